@@ -1,0 +1,15 @@
+"""The suite's own registries, kept next to spaCy's so that a config can name every choice.
+
+Other packages add to them by entry points, in the groups `spacy_ragre_backbones`, `spacy_ragre_encoders`,
+`spacy_ragre_retrievers`, `spacy_ragre_prompts` and `spacy_ragre_candidates`.
+"""
+
+from spacy.util import registry
+
+NAMES = ("ragre_backbones", "ragre_encoders", "ragre_retrievers", "ragre_prompts", "ragre_candidates")
+
+for _name in NAMES:
+    if not hasattr(registry, _name):
+        registry.create(_name, entry_points=True)
+
+__all__ = ["NAMES", "registry"]

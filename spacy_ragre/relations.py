@@ -1,0 +1,485 @@
+"""Relations, entity clusters and candidate pairs, and the Doc and Span extensions that hold them.
+
+Everything lives in `doc.user_data` under the keys below, as plain numbers, strings, lists and dicts, so that
+`Doc.to_bytes`, `DocBin(store_user_data=True)`, pickle and `nlp.pipe(n_process=2)` keep it. Spans are made when an
+attribute is read.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from spacy.tokens import Doc, Span
+
+from .errors import Errors
+
+RELATIONS_KEY = "ragre.relations"
+CLUSTERS_KEY = "ragre.entity_clusters"
+PAIRS_KEY = "ragre.candidate_pairs"
+USAGE_KEY = "ragre.usage"
+TRIPLES_KEY = "ragre.triples"
+ID_KEY = "ragre.id"  # the document's id in its corpus, a string
+
+NO_RELATION = "no_relation"
+COREF_PREFIX = "coref_clusters_"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A directed relation between two mentions, or between the entity clusters that they name.
+
+    head (Span): the mention that is the relation's first argument.
+    tail (Span): the mention that is its second argument.
+    label (str): the relation's label.
+    score (float): probability, from 0 to 1.
+    head_cluster (Optional[int]): index into `doc._.entity_clusters`; None at sentence level.
+    tail_cluster (Optional[int]): the same for the tail.
+    evidence (Dict[str, Any]): what supported the answer, as plain data: `examples`, the retrieved examples, each
+        a dict with `id`, `text`, `labels` and `score`; `text`, the part of the document that was read.
+    """
+
+    head: Span
+    tail: Span
+    label: str
+    score: float = 1.0
+    head_cluster: Optional[int] = None
+    tail_cluster: Optional[int] = None
+    evidence: Dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): the relation as plain data; `head` and `tail` are dicts with `start`, `end`
+        (token indexes, end exclusive), `label` (entity type) and `text`.
+        """
+        return {
+            "head": _span_to_dict(self.head),
+            "tail": _span_to_dict(self.tail),
+            "label": self.label,
+            "score": self.score,
+            "head_cluster": self.head_cluster,
+            "tail_cluster": self.tail_cluster,
+            "evidence": self.evidence,
+        }
+
+
+class EntityCluster(List[Span]):
+    """The mentions that name one entity, in the order of the text."""
+
+    @property
+    def label(self) -> str:
+        """RETURNS (str): the entity type of the first mention that has one."""
+        return next((span.label_ for span in self if span.label_), "")
+
+
+class CandidatePair(NamedTuple):
+    """Two entity clusters that may hold a relation.
+
+    head (int): index of the head's cluster in `doc._.entity_clusters`.
+    tail (int): index of the tail's cluster.
+    score (float): probability that they hold a relation, from 0 to 1.
+    """
+
+    head: int
+    tail: int
+    score: float = 1.0
+
+
+class Answer(NamedTuple):
+    """One relation of a pair that is read in the order of the text.
+
+    label (str): the relation's label.
+    inverse (bool): True where the second mention is the head.
+    """
+
+    label: str
+    inverse: bool = False
+
+
+@dataclass(frozen=True)
+class PairInstance:
+    """Two mentions in a piece of text, in the order of the text: what a prompt asks about and what a store keeps.
+
+    text (str): the text to read.
+    first (Tuple[int, int]): character offsets of the mention that starts first, end exclusive.
+    second (Tuple[int, int]): character offsets of the other mention. It may overlap or contain the first.
+    first_type (str): entity type of the first mention, or "".
+    second_type (str): entity type of the second mention, or "".
+    answers (Optional[Tuple[Answer, ...]]): the pair's relations; empty for none, None where they are not known.
+    id (str): the document that it comes from, or "".
+    """
+
+    text: str
+    first: Tuple[int, int]
+    second: Tuple[int, int]
+    first_type: str = ""
+    second_type: str = ""
+    answers: Optional[Tuple[Answer, ...]] = None
+    id: str = ""
+
+    @property
+    def first_text(self) -> str:
+        return self.text[slice(*self.first)]
+
+    @property
+    def second_text(self) -> str:
+        return self.text[slice(*self.second)]
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What is known of one label.
+
+    text (str): the words between head and tail: "was founded by".
+    definition (str): what the label means, for prompts.
+    symmetric (bool): True where head and tail can be exchanged ("is married to").
+    head_types (Tuple[str, ...]): entity types that a head may have; empty for any.
+    tail_types (Tuple[str, ...]): entity types that a tail may have; empty for any.
+    """
+
+    text: str
+    definition: str = ""
+    symmetric: bool = False
+    head_types: Tuple[str, ...] = ()
+    tail_types: Tuple[str, ...] = ()
+
+
+class LabelSet:
+    """The labels and the classes that answer a pair.
+
+    A pair is asked about once, in the order of the text, so that a label gives two classes, one for each
+    direction, unless it is symmetric. Class 0 is "no relation" (`None` in `classes`).
+
+    labels (Mapping[str, Union[str, Mapping]]): each label with its text, or with a table of `LabelSpec`'s fields.
+    """
+
+    def __init__(self, labels: Mapping[str, Union[str, Mapping[str, Any]]] = {}) -> None:
+        self.specs: Dict[str, LabelSpec] = {}
+        self.classes: List[Optional[Answer]] = [None]
+        self._index: Dict[Answer, int] = {}
+        for label, value in labels.items():
+            self.add(label, value)
+
+    def __len__(self) -> int:
+        """RETURNS (int): the number of labels, "no relation" not counted."""
+        return len(self.specs)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self.specs
+
+    def __iter__(self) -> Any:
+        return iter(self.specs)
+
+    def add(self, label: str, value: Union[str, Mapping[str, Any]] = "") -> bool:
+        """Add a label at the end.
+
+        label (str): the label.
+        value (Union[str, Mapping]): its text, or a table of `LabelSpec`'s fields. Without a text, the label's own
+            words are used: "founded_by" reads "founded by".
+        RETURNS (bool): False where the label was there already; it stays as it was.
+        """
+        if label in self.specs:
+            return False
+        if label == NO_RELATION:
+            raise ValueError(Errors.R005.format(label=label))
+        spec = _label_spec(label, value)
+        self.specs[label] = spec
+        for inverse in (False,) if spec.symmetric else (False, True):
+            answer = Answer(label, inverse)
+            self._index[answer] = len(self.classes)
+            self.classes.append(answer)
+        return True
+
+    def index(self, answer: Optional[Answer]) -> int:
+        """RETURNS (int): the class of an answer; 0 for None. An unknown label raises a ValueError."""
+        if answer is None:
+            return 0
+        if answer.label not in self.specs:
+            raise ValueError(Errors.R007.format(label=answer.label, known=", ".join(self.specs) or "none"))
+        if self.specs[answer.label].symmetric:
+            answer = Answer(answer.label, False)
+        return self._index[Answer(*answer)]
+
+    def allowed(self, first_type: str, second_type: str) -> List[bool]:
+        """Which classes the labels' type constraints allow.
+
+        first_type (str): entity type of the first mention.
+        second_type (str): entity type of the second mention.
+        RETURNS (List[bool]): one value a class; "no relation" is always allowed.
+        """
+        result = [True]
+        for answer in self.classes[1:]:
+            assert_answer: Answer = answer  # type: ignore[assignment]
+            spec = self.specs[assert_answer.label]
+            pairs = [(second_type, first_type) if assert_answer.inverse else (first_type, second_type)]
+            if spec.symmetric:
+                pairs.append((second_type, first_type))
+            result.append(
+                any(
+                    (not spec.head_types or head in spec.head_types)
+                    and (not spec.tail_types or tail in spec.tail_types)
+                    for head, tail in pairs
+                )
+            )
+        return result
+
+    def to_dict(self) -> Dict[str, Dict[str, Any]]:
+        """RETURNS (Dict[str, Dict[str, Any]]): what `LabelSet(...)` needs to build the same set."""
+        return {
+            label: {
+                "text": spec.text,
+                "definition": spec.definition,
+                "symmetric": spec.symmetric,
+                "head_types": list(spec.head_types),
+                "tail_types": list(spec.tail_types),
+            }
+            for label, spec in self.specs.items()
+        }
+
+
+def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
+    default = label.replace("_", " ").replace("-", " ").lower()
+    if isinstance(value, str):
+        return LabelSpec(text=value or default)
+    if not isinstance(value, Mapping):
+        raise ValueError(Errors.R006.format(label=label, problem=f"got {value!r}"))
+    unknown = set(value) - {"text", "definition", "symmetric", "head_types", "tail_types"}
+    if unknown:
+        raise ValueError(Errors.R006.format(label=label, problem=f"unknown keys {sorted(unknown)}"))
+    for key in ("head_types", "tail_types"):
+        if isinstance(value.get(key, []), str):
+            raise ValueError(Errors.R006.format(label=label, problem=f"{key} must be a list, got {value[key]!r}"))
+    return LabelSpec(
+        text=value.get("text") or default,
+        definition=value.get("definition", ""),
+        symmetric=bool(value.get("symmetric", False)),
+        head_types=tuple(value.get("head_types", ())),
+        tail_types=tuple(value.get("tail_types", ())),
+    )
+
+
+# Extensions
+
+
+def _span_to_dict(span: Span) -> Dict[str, Any]:
+    return {"start": span.start, "end": span.end, "label": span.label_, "text": span.text}
+
+
+def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
+    return Span(doc, start, end, label=label)
+
+
+def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
+    """A span given as Span, dict or (start, end[, label]), as [start, end, label], checked against the document."""
+    if isinstance(value, Span):
+        if value.doc is not doc:
+            raise ValueError(Errors.R004.format(attr=attr))
+        start, end, label = value.start, value.end, value.label_
+    elif isinstance(value, Mapping) and "start" in value and "end" in value:
+        start, end, label = value["start"], value["end"], value.get("label", "")
+    elif isinstance(value, (list, tuple)) and len(value) in (2, 3):
+        start, end, label = value[0], value[1], (value[2] if len(value) == 3 else "")
+    else:
+        raise ValueError(
+            Errors.R002.format(attr=attr, index=what, value=value, expected="a Span or a dict with start and end")
+        )
+    if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(doc)):
+        raise ValueError(Errors.R001.format(attr=attr, what=what, start=start, end=end, length=len(doc)))
+    return [start, end, label]
+
+
+def _get_relations(doc: Doc) -> List[Relation]:
+    return [
+        Relation(
+            head=_make_span(doc, *item["head"]),
+            tail=_make_span(doc, *item["tail"]),
+            label=item["label"],
+            score=item["score"],
+            head_cluster=item["head_cluster"],
+            tail_cluster=item["tail_cluster"],
+            evidence=dict(item["evidence"]),
+        )
+        for item in doc.user_data.get(RELATIONS_KEY, ())
+    ]
+
+
+def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]]) -> None:
+    attr = "relations"
+    plain = []
+    count: Optional[int] = None
+    for i, item in enumerate(relations):
+        if isinstance(item, Relation):
+            item = {**item.to_dict(), "head": item.head, "tail": item.tail}
+        if not isinstance(item, Mapping) or not {"head", "tail", "label"} <= set(item):
+            expected = "a Relation or a dict with head, tail and label"
+            raise ValueError(Errors.R002.format(attr=attr, index=i, value=item, expected=expected))
+        clusters = {key: item.get(key) for key in ("head_cluster", "tail_cluster")}
+        for index in clusters.values():
+            if index is None:
+                continue
+            if count is None:
+                count = len(_get_clusters(doc))
+            if not 0 <= index < count:
+                raise ValueError(Errors.R003.format(attr=attr, cluster=index, count=count, last=count - 1))
+        plain.append(
+            {
+                "head": _plain_span(doc, item["head"], attr, f"the head of relation {i}"),
+                "tail": _plain_span(doc, item["tail"], attr, f"the tail of relation {i}"),
+                "label": str(item["label"]),
+                "score": float(item.get("score", 1.0)),
+                **clusters,
+                "evidence": dict(item.get("evidence") or {}),
+            }
+        )
+    plain.sort(key=lambda rel: -rel["score"])
+    doc.user_data[RELATIONS_KEY] = plain
+
+
+def _get_span_relations(span: Span) -> List[Relation]:
+    """The relations whose head or tail is this span, or is in the same cluster as this span."""
+    doc = span.doc
+    relations = _get_relations(doc)
+    own = {i for i, cluster in enumerate(_get_clusters(doc)) if (span.start, span.end) in map(_offsets, cluster)}
+    return [
+        rel
+        for rel in relations
+        if _offsets(span) in (_offsets(rel.head), _offsets(rel.tail))
+        or (rel.head_cluster is not None and rel.head_cluster in own)
+        or (rel.tail_cluster is not None and rel.tail_cluster in own)
+    ]
+
+
+def _offsets(span: Span) -> Tuple[int, int]:
+    return (span.start, span.end)
+
+
+def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
+    """Group entity mentions by what they name.
+
+    Read in this order: what was set as `doc._.entity_clusters`; coreference clusters in
+    `doc.spans["coref_clusters_*"]` that hold one of the mentions; `kb_id_`; `ent_id_`; the mention's text, without
+    regard to case. A mention that is in no other cluster is a cluster of its own.
+
+    doc (Doc): the document.
+    spans (Sequence[Span]): the entity mentions.
+    RETURNS (List[EntityCluster]): the clusters, in the order of their first mentions.
+    """
+    if CLUSTERS_KEY in doc.user_data:
+        return [EntityCluster(_make_span(doc, *m) for m in cluster) for cluster in doc.user_data[CLUSTERS_KEY]]
+    groups: Dict[Tuple[str, Any], Dict[Tuple[int, int], Span]] = {}
+    coref: Dict[Tuple[int, int], str] = {}
+    for key, group in doc.spans.items():
+        if key.startswith(COREF_PREFIX):
+            for span in group:
+                coref.setdefault(_offsets(span), key)
+    for span in spans:
+        name: Tuple[str, Any]
+        if _offsets(span) in coref:
+            name = ("coref", coref[_offsets(span)])
+        elif span.kb_id_ and span.kb_id_ != "NIL":
+            name = ("kb", span.kb_id_)
+        elif span.ent_id_:
+            name = ("id", span.ent_id_)
+        else:
+            name = ("text", (span.text.casefold(), span.label_))
+        groups.setdefault(name, {})[_offsets(span)] = span
+    for (kind, key), members in groups.items():
+        if kind == "coref":
+            for span in doc.spans[key]:
+                members.setdefault(_offsets(span), span)
+    clusters = [EntityCluster(members[k] for k in sorted(members)) for members in groups.values()]
+    return sorted(clusters, key=lambda cluster: _offsets(cluster[0]))
+
+
+def _get_clusters(doc: Doc) -> List[EntityCluster]:
+    return cluster_entities(doc, doc.ents)
+
+
+def _set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
+    attr = "entity_clusters"
+    plain = []
+    for i, cluster in enumerate(clusters):
+        if isinstance(cluster, (str, bytes, Mapping)) or not hasattr(cluster, "__iter__"):
+            raise ValueError(Errors.R002.format(attr=attr, index=i, value=cluster, expected="a list of spans"))
+        mentions = [_plain_span(doc, m, attr, f"mention {j} of cluster {i}") for j, m in enumerate(cluster)]
+        if not mentions:
+            raise ValueError(Errors.R002.format(attr=attr, index=i, value=[], expected="a list of spans"))
+        plain.append(mentions)
+    doc.user_data[CLUSTERS_KEY] = plain
+
+
+def _get_pairs(doc: Doc) -> List[CandidatePair]:
+    return [CandidatePair(*pair) for pair in doc.user_data.get(PAIRS_KEY, ())]
+
+
+def _set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
+    attr = "candidate_pairs"
+    count = len(_get_clusters(doc))
+    plain = []
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3):
+            expected = "a CandidatePair or (head, tail[, score])"
+            raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
+        for index in pair[:2]:
+            if not isinstance(index, int) or not 0 <= index < count:
+                raise ValueError(Errors.R003.format(attr=attr, cluster=index, count=count, last=count - 1))
+        plain.append([pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0])
+    doc.user_data[PAIRS_KEY] = plain
+
+
+def _get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
+    return [(t[0], t[1], t[2]) for t in doc.user_data.get(TRIPLES_KEY, ())]
+
+
+def _set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
+    plain = []
+    for i, triple in enumerate(triples):
+        if isinstance(triple, str) or len(triple) != 3:
+            expected = "(head text, relation, tail text)"
+            raise ValueError(Errors.R002.format(attr="triples", index=i, value=triple, expected=expected))
+        plain.append([str(part) for part in triple])
+    doc.user_data[TRIPLES_KEY] = plain
+
+
+def _usage_entry(span: Span) -> Sequence[Any]:
+    for item in span.doc.user_data.get(USAGE_KEY, ()):
+        if (item[0], item[1]) == _offsets(span):
+            return item
+    return (span.start, span.end, "", None)
+
+
+def _write_usage(span: Span, usage: str, score: Optional[float]) -> None:
+    kept = [list(i) for i in span.doc.user_data.get(USAGE_KEY, ()) if (i[0], i[1]) != _offsets(span)]
+    kept.append([span.start, span.end, usage, score])
+    span.doc.user_data[USAGE_KEY] = sorted(kept, key=lambda item: item[:2])
+
+
+def _get_usage(span: Span) -> str:
+    return _usage_entry(span)[2]
+
+
+def _set_usage(span: Span, usage: str) -> None:
+    _write_usage(span, usage, _usage_entry(span)[3])
+
+
+def _get_usage_score(span: Span) -> Optional[float]:
+    return _usage_entry(span)[3]
+
+
+def _set_usage_score(span: Span, score: float) -> None:
+    _write_usage(span, _usage_entry(span)[2], float(score))
+
+
+def register_extensions() -> None:
+    """Add the extensions to Doc and Span. Those that are there already are left as they are."""
+    for name, getter, setter in (
+        ("relations", _get_relations, _set_relations),
+        ("entity_clusters", _get_clusters, _set_clusters),
+        ("candidate_pairs", _get_pairs, _set_pairs),
+        ("triples", _get_triples, _set_triples),
+    ):
+        if not Doc.has_extension(name):
+            Doc.set_extension(name, getter=getter, setter=setter)
+    if not Span.has_extension("relations"):
+        Span.set_extension("relations", getter=_get_span_relations)
+    if not Span.has_extension("usage"):
+        Span.set_extension("usage", getter=_get_usage, setter=_set_usage)
+    if not Span.has_extension("usage_score"):
+        Span.set_extension("usage_score", getter=_get_usage_score, setter=_set_usage_score)
