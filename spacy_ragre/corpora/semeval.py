@@ -1,0 +1,188 @@
+"""SemEval-2010 Task 8, "Multi-Way Classification of Semantic Relations Between Pairs of Nominals", official format.
+
+Hendrickx et al. 2010, https://aclanthology.org/S10-1006. A record is four lines, the last of them blank:
+
+    1	"The <e1>fire</e1> was caused by a <e2>cigarette</e2>."
+    Cause-Effect(e2,e1)
+    Comment:
+"""
+
+import re
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.vocab import Vocab
+
+from ..errors import Errors
+from ..relations import ID_KEY
+from .files import Problems, existing_path, read_lines
+from .tokens import get_nlp, split_at
+
+ENTITY_LABEL = "NOMINAL"
+OTHER = "Other"
+
+# For LabelSet: the words between head and tail, and what the relation means.
+SEMEVAL_LABELS: Dict[str, Dict[str, str]] = {
+    "Cause-Effect": {
+        "text": "causes",
+        "definition": "The head is an event or a thing that brings about the tail.",
+    },
+    "Component-Whole": {
+        "text": "is a component of",
+        "definition": "The head is a part of the tail and has a function or a place in it.",
+    },
+    "Content-Container": {
+        "text": "is contained in",
+        "definition": "The head is kept or carried inside the tail, which is a vessel, a room or the like.",
+    },
+    "Entity-Destination": {
+        "text": "is moved into",
+        "definition": "The head moves, or is moved, towards the tail.",
+    },
+    "Entity-Origin": {
+        "text": "comes from",
+        "definition": "The head comes out of the tail: a place that it left, or what it is derived from or made of.",
+    },
+    "Instrument-Agency": {
+        "text": "is an instrument used by",
+        "definition": "The head is a tool or a means that the tail uses.",
+    },
+    "Member-Collection": {
+        "text": "is a member of",
+        "definition": "The head is one of those that make up the tail, a group, and has no function of its own in it.",
+    },
+    "Message-Topic": {
+        "text": "is about",
+        "definition": "The head is something said, written or shown, and the tail is its subject.",
+    },
+    "Product-Producer": {
+        "text": "is produced by",
+        "definition": "The head is made, written or grown by the tail.",
+    },
+}
+
+_RECORD_START = re.compile(r"\d+\t")
+_SENTENCE = re.compile(r'(\d+)\t"(.*)"\s*')
+_LABEL = re.compile(r"(.+)\((e1,e2|e2,e1)\)")
+_TAGS = re.compile(r"</?e[12]>")
+
+
+class _Record(NamedTuple):
+    id: str
+    text: str
+    nominals: Tuple[Tuple[int, int], Tuple[int, int]]  # character offsets, in the order of the text
+    label: str  # "" for Other
+    inverse: bool  # True where the second nominal is the head
+
+
+def read_semeval(path: Union[str, Path], nlp: Union[Language, Vocab, None] = None) -> Iterator[Doc]:
+    """Read a file of SemEval-2010 Task 8. Both nominals are in `doc.ents`, the relation is in `doc._.relations`
+    (which is empty for "Other") and the record's number, a string, is in `doc.user_data[ID_KEY]`.
+
+    Problems of the file are gathered and raised at its end; from the first of them on, no more documents come.
+
+    path (Union[str, Path]): the file, with labels (TRAIN_FILE.TXT, TEST_FILE_FULL.TXT).
+    nlp (Union[Language, Vocab, None]): its tokenizer is used, and its pipes are not. Tokens are cut where a nominal
+        begins or ends. Blank English by default, with this Vocab where one is given.
+    YIELDS (Doc): the documents. Their text is the sentence without quotes and tags.
+    """
+    path = existing_path(path)
+    nlp = get_nlp(nlp)
+    problems = Problems(path)
+    lines_by_id: Dict[str, int] = {}
+    for lines in _read_blocks(path, problems):
+        number = lines[0][0]
+        try:
+            record = _parse_record(lines)
+        except _RecordError as err:
+            problems.add(err.line, err.message)
+            continue
+        if record.id in lines_by_id:
+            problems.add(number, Errors.R412.format(id=record.id, line=lines_by_id[record.id]))
+        lines_by_id.setdefault(record.id, number)
+        if not problems:
+            yield _make_doc(nlp, record)
+    problems.raise_any()
+
+
+class _RecordError(Exception):
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+def _read_blocks(path: Path, problems: Problems) -> Iterator[List[Tuple[int, str]]]:
+    """The records as lists of numbered lines, blank lines left out."""
+    block: List[Tuple[int, str]] = []
+    for number, line in read_lines(path, problems):
+        # A record ends where the next begins: some copies of the corpus have lost the blank lines.
+        if block and _RECORD_START.match(line):
+            yield block
+            block = []
+        if line.strip():
+            block.append((number, line))
+    if block:
+        yield block
+
+
+def _parse_record(lines: List[Tuple[int, str]]) -> _Record:
+    number, line = lines[0]
+    match = _SENTENCE.fullmatch(line)
+    if match is None:
+        problem = "the number, the tab or the quotes are missing"
+        raise _RecordError(number, Errors.R410.format(text=line, problem=problem))
+    id_, tagged = match.groups()
+    tags = list(_TAGS.finditer(tagged))
+    if [tag.group() for tag in tags] != ["<e1>", "</e1>", "<e2>", "</e2>"]:
+        problem = f"its tags are {' '.join(tag.group() for tag in tags) or 'missing'}"
+        raise _RecordError(number, Errors.R410.format(text=line, problem=problem))
+    text, nominals = _untag(tagged, tags)
+    if not all(start < end for start, end in nominals):
+        raise _RecordError(number, Errors.R410.format(text=line, problem="a nominal is empty"))
+    label_number, label = lines[1] if len(lines) > 1 else (number, "")
+    label = label.strip()
+    if label == OTHER:
+        name, inverse = "", False
+    else:
+        parts = _LABEL.fullmatch(label)
+        if parts is None or parts[1] not in SEMEVAL_LABELS:
+            known = ", ".join(SEMEVAL_LABELS)
+            raise _RecordError(label_number, Errors.R411.format(id=id_, label=label, known=known))
+        name, inverse = parts[1], parts[2] == "e2,e1"
+    for number, line in lines[2:3]:
+        if not line.startswith("Comment"):
+            problem = "a comment line, a blank line or the next record should stand here"
+            raise _RecordError(number, Errors.R410.format(text=line, problem=problem))
+    return _Record(id_, text, nominals, name, inverse)
+
+
+def _untag(tagged: str, tags: List["re.Match[str]"]) -> Tuple[str, Tuple[Tuple[int, int], Tuple[int, int]]]:
+    """The text without the four tags, and the offsets in it of both nominals, without spaces at their ends."""
+    text = _TAGS.sub("", tagged)
+    offsets: List[int] = []
+    removed = 0
+    for tag in tags:
+        offsets.append(tag.start() - removed)
+        removed += len(tag.group())
+    first, second = (_trim(text, *offsets[i : i + 2]) for i in (0, 2))
+    return text, (first, second)
+
+
+def _trim(text: str, start: int, end: int) -> Tuple[int, int]:
+    inner = text[start:end]
+    return start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
+
+
+def _make_doc(nlp: Language, record: _Record) -> Doc:
+    doc = nlp.make_doc(record.text)
+    split_at(doc, [offset for nominal in record.nominals for offset in nominal])
+    spans: List[Optional[Span]] = [doc.char_span(*nominal, label=ENTITY_LABEL) for nominal in record.nominals]
+    first, second = (span for span in spans if span is not None)
+    doc.ents = (first, second)
+    doc.user_data[ID_KEY] = record.id
+    head, tail = (second, first) if record.inverse else (first, second)
+    doc._.relations = [{"head": head, "tail": tail, "label": record.label}] if record.label else []
+    return doc

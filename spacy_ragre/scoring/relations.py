@@ -1,0 +1,211 @@
+"""Scores of relations against gold relations."""
+
+from collections import Counter, defaultdict
+from typing import Any, Callable, Collection, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+from spacy.scorer import PRFScore
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..registry import registry
+from ..relations import CLUSTERS_KEY, RELATIONS_KEY, EntityCluster, Relation, cluster_entities
+
+Offsets = Tuple[int, int]
+# An argument of a relation: a gold entity cluster, ("cluster", index, 0), or a mention, ("mention", start, end).
+Argument = Tuple[str, int, int]
+Triple = Tuple[Argument, Argument, str]
+Pair = Tuple[Argument, Argument]
+
+
+@registry.scorers("ragre.relation_scorer.v1")
+def make_relation_scorer(
+    negative: bool = True, symmetric: Optional[List[str]] = None, spans_key: Optional[str] = None
+) -> Callable[..., Dict[str, Any]]:
+    """Create a scorer of relations.
+
+    negative (bool): give the score with the negative class, too.
+    symmetric (Optional[List[str]]): labels whose head and tail can be exchanged.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Callable[..., Dict[str, Any]]): the scorer.
+    """
+
+    # A component passes its settings and labels along; the scorer's own settings are those given here.
+    def relation_scorer(examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        return score_relations(examples, negative=negative, symmetric=symmetric or (), spans_key=spans_key)
+
+    return relation_scorer
+
+
+def score_relations(
+    examples: Iterable[Example],
+    *,
+    negative: bool = True,
+    symmetric: Collection[str] = (),
+    spans_key: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Precision, recall and F1 over directed (head, tail, label) triples.
+
+    Each gold triple counts, whether its entities were predicted or not, and so does each predicted triple, whether its
+    entities are gold or not. Mentions are the same where their character offsets are the same. Where gold relations
+    name entity clusters, a predicted argument is right if it, or its cluster, has a mention of the gold cluster.
+
+    A reference whose relations were never set is left out. One with `doc._.relations = []` counts as having none.
+
+    examples (Iterable[Example]): the examples.
+    negative (bool): give `rels_micro_all_f`, too.
+    symmetric (Collection[str]): labels whose head and tail can be exchanged.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Dict[str, Any]): all scores from 0 to 1, None where there is nothing to count.
+        `rels_micro_p`, `rels_micro_r`, `rels_micro_f`: over all triples.
+        `rels_macro_f`: mean F1 of the labels that occur in the gold triples.
+        `rels_per_type`: for each label, a dict with `p`, `r` and `f`.
+        `rels_micro_all_f`: over all unordered pairs of gold entities of a document, each with the set of its directed
+        labels, or with "no relation". For pairs with one label this is the accuracy. Pairs that only a predicted
+        relation has count, too.
+    """
+    micro = PRFScore()
+    per_type: Dict[str, PRFScore] = defaultdict(PRFScore)
+    pairs = PRFScore()
+    gold_labels: Set[str] = set()
+    for example in examples:
+        if RELATIONS_KEY not in example.reference.user_data:
+            continue
+        view = _DocView(example, frozenset(symmetric), spans_key)
+        micro.score_set(view.predicted, view.gold)
+        for label in {triple[2] for triple in view.gold | view.predicted}:
+            own = ({triple for triple in triples if triple[2] == label} for triples in (view.predicted, view.gold))
+            per_type[label].score_set(*own)
+        gold_labels.update(triple[2] for triple in view.gold)
+        if negative:
+            _score_pairs(pairs, view)
+    scores: Dict[str, Any] = {
+        "rels_micro_p": micro.precision if len(micro) else None,
+        "rels_micro_r": micro.recall if len(micro) else None,
+        "rels_micro_f": micro.fscore if len(micro) else None,
+        "rels_macro_f": None,
+        "rels_per_type": {label: per_type[label].to_dict() for label in sorted(per_type)} if len(micro) else None,
+    }
+    if gold_labels:
+        scores["rels_macro_f"] = sum(per_type[label].fscore for label in gold_labels) / len(gold_labels)
+    if negative:
+        scores["rels_micro_all_f"] = pairs.fscore if len(pairs) else None
+    return scores
+
+
+class SolidOffsets(NamedTuple):
+    """Offsets of spans that can be compared between the two documents of an example.
+
+    They are character offsets, where both have the same text. Texts differ where one document was made from words
+    with unknown spaces; then offsets count only the characters that are no spaces, as spaCy's own alignment does.
+
+    counts (Optional[List[int]]): for each character offset, how many characters before it are no spaces.
+    """
+
+    counts: Optional[List[int]]
+
+    @classmethod
+    def of(cls, doc: Doc, other: Doc) -> "SolidOffsets":
+        if doc.text == other.text:
+            return cls(None)
+        counts = [0]
+        for char in doc.text:
+            counts.append(counts[-1] + (not char.isspace()))
+        return cls(counts)
+
+    def __call__(self, span: Span) -> Offsets:
+        if self.counts is None:
+            return (span.start_char, span.end_char)
+        return (self.counts[span.start_char], self.counts[span.end_char])
+
+
+class _DocView:
+    """The gold and predicted triples of an example, in terms of the gold entities.
+
+    gold (Set[Triple]): the gold triples.
+    predicted (Set[Triple]): the predicted triples.
+    entities (Set[Argument]): the gold entities.
+    """
+
+    def __init__(self, example: Example, symmetric: Collection[str], spans_key: Optional[str]) -> None:
+        gold_doc, predicted_doc = example.reference, example.predicted
+        gold_offsets = SolidOffsets.of(gold_doc, predicted_doc)
+        predicted_offsets = SolidOffsets.of(predicted_doc, gold_doc)
+        gold_relations: List[Relation] = gold_doc._.relations
+        spans = _entities(gold_doc, spans_key)
+        clusters: List[EntityCluster] = []
+        if _has_clusters(gold_doc, gold_relations):
+            clusters = cluster_entities(gold_doc, spans)
+        owner: Dict[Offsets, int] = {}
+        for i, cluster in enumerate(clusters):
+            for mention in cluster:
+                owner.setdefault(gold_offsets(mention), i)
+        predicted_clusters: List[EntityCluster] = []
+        if clusters:
+            # Predicted relations may name clusters by index, whose mentions are all good to find the gold cluster.
+            predicted_clusters = cluster_entities(predicted_doc, _entities(predicted_doc, spans_key))
+
+        def gold_argument(span: Span, cluster: Optional[int]) -> Argument:
+            if clusters and cluster is not None:
+                return ("cluster", cluster, 0)
+            return _argument([gold_offsets(span)], owner)
+
+        def predicted_argument(span: Span, cluster: Optional[int]) -> Argument:
+            mentions = [span]
+            if cluster is not None and cluster < len(predicted_clusters):
+                mentions.extend(predicted_clusters[cluster])
+            return _argument([predicted_offsets(mention) for mention in mentions], owner)
+
+        self.gold = _triples(gold_relations, gold_argument, symmetric)
+        self.predicted = _triples(predicted_doc._.relations, predicted_argument, symmetric)
+        self.entities: Set[Argument] = {("cluster", i, 0) for i in range(len(clusters))}
+        if not clusters:
+            self.entities = {_argument([gold_offsets(span)], owner) for span in spans}
+        self.entities.update(argument for triple in self.gold for argument in triple[:2])
+
+
+def _entities(doc: Doc, spans_key: Optional[str]) -> List[Span]:
+    if spans_key is None:
+        return list(doc.ents)
+    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
+
+
+def _has_clusters(doc: Doc, relations: List[Relation]) -> bool:
+    """Whether a gold document speaks of entity clusters. Where it has no relations, its annotated clusters decide."""
+    if relations:
+        return any(rel.head_cluster is not None or rel.tail_cluster is not None for rel in relations)
+    return CLUSTERS_KEY in doc.user_data
+
+
+def _argument(mentions: List[Offsets], owner: Dict[Offsets, int]) -> Argument:
+    """The gold cluster that has most of the mentions, the first of them winning a tie; else the first mention."""
+    found = Counter(owner[mention] for mention in dict.fromkeys(mentions) if mention in owner)
+    if found:
+        return ("cluster", found.most_common(1)[0][0], 0)
+    return ("mention", *mentions[0])
+
+
+def _triples(
+    relations: Iterable[Relation], argument: Callable[[Span, Optional[int]], Argument], symmetric: Collection[str]
+) -> Set[Triple]:
+    result = set()
+    for rel in relations:
+        head, tail = argument(rel.head, rel.head_cluster), argument(rel.tail, rel.tail_cluster)
+        if rel.label in symmetric:
+            head, tail = sorted((head, tail))
+        result.add((head, tail, rel.label))
+    return result
+
+
+def _score_pairs(score: PRFScore, view: _DocView) -> None:
+    """Add a document's pairs. Only pairs that hold a relation are looked at; the others are counted by arithmetic."""
+    labels: Dict[Pair, Tuple[Set[Tuple[str, bool]], Set[Tuple[str, bool]]]] = {}
+    for which, triples in enumerate((view.predicted, view.gold)):
+        for head, tail, label in triples:
+            pair = (min(head, tail), max(head, tail))
+            labels.setdefault(pair, (set(), set()))[which].add((label, head > tail))
+    no_relation = {("", False)}
+    for predicted, gold in labels.values():
+        score.score_set(predicted or no_relation, gold or no_relation)
+    count = len(view.entities)
+    touched = sum(a != b and a in view.entities and b in view.entities for a, b in labels)
+    score.tp += count * (count - 1) // 2 - touched

@@ -1,0 +1,268 @@
+import json
+import os
+
+import pytest
+import spacy
+from spacy.tokens import Span
+
+from spacy_ragre.corpora import convert, doc_to_dict, export_docs, read_jsonl, write_jsonl
+from spacy_ragre.relations import ID_KEY, RELATIONS_KEY
+
+SENTENCE = {
+    "id": "d1",
+    "text": "Pt stopped zinc, and takes iron for anemia.",
+    "ents": [
+        {"start": 11, "end": 15, "label": "SUPPLEMENT", "usage": "discontinued", "usage_score": 0.75},
+        {"start": 27, "end": 31, "label": "SUPPLEMENT", "usage": "continuing"},
+        {"start": 36, "end": 42, "label": "EVENT", "kb_id": "Q5445"},
+    ],
+    "relations": [
+        {"head": 1, "tail": 2, "label": "positive"},
+        {"head": 0, "tail": 2, "label": "negative", "score": 0.5, "evidence": {"examples": [{"id": "x"}]}},
+    ],
+    "triples": [["iron", "positive", "anemia"]],
+}
+DOCUMENT = {
+    "id": "d2",
+    "text": "Ada Byron wrote notes. She, Ada, lived in London.",
+    "ents": [
+        {"start": 0, "end": 9, "label": "PERSON"},
+        {"start": 28, "end": 31, "label": "PERSON"},
+        {"start": 42, "end": 48, "label": "PLACE"},
+    ],
+    "clusters": [[2], [0, 1]],
+    "relations": [{"head": 1, "tail": 0, "label": "lived_in"}],
+}
+PLAIN = {"text": "", "ents": []}
+
+
+def write(path, *records):
+    lines = [record if isinstance(record, str) else json.dumps(record) for record in records]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def read_json(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_reads_sentence(tmp_path):
+    (doc,) = read_jsonl(write(tmp_path / "a.jsonl", SENTENCE))
+    assert doc.user_data[ID_KEY] == "d1"
+    assert [(e.text, e.label_, e._.usage) for e in doc.ents] == [
+        ("zinc", "SUPPLEMENT", "discontinued"),
+        ("iron", "SUPPLEMENT", "continuing"),
+        ("anemia", "EVENT", ""),
+    ]
+    assert doc.ents[0]._.usage_score == 0.75 and doc.ents[2].kb_id_ == "Q5445"
+    rels = doc._.relations
+    assert [(r.head.text, r.label, r.tail.text, r.score) for r in rels] == [
+        ("iron", "positive", "anemia", 1.0),
+        ("zinc", "negative", "anemia", 0.5),
+    ]
+    assert rels[0].head_cluster is None and rels[1].evidence == {"examples": [{"id": "x"}]}
+    assert doc._.triples == [("iron", "positive", "anemia")]
+
+
+def test_reads_clusters(tmp_path):
+    (doc,) = read_jsonl(write(tmp_path / "a.jsonl", DOCUMENT))
+    assert [[m.text for m in cluster] for cluster in doc._.entity_clusters] == [["London"], ["Ada Byron", "Ada"]]
+    (rel,) = doc._.relations
+    assert (rel.head.text, rel.head_cluster, rel.tail.text, rel.tail_cluster) == ("Ada Byron", 1, "London", 0)
+
+
+def test_round_trip_through_spacy_file(tmp_path):
+    records = [SENTENCE, DOCUMENT, PLAIN, {**PLAIN, "relations": []}]
+    source = write(tmp_path / "a.jsonl", *records)
+    assert convert(source, tmp_path / "new" / "a.spacy", "jsonl") == 4
+    assert export_docs(tmp_path / "new" / "a.spacy", tmp_path / "b.jsonl") == 4
+    assert read_json(tmp_path / "b.jsonl") == records
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl", "new"]
+
+
+def test_unset_relations_are_not_empty_relations(tmp_path):
+    unset, empty = read_jsonl(write(tmp_path / "a.jsonl", PLAIN, {**PLAIN, "relations": []}))
+    assert RELATIONS_KEY not in unset.user_data and empty.user_data[RELATIONS_KEY] == []
+
+
+def test_unicode_and_line_separators(tmp_path):
+    text = "Z\u0308rich\u2028 \U0001f600 caf\u00e9"
+    record = {"text": text, "ents": [{"start": 0, "end": 6, "label": "GPE"}]}
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(record, ensure_ascii=False).encode() + b"\r\n\n")
+    (doc,) = read_jsonl(path)
+    assert doc.text == text and doc.ents[0].text == text[:6]
+    write_jsonl([doc], tmp_path / "b.jsonl")
+    (again,) = read_jsonl(tmp_path / "b.jsonl")
+    assert doc_to_dict(again) == record
+
+
+def test_overlapping_entities(tmp_path):
+    record = {
+        "id": "o",
+        "text": "Bank of China",
+        "ents": [
+            {"start": 0, "end": 13, "label": "ORG"},
+            {"start": 8, "end": 13, "label": "GPE"},
+            {"start": 8, "end": 13, "label": "LOC"},
+        ],
+        "relations": [{"head": 0, "tail": 2, "label": "in"}],
+    }
+    path = write(tmp_path / "a.jsonl", record)
+    with pytest.raises(ValueError, match="R408.*'Bank of China' at \\(0, 13\\) and 'China' at \\(8, 13\\).*spans_key"):
+        list(read_jsonl(path))
+    (doc,) = read_jsonl(path, spans_key="sc")
+    assert [s.label_ for s in doc.spans["sc"]] == ["ORG", "GPE", "LOC"] and not doc.ents
+    assert doc_to_dict(doc, spans_key="sc") == record
+    convert(path, tmp_path / "a.spacy", "jsonl", spans_key="sc")
+    export_docs(tmp_path / "a.spacy", tmp_path / "b.jsonl", spans_key="sc")
+    assert read_json(tmp_path / "b.jsonl") == [record]
+    assert doc_to_dict(spacy.blank("en")("a"), spans_key="sc") == {"text": "a", "ents": []}
+
+
+def test_offsets_inside_a_token(tmp_path):
+    path = write(
+        tmp_path / "a.jsonl", PLAIN, {"text": "Take vitamin D.", "ents": [{"start": 5, "end": 14, "label": "S"}]}
+    )
+    with pytest.raises(ValueError, match="line 2: .R407. ents.0., start=5 and end=14, text 'vitamin D'.*'D\\.'"):
+        list(read_jsonl(path))
+    _, doc = read_jsonl(path, split_tokens=True)
+    assert doc.text == "Take vitamin D." and doc.ents[0].text == "vitamin D" and doc[-1].text == "."
+
+
+ENT = {"start": 0, "end": 3, "label": "A"}
+
+
+@pytest.mark.parametrize(
+    "record, code, shown",
+    [
+        ("{", "R404", "Expecting"),
+        ("[1]", "R404", "list"),
+        ({"ents": []}, "R405", "'text' to be a string, but it is missing"),
+        ({"text": 3, "ents": []}, "R405", "3"),
+        ({"text": "\ud800", "ents": []}, "R423", "character 0"),
+        ({"text": "abc", "ents": {}}, "R405", "list of objects"),
+        ({"text": "abc", "ents": [], "id": [1]}, "R405", "[1]"),
+        ({"text": "abc", "ents": [{"start": 0, "label": "A"}]}, "R405", "ents[0] needs 'end'"),
+        ({"text": "abc", "ents": [{"start": "0", "end": 3, "label": "A"}]}, "R405", "'0'"),
+        ({"text": "abc", "ents": [{"start": False, "end": 3, "label": "A"}]}, "R405", "False"),
+        ({"text": "abc", "ents": [{**ENT, "label": ""}]}, "R405", "not empty"),
+        ({"text": "abc", "ents": [{**ENT, "usage": 1}]}, "R405", "'usage'"),
+        ({"text": "abc", "ents": [{**ENT, "end": 4}]}, "R406", "start=0 and end=4, but the text has 3"),
+        ({"text": "abc", "ents": [{**ENT, "start": 3}]}, "R406", "start=3 and end=3"),
+        ({"text": "abc", "ents": [{**ENT, "start": 2, "end": 1}]}, "R406", "start=2 and end=1"),
+        ({"text": "abc", "ents": [{**ENT, "start": -1}]}, "R406", "start=-1"),
+        ({"text": "abc", "ents": [ENT], "relations": [{"head": 0, "label": "r"}]}, "R405", "'tail'"),
+        ({"text": "abc", "ents": [ENT], "relations": [{"head": 0, "tail": 0}]}, "R405", "relations[0] needs 'label'"),
+        ({"text": "abc", "ents": [ENT], "relations": [{"head": 0, "tail": 1, "label": "r"}]}, "R409", "tail is 1"),
+        ({"text": "abc", "ents": [ENT], "relations": [{"head": -1, "tail": 0, "label": "r"}]}, "R409", "head is -1"),
+        ({"text": "abc", "ents": [ENT], "clusters": [[1]]}, "R409", "clusters[0][0] is 1"),
+        ({"text": "abc", "ents": [ENT], "clusters": [[]]}, "R405", "one index or more"),
+        (
+            {"text": "abc", "ents": [ENT, ENT], "clusters": [[0]], "relations": [{"head": 0, "tail": 1, "label": "r"}]},
+            "R409",
+            "1 clusters",
+        ),
+        (
+            '{"text": "abc", "ents": [{"start": 0, "end": 3, "label": "A"}], '
+            '"relations": [{"head": 0, "tail": 0, "label": "r", "score": NaN}]}',
+            "R405",
+            "nan",
+        ),
+        ({"text": "abc", "ents": [], "triples": [["a", "b"]]}, "R405", "three strings"),
+    ],
+)
+def test_problems(tmp_path, record, code, shown):
+    path = write(tmp_path / "bad.jsonl", PLAIN, record)
+    with pytest.raises(ValueError, match="R402") as err:
+        list(read_jsonl(path))
+    assert f"line 2: [{code}]" in str(err.value)
+    assert shown in str(err.value) and str(path) in str(err.value)
+
+
+def test_problems_are_gathered_and_the_first_shown(tmp_path):
+    bad = {"text": "abc", "ents": [{"start": 0, "end": 9, "label": ""}]}
+    path = write(tmp_path / "bad.jsonl", PLAIN, *[bad] * 6, PLAIN)
+    got = []
+    with pytest.raises(ValueError, match="12 problem.*first 10") as err:
+        for doc in read_jsonl(path):
+            got.append(doc)
+    assert len(got) == 1 and str(err.value).count("- line") == 10
+
+
+def test_repeated_id_bad_bytes_long_text_and_missing_file(tmp_path):
+    with pytest.raises(ValueError, match="line 3: .R412.*'7'.*line 1"):
+        list(read_jsonl(write(tmp_path / "a.jsonl", {**PLAIN, "id": 7}, "", {**PLAIN, "id": "7"})))
+    (tmp_path / "b.jsonl").write_bytes(b'{"text": "caf\xe9", "ents": []}\n')
+    with pytest.raises(ValueError, match="line 1: .R403"):
+        list(read_jsonl(tmp_path / "b.jsonl"))
+    nlp = spacy.blank("en")
+    nlp.max_length = 5
+    with pytest.raises(ValueError, match="line 1: .R425.*E088"):
+        list(read_jsonl(write(tmp_path / "c.jsonl", {"text": "too long", "ents": []}), nlp))
+    with pytest.raises(FileNotFoundError, match="R401"):
+        list(read_jsonl(tmp_path / "nowhere.jsonl"))
+
+
+def test_nothing_is_left_after_a_failure(tmp_path):
+    nlp = spacy.blank("en")
+    path = tmp_path / "out.jsonl"
+
+    def docs():
+        yield nlp("one")
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        write_jsonl(docs(), path)
+    assert list(tmp_path.iterdir()) == []
+    assert write_jsonl([nlp("one")], path) == 1
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError):
+        write_jsonl(docs(), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_write_mentions_that_are_no_entities():
+    doc = spacy.blank("en")("Ada met Bob .")
+    doc.ents = [Span(doc, 0, 1, "PERSON")]
+    doc._.relations = [{"head": [0, 1], "tail": [2, 3], "label": "met"}]
+    with pytest.raises(ValueError, match="R413.*the tail of 'met', 'Bob' .tokens 2 to 3.*doc.ents"):
+        doc_to_dict(doc)
+    doc._.relations = []
+    doc._.entity_clusters = [[[2, 3]]]
+    with pytest.raises(ValueError, match="R413.*mention of cluster 0 'Bob'"):
+        doc_to_dict(doc)
+    doc._.entity_clusters = []
+    doc._.relations = [{"head": [0, 1], "tail": [0, 1], "label": "met"}]
+    with pytest.raises(ValueError, match="R413.*entity clusters"):
+        doc_to_dict(doc)
+
+
+def test_write_clusters_that_were_not_set():
+    doc = spacy.blank("en")("Ada met Bob , she said .")
+    doc.ents = [Span(doc, 0, 1, "PERSON"), Span(doc, 2, 3, "PERSON")]
+    doc.spans["coref_clusters_1"] = [doc[0:1], doc[4:5]]
+    assert "clusters" not in doc_to_dict(doc)
+    doc._.relations = [{"head": [0, 1], "tail": [2, 3], "label": "met", "head_cluster": 0, "tail_cluster": 1}]
+    data = doc_to_dict(doc)
+    assert data["clusters"] == [[0], [1]]
+    assert data["relations"] == [{"head": 0, "tail": 1, "label": "met"}]
+
+
+def test_scores_that_json_cannot_hold():
+    doc = spacy.blank("en")("Ada met Bob .")
+    doc.ents = [Span(doc, 0, 1, "PERSON"), Span(doc, 2, 3, "PERSON")]
+    doc._.relations = [{"head": [0, 1], "tail": [2, 3], "label": "met", "score": float("nan")}]
+    with pytest.raises(ValueError, match="R424.*'met'.*nan"):
+        doc_to_dict(doc)
+
+
+@pytest.mark.skipif("RAGRE_ASSETS" not in os.environ, reason="needs a local copy of the corpora")
+@pytest.mark.parametrize("name", ["train", "dev", "test"])
+def test_real_files(tmp_path, name):
+    path = os.path.join(os.environ["RAGRE_ASSETS"], "supplements", f"{name}.jsonl")
+    with open(path, encoding="utf-8") as file_:
+        records = [json.loads(line) for line in file_]
+    convert(path, tmp_path / "a.spacy", "jsonl", split_tokens=True)
+    export_docs(tmp_path / "a.spacy", tmp_path / "b.jsonl")
+    assert read_json(tmp_path / "b.jsonl") == records
