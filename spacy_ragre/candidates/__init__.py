@@ -1,0 +1,17 @@
+"""Where pairs of mentions come from: generators, text windows, gold labels and type constraints."""
+
+from .base import Candidate, CandidateGenerator
+from .generators import make_proposed, make_same_sentence, make_token_distance, make_whole_document
+from .gold import filter_by_types, label_candidates, unreached
+
+__all__ = [
+    "Candidate",
+    "CandidateGenerator",
+    "filter_by_types",
+    "label_candidates",
+    "make_proposed",
+    "make_same_sentence",
+    "make_token_distance",
+    "make_whole_document",
+    "unreached",
+]

@@ -1,0 +1,191 @@
+"""The registered candidate generators: where pairs of mentions come from.
+
+A generator is called with a document and its entity mentions, and gives each pair of mentions once, in the order of
+the text. Mentions may be nested or overlap; two mentions with the same offsets are no pair.
+"""
+
+from functools import partial
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from spacy.tokens import Doc, Span
+
+from ..errors import Errors
+from ..registry import registry
+from ..relations import EntityCluster, cluster_entities
+from .base import Candidate, CandidateGenerator, Mention, is_blank, make_candidate, sorted_mentions, text_order
+from .windows import Windows, check_max_tokens
+
+
+@registry.ragre_candidates("ragre.SameSentence.v1")
+def make_same_sentence(max_tokens: int = 200) -> CandidateGenerator:
+    """Pairs of mentions in one sentence, with that sentence as text.
+
+    A document without sentence boundaries is one sentence. Of a sentence that is longer than the limit, the pair
+    gets the window around its mentions; pairs further apart than the limit are left out.
+
+    max_tokens (int): the largest text, in spaCy tokens.
+    RETURNS (CandidateGenerator): the generator.
+    """
+    return partial(same_sentence, max_tokens=check_max_tokens(max_tokens))
+
+
+@registry.ragre_candidates("ragre.TokenDistance.v1")
+def make_token_distance(max_distance: int = 50, max_tokens: int = 200) -> CandidateGenerator:
+    """Pairs of mentions with few tokens between them, also across sentence borders.
+
+    max_distance (int): the most tokens between the two mentions.
+    max_tokens (int): the largest text, in spaCy tokens; pairs that it can't hold are left out.
+    RETURNS (CandidateGenerator): the generator.
+    """
+    if isinstance(max_distance, bool) or not isinstance(max_distance, int) or max_distance < 0:
+        raise ValueError(Errors.R311.format(value=max_distance))
+    return partial(token_distance, max_distance=max_distance, max_tokens=check_max_tokens(max_tokens))
+
+
+@registry.ragre_candidates("ragre.WholeDocument.v1")
+def make_whole_document(max_tokens: int = 400) -> CandidateGenerator:
+    """All pairs of entity clusters of a document, each at the place where its mentions are nearest.
+
+    The number of pairs, and the memory for their texts, grows with the square of the number of clusters: for
+    documents with hundreds of entities, put a `pair_candidate_filter` first and use `ragre.Proposed.v1`.
+
+    max_tokens (int): the largest text, in spaCy tokens. Where the nearest mentions are further apart, the text is
+        their two contexts, joined by " ... ".
+    RETURNS (CandidateGenerator): the generator.
+    """
+    return partial(whole_document, max_tokens=check_max_tokens(max_tokens))
+
+
+@registry.ragre_candidates("ragre.Proposed.v1")
+def make_proposed(max_tokens: int = 400) -> CandidateGenerator:
+    """The pairs of entity clusters in `doc._.candidate_pairs`, as a `pair_candidate_filter` sets them.
+
+    (a, b) and (b, a) become one candidate that asks for both directions, with the higher of their scores. A cluster
+    paired with itself is left out.
+
+    max_tokens (int): the largest text, in spaCy tokens, as for `ragre.WholeDocument.v1`.
+    RETURNS (CandidateGenerator): the generator.
+    """
+    return partial(proposed, max_tokens=check_max_tokens(max_tokens))
+
+
+def same_sentence(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:
+    """See `make_same_sentence`."""
+    mentions = sorted_mentions(spans)
+    if len(mentions) < 2:
+        return []
+    windows = Windows(doc, max_tokens)
+    sentences = [windows.sentences(mention.start, mention.end) for mention in mentions]
+    result = []
+    for i, first in enumerate(mentions):
+        for j in range(i + 1, len(mentions)):
+            second = mentions[j]
+            if second.start >= sentences[i][1] or second.start - first.start >= max_tokens:
+                break
+            if first.offsets == second.offsets or max(first.end, second.end) - first.start > max_tokens:
+                continue
+            # A mention across a sentence border belongs to both sentences.
+            bounds = (sentences[i][0], max(sentences[i][1], sentences[j][1]))
+            result.append(make_candidate(doc, windows, first, second, bounds=bounds))
+    return result
+
+
+def token_distance(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_tokens: int) -> List[Candidate]:
+    """See `make_token_distance`."""
+    mentions = sorted_mentions(spans)
+    if len(mentions) < 2:
+        return []
+    windows = Windows(doc, max_tokens)
+    result = []
+    for i, first in enumerate(mentions):
+        for second in mentions[i + 1 :]:
+            if second.start - first.end > max_distance or second.start - first.start >= max_tokens:
+                break
+            if first.offsets == second.offsets or max(first.end, second.end) - first.start > max_tokens:
+                continue
+            result.append(make_candidate(doc, windows, first, second))
+    return result
+
+
+def whole_document(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:
+    """See `make_whole_document`."""
+    clusters = _cluster_mentions(cluster_entities(doc, spans))
+    if len(clusters) < 2:
+        return []
+    windows = Windows(doc, max_tokens)
+    result = []
+    for i, cluster in enumerate(clusters):
+        for other in clusters[i + 1 :]:
+            pair = nearest(cluster, other)
+            if pair is not None:
+                result.append(make_candidate(doc, windows, *pair))
+    return result
+
+
+def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:
+    """See `make_proposed`."""
+    pairs = doc._.candidate_pairs
+    if not pairs:
+        return []
+    clusters = _cluster_mentions(cluster_entities(doc, spans))
+    grouped: Dict[Tuple[int, int], Dict[Tuple[int, int], float]] = {}
+    for head, tail, score in pairs:
+        if max(head, tail) >= len(clusters):
+            raise ValueError(Errors.R312.format(index=max(head, tail), count=len(clusters)))
+        if head != tail:
+            directions = grouped.setdefault((min(head, tail), max(head, tail)), {})
+            directions[head, tail] = max(score, directions.get((head, tail), score))
+    windows = Windows(doc, max_tokens)
+    result = []
+    for (a, b), directions in grouped.items():
+        pair = nearest(clusters[a], clusters[b])
+        if pair is None:
+            continue
+        order = (pair[0].cluster, pair[1].cluster)
+        candidate = make_candidate(
+            doc,
+            windows,
+            *pair,
+            forward=order in directions,
+            inverse=order[::-1] in directions,
+            score=max(directions.values()),
+        )
+        result.append(candidate)
+    return result
+
+
+def nearest(cluster: Sequence[Mention], other: Sequence[Mention]) -> Optional[Tuple[Mention, Mention]]:
+    """The two mentions of two clusters with the fewest tokens between them; of equal ones, the first in the text.
+
+    Takes time linear in the number of mentions: of all mentions that start before a mention, the one that ends last
+    is the nearest. Two are kept, since the nearest may have the very same offsets and then is no pair.
+
+    cluster (Sequence[Mention]): the mentions of one cluster, in the order of the text.
+    other (Sequence[Mention]): the mentions of the other cluster, in the order of the text.
+    RETURNS (Optional[Tuple[Mention, Mention]]): the two mentions in the order of the text; None where there is no
+        such pair, as for clusters that consist of the same single mention.
+    """
+    best: Optional[Tuple[Mention, Mention]] = None
+    best_distance = -1
+    last: Tuple[List[Mention], List[Mention]] = ([], [])
+    merged = [(mention, 0) for mention in cluster] + [(mention, 1) for mention in other]
+    for mention, side in sorted(merged, key=lambda item: text_order(item[0])):
+        for earlier in last[1 - side]:
+            distance = max(0, mention.start - earlier.end)
+            if earlier.offsets != mention.offsets and (best is None or distance < best_distance):
+                best, best_distance = (earlier, mention), distance
+        last[side].append(mention)
+        last[side].sort(key=lambda item: -item.end)
+        del last[side][2:]
+    return best
+
+
+def _cluster_mentions(clusters: Sequence[EntityCluster]) -> List[List[Mention]]:
+    """The clusters as plain mentions in the order of the text; a mention without a type gets its cluster's."""
+    result = []
+    for i, cluster in enumerate(clusters):
+        label = cluster.label
+        spans = (span for span in cluster if not is_blank(span))
+        unique = {(span.start, span.end): Mention(span.start, span.end, span.label_ or label, i) for span in spans}
+        result.append(sorted(unique.values(), key=text_order))
+    return result

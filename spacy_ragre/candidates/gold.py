@@ -1,0 +1,110 @@
+"""Candidates and what is known of them: gold relations and the labels' type constraints."""
+
+from dataclasses import replace
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+
+from spacy.tokens import Doc, Span
+
+from ..relations import Answer, LabelSet, Relation, cluster_entities
+from .base import Candidate
+
+# What tells a pair of arguments: cluster indexes, or token offsets at sentence level.
+_Key = Tuple[object, object]
+
+
+def label_candidates(
+    doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]] = None
+) -> List[Candidate]:
+    """Fill in the answers of candidates from `doc._.relations`.
+
+    A sentence-level candidate has the relations between exactly its two mentions. A candidate of two clusters has
+    the relations with those cluster indexes, and those without cluster indexes between any of their mentions. Only
+    the directions that the candidate asks for are filled in.
+
+    doc (Doc): the document with gold relations.
+    candidates (Sequence[Candidate]): candidates of that same document.
+    spans (Optional[Sequence[Span]]): the entity mentions that the candidates were made from; `doc.ents` if None.
+    RETURNS (List[Candidate]): the candidates, in the same order, each with `instance.answers` set.
+    """
+    relations: Dict[_Key, List[str]] = {}
+    for relation, keys in _keyed_relations(doc, candidates, spans):
+        for key in keys:
+            labels = relations.setdefault(key, [])
+            if relation.label not in labels:
+                labels.append(relation.label)
+    result = []
+    for candidate in candidates:
+        answers = [Answer(label, inverse) for key, inverse in _asked(candidate) for label in relations.get(key, ())]
+        result.append(replace(candidate, instance=replace(candidate.instance, answers=tuple(answers))))
+    return result
+
+
+def unreached(doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]] = None) -> List[Relation]:
+    """The gold relations that no candidate asks for: an upper bound on recall is lost with them.
+
+    doc (Doc): the document with gold relations.
+    candidates (Sequence[Candidate]): candidates of that same document.
+    spans (Optional[Sequence[Span]]): the entity mentions that the candidates were made from; `doc.ents` if None.
+    RETURNS (List[Relation]): the relations that are out of reach.
+    """
+    asked: Set[_Key] = {key for candidate in candidates for key, _ in _asked(candidate)}
+    return [rel for rel, keys in _keyed_relations(doc, candidates, spans) if asked.isdisjoint(keys)]
+
+
+def filter_by_types(candidates: Sequence[Candidate], labels: LabelSet) -> List[Candidate]:
+    """Drop the pairs that can hold no relation, because no label allows their entity types.
+
+    candidates (Sequence[Candidate]): the candidates.
+    labels (LabelSet): the labels with their type constraints.
+    RETURNS (List[Candidate]): those for which a label is allowed in a direction that they ask for.
+    """
+    directions: Dict[Tuple[str, str], Tuple[bool, bool]] = {}
+    result = []
+    for candidate in candidates:
+        types = (candidate.instance.first_type, candidate.instance.second_type)
+        if types not in directions:
+            directions[types] = _allowed_directions(labels, *types)
+        forward, inverse = directions[types]
+        if (forward and candidate.forward) or (inverse and candidate.inverse):
+            result.append(candidate)
+    return result
+
+
+def _allowed_directions(labels: LabelSet, first_type: str, second_type: str) -> Tuple[bool, bool]:
+    forward = inverse = False
+    for answer, allowed in zip(labels.classes, labels.allowed(first_type, second_type)):
+        if answer is not None and allowed:
+            symmetric = labels.specs[answer.label].symmetric
+            forward = forward or symmetric or not answer.inverse
+            inverse = inverse or symmetric or answer.inverse
+    return forward, inverse
+
+
+def _asked(candidate: Candidate) -> Iterator[Tuple[_Key, bool]]:
+    """The argument pairs that a candidate asks for, with whether they are inverse."""
+    first: object = candidate.first if candidate.first_cluster is None else candidate.first_cluster
+    second: object = candidate.second if candidate.second_cluster is None else candidate.second_cluster
+    if candidate.forward:
+        yield (first, second), False
+    if candidate.inverse:
+        yield (second, first), True
+
+
+def _keyed_relations(
+    doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]]
+) -> List[Tuple[Relation, List[_Key]]]:
+    """The gold relations with the argument pairs that would reach them."""
+    members: Dict[Tuple[int, int], List[int]] = {}
+    if any(candidate.first_cluster is not None for candidate in candidates):
+        for i, cluster in enumerate(cluster_entities(doc, doc.ents if spans is None else spans)):
+            for span in cluster:
+                members.setdefault((span.start, span.end), []).append(i)
+    result = []
+    for relation in doc._.relations:
+        head, tail = (relation.head.start, relation.head.end), (relation.tail.start, relation.tail.end)
+        heads = members.get(head, []) if relation.head_cluster is None else [relation.head_cluster]
+        tails = members.get(tail, []) if relation.tail_cluster is None else [relation.tail_cluster]
+        keys: List[_Key] = [(head, tail)]
+        keys.extend((h, t) for h in heads for t in tails)
+        result.append((relation, keys))
+    return result
