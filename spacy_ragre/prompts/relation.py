@@ -1,0 +1,147 @@
+"""The suite's own prompt: short statements about two mentions, marked in the text."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ..errors import Errors
+from ..registry import registry
+from ..relations import NO_RELATION, Answer, LabelSet, PairInstance
+from .base import ParsedAnswer, Prompt, Segments
+from .matching import match_classes
+from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces
+
+TEMPLATE = "relation_v1.jinja"
+BRACKETS = (("[", "]"), ("{", "}"))
+
+
+@registry.ragre_prompts("ragre.Relation.v1")
+def make_relation_prompt(
+    instruction: bool = True,
+    document: bool = False,
+    example_labels: bool = True,
+    marked: bool = True,
+    types: bool = False,
+) -> Prompt:
+    """Ask for a statement about the two mentions: " Microsoft was founded by Bill Gates."
+
+    instruction (bool): begin with the task in words and the list of labels with their definitions.
+    document (bool): put the plain text before the examples too, where all pairs of a document can share it.
+    example_labels (bool): show the relations of the examples. Without them, an example is only its text.
+    marked (bool): mark the mentions in the texts, as [first] and {second}.
+    types (bool): name the entity types in the question: "surgeon (PERSON)".
+    RETURNS (Prompt): the prompt.
+    """
+    return RelationPrompt(instruction, document, example_labels, marked, types)
+
+
+@dataclass(frozen=True)
+class RelationPrompt:
+    """See `make_relation_prompt` for the settings and `Prompt` for the methods."""
+
+    instruction: bool = True
+    document: bool = False
+    example_labels: bool = True
+    marked: bool = True
+    types: bool = False
+
+    def segments(self, query: PairInstance, labels: LabelSet, examples: Sequence[PairInstance] = ()) -> Segments:
+        """See `Prompt.segments`. An example with an unknown label raises a ValueError."""
+        macros = load_template(TEMPLATE)
+        return Segments(
+            instruction=self._instruction(labels),
+            document=macros.document(one_line(query.text)) if self.document else "",
+            examples=tuple(self._example(example, labels) for example in examples),
+            query=split_pieces(macros.query(self._text(query), self._question(query))),
+        )
+
+    def answers(self, query: PairInstance, labels: LabelSet) -> List[str]:
+        """See `Prompt.answers`."""
+        result = [" " + self._statement(query, labels, answer) for answer in labels.classes]
+        check_distinct("ragre.Relation.v1", result, labels)
+        return result
+
+    def null_segments(self, query: PairInstance, labels: LabelSet) -> Segments:
+        """See `Prompt.null_segments`."""
+        question = load_template(TEMPLATE).query("", self._question(query))
+        return Segments(instruction=self._instruction(labels), query=split_pieces(question))
+
+    def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
+        """See `Prompt.parse`. What has no direction may name the mentions in any order, or not at all."""
+        options = [[statement] for statement in self.answers(query, labels)]
+        short: List[List[str]] = [[] for _ in options]
+        turned = replace(query, first=query.second, second=query.first)
+        for i, answer in enumerate(labels.classes):
+            if answer is None:
+                options[i].append(self._statement(turned, labels, None))
+                short[i] = [NO_RELATION, "not related", "they are not related"]
+            elif labels.specs[answer.label].symmetric:
+                options[i].append(self._statement(turned, labels, answer))
+                short[i] = [answer.label, labels.specs[answer.label].text]
+        found = match_classes(answer_text, options, short)
+        return ParsedAnswer(labels.classes[found[0]]) if len(found) == 1 else ParsedAnswer(matched=False)
+
+    def _instruction(self, labels: LabelSet) -> str:
+        if not self.instruction:
+            return ""
+        return _render_instruction(self.marked, tuple((spec.text, spec.definition) for spec in labels.specs.values()))
+
+    def _text(self, pair: PairInstance) -> str:
+        return mark_mentions(pair, BRACKETS) if self.marked else one_line(pair.text)
+
+    def _question(self, pair: PairInstance) -> str:
+        types = (one_line(pair.first_type), one_line(pair.second_type)) if self.types else ("", "")
+        return load_template(TEMPLATE).question(*mention_names(pair), *types)
+
+    def _statement(self, pair: PairInstance, labels: LabelSet, answer: Optional[Answer]) -> str:
+        macros = load_template(TEMPLATE)
+        first, second = mention_names(pair)
+        if answer is None:
+            return macros.unrelated(first, second)
+        words = one_line(labels.specs[answer.label].text)
+        return macros.statement(second, words, first) if answer.inverse else macros.statement(first, words, second)
+
+    def _example(self, pair: PairInstance, labels: LabelSet) -> Tuple[str, ...]:
+        # A question with no answer after it would teach the model to leave it unanswered.
+        statements = ""
+        if self.example_labels and pair.answers is not None:
+            classes = sorted({labels.index(answer) for answer in pair.answers}) or [0]
+            statements = " ".join(self._statement(pair, labels, labels.classes[i]) for i in classes)
+        return split_pieces(load_template(TEMPLATE).example(self._text(pair), self._question(pair), statements))
+
+
+def mention_names(pair: PairInstance) -> Tuple[str, str]:
+    """What two mentions are called in questions and statements: their texts, told apart where they are the same.
+
+    pair (PairInstance): the pair.
+    RETURNS (Tuple[str, str]): the names of the first and of the second mention.
+    """
+    first, second = mention_texts(pair)
+    if first.casefold() == second.casefold():
+        return f"the first {first}", f"the second {second}"
+    return first, second
+
+
+def check_distinct(prompt: str, answers: Sequence[str], labels: LabelSet) -> None:
+    """Raise a ValueError where two classes have the same text.
+
+    prompt (str): the prompt's registered name.
+    answers (Sequence[str]): the text of each class.
+    labels (LabelSet): the labels.
+    """
+    if len(set(answers)) == len(answers):
+        return
+    classes: Dict[str, List[str]] = {}
+    for text, answer in zip(answers, labels.classes):
+        name = "no relation" if answer is None else repr(answer.label)
+        classes.setdefault(text, []).append(name)
+    text, names = next((text, names) for text, names in classes.items() if len(names) > 1)
+    raise ValueError(Errors.R301.format(prompt=prompt, answer=text, labels=" and ".join(dict.fromkeys(names))))
+
+
+@lru_cache(maxsize=64)
+def _render_instruction(marked: bool, labels: Tuple[Tuple[str, str], ...]) -> str:
+    values: List[Dict[str, Any]] = [
+        {"text": one_line(text), "definition": one_line(definition)} for text, definition in labels
+    ]
+    return load_template(TEMPLATE).instruction(marked, values)

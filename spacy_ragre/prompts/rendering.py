@@ -1,0 +1,93 @@
+"""Jinja templates, and mentions marked in text.
+
+Texts of users are values and never templates: a text with `{{` in it is put into the prompt as it is. Whitespace in
+values is reduced to single spaces, so that a text takes one line of a prompt whatever it holds.
+"""
+
+import re
+from functools import cache
+from typing import Any, List, Tuple
+
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from ..errors import Errors
+from ..relations import PairInstance
+
+# Stands where two pieces meet while a template is rendered. Python counts it as whitespace, so that no value has it.
+CUT = "\x1f"
+_WHITESPACE = re.compile(r"\s+")
+
+Brackets = Tuple[Tuple[str, str], Tuple[str, str]]
+
+
+@cache
+def load_template(name: str) -> Any:
+    """Load the macros of a template file of this package.
+
+    name (str): the file's name.
+    RETURNS (Any): a Jinja module, whose attributes are the template's macros.
+    """
+    environment = SandboxedEnvironment(
+        loader=PackageLoader("spacy_ragre.prompts", "templates"),
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+    )
+    environment.globals["cut"] = CUT
+    return environment.get_template(name).module
+
+
+def split_pieces(rendered: str) -> Tuple[str, ...]:
+    """RETURNS (Tuple[str, ...]): a rendered part as pieces, without empty ones."""
+    return tuple(piece for piece in rendered.split(CUT) if piece)
+
+
+def one_line(text: str) -> str:
+    """RETURNS (str): the text with every run of whitespace made one space, and none at its ends."""
+    return " ".join(text.split())
+
+
+def mention_texts(pair: PairInstance) -> Tuple[str, str]:
+    """RETURNS (Tuple[str, str]): the texts of both mentions on one line, checked against the text's length."""
+    for which, (start, end) in (("first", pair.first), ("second", pair.second)):
+        if not 0 <= start < end <= len(pair.text) or pair.text[start:end].isspace():
+            raise ValueError(Errors.R302.format(which=which, start=start, end=end, length=len(pair.text)))
+    return one_line(pair.first_text), one_line(pair.second_text)
+
+
+def mark_mentions(pair: PairInstance, brackets: Brackets, spaced: bool = True) -> str:
+    """The text with brackets around its two mentions, which may be nested or overlap.
+
+    There is a cut after each opening bracket and before each closing one.
+
+    pair (PairInstance): the text and the mentions.
+    brackets (Tuple[Tuple[str, str], Tuple[str, str]]): opening and closing bracket of the first and of the second
+        mention.
+    spaced (bool): put exactly one space before an opening bracket, except at the start of the text and after
+        another opening bracket. Otherwise the text is kept as it is there.
+    RETURNS (str): the text on one line, with `CUT` at the cuts.
+    """
+    mention_texts(pair)
+    # At one place, brackets close before others open; the inner of two mentions opens last and closes first.
+    events: List[Tuple[Tuple[int, int, int, int], str]] = []
+    for which, ((start, end), (opening, closing)) in enumerate(zip((pair.first, pair.second), brackets)):
+        events.append(((start, 1, -end, which), opening))
+        events.append(((end, 0, -start, -which), closing))
+    result: List[str] = []
+    position, after_opening = 0, True  # the start of the text is treated as if a bracket opened there
+    for (offset, opens, _, _), bracket in sorted(events):
+        text = _WHITESPACE.sub(" ", pair.text[position:offset])
+        if after_opening:
+            text = text.lstrip()
+        if opens:
+            if spaced:
+                text = text.rstrip()
+                if text or not after_opening:
+                    text += " "
+            result.extend((text, bracket, CUT))
+        else:
+            result.extend((text.rstrip(), CUT, bracket))
+        position, after_opening = offset, bool(opens)
+    result.append(_WHITESPACE.sub(" ", pair.text[position:]).rstrip())
+    return "".join(result)
