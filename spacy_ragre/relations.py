@@ -187,6 +187,13 @@ class LabelSet:
             self.classes.append(answer)
         return True
 
+    def replace(self, labels: Mapping[str, Union[str, Mapping[str, Any]]]) -> None:
+        """Take other labels in place of those that are there.
+
+        labels (Mapping[str, Union[str, Mapping]]): as for `LabelSet(...)`.
+        """
+        self.__dict__ = LabelSet(labels).__dict__
+
     def index(self, answer: Optional[Answer]) -> int:
         """RETURNS (int): the class of an answer; 0 for None. An unknown label raises a ValueError."""
         if answer is None:
@@ -205,10 +212,9 @@ class LabelSet:
         RETURNS (List[bool]): one value a class; "no relation" is always allowed.
         """
         result = [True]
-        for answer in self.classes[1:]:
-            assert_answer: Answer = answer  # type: ignore[assignment]
-            spec = self.specs[assert_answer.label]
-            pairs = [(second_type, first_type) if assert_answer.inverse else (first_type, second_type)]
+        for answer in self._index:
+            spec = self.specs[answer.label]
+            pairs = [(second_type, first_type) if answer.inverse else (first_type, second_type)]
             if spec.symmetric:
                 pairs.append((second_type, first_type))
             result.append(
@@ -302,7 +308,7 @@ def _get_relations(doc: Doc) -> List[Relation]:
 
 def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]]) -> None:
     attr = "relations"
-    plain = []
+    plain: List[Dict[str, Any]] = []
     count: Optional[int] = None
     for i, item in enumerate(relations):
         if isinstance(item, Relation):

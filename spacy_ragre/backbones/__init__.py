@@ -1,0 +1,5 @@
+from .base import Backbone, Likelihoods, LoraSettings
+from .causal import CausalLM
+from .seq2seq import Seq2SeqLM
+
+__all__ = ["Backbone", "CausalLM", "Likelihoods", "LoraSettings", "Seq2SeqLM"]

@@ -1,0 +1,20 @@
+"""Finding labelled examples that are like a query."""
+
+from .encoders import DualEncoder, Encoder, TextEncoder
+from .retriever import Retriever, evidence, neighbour_distribution
+from .store import ExampleStore, Neighbour
+from .texts import mark_mentions
+from .tuning import tune_encoder
+
+__all__ = [
+    "DualEncoder",
+    "Encoder",
+    "ExampleStore",
+    "Neighbour",
+    "Retriever",
+    "TextEncoder",
+    "evidence",
+    "mark_mentions",
+    "neighbour_distribution",
+    "tune_encoder",
+]

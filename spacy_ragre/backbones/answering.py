@@ -1,0 +1,77 @@
+"""Two ways to answer without training: the likelihood of every label's text, and free generation.
+
+The third way, the label head, is `spacy_ragre.models.label_model`.
+"""
+
+from typing import Any, Callable, List, Sequence
+
+from ..errors import Errors
+from .base import Backbone
+
+Pieces = Sequence[str]
+
+
+def score_texts(
+    backbone: Backbone,
+    prompts: Sequence[Pieces],
+    answers: Sequence[Sequence[str]],
+    nulls: Sequence[Pieces],
+) -> Any:
+    """Score every answer's text after its prompt, on a token trie of the answers.
+
+    The score is the log-likelihood after the prompt minus that after the same question without the text. What a model
+    finds likely anyhow, and what is short, gets no advantage by this (domain-conditional mutual information, Holtzman
+    et al. 2021, arXiv 2104.08315).
+
+    backbone (Backbone): the language model.
+    prompts (Sequence[Sequence[str]]): the pieces of every prompt.
+    answers (Sequence[Sequence[str]]): for every prompt the texts of its classes, as many for each.
+    nulls (Sequence[Sequence[str]]): for every prompt the pieces of its question without the text.
+    RETURNS (numpy.ndarray): float32, *Shape* (prompts, classes).
+    """
+    import numpy as np
+
+    answer_ids = [backbone.encode_answers(texts) for texts in answers]
+    sizes = [sum(map(len, ids)) for ids in answer_ids]
+    scores = []
+    for side in (prompts, nulls):
+        ids = [backbone.tokenize(pieces) for pieces in side]
+        totals: List[Any] = [None] * len(ids)
+        for batch in backbone.batches([len(p) + size for p, size in zip(ids, sizes)]):
+            found = backbone.likelihoods([ids[i] for i in batch], [answer_ids[i] for i in batch])
+            for i, likelihoods in zip(batch, found):
+                totals[i] = likelihoods.totals
+        scores.append(np.asarray(totals, dtype="float32").reshape(len(ids), -1))
+    return scores[0] - scores[1]
+
+
+def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens: int = 30) -> List[str]:
+    """Let the model go on freely after every prompt, as RAG4RE does (arXiv 2404.13397).
+
+    backbone (Backbone): the language model.
+    prompts (Sequence[Sequence[str]]): the pieces of every prompt.
+    max_new_tokens (int): most tokens to generate.
+    RETURNS (List[str]): the texts.
+    """
+    ids = [backbone.tokenize(pieces) for pieces in prompts]
+    texts = [""] * len(ids)
+    for batch in backbone.batches([len(p) + max_new_tokens for p in ids]):
+        for i, text in zip(batch, backbone.generate([ids[i] for i in batch], max_new_tokens)):
+            texts[i] = text
+    return texts
+
+
+def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int) -> Pieces:
+    """The prompt with as many examples as the model's window takes.
+
+    backbone (Backbone): the language model.
+    build (Callable[[int], Sequence[str]]): gives the prompt's pieces for a number of examples.
+    count (int): most examples.
+    RETURNS (Sequence[str]): the pieces. Raises a ValueError where not even the prompt without examples fits.
+    """
+    for number in range(count, -1, -1):
+        pieces = build(number)
+        length = backbone.count_tokens(pieces)
+        if length <= backbone.max_length:
+            return pieces
+    raise ValueError(Errors.R109.format(length=length, model=backbone.name, limit=backbone.max_length))

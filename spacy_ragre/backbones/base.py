@@ -1,0 +1,435 @@
+"""What causal and encoder-decoder language models have in common: loading, quantisation, LoRA, tokens, batches."""
+
+import logging
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from ..embedded import EMBEDDED
+from ..errors import Errors
+from .resolve import hash_weights, resolve
+
+QUANTIZATIONS = (None, "nf4", "int8")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+# Above this length the fused attention kernel wins on CPU; below it, plain matrix products are up to 1.5 times faster
+# in training.
+SHORT_ATTENTION = 256
+# A batch of this many tokens keeps matrix products efficient; a larger one takes no prompt much shorter than its longest.
+ENOUGH_TOKENS = 512
+MIN_FILL = 0.8
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685).
+
+    rank (int): width of the update.
+    alpha (float): its scale is alpha / rank.
+    dropout (float): on the update's input, from 0 to 1. Costs a third of the training speed on CPU.
+    target_modules (Union[str, Tuple[str, ...]]): names of the layers, or "all-linear".
+    """
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    target_modules: Union[str, Tuple[str, ...]] = "all-linear"
+
+    @classmethod
+    def from_config(cls, config: Optional[Mapping[str, Any]]) -> "LoraSettings":
+        """RETURNS (LoraSettings): the settings of a config block, checked."""
+        config = dict(config or {})
+        unknown = set(config) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ValueError(Errors.R110.format(problem=f"unknown keys {sorted(unknown)}"))
+        if isinstance(config.get("target_modules"), list):
+            config["target_modules"] = tuple(config["target_modules"])
+        settings = cls(**config)
+        if settings.rank < 1 or not 0 <= settings.dropout < 1:
+            raise ValueError(Errors.R110.format(problem=f"rank={settings.rank}, dropout={settings.dropout}"))
+        return settings
+
+
+class Likelihoods(NamedTuple):
+    """Log-likelihoods of one prompt's answers.
+
+    totals (List[float]): natural log of each answer's probability after the prompt.
+    lengths (List[int]): each answer's number of tokens.
+    """
+
+    totals: List[float]
+    lengths: List[int]
+
+
+class Backbone:
+    """A language model that scores labels for prompts. Nothing is loaded before it is first needed.
+
+    name (str): a local folder, a GGUF file, the name of an embedded model, or a hub id.
+    quantization (Optional[str]): "nf4" (4 bits with double quantisation, as in QLoRA, arXiv 2305.14314), "int8", or
+        None.
+    dtype (str): "auto" (bfloat16 on a GPU that has it, else float32), "float32", "bfloat16" or "float16".
+    device (str): "auto", "cpu", "cuda", "cuda:1" ...
+    lora (Optional[Mapping[str, Any]]): fields of `LoraSettings`, used once the model is trained.
+    max_length (int): most tokens of a prompt.
+    batch_tokens (int): most tokens of a batch, padding included.
+    """
+
+    #: Tokens that stand before and after a prompt.
+    prefix: List[int]
+    suffix: List[int]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        quantization: Optional[str] = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        lora: Optional[Mapping[str, Any]] = None,
+        max_length: int = 2048,
+        batch_tokens: int = 4096,
+    ) -> None:
+        if quantization not in QUANTIZATIONS:
+            raise ValueError(Errors.R105.format(value=quantization))
+        if dtype not in DTYPES:
+            raise ValueError(Errors.R106.format(value=dtype))
+        self.name = str(name)
+        self.quantization = quantization
+        self.dtype_name = dtype
+        self.device_name = device
+        self.lora = LoraSettings.from_config(lora)
+        self.max_length = max_length
+        self.batch_tokens = batch_tokens
+        self.has_adapter = False
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._fingerprint: Optional[str] = None
+        self._piece_ids = lru_cache(maxsize=1 << 16)(self._encode_piece)
+
+    # Loading
+
+    @property
+    def is_loaded(self) -> bool:
+        """RETURNS (bool): whether the weights are in memory."""
+        return self._model is not None
+
+    @property
+    def model(self) -> Any:
+        """RETURNS (transformers.PreTrainedModel): the model, loaded now if it was not."""
+        self.load()
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """RETURNS (transformers.PreTrainedTokenizerFast): the tokenizer, loaded now if it was not."""
+        self.load()
+        return self._tokenizer
+
+    @property
+    def device(self) -> Any:
+        """RETURNS (torch.device): where the weights are, or will be."""
+        import torch
+
+        if self.device_name != "auto":
+            return torch.device(self.device_name)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def dtype(self) -> Any:
+        """RETURNS (torch.dtype): the data type to compute in."""
+        import torch
+
+        if self.dtype_name != "auto":
+            return getattr(torch, self.dtype_name)
+        on_gpu = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if on_gpu else torch.float32
+
+    @property
+    def width(self) -> int:
+        """RETURNS (int): width of a hidden state."""
+        return int(self.model.config.hidden_size)
+
+    @property
+    def fingerprint(self) -> str:
+        """RETURNS (str): content hash of the base model's weights; for a model that the hub serves, of the copy in
+        its cache.
+        """
+        if self._fingerprint is None:
+            folder = resolve(self.name)
+            if self.is_loaded:
+                folder = getattr(self._model.config, "_name_or_path", folder) or folder
+            self._fingerprint = hash_weights(_local_folder(folder))
+        return self._fingerprint
+
+    def load(self) -> None:
+        """Load model and tokenizer. Does nothing when they are loaded. Raises an OSError where that fails."""
+        if self._model is not None:
+            return
+        path = resolve(self.name)
+        try:
+            with _quiet("bitsandbytes", "transformers"):
+                self._tokenizer = self._load_tokenizer(path)
+                self._model = self._load_model(path)
+        except (OSError, ValueError, ImportError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            known = ", ".join(n for n, m in EMBEDDED.items() if m.kind == "backbone")
+            raise OSError(Errors.R104.format(name=self.name, reason=reason, embedded=known)) from error
+        self._model.eval()
+        self._model.requires_grad_(False)
+        self.prefix, self.suffix = _special_tokens(self._tokenizer)
+
+    def _load_tokenizer(self, path: str) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+    def _load_model(self, path: str) -> Any:
+        import transformers
+
+        options: Dict[str, Any] = {"trust_remote_code": False}
+        options["torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"] = self.dtype
+        if self.quantization is not None:
+            options["quantization_config"] = self._quantization_config()
+            options["device_map"] = {"": str(self.device)}
+        model = self._auto_class().from_pretrained(path, **options)
+        return model if self.quantization is not None else model.to(self.device)
+
+    def _quantization_config(self) -> Any:
+        from transformers import BitsAndBytesConfig
+
+        if self.quantization == "int8":
+            return BitsAndBytesConfig(load_in_8bit=True)
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=self.dtype,
+        )
+
+    def _auto_class(self) -> Any:
+        raise NotImplementedError
+
+    # Adapter
+
+    def init_adapter(self) -> None:
+        """Put LoRA layers into the model, ready to be trained. They change nothing until they are."""
+        if self.has_adapter:
+            return
+        base = self.model
+        with _quiet("bitsandbytes"):
+            from peft import LoraConfig, get_peft_model
+
+            modules = self.lora.target_modules
+            config = LoraConfig(
+                r=self.lora.rank,
+                lora_alpha=self.lora.alpha,  # type: ignore[arg-type]
+                lora_dropout=self.lora.dropout,
+                target_modules=modules if isinstance(modules, str) else list(modules),
+                task_type=self._task_type(),
+            )
+            try:
+                self._model = get_peft_model(base, config)
+            except ValueError as error:
+                raise ValueError(Errors.R110.format(problem=str(error))) from error
+        self.has_adapter = True
+
+    def _task_type(self) -> str:
+        raise NotImplementedError
+
+    def adapter_parameters(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, torch.nn.Parameter]): the trained parameters by name, in a fixed order."""
+        if not self.has_adapter:
+            return {}
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def adapter_state(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, torch.Tensor]): the adapter's weights, on the CPU."""
+        return {name: p.detach().cpu().contiguous() for name, p in self.adapter_parameters().items()}
+
+    def load_adapter_state(self, state: Mapping[str, Any]) -> None:
+        """Take over an adapter's weights. Raises a ValueError where names or shapes differ."""
+        import torch
+
+        self.init_adapter()
+        own = self.adapter_parameters()
+        wrong = sorted(set(own) ^ set(state)) or [n for n in own if own[n].shape != state[n].shape]
+        if wrong:
+            raise ValueError(Errors.R108.format(problem=f"of another shape (first difference: {wrong[0]})"))
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(state[name])
+
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): the base's name and hash and the LoRA settings, saved with an adapter."""
+        return {"name": self.name, "hash": self.fingerprint, "lora": asdict(self.lora)}
+
+    def set_training(self, value: bool) -> None:
+        """Turn dropout on or off.
+
+        value (bool): True in training.
+        """
+        if self.model.training != value:
+            self.model.train(value)
+
+    # Tokens
+
+    def tokenize(self, pieces: Sequence[str]) -> List[int]:
+        """Token ids of a prompt. Each piece is tokenised on its own, so that a prompt has the same ids however it is
+        put together.
+
+        pieces (Sequence[str]): the prompt's pieces in order.
+        RETURNS (List[int]): token ids with the model's special tokens around them.
+        """
+        length = self.count_tokens(pieces)
+        if length > self.max_length:
+            raise ValueError(Errors.R109.format(length=length, model=self.name, limit=self.max_length))
+        ids = list(self.prefix)
+        for piece in pieces:
+            ids.extend(self._piece_ids(piece))
+        ids.extend(self.suffix)
+        return ids
+
+    def count_tokens(self, pieces: Sequence[str]) -> int:
+        """RETURNS (int): the number of tokens of a prompt, special tokens counted."""
+        self.load()
+        return len(self.prefix) + sum(len(self._piece_ids(piece)) for piece in pieces) + len(self.suffix)
+
+    def _encode_piece(self, piece: str) -> Tuple[int, ...]:
+        return tuple(self.tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def batches(self, lengths: Sequence[int]) -> List[List[int]]:
+        """Group prompts of similar length so that a padded batch stays within `batch_tokens` and little of it is
+        padding.
+
+        lengths (Sequence[int]): each prompt's number of tokens.
+        RETURNS (List[List[int]]): indexes of the prompts, a batch each, longest first, so that a batch too large for
+            the memory fails at once.
+        """
+        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+        batches: List[List[int]] = []
+        for i in order:
+            longest = lengths[batches[-1][0]] if batches else 0
+            size = len(batches[-1]) + 1 if batches else 0
+            wasteful = size * longest > ENOUGH_TOKENS and lengths[i] < MIN_FILL * longest
+            if batches and size * longest <= self.batch_tokens and not wasteful:
+                batches[-1].append(i)
+            else:
+                batches.append([i])
+        return batches
+
+    def word_embeddings(self, texts: Sequence[str]) -> Any:
+        """Mean input embedding of each text's tokens.
+
+        texts (Sequence[str]): words or phrases.
+        RETURNS (torch.Tensor): float32, *Shape* (texts, width), on the CPU.
+        """
+        import torch
+
+        table = self.model.get_input_embeddings().weight
+        rows = [table[torch.tensor(self._piece_ids(t), device=table.device)].float().mean(0).cpu() for t in texts]
+        return torch.stack(rows)
+
+    # Answers
+
+    def states(self, inputs: Sequence[Sequence[int]]) -> Any:
+        """Hidden state that stands for each prompt, after the model's last normalisation.
+
+        inputs (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+        RETURNS (torch.Tensor): float32, *Shape* (prompts, width), with gradients where they are enabled.
+        """
+        raise NotImplementedError
+
+    def likelihoods(
+        self, inputs: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]]
+    ) -> List[Likelihoods]:
+        """Exact log-likelihood of every answer after its prompt, all answers of a prompt in one pass.
+
+        inputs (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+        answers (Sequence[Sequence[Sequence[int]]]): for every prompt the token ids of its answers.
+        RETURNS (List[Likelihoods]): one for every prompt.
+        """
+        raise NotImplementedError
+
+    def generate(self, inputs: Sequence[Sequence[int]], max_new_tokens: int) -> List[str]:
+        """Greedy continuation of each prompt.
+
+        inputs (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+        max_new_tokens (int): most tokens to generate.
+        RETURNS (List[str]): the texts, without special tokens.
+        """
+        raise NotImplementedError
+
+    def encode_answers(self, texts: Sequence[str]) -> List[List[int]]:
+        """Token ids of answers. Where one is a prefix of another, all get the model's end token, since a prefix is
+        never less likely than what goes on from it.
+
+        texts (Sequence[str]): the answers, each with its leading space.
+        RETURNS (List[List[int]]): their token ids.
+        """
+        ids = [list(self._piece_ids(text)) for text in texts]
+        ordered = sorted(ids)
+        if any(b[: len(a)] == a for a, b in zip(ordered, ordered[1:])):
+            ids = [a + [self.tokenizer.eos_token_id] for a in ids]
+        return ids
+
+    def compute(self, length: int) -> ContextManager[Any]:
+        """The settings under which a batch is computed: mixed precision, and the attention kernel that is fastest.
+
+        length (int): tokens of the longest sequence.
+        """
+        return _compute(self.device.type, self.dtype, self.has_adapter, length)
+
+    @property
+    def pad_id(self) -> int:
+        """RETURNS (int): the token that fills up a batch. It is never attended to."""
+        tokenizer = self.tokenizer
+        return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
+
+
+@contextmanager
+def _compute(device: str, dtype: Any, mixed: bool, length: int) -> Iterator[None]:
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    low = dtype in (torch.bfloat16, torch.float16)
+    # LoRA weights stay in float32, so a 16-bit base needs autocast once it has an adapter.
+    precision = torch.autocast(device, dtype) if mixed and low else nullcontext()
+    short = device == "cpu" and length <= SHORT_ATTENTION and torch.is_grad_enabled()
+    kernel = sdpa_kernel(SDPBackend.MATH) if short else nullcontext()
+    with precision, kernel:
+        yield
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Hold back warnings that libraries log while they are loaded and that a user can do nothing about."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+def _special_tokens(tokenizer: Any) -> Tuple[List[int], List[int]]:
+    """The tokens that a tokenizer puts before and after a text."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a", add_special_tokens=True)["input_ids"]
+    for start in range(len(full) - len(plain) + 1):
+        if full[start : start + len(plain)] == plain:
+            return full[:start], full[start + len(plain) :]
+    return [], []
+
+
+def _local_folder(name: str) -> str:
+    """The folder that holds a model: itself, or its snapshot in the hub's cache."""
+    import os
+
+    if os.path.isdir(name):
+        return name
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(name, local_files_only=True)

@@ -1,0 +1,54 @@
+"""A token trie of answers, laid out as one sequence: each token once, each sees its ancestors only."""
+
+from dataclasses import dataclass
+from typing import Dict, List, Sequence, Tuple
+
+
+@dataclass(frozen=True)
+class TokenTrie:
+    """The answers to one prompt as a tree. The prompt's last token is the root and has the index -1.
+
+    tokens (List[int]): token id of every node, parents before children.
+    parents (List[int]): index of every node's parent, -1 for the root.
+    depths (List[int]): distance from the root's children, so 0 for an answer's first token.
+    paths (List[List[int]]): for every answer, its nodes from the first token to the last.
+    """
+
+    tokens: List[int]
+    parents: List[int]
+    depths: List[int]
+    paths: List[List[int]]
+
+    @classmethod
+    def build(cls, answers: Sequence[Sequence[int]]) -> "TokenTrie":
+        """answers (Sequence[Sequence[int]]): token ids of the answers.
+        RETURNS (TokenTrie): the trie that holds them.
+        """
+        tokens: List[int] = []
+        parents: List[int] = []
+        depths: List[int] = []
+        children: Dict[Tuple[int, int], int] = {}
+        paths = []
+        for answer in answers:
+            node = -1
+            path = []
+            for depth, token in enumerate(answer):
+                child = children.get((node, token))
+                if child is None:
+                    child = len(tokens)
+                    children[(node, token)] = child
+                    tokens.append(token)
+                    parents.append(node)
+                    depths.append(depth)
+                node = child
+                path.append(node)
+            paths.append(path)
+        return cls(tokens, parents, depths, paths)
+
+    def __len__(self) -> int:
+        """RETURNS (int): the number of nodes."""
+        return len(self.tokens)
+
+    def inner(self) -> List[int]:
+        """RETURNS (List[int]): the nodes that have children, the root (-1) first."""
+        return sorted(set(self.parents))

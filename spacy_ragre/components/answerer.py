@@ -1,0 +1,341 @@
+"""Answers for pairs of mentions: what the relation components share between documents and the language model."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from thinc.api import Model
+from tqdm import tqdm
+
+from ..backbones.answering import fit_examples, generate_texts, score_texts
+from ..backbones.base import Backbone
+from ..backbones.encoder import BackboneEncoder, normalize
+from ..errors import Errors
+from ..models.calibration import Calibration, fit_temperature, interpolate, micro_f, pick, probabilities
+from ..models.label_model import LabelShim
+from ..models.losses import adaptive_threshold, cross_entropy
+from ..prompts import Prompt, class_words
+from ..relations import LabelSet, PairInstance
+from ..retrieval import Neighbour, Retriever, neighbour_distribution
+
+ANSWERS = ("auto", "head", "trie", "generate")
+# Work on fewer pairs than this shows no progress bar.
+_LONG = 2000
+_CHUNK = 512
+# What calibration chooses from.
+_NEIGHBOURS = (1, 2, 4, 8, 16, 32)
+_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_NEIGHBOUR_TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
+
+
+class Scored(NamedTuple):
+    """Scores of pairs.
+
+    scores (numpy.ndarray): *Shape* (pairs, classes).
+    neighbours (List[List[Neighbour]]): the examples that were found for each pair, most similar first.
+    """
+
+    scores: Any
+    neighbours: List[List[Neighbour]]
+
+
+class PairAnswerer:
+    """Scores the classes of pairs with a language model and the examples in a store.
+
+    model (Model): a label model; see `spacy_ragre.models.label_model`.
+    prompt (Prompt): how a pair is put to the language model.
+    retriever (Retriever): encoder and store of examples.
+    labels (LabelSet): the labels.
+    answer (str): "head", "trie", "generate", or "auto" for the head once it is trained and the trie before.
+    n_examples (int): most examples in a prompt.
+    multi_label (bool): whether a pair may hold several relations.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: Prompt,
+        retriever: Retriever,
+        labels: LabelSet,
+        *,
+        answer: str = "auto",
+        n_examples: int = 0,
+        multi_label: bool = False,
+    ) -> None:
+        if answer not in ANSWERS:
+            raise ValueError(Errors.R502.format(value=answer, known=", ".join(ANSWERS)))
+        self.model = model
+        self.prompt = prompt
+        self.retriever = retriever
+        self.labels = labels
+        self.answer = answer
+        self.n_examples = n_examples
+        self.multi_label = multi_label
+        self.trained = False
+        self.calibration = Calibration()
+        # Examples whose keys are of an older state of the model, or were never made.
+        self.waiting: List[PairInstance] = []
+        if isinstance(retriever.encoder, BackboneEncoder):
+            retriever.encoder.bind(self.states, self.fingerprint, lambda: self.backbone.width)
+
+    @property
+    def shim(self) -> LabelShim:
+        """RETURNS (LabelShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    @property
+    def backbone(self) -> Backbone:
+        """RETURNS (Backbone): the language model."""
+        return self.shim.backbone  # type: ignore[return-value]
+
+    @property
+    def mode(self) -> str:
+        """RETURNS (str): the way to answer now."""
+        if self.answer == "head" and not self.shim.has_head:
+            raise ValueError(Errors.R503)
+        if self.answer != "auto":
+            return self.answer
+        return "head" if self.trained else "trie"
+
+    def fingerprint(self) -> str:
+        """RETURNS (str): hash of what makes the keys, where those are hidden states."""
+        return self.shim.fingerprint()
+
+    # Examples
+
+    @property
+    def uses_states(self) -> bool:
+        """RETURNS (bool): whether keys are hidden states of the language model."""
+        return isinstance(self.retriever.encoder, BackboneEncoder)
+
+    def add_examples(self, instances: Sequence[PairInstance]) -> None:
+        """Put examples into the store.
+
+        instances (Sequence[PairInstance]): pairs with answers.
+        """
+        for instance in instances:
+            for answer in instance.answers or ():
+                self.labels.index(answer)
+        if self.waiting or (self.uses_states and self.shim.has_head and not self.trained):
+            self.waiting.extend(instances)
+        else:
+            self._index(instances)
+
+    def outdate(self) -> None:
+        """Note that the model changed: keys that it made wait to be made again."""
+        self.trained = True
+        if self.uses_states and len(self.retriever.store):
+            self.waiting = list(self.retriever.store.instances) + self.waiting
+            self.retriever.clear()
+
+    def refresh(self) -> None:
+        """Make the keys that are waiting."""
+        if self.waiting:
+            instances, self.waiting = self.waiting, []
+            self._index(instances)
+
+    def _index(self, instances: Sequence[PairInstance]) -> None:
+        with tqdm(total=len(instances), desc="Indexing examples", disable=len(instances) < _LONG) as bar:
+            for start in range(0, len(instances), _CHUNK):
+                chunk = instances[start : start + _CHUNK]
+                self.retriever.add(chunk)
+                bar.update(len(chunk))
+
+    def _found(
+        self, instances: Sequence[PairInstance], count: int, keys: Optional[Any] = None
+    ) -> List[List[Neighbour]]:
+        if count < 1 or not len(self.retriever.store):
+            return [[] for _ in instances]
+        if keys is None and self.uses_states:
+            keys = normalize(self.states(instances))
+        return self.retriever.retrieve(instances, k=count, keys=keys)
+
+    # Prompts
+
+    def pieces(self, instance: PairInstance, examples: Sequence[Neighbour] = ()) -> Sequence[str]:
+        """The pieces of a pair's prompt, with as many examples as fit, the most similar one last.
+
+        instance (PairInstance): the pair.
+        examples (Sequence[Neighbour]): examples, most similar first.
+        RETURNS (Sequence[str]): the pieces, to be tokenised one by one.
+        """
+        shown = [neighbour.instance for neighbour in examples]
+
+        def build(number: int) -> Sequence[str]:
+            return self.prompt.segments(instance, self.labels, shown[:number][::-1]).pieces()
+
+        return fit_examples(self.backbone, build, len(shown))
+
+    def _ids(self, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[List[int]]:
+        return [
+            self.backbone.tokenize(self.pieces(instance, neighbours[: self.n_examples]))
+            for instance, neighbours in zip(instances, found)
+        ]
+
+    def states(self, instances: Sequence[PairInstance]) -> Any:
+        """Hidden state at the end of each pair's prompt, without examples.
+
+        instances (Sequence[PairInstance]): the pairs.
+        RETURNS (numpy.ndarray): float32, *Shape* (pairs, width).
+        """
+        return self._forward(self._ids(instances, [[] for _ in instances]))[1]
+
+    def _forward(self, ids: Sequence[Sequence[int]]) -> Tuple[Any, Any]:
+        """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits (empty without a head) and hidden states."""
+        import numpy as np
+        import torch
+
+        width = len(self.labels.classes) if self.shim.has_head else 0
+        logits = np.zeros((len(ids), width), dtype="float32")
+        states = np.zeros((len(ids), self.backbone.width), dtype="float32")
+        for batch in self.backbone.batches([len(p) for p in ids]):
+            prompts = [ids[i] for i in batch]
+            if width:
+                logits[batch], states[batch] = self.model.predict(prompts)
+            else:
+                with torch.no_grad():
+                    states[batch] = self.backbone.states(prompts).cpu().numpy()
+        return logits, states
+
+    # Answering
+
+    def score(self, instances: Sequence[PairInstance], count: Optional[int] = None) -> Scored:
+        """Score every class of every pair.
+
+        instances (Sequence[PairInstance]): the pairs.
+        count (Optional[int]): number of neighbours to find; as many as prompts and calibration use if None.
+        RETURNS (Scored): logits of the head, or the likelihood scores of the classes' texts.
+        """
+        import numpy as np
+
+        if not instances:
+            return Scored(np.zeros((0, len(self.labels.classes)), dtype="float32"), [])
+        mode = self.mode
+        mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
+        count = max(self.n_examples, mixed) if count is None else count
+        if mode == "head" and self.uses_states and self.n_examples == 0:
+            logits, states = self._forward(self._ids(instances, [[] for _ in instances]))
+            scored = Scored(logits, self._found(instances, count, normalize(states)))
+        else:
+            found = self._found(instances, count)
+            scored = Scored(self._score_mode(mode, instances, found), found)
+        if not np.isfinite(scored.scores[:, 0]).all() or np.isnan(scored.scores).any():
+            raise ValueError(Errors.R504.format(model=self.backbone.name))
+        return scored
+
+    def _score_mode(
+        self, mode: str, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]
+    ) -> Any:
+        if mode == "head":
+            return self._forward(self._ids(instances, found))[0]
+        prompts = [self.pieces(i, n[: self.n_examples]) for i, n in zip(instances, found)]
+        if mode == "trie":
+            answers = [self.prompt.answers(i, self.labels) for i in instances]
+            nulls = [self.prompt.null_segments(i, self.labels).pieces() for i in instances]
+            return score_texts(self.backbone, prompts, answers, nulls)
+        return self._parse(instances, generate_texts(self.backbone, prompts))
+
+    def _parse(self, instances: Sequence[PairInstance], texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        # Free text gives no distribution: the class that was named has all of it. What matches nothing is no relation.
+        scores = np.full((len(instances), len(self.labels.classes)), -1e4, dtype="float32")
+        for row, (instance, text) in enumerate(zip(instances, texts)):
+            parsed = self.prompt.parse(text, instance, self.labels)
+            scores[row, self.labels.index(parsed.answer)] = 0.0
+        return scores
+
+    def probabilities(self, scored: Scored, allowed: Optional[Any] = None) -> Any:
+        """Calibrated probabilities, mixed with the answers of the neighbours.
+
+        scored (Scored): what `score` gave.
+        allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes): the classes that a pair may have.
+        RETURNS (numpy.ndarray): *Shape* (pairs, classes).
+        """
+        return self._mix(scored, self.calibration, allowed)
+
+    def _mix(self, scored: Scored, settings: Calibration, allowed: Optional[Any] = None) -> Any:
+        import numpy as np
+
+        scores = scored.scores
+        if allowed is not None:
+            scores = np.where(allowed, scores, -np.inf)
+        result = probabilities(scores, settings.temperature, self.multi_label)
+        if settings.weight > 0:
+            near = [n[: settings.neighbours] for n in scored.neighbours]
+            shares = neighbour_distribution(near, self.labels, settings.neighbour_temperature)
+            if allowed is not None:
+                shares = shares * allowed
+                shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+            result = interpolate(result, shares, settings.weight)
+        return result
+
+    def pick(self, probability: Any) -> Tuple[Tuple[int, ...], ...]:
+        """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
+        return pick(probability, self.calibration.threshold, self.multi_label)
+
+    # Training
+
+    def init_head(self) -> None:
+        """Make the adapter and the label head."""
+        # With a space in front, as words stand inside a text.
+        self.shim.init_head([f" {words}" for words in class_words(self.labels)])
+
+    def targets(self, instances: Sequence[PairInstance]) -> List[List[int]]:
+        """RETURNS (List[List[int]]): each pair's gold classes; empty for no relation."""
+        return [[self.labels.index(answer) for answer in instance.answers or ()] for instance in instances]
+
+    def train(self, instances: Sequence[PairInstance]) -> float:
+        """One forward and backward pass. Gradients add up until `finish_update`.
+
+        instances (Sequence[PairInstance]): pairs with answers.
+        RETURNS (float): the mean loss.
+        """
+        targets = self.targets(instances)
+        found = self._found(instances, self.n_examples)
+        ids = self._ids(instances, found)
+        total = 0.0
+        count = len(instances)
+        for batch in self.backbone.batches([len(p) for p in ids]):
+            (logits, _), backprop = self.model.begin_update([ids[i] for i in batch])
+            loss, gradient = self._loss(logits, [targets[i] for i in batch])
+            backprop(gradient / count)
+            total += loss
+        return total / count
+
+    def loss(self, instances: Sequence[PairInstance], logits: Any) -> Tuple[float, Any]:
+        """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
+        loss, gradient = self._loss(logits, self.targets(instances))
+        return loss / max(1, len(instances)), gradient / max(1, len(instances))
+
+    def _loss(self, logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
+        return adaptive_threshold(logits, targets) if self.multi_label else cross_entropy(logits, targets)
+
+    def calibrate(
+        self, instances: Sequence[PairInstance], allowed: Optional[Any] = None, threshold: float = 0.0
+    ) -> Dict[str, float]:
+        """Choose temperature, neighbours and threshold on pairs that were not trained on.
+
+        instances (Sequence[PairInstance]): pairs with answers.
+        allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
+        threshold (float): least probability of a relation.
+        RETURNS (Dict[str, float]): micro-F1 before and after, from 0 to 1.
+        """
+        self.refresh()
+        targets = self.targets(instances)
+        scored = self.score(instances, max(*_NEIGHBOURS, self.n_examples))
+        temperature = 1.0 if self.multi_label else fit_temperature(scored.scores, targets)
+        plain = Calibration(temperature=temperature, threshold=threshold)
+        options = [plain]
+        if len(self.retriever.store):
+            options += [
+                Calibration(temperature, k, weight, near, threshold)
+                for k in _NEIGHBOURS
+                for weight in _WEIGHTS[1:]
+                for near in _NEIGHBOUR_TEMPERATURES
+            ]
+        scores = []
+        for option in options:
+            chosen = pick(self._mix(scored, option, allowed), option.threshold, self.multi_label)
+            scores.append(micro_f(chosen, targets))
+        best = max(range(len(options)), key=lambda i: (scores[i], -i))
+        self.calibration = options[best]
+        return {"before": scores[0], "after": scores[best]}

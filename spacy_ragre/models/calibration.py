@@ -1,0 +1,107 @@
+"""From scores to probabilities, alone and mixed with the answers of retrieved neighbours."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Mapping, Sequence, Tuple
+
+import numpy as np
+
+_TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(20.0), 160))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How scores become probabilities. All is chosen on a development set.
+
+    temperature (float): divides the model's scores before the softmax (Guo et al. 2017, arXiv 1706.04599).
+    neighbours (int): number of neighbours whose answers are mixed in.
+    weight (float): their weight, from 0 (the model alone) to 1 (Khandelwal et al. 2020, arXiv 1911.00172).
+    neighbour_temperature (float): divides the neighbours' similarities before their softmax.
+    threshold (float): least probability of a relation.
+    """
+
+    temperature: float = 1.0
+    neighbours: int = 8
+    weight: float = 0.0
+    neighbour_temperature: float = 0.1
+    threshold: float = 0.0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+        """RETURNS (Calibration): from what `to_dict` gave."""
+        return cls(**values)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): the settings as plain data."""
+        return asdict(self)
+
+
+def probabilities(scores: Any, temperature: float, multi_label: bool) -> Any:
+    """Probability of every class.
+
+    scores (numpy.ndarray): logits or log-likelihoods, *Shape* (pairs, classes); -inf for classes that are not allowed.
+    temperature (float): divides the scores.
+    multi_label (bool): False for one answer a pair (softmax); True where class 0 is the threshold that every other
+        class is held against (sigmoid of the difference).
+    RETURNS (numpy.ndarray): *Shape* (pairs, classes).
+    """
+    scaled = np.asarray(scores, dtype="float64") / temperature
+    if multi_label:
+        return 1.0 / (1.0 + np.exp(-np.clip(scaled - scaled[:, :1], -500, 500)))
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
+    exp = np.exp(scaled)
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def interpolate(model: Any, neighbours: Any, weight: float) -> Any:
+    """Mix the model's probabilities with those of the neighbours.
+
+    model (numpy.ndarray): *Shape* (pairs, classes).
+    neighbours (numpy.ndarray): *Shape* (pairs, classes); a row of zeros where a pair has no neighbours, which leaves
+        the model's row as it is.
+    weight (float): the neighbours' weight.
+    RETURNS (numpy.ndarray): *Shape* (pairs, classes).
+    """
+    share = np.where(neighbours.sum(axis=1, keepdims=True) > 0, weight, 0.0)
+    return (1 - share) * model + share * neighbours
+
+
+def fit_temperature(scores: Any, targets: Sequence[Sequence[int]]) -> float:
+    """The temperature that makes gold answers likeliest.
+
+    scores (numpy.ndarray): *Shape* (pairs, classes).
+    targets (Sequence[Sequence[int]]): each pair's gold classes; none means class 0.
+    RETURNS (float): the temperature, from 0.1 to 20.
+    """
+    scores = np.asarray(scores, dtype="float64")
+    losses = []
+    for temperature in _TEMPERATURES:
+        chosen = probabilities(scores, temperature, multi_label=False)
+        losses.append(-sum(np.log(max(chosen[i, list(t) or [0]].sum(), 1e-12)) for i, t in enumerate(targets)))
+    return float(_TEMPERATURES[int(np.argmin(losses))])
+
+
+def pick(probability: Any, threshold: float, multi_label: bool) -> Tuple[Tuple[int, ...], ...]:
+    """The classes that each pair is given.
+
+    probability (numpy.ndarray): *Shape* (pairs, classes).
+    threshold (float): least probability of a relation.
+    multi_label (bool): whether a pair may have several.
+    RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its classes, likeliest first, without class 0.
+    """
+    if len(probability) == 0:
+        return ()
+    if multi_label:
+        limit = max(threshold, 0.5)
+        return tuple(
+            tuple(int(c) for c in np.argsort(-row, kind="stable") if c != 0 and row[c] >= limit and row[c] > 0.5)
+            for row in probability
+        )
+    best = probability.argmax(axis=1)
+    return tuple((int(c),) if c != 0 and row[c] >= threshold else () for c, row in zip(best, probability))
+
+
+def micro_f(predicted: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> float:
+    """RETURNS (float): micro-F1 over pairs and classes, class 0 left out, from 0 to 1."""
+    true = sum(len(set(p) & set(t)) for p, t in zip(predicted, targets))
+    total = sum(map(len, predicted)) + sum(len([c for c in t if c != 0]) for t in targets)
+    return 2 * true / total if total else 0.0

@@ -1,0 +1,52 @@
+"""Losses over label logits. Class 0 is "no relation".
+
+Each takes logits as an array, so that Thinc models of any framework can use it, and gives the loss and its gradient.
+"""
+
+from typing import Any, Sequence, Tuple
+
+
+def cross_entropy(logits: Any, targets: Sequence[Sequence[int]], smoothing: float = 0.0) -> Tuple[float, Any]:
+    """Cross-entropy for pairs that hold one relation or none.
+
+    logits (numpy.ndarray): *Shape* (pairs, classes).
+    targets (Sequence[Sequence[int]]): each pair's classes; none means class 0, several share the weight.
+    smoothing (float): share of the weight that is spread over all classes, from 0 to 1.
+    RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
+    """
+    import torch
+
+    scores = torch.tensor(logits, dtype=torch.float32)
+    wanted = torch.zeros_like(scores)
+    for row, classes in enumerate(targets):
+        classes = list(classes) or [0]
+        wanted[row, classes] = 1.0 / len(classes)
+    wanted = wanted * (1 - smoothing) + smoothing / scores.shape[1]
+    logs = torch.log_softmax(scores, dim=1)
+    loss = -(wanted * logs).sum()
+    return float(loss), (logs.exp() - wanted).numpy()
+
+
+def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
+    """Adaptive thresholding loss for pairs that may hold several relations (ATLOP, arXiv 2010.11304): a pair's
+    classes must score above class 0, all others below it.
+
+    logits (numpy.ndarray): *Shape* (pairs, classes).
+    targets (Sequence[Sequence[int]]): each pair's classes, class 0 left out.
+    RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
+    """
+    import torch
+
+    scores = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
+    positive = torch.zeros_like(scores, dtype=torch.bool)
+    for row, classes in enumerate(targets):
+        positive[row, [c for c in classes if c != 0]] = True
+    threshold = torch.zeros_like(positive)
+    threshold[:, 0] = True
+    low = torch.finfo(scores.dtype).min
+    above = torch.log_softmax(scores.masked_fill(~(positive | threshold), low), dim=1)
+    below = torch.log_softmax(scores.masked_fill(positive, low), dim=1)
+    loss = -(above * positive).sum() - below[:, 0].sum()
+    loss.backward()
+    gradient = scores.grad
+    return float(loss.detach()), torch.zeros_like(scores).numpy() if gradient is None else gradient.numpy()

@@ -1,0 +1,220 @@
+"""The retriever: an encoder and the store of examples that it encoded."""
+
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+import numpy as np
+import srsly
+
+from ..errors import Errors
+from ..registry import registry
+from ..relations import LabelSet, PairInstance
+from .encoders import Encoder
+from .folders import existing, replace_folder
+from .indexes import IndexKind
+from .store import ExampleStore, Neighbour, unpack_files
+
+_STORE = "store"
+_ENCODER = "encoder"
+
+
+@registry.ragre_retrievers("ragre.Retriever.v1")
+def create_retriever(encoder: Encoder, k: int = 8, index: IndexKind = "flat") -> "Retriever":
+    """Registered maker of `Retriever`; see there for the arguments."""
+    return Retriever(encoder, k=k, index=index)
+
+
+class Retriever:
+    """Finds labelled instances that are like a query.
+
+    encoder (Encoder): makes the keys. Not called where keys are given.
+    k (int): how many neighbours a query gets.
+    index (str): index kind, as in `ExampleStore`.
+    """
+
+    def __init__(self, encoder: Encoder, *, k: int = 8, index: IndexKind = "flat") -> None:
+        if k < 1:
+            raise ValueError(Errors.R202.format(setting="k", value=k, what="the retriever", expected="use at least 1"))
+        self.encoder = encoder
+        self.k = k
+        self.store = ExampleStore(index)
+
+    def __len__(self) -> int:
+        """RETURNS (int): the number of examples."""
+        return len(self.store)
+
+    def add(self, instances: Sequence[PairInstance], keys: Optional[np.ndarray] = None) -> None:
+        """Add examples. No training is needed for them to be found.
+
+        instances (Sequence[PairInstance]): the examples.
+        keys (Optional[np.ndarray]): their keys, where they were computed elsewhere. *Shape* (len(instances), width).
+        """
+        if not len(instances):
+            return
+        if len(self.store):
+            self._check_fingerprint()
+        if keys is None:
+            keys = self.encoder.encode_examples(instances)
+        self.store.add(instances, keys)
+        self.store.fingerprint = self.encoder.fingerprint
+
+    def clear(self) -> None:
+        """Forget all examples, for example because the encoder was tuned."""
+        self.store = ExampleStore(self.store.kind)
+
+    def retrieve(
+        self,
+        instances: Sequence[PairInstance],
+        k: Optional[int] = None,
+        keys: Optional[np.ndarray] = None,
+        leak_free: bool = True,
+    ) -> List[List[Neighbour]]:
+        """Find examples for queries.
+
+        instances (Sequence[PairInstance]): the queries.
+        k (Optional[int]): how many to find for each; the retriever's own `k` where None.
+        keys (Optional[np.ndarray]): the queries' keys, where they were computed elsewhere. *Shape*
+            (len(instances), width).
+        leak_free (bool): never find an example that has the query's text or id.
+        RETURNS (List[List[Neighbour]]): neighbours of each query, best first; fewer than k where the store has
+            fewer.
+        """
+        if not len(instances) or not len(self.store):
+            return [[] for _ in instances]
+        if keys is None:
+            self._check_fingerprint()
+            keys = self.encoder.encode_queries(instances)
+        elif len(keys) != len(instances):
+            expected = f"({len(instances)}, {self.store.width})"
+            raise ValueError(Errors.R204.format(shape=np.shape(keys), expected=expected))
+        return self.store.search(keys, self.k if k is None else k, instances if leak_free else None)
+
+    def to_disk(self, path: Union[str, Path]) -> None:
+        """Save the store and, where they were tuned, the encoder's weights, in place of what is there.
+
+        path (Union[str, Path]): the folder. Errors are those of `ExampleStore.to_disk`.
+        """
+        if len(self.store):
+            self._check_fingerprint()
+        with replace_folder(Path(path), (_STORE, _ENCODER)) as temporary:
+            self.encoder.to_disk(temporary / _ENCODER)
+            self.store.write(temporary / _STORE)
+
+    def from_disk(self, path: Union[str, Path]) -> "Retriever":
+        """Load what `to_disk` saved.
+
+        path (Union[str, Path]): the folder.
+        RETURNS (Retriever): the retriever itself. Errors are those of `ExampleStore.from_disk`.
+        """
+        path = existing(Path(path))
+        if not path.exists():
+            raise OSError(Errors.R210.format(file=path))
+        self.encoder.from_disk(path / _ENCODER)
+        self.store.from_disk(path / _STORE, fingerprint=self.encoder.fingerprint)
+        return self
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): the store and, where they were tuned, the encoder's weights."""
+        if len(self.store):
+            self._check_fingerprint()
+        data = {_STORE: self.store.to_bytes()}
+        with tempfile.TemporaryDirectory() as folder:
+            self.encoder.to_disk(Path(folder))
+            for file in sorted(Path(folder).rglob("*")):
+                if file.is_file():
+                    data[f"{_ENCODER}/{file.relative_to(folder).as_posix()}"] = file.read_bytes()
+        return srsly.msgpack_dumps(data)
+
+    def from_bytes(self, data: bytes) -> "Retriever":
+        """Load what `to_bytes` gave.
+
+        data (bytes): the message.
+        RETURNS (Retriever): the retriever itself.
+        """
+        files = unpack_files(data)
+        if _STORE not in files:
+            raise ValueError(Errors.R211.format(file="bytes", problem="it holds no store"))
+        store = files.pop(_STORE)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                parts = PurePosixPath(name).parts
+                # A name is data, and must not lead out of the folder.
+                if len(parts) < 2 or parts[0] != _ENCODER or ".." in parts:
+                    raise ValueError(Errors.R211.format(file="bytes", problem=f"the file name {name!r} is odd"))
+                file = Path(folder).joinpath(*parts[1:])
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            self.encoder.from_disk(Path(folder))
+        self.store.from_bytes(store, fingerprint=self.encoder.fingerprint)
+        return self
+
+    def _check_fingerprint(self) -> None:
+        expected = self.encoder.fingerprint
+        if self.store.fingerprint != expected:
+            raise ValueError(Errors.R216.format(found=self.store.fingerprint[:12], expected=expected[:12]))
+
+
+def neighbour_distribution(
+    neighbours: Sequence[Sequence[Neighbour]], labels: LabelSet, temperature: float
+) -> np.ndarray:
+    """How the neighbours answer: a softmax over similarity / temperature, summed for each class.
+
+    This is the k-nearest-neighbour distribution of kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172), with cosine
+    similarity in place of negative distance. A neighbour with several answers shares its weight among them, one with
+    none gives it to class 0, and one whose answers are not known is left out.
+
+    neighbours (Sequence[Sequence[Neighbour]]): the neighbours of each query.
+    labels (LabelSet): the classes. A neighbour with a label that is not among them raises a ValueError.
+    temperature (float): above 0; a small one trusts the nearest alone.
+    RETURNS (np.ndarray): probabilities, float32; a row of zeros for a query without neighbours. *Shape*
+        (len(neighbours), len(labels.classes)).
+    """
+    if not temperature > 0:
+        raise ValueError(
+            Errors.R202.format(
+                setting="temperature", value=temperature, what="the neighbours", expected="use a number above 0"
+            )
+        )
+    result = np.zeros((len(neighbours), len(labels.classes)), dtype="float32")
+    for row, found in enumerate(neighbours):
+        known = [(item, item.instance.answers) for item in found if item.instance.answers is not None]
+        if not known:
+            continue
+        scores = np.array([item.score for item, _ in known], dtype="float64") / temperature
+        weights = np.exp(scores - scores.max())
+        weights /= weights.sum()
+        for weight, (_, answers) in zip(weights, known, strict=True):
+            classes = [labels.index(answer) for answer in answers] if answers else [0]
+            for index in classes:
+                result[row, index] += weight / len(classes)
+    return result
+
+
+def evidence(neighbours: Sequence[Neighbour]) -> List[Dict[str, Any]]:
+    """The neighbours of one query as plain data, for `Relation.evidence["examples"]`.
+
+    neighbours (Sequence[Neighbour]): the neighbours.
+    RETURNS (List[Dict[str, Any]]): dicts with `id`, `text`, `score` and `labels`: a list of dicts with `label`, the
+        texts of `head` and `tail`, and `inverse`, True where the head is the second mention. `labels` is None where
+        the example's answers are not known.
+    """
+    return [
+        {"id": item.instance.id, "text": item.instance.text, "labels": _labels(item.instance), "score": item.score}
+        for item in neighbours
+    ]
+
+
+def _labels(instance: PairInstance) -> Optional[List[Dict[str, Any]]]:
+    if instance.answers is None:
+        return None
+    mentions = (instance.first_text, instance.second_text)
+    return [
+        {
+            "label": answer.label,
+            "head": mentions[answer.inverse],
+            "tail": mentions[not answer.inverse],
+            "inverse": answer.inverse,
+        }
+        for answer in instance.answers
+    ]

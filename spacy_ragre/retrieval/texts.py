@@ -1,0 +1,38 @@
+"""The text of an instance, as an encoder reads it and as duplicates are found."""
+
+from typing import Dict
+
+from ..relations import PairInstance
+
+FIRST_MARKS = ("[ ", " ]")
+SECOND_MARKS = ("{ ", " }")
+
+
+def mark_mentions(instance: PairInstance) -> str:
+    """Put the first mention in square brackets and the second in curly ones.
+
+    Brackets are single pieces in the vocabularies of the usual encoders, so that marks cost little of the window and
+    need no new embeddings. The space inside keeps the mention's own pieces as they are without marks.
+
+    instance (PairInstance): the instance. Its mentions may be nested or overlap.
+    RETURNS (str): "[ Microsoft ] was founded by { Bill Gates } ."
+    """
+    spans = [(instance.first, FIRST_MARKS), (instance.second, SECOND_MARKS)]
+    spans.sort(key=lambda item: (item[0][0], -item[0][1]))
+    opening: Dict[int, str] = {}
+    closing: Dict[int, str] = {}
+    for (start, end), (left, right) in spans:
+        opening[start] = opening.get(start, "") + left
+        # The span that opened last closes first, as brackets do.
+        closing[end] = right + closing.get(end, "")
+    pieces = []
+    done = 0
+    for offset in sorted({*opening, *closing}):
+        pieces += [instance.text[done:offset], closing.get(offset, ""), opening.get(offset, "")]
+        done = offset
+    return "".join(pieces) + instance.text[done:]
+
+
+def normalise(text: str) -> str:
+    """RETURNS (str): the text without regard to case and white space, by which duplicates are found."""
+    return " ".join(text.casefold().split())

@@ -1,0 +1,99 @@
+"""Tiny random models, so that no test of behaviour needs a download or real weights."""
+
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+import spacy
+from spacy.language import Language
+
+TEXTS = [
+    "Microsoft was founded by Bill Gates in Albuquerque.",
+    "The relation between and is: no relation [ ] { } founded by located in inverse.",
+    "Paris is located in France. Rome is located in Italy. Apple was founded by Steve Jobs.",
+]
+
+
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "</s>", "<pad>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random two-layer Llama."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models") / "tiny-llama"
+    config = LlamaConfig(
+        vocab_size=400,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+        initializer_range=0.2,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(path)
+    _tokenizer().save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random two-layer T5."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models") / "tiny-t5"
+    config = T5Config(
+        vocab_size=400,
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=2,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    T5ForConditionalGeneration(config).save_pretrained(path)
+    _tokenizer().save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def nlp() -> Language:
+    return spacy.blank("en")
+
+
+@pytest.fixture
+def tiny_config(tiny_llama: Path) -> Dict[str, Any]:
+    """Settings of a relation extractor on the tiny model, with keys from its own states."""
+    return {
+        "model": {
+            "@architectures": "ragre.LabelModel.v1",
+            "backbone": {"@ragre_backbones": "ragre.CausalLM.v1", "name": str(tiny_llama), "device": "cpu"},
+        },
+        "retriever": {
+            "@ragre_retrievers": "ragre.Retriever.v1",
+            "encoder": {"@ragre_encoders": "ragre.BackboneEncoder.v1"},
+        },
+    }

@@ -1,0 +1,83 @@
+"""A tiny BERT with random weights, and instances it can read. Nothing is downloaded."""
+
+import random
+from pathlib import Path
+from typing import Callable, List
+
+import numpy as np
+import pytest
+
+from spacy_ragre.relations import Answer, PairInstance
+
+NAMES = ["acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "wonka", "soylent", "tyrell"]
+PEOPLE = ["ann", "bob", "cara", "dan", "eve", "finn", "gus", "hana", "ivy", "jon"]
+WORDS = ["was", "founded", "hired", "sued", "by", "the", "in", "of", "and", "a", "great", "firm", "query", "passage"]
+
+
+@pytest.fixture(scope="session")
+def make_bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    def make(seed: int = 0, width: int = 32) -> Path:
+        import torch
+        from transformers import BertConfig, BertModel, BertTokenizerFast
+
+        folder = tmp_path_factory.mktemp("bert")
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "]", "{", "}", ".", ",", ":", *WORDS]
+        vocabulary += NAMES + PEOPLE + list("abcdefghijklmnopqrstuvwxyz")
+        vocabulary += ["##" + letter for letter in "abcdefghijklmnopqrstuvwxyz"]
+        (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)), encoding="utf8")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            config = BertConfig(
+                vocab_size=len(dict.fromkeys(vocabulary)),
+                hidden_size=width,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=2 * width,
+                max_position_embeddings=48,
+                # The usual 0.02 gives a model whose vectors hardly depend on the text.
+                initializer_range=0.2,
+            )
+            BertModel(config).save_pretrained(folder)
+        BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bert(make_bert: Callable[..., Path]) -> str:
+    return str(make_bert())
+
+
+def instance(first: str, verb: str, second: str, label: str = "", id: str = "") -> PairInstance:
+    """ "acme was founded by ann": the answer is unknown for the label "?" and none for ""."""
+    text = f"{first} was {verb} by {second}"
+    answers = None if label == "?" else (Answer(label),) if label else ()
+    start = len(text) - len(second)
+    return PairInstance(text, (0, len(first)), (start, len(text)), "ORG", "PERSON", answers, id)
+
+
+@pytest.fixture
+def make_instance() -> Callable[..., PairInstance]:
+    return instance
+
+
+@pytest.fixture
+def instances() -> List[PairInstance]:
+    """60 sentences, in which the verb is the label and the names are noise."""
+    rng = random.Random(0)
+    pairs = rng.sample([(name, person) for name in NAMES for person in PEOPLE], 60)
+    verbs = {"founded": "founded_by", "hired": "hired_by", "sued": ""}
+    return [
+        instance(name, list(verbs)[i % 3], person, list(verbs.values())[i % 3], id=f"d{i}")
+        for i, (name, person) in enumerate(pairs)
+    ]
+
+
+@pytest.fixture
+def vectors() -> Callable[..., np.ndarray]:
+    def make(count: int, width: int = 16, seed: int = 0) -> np.ndarray:
+        keys = np.random.default_rng(seed).normal(size=(count, width)).astype("float32")
+        return keys / np.linalg.norm(keys, axis=1, keepdims=True)
+
+    return make
