@@ -243,6 +243,41 @@ class Errors(metaclass=_WithCodes):
     )
     R506 = "Can't calibrate: the examples hold no pair of entities. Give annotated development documents."
 
+    # command line
+    R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
+    R602 = (
+        "Can't load the pipeline {name!r}: {problem}. Give the folder of a saved pipeline, or the name of an installed "
+        "pipeline package."
+    )
+    R603 = (
+        "{path} is not a store of examples: it has no {file}. Build one with: "
+        "python -m spacy ragre index CORPUS.spacy {path}"
+    )
+    R604 = (
+        "{path} holds no pair of entities in one sentence, so that there is nothing to index. Annotate at least two "
+        "entities in a sentence."
+    )
+    R605 = "Can't tell the format of {path} by its ending. Known endings: {known}. Convert or rename the file."
+    R606 = (
+        "The pipeline {name!r} finds no relations: none of its components ({components}) assigns doc._.relations. Add "
+        "one, for example with nlp.add_pipe('rag_relation_extractor'), and save the pipeline again."
+    )
+    R607 = "Give either TEXT or --input FILE, and not {what}. FILE can be '-' for standard input."
+    R608 = "There is no embedded model {name!r}. Known names: {known}, or 'all' for all of them."
+    R609 = (
+        "Can't install {package}: {problem}. Check the connection to the package index, and look at the installer's "
+        "output above."
+    )
+    R610 = "The settings of retrieval ({source}) are not valid: {problem}. Mend them, or build the store again."
+    R611 = "Can't find {value} neighbours: -k must be at least 1."
+    R612 = (
+        "The pipeline {name!r} has no component that can be calibrated (its components: {components}). Train one that "
+        "can, such as rag_relation_extractor."
+    )
+    R613 = "{path}, line {line}: the text is not valid UTF-8 ({problem}). Convert the file to UTF-8 first."
+    R614 = "{name!r} is no folder that can be written to. Say where to save the pipeline, with --output FOLDER."
+    R615 = "Can't use GPU {gpu_id}: {problem}. Leave out --gpu-id to use the CPU."
+
 
 class Warnings(metaclass=_WithCodes):
     """Messages given through `warnings.warn`, for what is odd but can go on."""

@@ -1,0 +1,19 @@
+"""`python -m spacy ragre ...`: the commands, added to spaCy's own through the entry point group `spacy_cli`.
+
+Nothing heavy is imported here: each command imports what it needs when it runs.
+"""
+
+from spacy.cli._util import app
+
+from ._util import ragre_cli
+from .calibrate import calibrate
+from .convert import convert
+from .download import download
+from .export import export
+from .extract import extract
+from .index import index
+from .neighbours import neighbours
+
+app.add_typer(ragre_cli)
+
+__all__ = ["calibrate", "convert", "download", "export", "extract", "index", "neighbours", "ragre_cli"]

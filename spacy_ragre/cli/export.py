@@ -1,0 +1,32 @@
+"""`ragre export`: annotated documents to another format."""
+
+from pathlib import Path
+from typing import Optional
+
+from wasabi import msg
+
+from ._util import Arg, Opt, ragre_cli, user_errors
+
+
+@ragre_cli.command("export")
+def export_cli(
+    docs_path: Path = Arg(..., metavar="DOCS.spacy", help="Documents to export, a .spacy file or a folder of them"),
+    output_path: Path = Arg(..., metavar="OUT", help="File to write"),
+    format: str = Opt("jsonl", "--format", "-f", help="Format to write: jsonl (interchange)"),
+    spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="Take the entities from doc.spans[KEY]"),
+) -> None:
+    """
+    Export documents with their entities, relations, clusters and triples.
+
+    The output appears under its name only when it is whole.
+    """
+    with user_errors():
+        export(docs_path, output_path, format, spans_key=spans_key)
+
+
+def export(docs_path: Path, output_path: Path, format: str = "jsonl", *, spans_key: Optional[str] = None) -> None:
+    """Export documents and say how many were written; see `spacy_ragre.corpora.export_docs`."""
+    from ..corpora import export_docs
+
+    count = export_docs(docs_path, output_path, format, spans_key=spans_key)
+    msg.good(f"Wrote {count} documents to {output_path}")

@@ -1,0 +1,122 @@
+"""`ragre neighbours`: what retrieval gives."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Sequence, Tuple
+
+import typer
+
+from ..errors import Errors
+from ._util import Arg, Opt, ragre_cli, read_corpus, user_errors
+from .index import CONFIG_FILE, RETRIEVER, known_candidates, make_retriever
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+    from ..candidates import Candidate
+    from ..relations import PairInstance
+    from ..retrieval import Neighbour, Retriever
+
+_BATCH = 256
+
+
+@ragre_cli.command("neighbours")
+def neighbours_cli(
+    store_path: Path = Arg(..., metavar="STORE", help="Store that `index` made"),
+    input_path: Path = Opt(
+        ..., "--input", "-i", metavar="FILE", help="Queries: .spacy, interchange .jsonl or SemEval .txt"
+    ),
+    k: int = Opt(8, "--k", "-k", help="Number of neighbours, most similar first"),
+    keep_same: bool = Opt(False, "--keep-same", help="Also find examples with the query's own text or id"),
+) -> None:
+    """
+    Find the stored examples that are most similar to each document of a file.
+
+    Prints one JSON object a line, with the document's id (its position where it has none) and its neighbours. A
+    document with several pairs of entities gets a line for each, with the pair. Examples with the query's own text
+    or id are left out.
+    """
+    with user_errors():
+        for line in neighbours(store_path, input_path, k, keep_same=keep_same):
+            typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def neighbours(store_path: Path, input_path: Path, k: int = 8, *, keep_same: bool = False) -> Iterator[Dict[str, Any]]:
+    """Find neighbours for the documents of a file.
+
+    store_path (Path): the store.
+    input_path (Path): the documents.
+    k (int): number of neighbours.
+    keep_same (bool): find examples with the query's own text or id, too.
+    YIELDS (Dict[str, Any]): for each pair, `id`, `neighbours` and, where its document has several, `pair`.
+    """
+    if k < 1:
+        raise ValueError(Errors.R611.format(value=k))
+    retriever = load_retriever(store_path)
+    batch: List[Tuple[Dict[str, Any], Sequence[PairInstance]]] = []
+    for position, doc in enumerate(read_corpus(input_path), 1):
+        batch.extend(_queries(doc, position))
+        if len(batch) >= _BATCH:
+            yield from _search(retriever, batch, k, keep_same)
+            batch = []
+    yield from _search(retriever, batch, k, keep_same)
+
+
+def load_retriever(store_path: Path) -> "Retriever":
+    """Load a store with the encoder that made it.
+
+    store_path (Path): the folder.
+    RETURNS (Retriever): the retriever. A missing, foreign or damaged store raises a ValueError or an OSError.
+    """
+    from thinc.api import Config
+
+    from ..retrieval.folders import existing
+
+    folder = existing(store_path)
+    if not (folder / CONFIG_FILE).is_file():
+        raise ValueError(Errors.R603.format(path=store_path, file=CONFIG_FILE))
+    path = folder / CONFIG_FILE
+    try:
+        config = Config().from_disk(path)
+    except ValueError as error:
+        raise ValueError(Errors.R610.format(source=path, problem=str(error).strip())) from error
+    retriever = make_retriever(config, str(path))
+    return retriever.from_disk(folder / RETRIEVER)
+
+
+def _queries(doc: "Doc", position: int) -> "List[Tuple[Dict[str, Any], Sequence[PairInstance]]]":
+    """The lines that a document gives, without neighbours, each with its query, or with none."""
+    from ..relations import ID_KEY
+
+    name = doc.user_data.get(ID_KEY, str(position))
+    candidates = list(known_candidates(doc))
+    if not candidates:
+        return [({"id": name}, [])]
+    several = len(candidates) > 1
+    return [
+        ({"id": name, "pair": _pair(doc, item)} if several else {"id": name}, [item.instance]) for item in candidates
+    ]
+
+
+def _pair(doc: "Doc", candidate: "Candidate") -> List[Dict[str, Any]]:
+    spans = [doc[start:end] for start, end in (candidate.first, candidate.second)]
+    return [{"start": span.start_char, "end": span.end_char, "text": span.text} for span in spans]
+
+
+def _search(
+    retriever: "Retriever", batch: "List[Tuple[Dict[str, Any], Sequence[PairInstance]]]", k: int, keep_same: bool
+) -> Iterator[Dict[str, Any]]:
+    instances = [instance for _, queries in batch for instance in queries]
+    found = iter(retriever.retrieve(instances, k=k, leak_free=not keep_same))
+    for line, queries in batch:
+        yield {**line, "neighbours": [_neighbour(item) for _ in queries for item in next(found)]}
+
+
+def _neighbour(neighbour: "Neighbour") -> Dict[str, Any]:
+    from ..relations import NO_RELATION
+
+    instance = neighbour.instance
+    labels = None
+    if instance.answers is not None:
+        labels = [f"{a.label}({'e2,e1' if a.inverse else 'e1,e2'})" for a in instance.answers] or [NO_RELATION]
+    return {"id": instance.id, "score": round(neighbour.score, 6), "text": instance.text, "labels": labels or []}

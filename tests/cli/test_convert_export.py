@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+from typing import Callable
+
+import spacy
+from spacy.tokens import DocBin
+from typer.testing import Result
+
+from spacy_ragre.relations import ID_KEY
+
+DOC = {
+    "id": "d1",
+    "text": "Ann runs Acme.",
+    "ents": [{"start": 0, "end": 3, "label": "PERSON"}, {"start": 9, "end": 13, "label": "ORG"}],
+    "relations": [{"head": 0, "tail": 1, "label": "runs"}],
+}
+
+
+def load(path: Path) -> list:
+    return list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))
+
+
+def test_convert_semeval(run: Callable[..., Result], semeval: Path, tmp_path: Path) -> None:
+    output = tmp_path / "train.spacy"
+    result = run("convert", semeval, output, "--format", "semeval")
+    assert result.exit_code == 0, result.output
+    assert "4 documents" in result.stdout
+    docs = load(output)
+    assert [doc.user_data[ID_KEY] for doc in docs] == ["1", "2", "3", "4"]
+    assert [rel.label for rel in docs[0]._.relations] == ["Cause-Effect"]
+
+
+def test_convert_puts_documents_aside(run: Callable[..., Result], semeval: Path, tmp_path: Path) -> None:
+    train, dev = tmp_path / "train.spacy", tmp_path / "dev.spacy"
+    result = run("convert", semeval, train, "-f", "semeval", "--dev", dev, "--dev-share", 0.25, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    ids = [[doc.user_data[ID_KEY] for doc in load(path)] for path in (train, dev)]
+    assert [len(part) for part in ids] == [3, 1]
+    assert sorted(ids[0] + ids[1]) == ["1", "2", "3", "4"]
+
+
+def test_export_gives_back_what_was_converted(
+    run: Callable[..., Result], write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    docs, output = tmp_path / "docs.spacy", tmp_path / "out.jsonl"
+    assert run("convert", write_jsonl(DOC), docs).exit_code == 0
+    result = run("export", docs, output, "--format", "jsonl")
+    assert result.exit_code == 0, result.output
+    assert json.loads(output.read_text(encoding="utf8")) == DOC
+
+
+def test_convert_errors(fails: Callable[..., str], semeval: Path, write_jsonl: Callable[..., Path]) -> None:
+    output = semeval.parent / "out.spacy"
+    assert "[R401]" in fails("convert", "missing.txt", output, "--format", "semeval")
+    assert "[R414]" in fails("convert", semeval, output, "--format", "conll")
+    share = fails("convert", semeval, output, "-f", "semeval", "--dev", "dev.spacy", "--dev-share", 2)
+    assert "[R418]" in share
+    # Several problems of a file make one line, too.
+    inside = {**DOC, "ents": [{"start": 1, "end": 3, "label": "PERSON"}], "relations": []}
+    broken = fails("convert", write_jsonl(inside, {"text": 1}), output)
+    assert "[R402]" in broken and "[R407]" in broken and "line 2" in broken
+    assert not output.exists()
+
+
+def test_convert_into_a_file_as_folder(fails: Callable[..., str], semeval: Path) -> None:
+    assert "[R601]" in fails("convert", semeval, semeval / "out.spacy", "--format", "semeval")
+
+
+def test_export_errors(fails: Callable[..., str], tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.spacy"
+    damaged.write_bytes(b"no corpus")
+    assert "[R415]" in fails("export", damaged, tmp_path / "out.jsonl")
+    assert "[R414]" in fails("export", damaged, tmp_path / "out.txt", "--format", "brat")
+    assert "[R401]" in fails("export", tmp_path / "missing.spacy", tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
