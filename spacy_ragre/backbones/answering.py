@@ -11,38 +11,24 @@ from .base import Backbone
 Pieces = Sequence[str]
 
 
-def score_texts(
-    backbone: Backbone,
-    prompts: Sequence[Pieces],
-    answers: Sequence[Sequence[str]],
-    nulls: Sequence[Pieces],
-) -> Any:
-    """Score every answer's text after its prompt, on a token trie of the answers.
-
-    The score is the log-likelihood after the prompt minus that after the same question without the text. What a model
-    finds likely anyhow, and what is short, gets no advantage by this (domain-conditional mutual information, Holtzman
-    et al. 2021, arXiv 2104.08315).
+def score_texts(backbone: Backbone, prompts: Sequence[Pieces], answers: Sequence[Sequence[str]]) -> Any:
+    """Log-likelihood of every answer's text after its prompt, on a token trie of the answers.
 
     backbone (Backbone): the language model.
     prompts (Sequence[Sequence[str]]): the pieces of every prompt.
     answers (Sequence[Sequence[str]]): for every prompt the texts of its classes, as many for each.
-    nulls (Sequence[Sequence[str]]): for every prompt the pieces of its question without the text.
     RETURNS (numpy.ndarray): float32, *Shape* (prompts, classes).
     """
     import numpy as np
 
+    ids = [backbone.tokenize(pieces) for pieces in prompts]
     answer_ids = [backbone.encode_answers(texts) for texts in answers]
-    sizes = [sum(map(len, ids)) for ids in answer_ids]
-    scores = []
-    for side in (prompts, nulls):
-        ids = [backbone.tokenize(pieces) for pieces in side]
-        totals: List[Any] = [None] * len(ids)
-        for batch in backbone.batches([len(p) + size for p, size in zip(ids, sizes)]):
-            found = backbone.likelihoods([ids[i] for i in batch], [answer_ids[i] for i in batch])
-            for i, likelihoods in zip(batch, found):
-                totals[i] = likelihoods.totals
-        scores.append(np.asarray(totals, dtype="float32").reshape(len(ids), -1))
-    return scores[0] - scores[1]
+    totals: List[Any] = [None] * len(ids)
+    for batch in backbone.batches([len(p) + sum(map(len, a)) for p, a in zip(ids, answer_ids)]):
+        found = backbone.likelihoods([ids[i] for i in batch], [answer_ids[i] for i in batch])
+        for i, likelihoods in zip(batch, found):
+            totals[i] = likelihoods.totals
+    return np.asarray(totals, dtype="float32").reshape(len(ids), -1)
 
 
 def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens: int = 30) -> List[str]:

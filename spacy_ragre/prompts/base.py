@@ -94,19 +94,6 @@ class Prompt(Protocol):
         """
         ...
 
-    def null_segments(self, query: PairInstance, labels: LabelSet) -> Segments:
-        """The same question without the text that answers it, to tell what a model expects beforehand.
-
-        An answer's log-probability after the prompt less that after this one is its domain-conditional PMI (Holtzman
-        et al. 2021, https://arxiv.org/abs/2104.08315); see also contextual calibration (Zhao et al. 2021,
-        https://arxiv.org/abs/2102.09690).
-
-        query (PairInstance): the pair asked about.
-        labels (LabelSet): the labels.
-        RETURNS (Segments): the parts of the prompt.
-        """
-        ...
-
     def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
         """Match generated text to the label set. What can't be matched to exactly one class is never guessed.
 

@@ -51,7 +51,7 @@ class RAG4REPrompt:
         return Segments(
             instruction=macros.instruction(self.directed, retrieved),
             examples=tuple(split_pieces(macros.example(self.directed, self._text(example))) for example in examples),
-            query=split_pieces(self._query(query, labels, self._text(query), retrieved)),
+            query=split_pieces(self._query(query, labels, retrieved)),
         )
 
     def answers(self, query: PairInstance, labels: LabelSet) -> List[str]:
@@ -59,13 +59,6 @@ class RAG4REPrompt:
         result = [f" {self._class_text(answer, labels)}" for answer in labels.classes]
         check_distinct("ragre.RAG4RE.v1", result, labels)
         return result
-
-    def null_segments(self, query: PairInstance, labels: LabelSet) -> Segments:
-        """See `Prompt.null_segments`. The line of the sentence is left empty."""
-        return Segments(
-            instruction=load_template(TEMPLATE).instruction(self.directed, False),
-            query=split_pieces(self._query(query, labels, "", False)),
-        )
 
     def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
         """See `Prompt.parse`.
@@ -103,11 +96,15 @@ class RAG4REPrompt:
         prefix = "org" if head_type.upper() in ORGANIZATIONS else "per"
         return normalize(text.split(":", 1)[0]) == prefix
 
-    def _query(self, query: PairInstance, labels: LabelSet, text: str, retrieved: bool) -> str:
+    def _query(self, query: PairInstance, labels: LabelSet, retrieved: bool) -> str:
         # The published lists have no order; "no relation" goes last.
         listed = [self._class_text(answer, labels) for answer in labels.classes if self._is_listed(answer)]
         return load_template(TEMPLATE).query(
-            self.directed, retrieved, text, *mention_texts(query), [*listed, self._class_text(None, labels)]
+            self.directed,
+            retrieved,
+            self._text(query),
+            *mention_texts(query),
+            [*listed, self._class_text(None, labels)],
         )
 
     def _is_listed(self, answer: Optional[Answer]) -> bool:

@@ -61,11 +61,6 @@ class RelationPrompt:
         check_distinct("ragre.Relation.v1", result, labels)
         return result
 
-    def null_segments(self, query: PairInstance, labels: LabelSet) -> Segments:
-        """See `Prompt.null_segments`."""
-        question = load_template(TEMPLATE).query("", self._question(query))
-        return Segments(instruction=self._instruction(labels), query=split_pieces(question))
-
     def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
         """See `Prompt.parse`. What has no direction may name the mentions in any order, or not at all."""
         options = [[statement] for statement in self.answers(query, labels)]

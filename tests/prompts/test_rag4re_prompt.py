@@ -120,13 +120,6 @@ def test_answers():
     ]
 
 
-def test_null_segments():
-    assert make_rag4re_prompt().null_segments(AUDITS, LabelSet()).text == (
-        "Question : What is the relation type between e1 and e2 entities in the following sentence?\n"
-        " Sentence:\n e1: audits. \n e2 : waste. \n Relation types: Other. \n output format: relation_type"
-    )
-
-
 @pytest.mark.parametrize("negative", ["", "  \n"])
 def test_blank_negative(negative):
     with pytest.raises(ValueError, match="R303"):

@@ -123,11 +123,6 @@ def test_no_labels():
     assert prompt.answers(QUERY, LabelSet()) == [" Acme and Ada are not related."]
 
 
-def test_null_segments():
-    segments = make_relation_prompt(document=True).null_segments(QUERY, LABELS)
-    assert segments.pieces() == [INSTRUCTION, "The relation between Acme and Ada:"]
-
-
 def test_answers():
     assert make_relation_prompt().answers(QUERY, LABELS) == [
         " Acme and Ada are not related.",

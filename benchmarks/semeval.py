@@ -1,0 +1,210 @@
+"""Ablations on SemEval-2010 Task 8: official macro-F1 and micro-F1 over all labels, and how good retrieval is.
+
+    python benchmarks/semeval.py --pipeline training/calibrated --train corpus/train.spacy --test corpus/test.spacy
+
+Rows that train nothing read the labels from the same config. `--limit` scores a seeded subset of the test sentences,
+for rows that take long on a CPU; the subset's size is written into the row. A second run with another `--seed` and a
+pipeline trained with it adds to the rows of the same output file.
+"""
+
+import argparse
+import json
+import platform
+import random
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from tqdm import tqdm
+
+from spacy_ragre.candidates import label_candidates
+from spacy_ragre.corpora import SEMEVAL_LABELS
+from spacy_ragre.corpora.reader import copy_input, read_docs
+from spacy_ragre.models.calibration import Calibration
+from spacy_ragre.scoring import make_semeval_scorer
+
+NAME = "rag_relation_extractor"
+SCORES = ("semeval_macro_f", "semeval_micro_all_f")
+SENTENCE = {"@ragre_encoders": "ragre.TextEncoder.v1", "text": "sentence"}
+MARKED = {"@ragre_encoders": "ragre.TextEncoder.v1", "text": "marked"}
+
+# Settings of the rows that train nothing: name, description, component settings, whether the store is filled.
+UNTRAINED: Dict[str, Any] = {
+    "zero-shot": ("labels with definitions, scored on a trie", {"answer": "trie", "n_examples": 0}, MARKED, None),
+    "few-shot": (
+        "three retrieved examples with labels in the prompt, scored on a trie",
+        {"answer": "trie", "n_examples": 3},
+        MARKED,
+        None,
+    ),
+    "RAG4RE": (
+        "published prompt, one retrieved example without label, greedy generation and refinement",
+        {"answer": "generate", "n_examples": 1},
+        SENTENCE,
+        "ragre.RAG4RE.v1",
+    ),
+}
+
+
+def untrained(row: str, dtype: str, train: Optional[List[Doc]]) -> Language:
+    """A pipeline that was not trained, with the training documents as examples where it shows any."""
+    _, settings, encoder, prompt = UNTRAINED[row]
+    config: Dict[str, Any] = {
+        **settings,
+        "labels": SEMEVAL_LABELS,
+        "model": {
+            "@architectures": "ragre.LabelModel.v1",
+            "backbone": {"@ragre_backbones": "ragre.CausalLM.v1", "dtype": dtype, "name": "smollm2-135m-instruct"},
+        },
+        "retriever": {"@ragre_retrievers": "ragre.Retriever.v1", "encoder": encoder},
+    }
+    if prompt:
+        config["prompt"] = {"@ragre_prompts": prompt}
+    nlp = spacy.blank("en")
+    component = nlp.add_pipe(NAME, config=config)
+    if settings["n_examples"] and train:
+        component.add_examples(train)
+    return nlp
+
+
+def evaluate(nlp: Language, docs: List[Doc], title: str) -> Dict[str, float]:
+    """Score a pipeline on documents with gold entities."""
+    started = time.time()
+    inputs = (copy_input(doc) for doc in docs)
+    predicted = list(tqdm(nlp.pipe(inputs, batch_size=64), total=len(docs), desc=title))
+    examples = [Example(p, d) for p, d in zip(predicted, docs)]
+    scores = make_semeval_scorer()(examples)
+    return {**{key: scores[key] for key in SCORES}, "sentences_per_second": len(docs) / (time.time() - started)}
+
+
+def label_agreement(nlp: Language, docs: List[Doc]) -> float:
+    """Share of the sentences whose nearest example has their label."""
+    answerer = nlp.get_pipe(NAME).answerer
+    component = nlp.get_pipe(NAME)
+    pairs = [c.instance for d in docs for c in label_candidates(d, component._candidates(d), d.ents)]
+    if answerer.uses_states:
+        found = answerer._found(pairs, 1)
+    else:
+        found = answerer.retriever.retrieve(pairs, k=1)
+    hits = sum(bool(n) and n[0].instance.answers == pair.answers for pair, n in zip(pairs, found))
+    return hits / len(pairs)
+
+
+def machine() -> Dict[str, Any]:
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "processor": _processor(),
+        "cores": torch.get_num_threads(),
+        "gpu": gpu,
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _commit() -> str:
+    result = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return result.stdout.strip()
+
+
+def add_row(path: Path, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
+    """Write one seed's scores of a row into the results file, in place of that seed's earlier ones."""
+    data = json.loads(path.read_text()) if path.exists() else {"benchmark": "SemEval-2010 Task 8", "rows": []}
+    data.update(
+        commit=_commit(),
+        machine=machine(),
+        command="python " + " ".join(Path(a).as_posix() if "/" in a else a for a in sys.argv),
+        date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+    )
+    known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
+    if known is None:
+        known = {**row, "seeds": [], "scores": {}}
+        data["rows"].append(known)
+    if seed in known["seeds"]:
+        at = known["seeds"].index(seed)
+        known["seeds"].pop(at)
+        for values in known["scores"].values():
+            values.pop(at)
+    known["seeds"].append(seed)
+    for key, value in scores.items():
+        known["scores"].setdefault(key, []).append(round(float(value), 6))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, help="a trained and calibrated pipeline, for the fine-tuned rows")
+    parser.add_argument("--train", type=Path, default=Path("corpus/train.spacy"))
+    parser.add_argument("--test", type=Path, default=Path("corpus/test.spacy"))
+    parser.add_argument("--rows", default="fine-tuned,fine-tuned + retrieval,retrieval")
+    parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
+    parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/semeval.json"))
+    args = parser.parse_args()
+
+    vocab = spacy.blank("en").vocab
+    test = list(read_docs(args.test, vocab))
+    split = f"test ({len(test)})"
+    if args.limit and args.limit < len(test):
+        # The subset does not depend on the seed of the training.
+        test = random.Random(0).sample(test, args.limit)
+        split = f"test, seeded subset ({len(test)})"
+    wanted = [row.strip() for row in args.rows.split(",")]
+    trained: List[Any] = [r for r in wanted if r not in UNTRAINED]
+    train = list(read_docs(args.train, vocab)) if len(trained) < len(wanted) or "retrieval" in wanted else None
+
+    def report(name: str, description: str, scores: Dict[str, float], split: str = split) -> None:
+        add_row(args.output, {"name": name, "description": description, "split": split}, args.seed, scores)
+        print(name, split, {key: round(value, 4) for key, value in scores.items()}, flush=True)
+
+    for row in wanted:
+        if row in UNTRAINED:
+            report(row, UNTRAINED[row][0], evaluate(untrained(row, args.dtype, train), test, row))
+    if not trained:
+        return
+    nlp = spacy.load(args.pipeline)
+    answerer = nlp.get_pipe(NAME).answerer
+    chosen = answerer.calibration
+    runs: Dict[str, Callable[[], None]] = {
+        "fine-tuned": lambda: report(
+            "fine-tuned", "LoRA and label head, without neighbours", evaluate(nlp, test, "fine-tuned")
+        ),
+        "fine-tuned + retrieval": lambda: report(
+            "fine-tuned + retrieval",
+            "and interpolation with neighbours by the model's own hidden state, chosen on dev",
+            evaluate(nlp, test, "fine-tuned + retrieval"),
+        ),
+    }
+    for row in trained:
+        if row in runs:
+            plain = Calibration(temperature=chosen.temperature)
+            answerer.calibration = plain if row == "fine-tuned" else chosen
+            runs[row]()
+    if "retrieval" in wanted:
+        share = label_agreement(nlp, test)
+        report("nearest neighbour, own state", "nearest example has the query's label", {"label_agreement": share})
+        published = untrained("RAG4RE", args.dtype, train)
+        share = label_agreement(published, test)
+        report("nearest neighbour, published", "nearest example has the query's label", {"label_agreement": share})
+
+
+if __name__ == "__main__":
+    main()
