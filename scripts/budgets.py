@@ -41,8 +41,8 @@ def limited(sentences: int, steps: int, dev: int) -> Dict[str, Any]:
 BUDGETS: Dict[str, Budget] = {
     # To see that all commands work together: a few minutes on two cores.
     "smoke": Budget(limited(sentences=64, steps=2, dev=16), calibrate=16, test=32),
-    # About 800 sentences once: under 30 minutes on two cores, with evaluation.
-    "small": Budget(limited(sentences=800, steps=25, dev=100), calibrate=200, test=400),
+    # Some 1,600 sentences once: under 30 minutes on two cores, with evaluation.
+    "small": Budget(limited(sentences=1600, steps=50, dev=100), calibrate=200, test=500),
     # What the config says, and the whole test set.
     "full": Budget({}),
 }

@@ -39,7 +39,7 @@ def main() -> None:
         "corpus": args.corpus.as_posix(),
         "budget": args.budget,
         "sentences": len(docs),
-        "seed": nlp.config["training"].get("seed"),
+        "seed": nlp.config.interpolate()["training"].get("seed"),
         "sentences_per_second": round(len(docs) / seconds, 2),
         "scores": scores,
     }

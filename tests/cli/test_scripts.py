@@ -1,0 +1,179 @@
+"""The project's scripts, run in folders of their own."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from hashlib import md5
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Callable, Dict
+
+import pytest
+import srsly
+
+ROOT = Path(__file__).parents[2]
+README = "# Title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nEnd.\n"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# fetch_assets
+
+SENTENCES = {"train": ["<e1>Fire</e1> by a <e2>spark</e2>."], "test": ["A <e1>ridge</e1> of <e2>rock</e2>."]}
+RECORDS = {
+    "TRAIN_FILE.TXT": '1\t"<e1>Fire</e1> by a <e2>spark</e2>."\nCause-Effect(e2,e1)\nComment:\n\n',
+    "TEST_FILE_FULL.TXT": '8001\t"A <e1>ridge</e1> of <e2>rock</e2>."\nOther\nComment:\n\n',
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose addresses are files of this machine."""
+    sources: Dict[str, Any] = {
+        "relations": {"relation": {"names": ["Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)"]}},
+        "train_relations": [1],
+        "test_relations": ["Other"],
+        **{f"{part}_sentences": sentences for part, sentences in SENTENCES.items()},
+    }
+    (tmp_path / "web").mkdir()
+    (tmp_path / "project").mkdir()
+    folder = "assets/semeval2010_task8"
+    assets = [{"dest": f"{folder}/{name}", "checksum": checksum(text.encode())} for name, text in RECORDS.items()]
+    for name, data in sources.items():
+        path = tmp_path / "web" / f"{name}.json"
+        path.write_text(json.dumps(data), encoding="utf8")
+        checksum_ = checksum(path.read_bytes())
+        assets.append({"dest": f"{folder}/source/{name}.json", "url": path.as_uri(), "checksum": checksum_})
+    srsly.write_yaml(tmp_path / "project" / "project.yml", {"assets": assets})
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.delenv("RAGRE_ASSETS", raising=False)
+    return tmp_path / "project"
+
+
+def checksum(data: bytes) -> str:
+    return md5(data, usedforsecurity=False).hexdigest()
+
+
+def files(project: Path) -> Dict[str, str]:
+    folder = project / "assets" / "semeval2010_task8"
+    return {path.name: path.read_text(encoding="utf8") for path in folder.glob("*.TXT")}
+
+
+def test_assets_are_made_from_the_downloaded_parts(project: Path) -> None:
+    assert load("fetch_assets").main() == 0
+    assert files(project) == RECORDS
+
+
+def test_assets_are_copied_from_a_mirror(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    mirror = project.parent / "mirror" / "semeval2010_task8"
+    mirror.mkdir(parents=True)
+    for name, text in RECORDS.items():
+        (mirror / name).write_text(text, encoding="utf8")
+    monkeypatch.setenv("RAGRE_ASSETS", str(mirror.parent))
+    assert load("fetch_assets").main() == 0
+    assert files(project) == RECORDS
+    assert not (project / "assets" / "semeval2010_task8" / "source").exists()
+    # What is there and whole is not fetched again.
+    monkeypatch.setenv("RAGRE_ASSETS", "nowhere")
+    assert load("fetch_assets").main() == 0
+    assert "there already" in capsys.readouterr().out
+
+
+def test_assets_that_differ_are_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    mirror = project.parent / "mirror" / "semeval2010_task8"
+    mirror.mkdir(parents=True)
+    (mirror / "TRAIN_FILE.TXT").write_text("other", encoding="utf8")
+    monkeypatch.setenv("RAGRE_ASSETS", str(mirror.parent))
+    assert load("fetch_assets").main() == 1
+    message = capsys.readouterr().err
+    assert "checksum" in message and message.count("\n") == 1
+    assert files(project) == {}
+
+
+def test_no_connection_and_no_mirror(project: Path, capsys: pytest.CaptureFixture) -> None:
+    for path in (project.parent / "web").iterdir():
+        path.unlink()
+    assert load("fetch_assets").main() == 1
+    message = capsys.readouterr().err
+    assert "RAGRE_ASSETS" in message and message.count("\n") == 1
+    (project.parent / "web").rmdir()
+
+
+def test_the_project_is_valid() -> None:
+    command = [sys.executable, "-m", "spacy", "project", "run", "all", str(ROOT), "--dry", "--vars.budget", "full"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    commands = [line for line in result.stdout.splitlines() if line.startswith("Running command")]
+    assert "fetch_assets.py" in commands[0] and "--build sdist" in commands[-1]
+
+
+def test_overrides_are_settings_of_the_config() -> None:
+    from thinc.api import Config
+
+    variables = Config().from_disk(ROOT / "configs" / "rag_semeval.cfg", interpolate=False)["vars"]
+    budgets = load("budgets").BUDGETS
+    assert set(budgets) == {"smoke", "small", "full"}
+    for budget in budgets.values():
+        assert set(budget.overrides) <= set(variables)
+    assert {"backbone", "device"} <= set(variables)
+
+
+# render_results
+
+RESULT = {
+    "benchmark": "SemEval-2010 Task 8",
+    "rows": [
+        {
+            "name": "fine-tuned",
+            "description": "no | retrieval",
+            "seeds": [0, 1],
+            "scores": {"semeval_macro_f": [0.88, 0.90], "semeval_micro_all_f": [0.8, 0.8]},
+            "split": "test",
+        },
+        {"name": "zero-shot", "seeds": [0], "scores": {"semeval_macro_f": [0.301]}, "split": "test, 500"},
+    ],
+    "commit": "abc1234",
+    "machine": {"processor": "CPU X", "cores": 2, "gpu": None},
+    "command": "python benchmarks/x.py",
+    "date": "2026-01-01",
+}
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Callable[..., int]:
+    (tmp_path / "README.md").write_text(README, encoding="utf8")
+    (tmp_path / "results").mkdir()
+    main = load("render_results").main
+    paths = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
+    return lambda *args: main([*args, *paths])
+
+
+def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> None:
+    (tmp_path / "results" / "semeval.json").write_text(json.dumps(RESULT), encoding="utf8")
+    assert render("--check") == 1
+    assert (tmp_path / "README.md").read_text(encoding="utf8") == README
+    assert render() == 0
+    assert render("--check") == 0
+    text = (tmp_path / "README.md").read_text(encoding="utf8")
+    assert "| fine-tuned | no \\| retrieval | 89.0 ± 1.4 | 80.0 ± 0.0 | 0, 1 | test |" in text
+    assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
+    assert "`abc1234`; CPU X, 2 CPU cores; 2026-01-01" in text
+    assert text.startswith("# Title\n") and text.endswith("\nEnd.\n") and "old" not in text
+
+
+def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -> None:
+    assert render() == 0
+    assert "No results yet." in (tmp_path / "README.md").read_text(encoding="utf8")
+    (tmp_path / "README.md").write_text("# Title\n", encoding="utf8")
+    assert render() == 1
