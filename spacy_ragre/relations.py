@@ -5,6 +5,7 @@ Everything lives in `doc.user_data` under the keys below, as plain numbers, stri
 attribute is read.
 """
 
+import operator
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -256,8 +257,8 @@ def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
         text=value.get("text") or default,
         definition=value.get("definition", ""),
         symmetric=bool(value.get("symmetric", False)),
-        head_types=tuple(value.get("head_types", ())),
-        tail_types=tuple(value.get("tail_types", ())),
+        head_types=tuple(value.get("head_types") or ()),
+        tail_types=tuple(value.get("tail_types") or ()),
     )
 
 
@@ -270,6 +271,29 @@ def _span_to_dict(span: Span) -> Dict[str, Any]:
 
 def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
     return Span(doc, start, end, label=label)
+
+
+def _plain_int(value: Any) -> Optional[int]:
+    """RETURNS (Optional[int]): an index as a plain int, as msgpack needs it; None for what is no whole number."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def _plain_score(value: Any, attr: str, index: int, item: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        expected = "an item with a number as its score"
+        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected)) from error
+
+
+def _check_cluster(value: Any, count: int, attr: str) -> int:
+    index = _plain_int(value)
+    if index is None or not 0 <= index < count:
+        raise ValueError(Errors.R003.format(attr=attr, cluster=value, count=count, last=count - 1))
+    return index
 
 
 def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
@@ -286,9 +310,17 @@ def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
         raise ValueError(
             Errors.R002.format(attr=attr, index=what, value=value, expected="a Span or a dict with start and end")
         )
-    if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(doc)):
+    first, last = _plain_int(start), _plain_int(end)
+    if first is None or last is None or not 0 <= first < last <= len(doc):
         raise ValueError(Errors.R001.format(attr=attr, what=what, start=start, end=end, length=len(doc)))
-    return [start, end, label]
+    return [first, last, label or ""]
+
+
+def _with_lists(value: Any) -> Any:
+    """A copy of plain data. `DocBin` gives its lists back as tuples; here they are lists again."""
+    if isinstance(value, Mapping):
+        return {key: _with_lists(item) for key, item in value.items()}
+    return [_with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _get_relations(doc: Doc) -> List[Relation]:
@@ -300,7 +332,7 @@ def _get_relations(doc: Doc) -> List[Relation]:
             score=item["score"],
             head_cluster=item["head_cluster"],
             tail_cluster=item["tail_cluster"],
-            evidence=dict(item["evidence"]),
+            evidence=_with_lists(item["evidence"]),
         )
         for item in doc.user_data.get(RELATIONS_KEY, ())
     ]
@@ -317,19 +349,16 @@ def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, An
             expected = "a Relation or a dict with head, tail and label"
             raise ValueError(Errors.R002.format(attr=attr, index=i, value=item, expected=expected))
         clusters = {key: item.get(key) for key in ("head_cluster", "tail_cluster")}
-        for index in clusters.values():
-            if index is None:
-                continue
-            if count is None:
-                count = len(_get_clusters(doc))
-            if not 0 <= index < count:
-                raise ValueError(Errors.R003.format(attr=attr, cluster=index, count=count, last=count - 1))
+        for key, index in clusters.items():
+            if index is not None:
+                count = len(_get_clusters(doc)) if count is None else count
+                clusters[key] = _check_cluster(index, count, attr)
         plain.append(
             {
                 "head": _plain_span(doc, item["head"], attr, f"the head of relation {i}"),
                 "tail": _plain_span(doc, item["tail"], attr, f"the tail of relation {i}"),
                 "label": str(item["label"]),
-                "score": float(item.get("score", 1.0)),
+                "score": _plain_score(item.get("score", 1.0), attr, i, item),
                 **clusters,
                 "evidence": dict(item.get("evidence") or {}),
             }
@@ -423,10 +452,8 @@ def _set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
         if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3):
             expected = "a CandidatePair or (head, tail[, score])"
             raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
-        for index in pair[:2]:
-            if not isinstance(index, int) or not 0 <= index < count:
-                raise ValueError(Errors.R003.format(attr=attr, cluster=index, count=count, last=count - 1))
-        plain.append([pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0])
+        head, tail = (_check_cluster(index, count, attr) for index in pair[:2])
+        plain.append([head, tail, _plain_score(pair[2], attr, i, pair) if len(pair) == 3 else 1.0])
     doc.user_data[PAIRS_KEY] = plain
 
 
@@ -437,7 +464,7 @@ def _get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
 def _set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
     plain = []
     for i, triple in enumerate(triples):
-        if isinstance(triple, str) or len(triple) != 3:
+        if not isinstance(triple, (list, tuple)) or len(triple) != 3:
             expected = "(head text, relation, tail text)"
             raise ValueError(Errors.R002.format(attr="triples", index=i, value=triple, expected=expected))
         plain.append([str(part) for part in triple])

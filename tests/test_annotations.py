@@ -1,0 +1,488 @@
+import pickle
+from typing import Any, Dict, Iterator, List
+
+import numpy as np
+import pytest
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
+from spacy.vocab import Vocab
+
+from spacy_ragre.relations import (
+    Answer,
+    CandidatePair,
+    EntityCluster,
+    LabelSet,
+    LabelSpec,
+    Relation,
+    cluster_entities,
+    register_extensions,
+)
+
+WORDS = "Acme Steel Corp was founded by Ada Poe and Poe met ACME STEEL in Rome .".split()
+
+
+@pytest.fixture
+def doc() -> Doc:
+    doc = Doc(Vocab(), words=WORDS)
+    doc.ents = [
+        Span(doc, 0, 3, "ORG"),
+        Span(doc, 6, 8, "PERSON"),
+        Span(doc, 9, 10, "PERSON"),
+        Span(doc, 11, 13, "ORG"),
+        Span(doc, 14, 15, "GPE"),
+    ]
+    return doc
+
+
+def offsets(clusters: Any) -> List[List[Any]]:
+    return [[(span.start, span.end) for span in cluster] for cluster in clusters]
+
+
+def annotate(doc: Doc) -> Doc:
+    """Set every extension."""
+    ents = doc.ents
+    doc._.entity_clusters = [[ents[0], ents[3]], [ents[1], ents[2]], [ents[4]]]
+    evidence = {"examples": [{"id": "d1", "text": "...", "labels": ["owns"], "score": 0.5}], "text": doc.text}
+    doc._.relations = [
+        Relation(ents[0], ents[1], "founded_by", 0.25, 0, 1, evidence),
+        Relation(ents[4], ents[0], "home_of", 0.75),
+    ]
+    doc._.candidate_pairs = [CandidatePair(0, 1, 0.5), (1, 2)]
+    doc._.triples = [("Acme", "founded by", "Ada")]
+    ents[0]._.usage = "continuing"
+    ents[0]._.usage_score = 0.125
+    return doc
+
+
+def read(doc: Doc) -> Dict[str, Any]:
+    """What every extension gives, as plain data."""
+    return {
+        "relations": [rel.to_dict() for rel in doc._.relations],
+        "clusters": [[(s.start, s.end, s.label_) for s in cluster] for cluster in doc._.entity_clusters],
+        "pairs": doc._.candidate_pairs,
+        "triples": doc._.triples,
+        "usage": [(span._.usage, span._.usage_score) for span in doc.ents],
+        "of_span": [[rel.label for rel in span._.relations] for span in doc.ents],
+    }
+
+
+@Language.component("annotations_test_annotate")
+def annotate_component(doc: Doc) -> Doc:
+    ents = doc.ents
+    if len(ents) > 1:
+        doc._.relations = [{"head": ents[0], "tail": ents[1], "label": "founded_by", "score": 0.5}]
+        doc._.candidate_pairs = [(0, 1)]
+        ents[0]._.usage = "uncertain"
+    return doc
+
+
+# Without annotations
+
+
+def test_everything_is_empty_at_first(doc: Doc) -> None:
+    assert doc._.relations == [] and doc._.candidate_pairs == [] and doc._.triples == []
+    assert all((span._.usage, span._.usage_score, span._.relations) == ("", None, []) for span in doc.ents)
+    empty = Doc(Vocab())
+    assert empty._.entity_clusters == [] and empty._.relations == []
+
+
+# Relations
+
+
+def test_relations_are_read_as_spans_of_the_document(doc: Doc) -> None:
+    doc._.relations = [Relation(doc.ents[0], doc.ents[1], "founded_by", 0.5)]
+    (relation,) = doc._.relations
+    assert isinstance(relation.head, Span) and relation.head.doc is doc
+    assert (relation.head.text, relation.head.label_) == ("Acme Steel Corp", "ORG")
+    assert (relation.tail.text, relation.label, relation.score) == ("Ada Poe", "founded_by", 0.5)
+    assert relation.head_cluster is None and relation.tail_cluster is None and relation.evidence == {}
+
+
+def test_relations_are_sorted_by_score_and_ties_stay_in_order(doc: Doc) -> None:
+    head, tail = doc.ents[:2]
+    doc._.relations = [Relation(head, tail, label, score) for label, score in zip("abcd", (0.1, 0.5, 0.9, 0.5))]
+    assert [rel.label for rel in doc._.relations] == ["c", "b", "d", "a"]
+
+
+def test_to_dict_gives_what_can_be_assigned_again(doc: Doc) -> None:
+    annotate(doc)
+    plain = [rel.to_dict() for rel in doc._.relations]
+    assert plain[0] == {
+        "head": {"start": 14, "end": 15, "label": "GPE", "text": "Rome"},
+        "tail": {"start": 0, "end": 3, "label": "ORG", "text": "Acme Steel Corp"},
+        "label": "home_of",
+        "score": 0.75,
+        "head_cluster": None,
+        "tail_cluster": None,
+        "evidence": {},
+    }
+    doc._.relations = []
+    assert doc._.relations == []
+    doc._.relations = plain
+    assert [rel.to_dict() for rel in doc._.relations] == plain
+
+
+def test_dicts_may_leave_out_what_has_a_default(doc: Doc) -> None:
+    doc._.relations = [{"head": (0, 3, "ORG"), "tail": {"start": 6, "end": 8}, "label": "founded_by"}]
+    (relation,) = doc._.relations
+    assert (relation.score, relation.head.label_, relation.tail.label_) == (1.0, "ORG", "")
+
+
+def test_numpy_indexes_are_kept_as_plain_numbers(doc: Doc) -> None:
+    first, second = np.arange(2)
+    doc._.relations = [
+        {
+            "head": (first, np.int64(3)),
+            "tail": (np.int32(6), np.int32(8)),
+            "label": "founded_by",
+            "score": np.float32(0.5),
+            "head_cluster": first,
+            "tail_cluster": second,
+        }
+    ]
+    doc._.candidate_pairs = [(first, second, np.float32(0.5))]
+    restored = Doc(doc.vocab).from_bytes(doc.to_bytes())
+    assert read(restored) == read(doc)
+    assert type(restored._.relations[0].head_cluster) is int
+
+
+def test_nested_entities_are_told_apart(doc: Doc) -> None:
+    outer, inner = Span(doc, 0, 3, "ORG"), Span(doc, 0, 2, "PRODUCT")
+    doc._.relations = [Relation(outer, inner, "makes", 0.5), Relation(inner, doc.ents[4], "sold_in", 0.25)]
+    assert [(rel.head.text, rel.tail.text) for rel in doc._.relations] == [
+        ("Acme Steel Corp", "Acme Steel"),
+        ("Acme Steel", "Rome"),
+    ]
+    assert [rel.label for rel in outer._.relations] == ["makes"]
+    assert [rel.label for rel in inner._.relations] == ["makes", "sold_in"]
+
+
+def test_relations_of_a_span_include_those_of_its_cluster(doc: Doc) -> None:
+    acme, ada, poe, acme_again, rome = doc.ents
+    doc._.entity_clusters = [[acme, acme_again], [ada, poe], [rome]]
+    doc._.relations = [
+        Relation(acme, ada, "founded_by", 0.75, head_cluster=0, tail_cluster=1),
+        Relation(acme, rome, "located_in", 0.5),
+    ]
+    assert [rel.label for rel in acme._.relations] == ["founded_by", "located_in"]
+    assert [rel.label for rel in poe._.relations] == ["founded_by"]
+    # At sentence level, a relation belongs to its two mentions only.
+    assert [rel.label for rel in acme_again._.relations] == ["founded_by"]
+    assert doc[3:4]._.relations == []
+
+
+# Survival
+
+
+def same_to_bytes(doc: Doc) -> Doc:
+    return Doc(doc.vocab).from_bytes(doc.to_bytes())
+
+
+def same_doc_bin(doc: Doc) -> Doc:
+    data = DocBin(store_user_data=True, docs=[doc]).to_bytes()
+    return next(iter(DocBin(store_user_data=True).from_bytes(data).get_docs(doc.vocab)))
+
+
+def same_pickle(doc: Doc) -> Doc:
+    return pickle.loads(pickle.dumps(doc))
+
+
+@pytest.mark.parametrize("copy", [same_to_bytes, same_doc_bin, same_pickle])
+def test_annotations_survive(doc: Doc, copy: Any) -> None:
+    annotate(doc)
+    assert read(copy(doc)) == read(doc)
+
+
+def test_annotations_survive_several_processes(nlp: Language) -> None:
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "ORG", "pattern": "Acme"}, {"label": "PERSON", "pattern": "Ada"}])  # type: ignore[attr-defined]
+    nlp.add_pipe("annotations_test_annotate")
+    texts = ["Ada founded Acme.", "Nothing here.", "", "Acme was founded by Ada."]
+    alone = [read(doc) for doc in nlp.pipe(texts)]
+    together = [read(doc) for doc in nlp.pipe(texts, n_process=2, batch_size=1)]
+    assert together == alone
+    assert [len(item["relations"]) for item in together] == [1, 0, 0, 1]
+    assert together[0]["usage"] == [("uncertain", None), ("", None)]
+
+
+def test_what_is_read_is_a_copy(doc: Doc) -> None:
+    annotate(doc)
+    before = read(doc)
+    relation = doc._.relations[1]
+    relation.evidence["examples"][0]["labels"].append("other")
+    relation.evidence.clear()
+    doc._.relations.clear()
+    doc._.candidate_pairs.clear()
+    doc._.entity_clusters[0].clear()
+    assert read(doc) == before
+
+
+# Clusters
+
+
+def test_clusters_by_text_ignore_case_and_keep_types_apart(nlp: Language) -> None:
+    doc = nlp("Jordan met JORDAN in Jordan")
+    doc.ents = [Span(doc, 0, 1, "PERSON"), Span(doc, 2, 3, "PERSON"), Span(doc, 4, 5, "GPE")]
+    assert offsets(doc._.entity_clusters) == [[(0, 1), (2, 3)], [(4, 5)]]
+    assert [cluster.label for cluster in doc._.entity_clusters] == ["PERSON", "GPE"]
+
+
+def set_ents(doc: Doc, ids: Dict[int, str], kb_ids: Dict[int, str]) -> None:
+    doc.ents = [
+        Span(doc, ent.start, ent.end, ent.label_, kb_id=kb_ids.get(i, ""), span_id=ids.get(i, ""))
+        for i, ent in enumerate(doc.ents)
+    ]
+
+
+def test_clusters_are_read_in_the_documented_order(doc: Doc) -> None:
+    a, b, c, d, e = [(span.start, span.end) for span in doc.ents]
+    assert offsets(doc._.entity_clusters) == [[a], [b], [c], [d], [e]]
+
+    # ent_id_ before the text
+    ids = {0: "acme", 3: "acme"}
+    set_ents(doc, ids, {})
+    assert offsets(doc._.entity_clusters) == [[a, d], [b], [c], [e]]
+
+    # kb_id_ before ent_id_; NIL is the linker's word for "not in the knowledge base"
+    set_ents(doc, ids, {0: "Q1", 1: "Q1", 2: "NIL", 4: "NIL"})
+    assert offsets(doc._.entity_clusters) == [[a, b], [c], [d], [e]]
+
+    # coreference before kb_id_, with its mentions that are no entities; a cluster without entities is left out
+    doc.spans["coref_clusters_1"] = [doc[8:9], doc[11:13], doc[0:3]]
+    doc.spans["coref_clusters_2"] = [doc[3:4], doc[5:6]]
+    doc.spans["sc"] = [doc[0:3], doc[14:15]]
+    assert offsets(doc._.entity_clusters) == [[a, (8, 9), d], [b], [c], [e]]
+
+    # what was set before all else
+    doc._.entity_clusters = [[doc[14:15], doc[0:3]]]
+    assert offsets(doc._.entity_clusters) == [[e, a]]
+    assert isinstance(doc._.entity_clusters[0], EntityCluster)
+
+
+def test_no_clusters_can_be_set(doc: Doc) -> None:
+    doc._.entity_clusters = []
+    assert doc._.entity_clusters == []
+
+
+def test_clusters_of_given_spans_in_text_order(doc: Doc) -> None:
+    spans = [doc[14:15], doc[0:2], doc[0:3]]
+    assert offsets(cluster_entities(doc, spans)) == [[(0, 2)], [(0, 3)], [(14, 15)]]
+
+
+def test_label_of_a_cluster_is_the_first_there_is(doc: Doc) -> None:
+    cluster = EntityCluster([doc[8:9], Span(doc, 0, 3, "ORG"), Span(doc, 6, 8, "PERSON")])
+    assert cluster.label == "ORG" and EntityCluster([doc[8:9]]).label == ""
+
+
+def test_empty_span_group_under_a_coref_key(doc: Doc) -> None:
+    doc.spans["coref_clusters_1"] = SpanGroup(doc)
+    assert len(doc._.entity_clusters) == 5
+
+
+# Pairs, triples, usage
+
+
+def test_candidate_pairs(doc: Doc) -> None:
+    doc._.candidate_pairs = [CandidatePair(0, 1, 0.25), (1, 0), [2, 3, 1]]
+    assert doc._.candidate_pairs == [CandidatePair(0, 1, 0.25), CandidatePair(1, 0, 1.0), CandidatePair(2, 3, 1.0)]
+
+
+def test_triples(doc: Doc) -> None:
+    doc._.triples = [["a", "b", "c"], ("Ada", "met", "Poe")]
+    assert doc._.triples == [("a", "b", "c"), ("Ada", "met", "Poe")]
+
+
+def test_usage_and_its_score_belong_to_one_span(doc: Doc) -> None:
+    doc[0:3]._.usage_score = np.float32(0.5)
+    assert (doc[0:3]._.usage, doc[0:3]._.usage_score) == ("", 0.5)
+    doc[0:3]._.usage = "started"
+    doc[0:2]._.usage = "discontinued"
+    assert (doc[0:3]._.usage, doc[0:3]._.usage_score) == ("started", 0.5)
+    assert (doc[0:2]._.usage, doc[0:2]._.usage_score) == ("discontinued", None)
+    doc[0:3]._.usage = "continuing"
+    assert doc[0:3]._.usage == "continuing" and doc[1:3]._.usage == ""
+
+
+# Invalid values
+
+
+def relation(**changes: Any) -> List[Dict[str, Any]]:
+    return [{"head": (0, 3), "tail": (6, 8), "label": "founded_by", **changes}]
+
+
+@pytest.mark.parametrize("span", [(3, 3), (3, 2), (-1, 2), (0, 17), (0.0, 1), ("0", 1), (True, 2), (None, 2)])
+def test_r001_offsets_out_of_range(doc: Doc, span: Any) -> None:
+    message = f"R001.*the tail of relation 0 has start={span[0]} and end={span[1]}.*<= 16"
+    with pytest.raises(ValueError, match=message):
+        doc._.relations = relation(tail=span)
+    with pytest.raises(ValueError, match="R001.*mention 1 of cluster 0"):
+        doc._.entity_clusters = [[(0, 3), span]]
+    assert doc._.relations == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["founded_by"],
+        [{"head": (0, 3), "tail": (6, 8)}],
+        relation(head="Acme"),
+        relation(head=(0, 1, "ORG", 4)),
+        relation(score="high"),
+        relation(score=None),
+    ],
+)
+def test_r002_relations_of_another_form(doc: Doc, value: Any) -> None:
+    with pytest.raises(ValueError, match="R002.*relations"):
+        doc._.relations = value
+
+
+@pytest.mark.parametrize(
+    "attr,value",
+    [
+        ("entity_clusters", ["Acme"]),
+        ("entity_clusters", [[]]),
+        ("entity_clusters", [3]),
+        ("entity_clusters", [{"start": 0, "end": 3}]),
+        ("candidate_pairs", [(0,)]),
+        ("candidate_pairs", ["01"]),
+        ("candidate_pairs", [(0, 1, "high")]),
+        ("triples", [("a", "b")]),
+        ("triples", ["abc"]),
+        ("triples", [3]),
+    ],
+)
+def test_r002_other_attributes(doc: Doc, attr: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"R002.*{attr}"):
+        setattr(doc._, attr, value)
+
+
+@pytest.mark.parametrize("index", [5, -1, "0", 1.0, True])
+def test_r003_clusters_that_do_not_exist(doc: Doc, index: Any) -> None:
+    with pytest.raises(ValueError, match=f"R003.*cluster index {index} .* 5 entity.* 0 to 4"):
+        doc._.candidate_pairs = [(0, index)]
+    with pytest.raises(ValueError, match="R003"):
+        doc._.relations = relation(head_cluster=0, tail_cluster=index)
+    assert doc._.candidate_pairs == [] and doc._.relations == []
+
+
+def test_r004_spans_of_another_document(doc: Doc) -> None:
+    other = Doc(doc.vocab, words=WORDS)
+    with pytest.raises(ValueError, match="R004.*relations"):
+        doc._.relations = [Relation(doc[0:3], other[6:8], "founded_by")]
+    with pytest.raises(ValueError, match="R004.*entity_clusters"):
+        doc._.entity_clusters = [[other[0:3]]]
+
+
+# Extensions
+
+
+@pytest.fixture
+def without_extensions() -> Iterator[None]:
+    names: Dict[Any, List[str]] = {Doc: ["relations", "triples"], Span: ["relations", "usage"]}
+    kept = [(cls, name, cls.remove_extension(name)) for cls, own in names.items() for name in own]
+    yield
+    for cls, name, (default, method, getter, setter) in kept:
+        values = {"method": method, "getter": getter, "setter": setter}
+        given = {key: value for key, value in values.items() if value is not None} or {"default": default}
+        cls.set_extension(name, force=True, **given)
+
+
+def test_extensions_of_the_user_are_not_overwritten(without_extensions: None) -> None:
+    Doc.set_extension("relations", default="mine")
+    Span.set_extension("usage", default="mine too")
+    register_extensions()
+    doc = Doc(Vocab(), words=["a", "b"])
+    assert doc._.relations == "mine" and doc[0:1]._.usage == "mine too"
+    assert Doc.has_extension("triples") and Span.has_extension("relations")
+    assert doc._.triples == []
+
+
+# Labels
+
+
+def test_classes_have_a_direction_each_unless_symmetric() -> None:
+    labels = LabelSet({"founded_by": "was founded by", "spouse": {"text": "is married to", "symmetric": True}})
+    assert labels.classes == [
+        None,
+        Answer("founded_by", False),
+        Answer("founded_by", True),
+        Answer("spouse", False),
+    ]
+    assert [labels.index(answer) for answer in labels.classes] == [0, 1, 2, 3]
+    assert labels.index(Answer("spouse", True)) == 3
+    assert len(labels) == 2 and list(labels) == ["founded_by", "spouse"]
+    assert "spouse" in labels and "no_relation" not in labels
+
+
+def test_no_labels() -> None:
+    labels = LabelSet()
+    assert len(labels) == 0 and labels.classes == [None] and labels.allowed("A", "B") == [True]
+
+
+def test_text_of_a_label_is_its_own_words_by_default() -> None:
+    labels = LabelSet({"Founded_By": "", "Cause-Effect": {"definition": "d"}})
+    assert labels.specs["Founded_By"] == LabelSpec("founded by")
+    assert labels.specs["Cause-Effect"] == LabelSpec("cause effect", "d")
+
+
+def test_adding_a_label_twice_keeps_the_first() -> None:
+    labels = LabelSet({"a": "first"})
+    assert labels.add("b") is True and labels.add("a", "second") is False
+    assert labels.specs["a"].text == "first" and len(labels.classes) == 5
+
+
+def test_type_constraints_hold_in_both_directions() -> None:
+    labels = LabelSet(
+        {
+            "founded_by": {"head_types": ["ORG"], "tail_types": ["PERSON"]},
+            "met": {"symmetric": True, "head_types": ["PERSON"], "tail_types": ["ORG"]},
+            "in": {"tail_types": ["GPE"]},
+        }
+    )
+    # no relation; founded_by and its inverse; met; in and its inverse
+    assert labels.allowed("ORG", "PERSON") == [True, True, False, True, False, False]
+    assert labels.allowed("PERSON", "ORG") == [True, False, True, True, False, False]
+    assert labels.allowed("ORG", "GPE") == [True, False, False, False, True, False]
+    assert labels.allowed("GPE", "ORG") == [True, False, False, False, False, True]
+    assert labels.allowed("", "") == [True, False, False, False, False, False]
+
+
+def test_replace_takes_other_labels_and_leaves_none_of_the_old() -> None:
+    labels = LabelSet({"a": "x"})
+    labels.replace({"b": {"symmetric": True}})
+    assert list(labels) == ["b"] and labels.classes == [None, Answer("b", False)]
+    with pytest.raises(ValueError, match="R007"):
+        labels.index(Answer("a"))
+
+
+def test_replace_changes_nothing_where_the_new_labels_are_wrong() -> None:
+    labels = LabelSet({"a": "x"})
+    with pytest.raises(ValueError, match="R005"):
+        labels.replace({"b": "y", "no_relation": "z"})
+    assert list(labels) == ["a"] and len(labels.classes) == 3
+
+
+def test_to_dict_builds_the_same_set() -> None:
+    labels = LabelSet({"a": "x", "b": {"symmetric": True, "head_types": ["ORG"], "tail_types": None}})
+    again = LabelSet(labels.to_dict())
+    assert again.specs == labels.specs and again.classes == labels.classes
+
+
+def test_r005_no_relation_is_reserved() -> None:
+    with pytest.raises(ValueError, match="R005.*'no_relation'"):
+        LabelSet({"no_relation": "nothing"})
+
+
+@pytest.mark.parametrize(
+    "value,problem", [(3, "got 3"), ({"txt": "x"}, "unknown keys.*txt"), ({"head_types": "ORG"}, "must be a list")]
+)
+def test_r006_settings_of_a_label(value: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"R006.*'a'.*{problem}"):
+        LabelSet({"a": value})
+
+
+def test_r007_unknown_labels_are_named_with_the_known() -> None:
+    with pytest.raises(ValueError, match="R007.*'c'.*a, b"):
+        LabelSet({"a": "x", "b": "y"}).index(Answer("c"))
+    with pytest.raises(ValueError, match="R007.*none"):
+        LabelSet().index(Answer("c"))
