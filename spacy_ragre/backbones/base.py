@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..embedded import EMBEDDED
 from ..errors import Errors
-from .resolve import hash_weights, resolve
+from .resolve import hash_weights, load_problem, resolve
 
 QUANTIZATIONS = (None, "nf4", "int8")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # Above this length the fused attention kernel wins on CPU; below it, plain matrix products are up to 1.5 times faster
 # in training.
 SHORT_ATTENTION = 256
-# A batch of this many tokens keeps matrix products efficient; a larger one takes no prompt much shorter than its longest.
+# A batch of this many tokens keeps matrix products efficient; a larger one takes no prompt much shorter than its
+# longest.
 ENOUGH_TOKENS = 512
 MIN_FILL = 0.8
 
@@ -106,6 +106,14 @@ class Backbone:
         self._fingerprint: Optional[str] = None
         self._piece_ids = lru_cache(maxsize=1 << 16)(self._encode_piece)
 
+    def __getstate__(self) -> Dict[str, Any]:
+        # A cache around a bound method can't be pickled, and a copy needs one of its own.
+        return {name: value for name, value in self.__dict__.items() if name != "_piece_ids"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._piece_ids = lru_cache(maxsize=1 << 16)(self._encode_piece)
+
     # Loading
 
     @property
@@ -170,10 +178,8 @@ class Backbone:
             with _quiet("bitsandbytes", "transformers"):
                 self._tokenizer = self._load_tokenizer(path)
                 self._model = self._load_model(path)
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            known = ", ".join(n for n, m in EMBEDDED.items() if m.kind == "backbone")
-            raise OSError(Errors.R104.format(name=self.name, reason=reason, embedded=known)) from error
+        except Exception as error:  # damaged files raise nearly anything, safetensors and tokenizers their own
+            raise OSError(load_problem(self.name, error)) from error
         self._model.eval()
         self._model.requires_grad_(False)
         self.prefix, self.suffix = _special_tokens(self._tokenizer)
@@ -192,7 +198,14 @@ class Backbone:
             options["quantization_config"] = self._quantization_config()
             options["device_map"] = {"": str(self.device)}
         model = self._auto_class().from_pretrained(path, **options)
-        return model if self.quantization is not None else model.to(self.device)
+        if self.quantization is None:
+            return model.to(self.device)
+        for module in model.modules():
+            # On some CPUs, bitsandbytes repacks 4-bit weights at the first prediction, for a kernel that has no
+            # backward pass: what is trained after it gets wrong gradients. It also rounds the weights once more.
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
+        return model
 
     def _quantization_config(self) -> Any:
         from transformers import BitsAndBytesConfig
@@ -231,6 +244,8 @@ class Backbone:
                 self._model = get_peft_model(base, config)
             except ValueError as error:
                 raise ValueError(Errors.R110.format(problem=str(error))) from error
+        # Peft's wrapper says that it is in training while what it wraps is not: set_training would do nothing.
+        self._model.eval()
         self.has_adapter = True
 
     def _task_type(self) -> str:
@@ -318,7 +333,7 @@ class Backbone:
         return batches
 
     def word_embeddings(self, texts: Sequence[str]) -> Any:
-        """Mean input embedding of each text's tokens.
+        """Mean input embedding of each text's tokens; zeros for a text that has none.
 
         texts (Sequence[str]): words or phrases.
         RETURNS (torch.Tensor): float32, *Shape* (texts, width), on the CPU.
@@ -326,7 +341,10 @@ class Backbone:
         import torch
 
         table = self.model.get_input_embeddings().weight
-        rows = [table[torch.tensor(self._piece_ids(t), device=table.device)].float().mean(0).cpu() for t in texts]
+        rows = []
+        for text in texts:
+            ids = torch.tensor(self._piece_ids(text), dtype=torch.long, device=table.device)
+            rows.append((table[ids].float().sum(0) / max(1, len(ids))).cpu())
         return torch.stack(rows)
 
     # Answers
@@ -377,7 +395,9 @@ class Backbone:
 
         length (int): tokens of the longest sequence.
         """
-        return _compute(self.device.type, self.dtype, self.has_adapter, length)
+        # Bitsandbytes logs a line for every int8 product.
+        quiet = _quiet("bitsandbytes") if self.quantization == "int8" else nullcontext()
+        return _compute(self.device.type, self.dtype, self.has_adapter, length, quiet)
 
     @property
     def pad_id(self) -> int:
@@ -387,7 +407,7 @@ class Backbone:
 
 
 @contextmanager
-def _compute(device: str, dtype: Any, mixed: bool, length: int) -> Iterator[None]:
+def _compute(device: str, dtype: Any, mixed: bool, length: int, quiet: ContextManager[Any]) -> Iterator[None]:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -396,7 +416,7 @@ def _compute(device: str, dtype: Any, mixed: bool, length: int) -> Iterator[None
     precision = torch.autocast(device, dtype) if mixed and low else nullcontext()
     short = device == "cpu" and length <= SHORT_ATTENTION and torch.is_grad_enabled()
     kernel = sdpa_kernel(SDPBackend.MATH) if short else nullcontext()
-    with precision, kernel:
+    with precision, kernel, quiet:
         yield
 
 

@@ -25,13 +25,19 @@ class CausalLM(Backbone):
     def _whole(self) -> Any:
         return self.model.get_base_model() if self.has_adapter else self.model
 
+    @property
+    def _decoder(self) -> Any:
+        whole = self._whole
+        # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
+        return whole.get_decoder() if hasattr(whole, "get_decoder") else whole.base_model
+
     def states(self, inputs: Sequence[Sequence[int]]) -> Any:
         import torch
 
         # Padded on the right: under causal attention no token sees the padding, so no mask is needed.
         ids, lengths = self._pad(inputs)
         with self.compute(ids.shape[1]):
-            hidden = self._whole.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = self._decoder(input_ids=ids, use_cache=False).last_hidden_state
         rows = torch.arange(len(inputs), device=ids.device)
         return hidden[rows, lengths - 1].float()
 
@@ -46,7 +52,7 @@ class CausalLM(Backbone):
         starts = [len(p) for p in inputs]
         positions, mask = self._tree_layout(starts, tries, ids)
         with torch.no_grad(), self.compute(ids.shape[1]):
-            hidden = self._whole.get_decoder()(
+            hidden = self._decoder(
                 input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False
             ).last_hidden_state
             return [
@@ -60,8 +66,7 @@ class CausalLM(Backbone):
         starts (Sequence[int]): index of each trie's first node.
         tries (Sequence[TokenTrie]): the tries.
         ids (torch.Tensor): token ids, *Shape* (batch, length).
-        RETURNS (Tuple[torch.Tensor, torch.Tensor]): positions, *Shape* (batch, length), and an additive mask,
-            *Shape* (batch, 1, length, length), in the model's data type.
+        RETURNS (Tuple[torch.Tensor, Any]): positions, *Shape* (batch, length), and what `_masks` gives.
         """
         import torch
 
@@ -75,22 +80,64 @@ class CausalLM(Backbone):
                 if parent >= 0:
                     seen[i, row, start:row] = seen[i, start + parent, start:row]
                 positions[i, row] = start + trie.depths[node]
-        mask = torch.zeros(seen.shape, dtype=self.dtype)
-        mask.masked_fill_(~seen, torch.finfo(self.dtype).min)
-        return positions.to(ids.device), mask[:, None].to(ids.device)
+        return positions.to(ids.device), self._masks(seen, positions, ids.device)
+
+    def _masks(self, seen: Any, positions: Any, device: Any) -> Any:
+        """Additive masks. Transformers takes one that is given to it as it is, so that the window of layers which see
+        the last tokens only (Mistral, Gemma) must be cut here.
+
+        seen (torch.Tensor): whether a token may see another, *Shape* (batch, length, length).
+        positions (torch.Tensor): *Shape* (batch, length).
+        device (torch.device): where the masks are put.
+        RETURNS (Union[torch.Tensor, Dict[str, torch.Tensor]]): in the model's data type, *Shape* (batch, 1, length,
+            length); a mask for each kind of layer where the model mixes them.
+        """
+        import torch
+
+        def additive(allowed: Any) -> Any:
+            mask = torch.zeros(allowed.shape, dtype=self.dtype)
+            return mask.masked_fill_(~allowed, torch.finfo(self.dtype).min)[:, None].to(device)
+
+        config = self._whole.config
+        window = getattr(config, "sliding_window", None)
+        kinds = set(getattr(config, "layer_types", None) or ())
+        if not kinds and getattr(config, "use_sliding_window", True):
+            kinds = {"sliding_attention"}
+        if window is None or "sliding_attention" not in kinds or int(positions.max()) < window:
+            return additive(seen)
+        near = seen & (positions[:, :, None] - positions[:, None, :] < window)
+        if kinds == {"sliding_attention"}:
+            return additive(near)
+        return {kind: additive(near if kind == "sliding_attention" else seen) for kind in sorted(kinds)}
+
+    def _logits(self, hidden: Any) -> Any:
+        """hidden (torch.Tensor): *Shape* (tokens, width).
+        RETURNS (torch.Tensor): float32 logits, *Shape* (tokens, vocabulary), scaled and capped as the model does.
+        """
+        import torch
+
+        config = self._whole.config
+        logits = self._whole.get_output_embeddings()(hidden).float()
+        if getattr(config, "logits_scaling", None) is not None:  # Granite
+            logits = logits / config.logits_scaling
+        if getattr(config, "logit_scale", None) is not None:  # Cohere
+            logits = logits * config.logit_scale
+        if getattr(config, "final_logit_softcapping", None) is not None:  # Gemma 2
+            cap = config.final_logit_softcapping
+            logits = torch.tanh(logits / cap) * cap
+        return logits
 
     def _trie_likelihoods(self, hidden: Any, trie: TokenTrie) -> Likelihoods:
         """hidden (torch.Tensor): states of the root and the nodes, *Shape* (1 + nodes, width)."""
         import torch
 
-        head = self._whole.get_output_embeddings()
         inner = trie.inner()
         parents = torch.tensor(trie.parents, device=hidden.device)
         tokens = torch.tensor(trie.tokens, device=hidden.device)
         scores = torch.zeros(len(trie), device=hidden.device)
         for i in range(0, len(inner), _LOGIT_ROWS):
             nodes = inner[i : i + _LOGIT_ROWS]
-            logits = head(hidden[torch.tensor(nodes, device=hidden.device) + 1]).float()
+            logits = self._logits(hidden[torch.tensor(nodes, device=hidden.device) + 1])
             logs = torch.log_softmax(logits, dim=-1)
             rows = {node: row for row, node in enumerate(nodes)}
             chosen = [c for c, parent in enumerate(trie.parents) if parent in rows]

@@ -56,6 +56,13 @@ def resolve(name: Union[str, Path]) -> str:
     return str(name)
 
 
+def load_problem(name: Union[str, Path], error: Exception) -> str:
+    """RETURNS (str): the message for a model that is there but can't be loaded."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    known = ", ".join(n for n, m in EMBEDDED.items() if m.kind == "backbone")
+    return Errors.R104.format(name=str(name), reason=reason, embedded=known)
+
+
 def convert_gguf(path: Path) -> Path:
     """Convert a GGUF file to a safetensors folder in the cache, once.
 
@@ -63,7 +70,7 @@ def convert_gguf(path: Path) -> Path:
     nothing that a later start would trust; a lock makes processes that start together wait for one conversion.
 
     path (Path): the GGUF file.
-    RETURNS (Path): the folder.
+    RETURNS (Path): the folder. Raises an OSError where it can't be written, a ValueError where the file is damaged.
     """
     root = cache_dir()
     target = root / f"{path.stem}-{_quick_fingerprint(path)}"
@@ -95,6 +102,7 @@ def convert_gguf(path: Path) -> Path:
 
 def _convert(path: Path, target: Path) -> None:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
@@ -106,15 +114,20 @@ def _convert(path: Path, target: Path) -> None:
             str(path.parent), gguf_file=path.name, torch_dtype=torch.float32, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name, trust_remote_code=False)
+    except Exception as error:  # readers of a damaged file raise nearly anything
+        raise ValueError(load_problem(path, error)) from error
     finally:
         if bars:
             transformers_logging.enable_progress_bar()
-    model.save_pretrained(str(target), safe_serialization=True)
-    tokenizer.save_pretrained(str(target))
+    try:
+        model.save_pretrained(str(target), safe_serialization=True)
+        tokenizer.save_pretrained(str(target))
+    except SafetensorError as error:  # a full disk, among others; safetensors has no OSError for it
+        raise OSError(str(error)) from error
 
 
 def _write_manifest(folder: Path) -> None:
-    sizes = {f.name: f.stat().st_size for f in sorted(folder.iterdir())}
+    sizes = {f.name: f.stat().st_size for f in sorted(folder.iterdir()) if f.is_file()}
     manifest = {"files": sizes, "weights": hash_weights(folder)}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf8")
 
@@ -130,7 +143,7 @@ def _read_manifest(folder: Path) -> Dict[str, Any]:
 def _is_whole(folder: Path) -> bool:
     """A folder is trusted when its manifest is there and every file has the size that was written."""
     files = _read_manifest(folder).get("files")
-    if not files:
+    if not files or not isinstance(files, dict):
         return False
     return all((folder / f).is_file() and (folder / f).stat().st_size == size for f, size in files.items())
 

@@ -5,6 +5,9 @@ from typing import Any, Dict, List, Optional, Sequence
 from ..registry import registry
 from .base import Backbone, Likelihoods
 
+# With tied embeddings, these scale the decoder's output before the vocabulary layer.
+_SCALED = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
+
 
 class Seq2SeqLM(Backbone):
     """An encoder-decoder language model. The encoder reads the prompt, the decoder gives the answer."""
@@ -76,10 +79,11 @@ class Seq2SeqLM(Backbone):
 
     def _logits(self, hidden: Any) -> Any:
         whole = self._whole
-        # T5 with tied embeddings scales the decoder's output before the vocabulary layer.
-        if whole.config.model_type in ("t5", "mt5") and whole.config.tie_word_embeddings:
+        if whole.config.model_type in _SCALED and whole.config.tie_word_embeddings:
             hidden = hidden * whole.config.d_model**-0.5
-        return whole.get_output_embeddings()(hidden).float()
+        logits = whole.get_output_embeddings()(hidden).float()
+        bias = getattr(whole, "final_logits_bias", None)  # BART
+        return logits if bias is None else logits + bias
 
     def generate(self, inputs: Sequence[Sequence[int]], max_new_tokens: int) -> List[str]:
         import torch

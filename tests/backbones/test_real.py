@@ -1,0 +1,53 @@
+"""The embedded SmolLM2-135M-Instruct."""
+
+from typing import Iterator
+
+import pytest
+import torch
+
+from spacy_ragre.backbones import CausalLM
+from spacy_ragre.embedded import locate
+
+NAME = "smollm2-135m-instruct"
+TEXT = "Microsoft was founded by Bill Gates and Paul Allen in Albuquerque. "
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(locate(NAME) is None, reason=f"{NAME} is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Iterator[CausalLM]:
+    yield CausalLM(NAME, device="cpu", dtype="float32")
+
+
+def test_likelihoods_equal_separate_prompts(backbone: CausalLM) -> None:
+    prompts = [
+        [TEXT, "The relation between [Microsoft] and {Bill Gates} is:"],
+        ["Paris is located in France. ", "The relation between [Paris] and {France} is:"],
+    ]
+    answers = [" was founded by", " was founded in", " is located in", " no relation"]
+    ids = [backbone.tokenize(pieces) for pieces in prompts]
+    answer_ids = backbone.encode_answers(answers)
+    found = backbone.likelihoods(ids, [answer_ids, answer_ids])
+    for prompt, likelihoods in zip(ids, found):
+        for answer, total in zip(answer_ids, likelihoods.totals):
+            with torch.no_grad():
+                logits = backbone.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0]
+            logs = logits[len(prompt) - 1 : -1].float().log_softmax(-1)
+            assert total == pytest.approx(sum(logs[i, t].item() for i, t in enumerate(answer)), abs=1e-3)
+
+
+def test_states_do_not_depend_on_padding(backbone: CausalLM) -> None:
+    ids = [backbone.tokenize([TEXT * 2]), backbone.tokenize(["Hello"])]
+    together = backbone.states(ids)
+    for prompt, state in zip(ids, together):
+        torch.testing.assert_close(backbone.states([prompt])[0], state, atol=1e-3, rtol=1e-3)
+
+
+def test_loading_twice_gives_the_same_hash(backbone: CausalLM) -> None:
+    backbone.load()
+    again = CausalLM(NAME)
+    assert again.fingerprint == backbone.fingerprint
+    assert not again.is_loaded
