@@ -77,10 +77,13 @@ def fit_temperature(scores: Any, targets: Sequence[Sequence[int]]) -> float:
     RETURNS (float): the temperature, from 0.1 to 20.
     """
     scores = np.asarray(scores, dtype="float64")
+    gold = np.zeros(scores.shape, dtype=bool)
+    for row, classes in enumerate(targets):
+        gold[row, list(classes) or [0]] = True
     losses = []
     for temperature in _TEMPERATURES:
-        chosen = probabilities(scores, temperature, multi_label=False)
-        losses.append(-sum(np.log(max(chosen[i, list(t) or [0]].sum(), 1e-12)) for i, t in enumerate(targets)))
+        chosen = np.where(gold, probabilities(scores, temperature, multi_label=False), 0.0).sum(axis=1)
+        losses.append(-np.log(np.maximum(chosen, 1e-12)).sum())
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
 

@@ -92,6 +92,8 @@ class LabelShim(Shim):
     # Forward and backward
 
     def _logits(self, states: Any) -> Any:
+        if self.weight is None:
+            raise ValueError(Errors.R503)
         # The head's few numbers follow the states to their device at each step, so that saving needs no move.
         return states @ self.weight.to(states.device).T + self.bias.to(states.device)
 
@@ -222,6 +224,6 @@ def _read_metadata(data: bytes) -> Dict[str, Any]:
     try:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
-        return json.loads(header["__metadata__"]["base"])
+        return dict(json.loads(header["__metadata__"]["base"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(Errors.R108.format(problem="damaged")) from error
