@@ -188,9 +188,7 @@ class Errors(metaclass=_WithCodes):
         "training that diverged gives such keys."
     )
     R210 = "Can't load the example store: {file} does not exist. Check the path, or save the store again."
-    R211 = (
-        "Can't load {file}: it is damaged ({problem}). Copy it again from where it was saved, or save it again."
-    )
+    R211 = "Can't load {file}: it is damaged ({problem}). Copy it again from where it was saved, or save it again."
     R212 = (
         "Can't load the example store {file}: its keys were made by another encoder (fingerprint {found}, this one has "
         "{expected}). Load it with the encoder and settings that made it, or add the examples again."
@@ -242,6 +240,10 @@ class Errors(metaclass=_WithCodes):
         "initialize() or the first update()."
     )
     R506 = "Can't calibrate: the examples hold no pair of entities. Give annotated development documents."
+    R507 = (
+        "Can't tune an encoder of type {encoder}: only a sentence encoder can be tuned. Use 'ragre.TextEncoder.v1' in "
+        "the retriever, or leave 'tune' out of the [initialize] settings."
+    )
 
     # command line
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
