@@ -1,8 +1,9 @@
 """Answers for pairs of mentions: what the relation components share between documents and the language model."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+import os
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from thinc.api import Model
+from thinc.api import Model, Optimizer
 from tqdm import tqdm
 
 from ..backbones.answering import fit_examples, generate_texts, score_texts
@@ -14,11 +15,13 @@ from ..models.label_model import LabelShim
 from ..models.losses import adaptive_threshold, cross_entropy
 from ..prompts import Prompt, class_words
 from ..relations import LabelSet, PairInstance
-from ..retrieval import Neighbour, Retriever, neighbour_distribution
+from ..retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
+from ..retrieval.store import pack_instances, unpack_instances
 
 ANSWERS = ("auto", "head", "trie", "generate")
 # Work on fewer pairs than this shows no progress bar.
 _LONG = 2000
+_PROCESS = os.getpid()
 _CHUNK = 512
 # What calibration chooses from.
 _NEIGHBOURS = (1, 2, 4, 8, 16, 32)
@@ -73,8 +76,10 @@ class PairAnswerer:
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
         self.waiting: List[PairInstance] = []
+        self._has_gradients = False
         if isinstance(retriever.encoder, BackboneEncoder):
-            retriever.encoder.bind(self.states, self.fingerprint, lambda: self.backbone.width)
+            # Bound methods, since a lambda would keep the component from being pickled for another process.
+            retriever.encoder.bind(self.states, self.fingerprint, self._width)
 
     @property
     def shim(self) -> LabelShim:
@@ -93,11 +98,14 @@ class PairAnswerer:
             raise ValueError(Errors.R503)
         if self.answer != "auto":
             return self.answer
-        return "head" if self.trained else "trie"
+        return "head" if self.trained and self.shim.has_head else "trie"
 
     def fingerprint(self) -> str:
         """RETURNS (str): hash of what makes the keys, where those are hidden states."""
         return self.shim.fingerprint()
+
+    def _width(self) -> int:
+        return self.backbone.width
 
     # Examples
 
@@ -111,33 +119,67 @@ class PairAnswerer:
 
         instances (Sequence[PairInstance]): pairs with answers.
         """
-        for instance in instances:
-            for answer in instance.answers or ():
-                self.labels.index(answer)
+        self.targets(instances)  # raises where a label is unknown, before anything is stored
         if self.waiting or (self.uses_states and self.shim.has_head and not self.trained):
             self.waiting.extend(instances)
         else:
-            self._index(instances)
+            for _ in self._index(instances):
+                pass
+
+    def unknown(self, instances: Sequence[PairInstance]) -> List[PairInstance]:
+        """RETURNS (List[PairInstance]): those that are neither in the store nor waiting for it."""
+        known = {*self.retriever.store.instances, *self.waiting}
+        return [instance for instance in instances if instance not in known]
+
+    def tune_encoder(self, instances: Sequence[PairInstance], settings: Mapping[str, Any]) -> None:
+        """Tune the sentence encoder by contrast, and make the store's keys again.
+
+        instances (Sequence[PairInstance]): pairs with answers.
+        settings (Mapping[str, Any]): keyword arguments of `spacy_ragre.retrieval.tune_encoder`.
+        """
+        encoder = self.retriever.encoder
+        if not isinstance(encoder, TextEncoder):
+            raise ValueError(Errors.R507.format(encoder=type(encoder).__name__))
+        self.retriever.encoder = tune_encoder(encoder, instances, self.labels, **settings)
+        known = list(self.retriever.store.instances)
+        self.retriever.clear()
+        self.add_examples(known)
 
     def outdate(self) -> None:
         """Note that the model changed: keys that it made wait to be made again."""
-        self.trained = True
         if self.uses_states and len(self.retriever.store):
             self.waiting = list(self.retriever.store.instances) + self.waiting
             self.retriever.clear()
 
     def refresh(self) -> None:
         """Make the keys that are waiting."""
-        if self.waiting:
-            instances, self.waiting = self.waiting, []
-            self._index(instances)
+        # What fails leaves the rest waiting, instead of losing it.
+        for count in self._index(self.waiting):
+            self.waiting = self.waiting[count:]
 
-    def _index(self, instances: Sequence[PairInstance]) -> None:
+    def pack_waiting(self) -> bytes:
+        """RETURNS (bytes): the examples whose keys are waiting, as a msgpack message."""
+        return pack_instances(self.waiting)
+
+    def load_waiting(self, data: bytes, file: str = "bytes") -> None:
+        """Take what `pack_waiting` gave.
+
+        data (bytes): the message. Where it is damaged, a ValueError is raised.
+        file (str): where it comes from.
+        """
+        try:
+            self.waiting = unpack_instances(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(Errors.R211.format(file=file, problem=error)) from error
+
+    def _index(self, instances: Sequence[PairInstance]) -> Iterator[int]:
+        """YIELDS (int): how many examples were put into the store, a chunk at a time."""
         with tqdm(total=len(instances), desc="Indexing examples", disable=len(instances) < _LONG) as bar:
             for start in range(0, len(instances), _CHUNK):
                 chunk = instances[start : start + _CHUNK]
                 self.retriever.add(chunk)
                 bar.update(len(chunk))
+                yield len(chunk)
 
     def _found(
         self, instances: Sequence[PairInstance], count: int, keys: Optional[Any] = None
@@ -208,6 +250,7 @@ class PairAnswerer:
 
         if not instances:
             return Scored(np.zeros((0, len(self.labels.classes)), dtype="float32"), [])
+        _use_own_threads()
         mode = self.mode
         mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
         count = max(self.n_examples, mixed) if count is None else count
@@ -221,16 +264,13 @@ class PairAnswerer:
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         return scored
 
-    def _score_mode(
-        self, mode: str, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]
-    ) -> Any:
+    def _score_mode(self, mode: str, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
             return self._forward(self._ids(instances, found))[0]
         prompts = [self.pieces(i, n[: self.n_examples]) for i, n in zip(instances, found)]
         if mode == "trie":
             answers = [self.prompt.answers(i, self.labels) for i in instances]
-            nulls = [self.prompt.null_segments(i, self.labels).pieces() for i in instances]
-            return score_texts(self.backbone, prompts, answers, nulls)
+            return score_texts(self.backbone, prompts, answers)
         return self._parse(instances, generate_texts(self.backbone, prompts))
 
     def _parse(self, instances: Sequence[PairInstance], texts: Sequence[str]) -> Any:
@@ -255,7 +295,7 @@ class PairAnswerer:
     def _mix(self, scored: Scored, settings: Calibration, allowed: Optional[Any] = None) -> Any:
         import numpy as np
 
-        scores = scored.scores
+        scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
         if allowed is not None:
             scores = np.where(allowed, scores, -np.inf)
         result = probabilities(scores, settings.temperature, self.multi_label)
@@ -275,9 +315,11 @@ class PairAnswerer:
     # Training
 
     def init_head(self) -> None:
-        """Make the adapter and the label head."""
+        """Make the adapter and the label head, which answers once it has learned something."""
         # With a space in front, as words stand inside a text.
         self.shim.init_head([f" {words}" for words in class_words(self.labels)])
+        self.trained = False
+        self.outdate()
 
     def targets(self, instances: Sequence[PairInstance]) -> List[List[int]]:
         """RETURNS (List[List[int]]): each pair's gold classes; empty for no relation."""
@@ -299,7 +341,19 @@ class PairAnswerer:
             loss, gradient = self._loss(logits, [targets[i] for i in batch])
             backprop(gradient / count)
             total += loss
+        self._has_gradients = True
         return total / count
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients that added up. Does nothing where there are none.
+
+        sgd (Optimizer): the optimizer.
+        """
+        if self._has_gradients:
+            self.model.finish_update(sgd)
+            self._has_gradients = False
+            self.trained = True
+            self.outdate()
 
     def loss(self, instances: Sequence[PairInstance], logits: Any) -> Tuple[float, Any]:
         """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
@@ -312,22 +366,27 @@ class PairAnswerer:
     def calibrate(
         self, instances: Sequence[PairInstance], allowed: Optional[Any] = None, threshold: float = 0.0
     ) -> Dict[str, float]:
-        """Choose temperature, neighbours and threshold on pairs that were not trained on.
+        """Choose prior, temperature and neighbours on pairs that were not trained on.
 
         instances (Sequence[PairInstance]): pairs with answers.
         allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
         threshold (float): least probability of a relation.
         RETURNS (Dict[str, float]): micro-F1 before and after, from 0 to 1.
         """
+        import numpy as np
+
         self.refresh()
         targets = self.targets(instances)
         scored = self.score(instances, max(*_NEIGHBOURS, self.n_examples))
-        temperature = 1.0 if self.multi_label else fit_temperature(scored.scores, targets)
-        plain = Calibration(temperature=temperature, threshold=threshold)
-        options = [plain]
+        prior: Tuple[float, ...] = ()
+        if self.mode == "trie":
+            prior = tuple(float(value) for value in scored.scores.mean(axis=0))
+        scores_alone = scored.scores - np.asarray(prior) if prior else scored.scores
+        temperature = 1.0 if self.multi_label else fit_temperature(scores_alone, targets)
+        options = [Calibration(threshold=threshold), Calibration(temperature, threshold=threshold, prior=prior)]
         if len(self.retriever.store):
             options += [
-                Calibration(temperature, k, weight, near, threshold)
+                Calibration(temperature, k, weight, near, threshold, prior)
                 for k in _NEIGHBOURS
                 for weight in _WEIGHTS[1:]
                 for near in _NEIGHBOUR_TEMPERATURES
@@ -336,6 +395,17 @@ class PairAnswerer:
         for option in options:
             chosen = pick(self._mix(scored, option, allowed), option.threshold, self.multi_label)
             scores.append(micro_f(chosen, targets))
-        best = max(range(len(options)), key=lambda i: (scores[i], -i))
+        # Of equally good ones the second: fitted, and without neighbours.
+        best = max(range(len(options)), key=lambda i: (scores[i], i == 1, -i))
         self.calibration = options[best]
         return {"before": scores[0], "after": scores[best]}
+
+
+def _use_own_threads() -> None:
+    """Keep the workers of `nlp.pipe(n_process=2)` from waiting for ever: a forked process has none of the threads that
+    torch started before, and torch does not notice.
+    """
+    if os.getpid() != _PROCESS:
+        import torch
+
+        torch.set_num_threads(1)

@@ -11,7 +11,7 @@ with neighbours (arXiv 1911.00172).
 import logging
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from spacy import util
 from spacy.language import Language
@@ -25,10 +25,10 @@ from ..candidates import Candidate, CandidateGenerator, filter_by_types, label_c
 from ..errors import Errors, Warnings
 from ..models.calibration import Calibration
 from ..prompts import Prompt
-from ..relations import LabelSet, PairInstance
+from ..relations import LabelSet, PairInstance, cluster_entities
 from ..retrieval import Retriever, evidence
-from ..retrieval.store import pack_instances, unpack_instances
 from .answerer import PairAnswerer
+from .pairs import Found, allowed_classes, to_relations
 
 logger = logging.getLogger(__name__)
 
@@ -130,23 +130,6 @@ def make_rag_relation_extractor(
     )
 
 
-class Found(NamedTuple):
-    """A relation that was found in a document.
-
-    candidate (Candidate): the pair.
-    label (str): its label.
-    inverse (bool): True where the second mention is the head.
-    score (float): its probability.
-    evidence (Dict[str, Any]): what supported it.
-    """
-
-    candidate: Candidate
-    label: str
-    inverse: bool
-    score: float
-    evidence: Dict[str, Any]
-
-
 class RagRelationExtractor(TrainablePipe):
     """Find relations between the entities of a document.
 
@@ -188,21 +171,20 @@ class RagRelationExtractor(TrainablePipe):
         self.answerer.calibration = Calibration(threshold=threshold)
         self.cfg: Dict[str, Any] = {}
         self._open_labels = not labels
-        self._unseen = 0
 
     # Labels
 
     @property
-    def labels(self) -> Tuple[str, ...]:  # type: ignore[override]
+    def labels(self) -> Tuple[str, ...]:
         """RETURNS (Tuple[str, ...]): the labels, in the order they were added."""
         return tuple(self.answerer.labels)
 
     @property
-    def label_data(self) -> Dict[str, Dict[str, Any]]:  # type: ignore[override]
+    def label_data(self) -> Dict[str, Dict[str, Any]]:
         """RETURNS (Dict[str, Dict[str, Any]]): the labels as `initialize` takes them."""
         return self.answerer.labels.to_dict()
 
-    def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:  # type: ignore[override]
+    def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:
         """Add a label.
 
         label (str): the label.
@@ -221,17 +203,24 @@ class RagRelationExtractor(TrainablePipe):
         docs (Iterable[Doc]): documents with entities and gold `doc._.relations`.
         RETURNS (int): the number of pairs that were added.
         """
-        instances = []
-        for doc in docs:
-            self._take_labels(doc)
-            instances.extend(self._gold(doc))
+        docs = list(docs)
+        self._take_labels(docs)
+        instances = self._gold(docs)
         self.answerer.add_examples(instances)
         return len(instances)
 
-    def _take_labels(self, doc: Doc) -> None:
-        if self._open_labels and not self.answerer.shim.has_head:
+    def _take_labels(self, docs: Iterable[Doc]) -> None:
+        """Take labels from documents where they are open, and check that all are known. Goes before pairs are made:
+        without labels, no pair is worth asking about.
+        """
+        take = self._open_labels and not self.answerer.shim.has_head
+        for doc in docs:
             for relation in doc._.relations:
-                self.add_label(relation.label)
+                if take:
+                    self.add_label(relation.label)
+                elif relation.label not in self.answerer.labels:
+                    known = ", ".join(self.labels) or "none"
+                    raise ValueError(Errors.R007.format(label=relation.label, known=known))
 
     # Pairs
 
@@ -243,29 +232,15 @@ class RagRelationExtractor(TrainablePipe):
     def _candidates(self, doc: Doc) -> List[Candidate]:
         return filter_by_types(self.candidates(doc, self._spans(doc)), self.answerer.labels)
 
-    def _gold(self, doc: Doc) -> List[PairInstance]:
-        spans = self._spans(doc)
-        candidates = self._candidates(doc)
-        self._unseen += len(unreached(doc, candidates, spans))
-        return [candidate.instance for candidate in label_candidates(doc, candidates, spans)]
+    def _labelled(self, doc: Doc) -> List[Candidate]:
+        return label_candidates(doc, self._candidates(doc), self._spans(doc))
 
-    def _allowed(self, candidates: Sequence[Candidate]) -> Any:
-        """RETURNS (numpy.ndarray): bool, *Shape* (pairs, classes): the classes that types and directions allow."""
-        import numpy as np
-
-        labels = self.answerer.labels
-        inverse = np.array([answer is not None and answer.inverse for answer in labels.classes])
-        symmetric = np.array([answer is None or labels.specs[answer.label].symmetric for answer in labels.classes])
-        rows = []
-        for candidate in candidates:
-            types = np.array(labels.allowed(candidate.instance.first_type, candidate.instance.second_type))
-            direction = (inverse & candidate.inverse) | (~inverse & candidate.forward) | symmetric
-            rows.append(types & direction)
-        return np.array(rows).reshape(len(rows), len(labels.classes))
+    def _gold(self, docs: Iterable[Doc]) -> List[PairInstance]:
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc)]
 
     # Prediction
 
-    def predict(self, docs: Iterable[Doc]) -> List[List[Found]]:  # type: ignore[override]
+    def predict(self, docs: Iterable[Doc]) -> List[List[Found]]:
         """Find the relations of a batch of documents, without changing them.
 
         docs (Iterable[Doc]): the documents.
@@ -277,9 +252,9 @@ class RagRelationExtractor(TrainablePipe):
         per_doc = [self._candidates(doc) for doc in docs]
         flat = [candidate for candidates in per_doc for candidate in candidates]
         if self.answerer.waiting and self.answerer.calibration.weight > 0:
-            warnings.warn(Warnings.W501.format(name=self.name))
+            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=2)
         scored = self.answerer.score([candidate.instance for candidate in flat])
-        probability = self.answerer.probabilities(scored, self._allowed(flat))
+        probability = self.answerer.probabilities(scored, allowed_classes(flat, self.answerer.labels))
         chosen = self.answerer.pick(probability)
         results: List[List[Found]] = []
         row = 0
@@ -295,35 +270,20 @@ class RagRelationExtractor(TrainablePipe):
             results.append(found)
         return results
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[Found]]) -> None:  # type: ignore[override]
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[Found]]) -> None:
         """Set `doc._.relations`.
 
         docs (Iterable[Doc]): the documents.
         predictions (Iterable[Sequence[Found]]): what `predict` gave for them.
         """
         for doc, found in zip(docs, predictions):
-            types = {(span.start, span.end): span.label_ for span in self._spans(doc)}
-            relations = []
-            for item in found:
-                first = (*item.candidate.first, types.get(item.candidate.first, item.candidate.instance.first_type))
-                second = (*item.candidate.second, types.get(item.candidate.second, item.candidate.instance.second_type))
-                clusters = (item.candidate.first_cluster, item.candidate.second_cluster)
-                order = -1 if item.inverse else 1
-                (head, tail), (head_cluster, tail_cluster) = (first, second)[::order], clusters[::order]
-                relations.append(
-                    {
-                        "head": head,
-                        "tail": tail,
-                        "label": item.label,
-                        "score": item.score,
-                        "head_cluster": head_cluster,
-                        "tail_cluster": tail_cluster,
-                        "evidence": item.evidence,
-                    }
-                )
-            doc._.relations = relations
+            spans = self._spans(doc)
+            if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
+                # Without these, cluster indexes would be read as those of clusters of doc.ents.
+                doc._.entity_clusters = cluster_entities(doc, spans)
+            doc._.relations = to_relations(found, spans)
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:  # type: ignore[override]
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
         """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
         only those that fail themselves go to the error handler.
 
@@ -334,7 +294,7 @@ class RagRelationExtractor(TrainablePipe):
         handler = self.get_error_handler()
         for docs in util.minibatch(stream, size=batch_size):
             try:
-                predictions = self.predict(docs)
+                self.set_annotations(docs, self.predict(docs))
             except Exception:  # one by one below, where the handler gets what fails
                 for doc in docs:
                     try:
@@ -344,7 +304,6 @@ class RagRelationExtractor(TrainablePipe):
                     else:
                         yield doc
             else:
-                self.set_annotations(docs, predictions)
                 yield from docs
 
     # Training
@@ -355,6 +314,7 @@ class RagRelationExtractor(TrainablePipe):
         *,
         nlp: Optional[Language] = None,
         labels: Optional[Dict[str, Any]] = None,
+        tune: Optional[Dict[str, Any]] = None,
     ) -> None:
         """Take labels and examples from the training data, and make the label head.
 
@@ -364,23 +324,29 @@ class RagRelationExtractor(TrainablePipe):
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
         nlp (Optional[Language]): not used.
         labels (Optional[Dict[str, Any]]): labels as in `label_data`, in place of those in the data.
+        tune (Optional[Dict[str, Any]]): tune the sentence encoder on the examples first, so that those with a query's
+            relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
         """
         validate_get_examples(get_examples, "RagRelationExtractor.initialize")
         for label, text in (labels or {}).items():
             self.add_label(label, text)
         self._open_labels = self._open_labels and not labels
-        self._unseen = 0
-        instances: List[PairInstance] = []
-        for example in get_examples():
-            self._take_labels(example.reference)
-            instances.extend(self._gold(example.reference))
+        self._take_labels(example.reference for example in get_examples())
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
-        if self._unseen:
-            logger.info("%d relations of the training data are out of reach of the candidates", self._unseen)
+        instances: List[PairInstance] = []
+        lost = 0
+        for example in get_examples():
+            candidates = self._labelled(example.reference)
+            instances.extend(candidate.instance for candidate in candidates)
+            lost += len(unreached(example.reference, candidates, self._spans(example.reference)))
+        if lost:
+            logger.info("%d relations of the training data are out of reach of the candidates", lost)
         if any(instance.answers for instance in instances):
             self.answerer.init_head()
-            self.answerer.add_examples(instances)
+            if tune is not None:
+                self.answerer.tune_encoder(instances, tune)
+            self.answerer.add_examples(self.answerer.unknown(instances))
 
     def update(
         self,
@@ -402,26 +368,26 @@ class RagRelationExtractor(TrainablePipe):
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "RagRelationExtractor.update")
-        instances = [instance for example in examples for instance in self._gold(example.reference)]
-        if not instances:
-            return losses
+        docs = [example.reference for example in examples]
+        self._take_labels(docs)
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
-        self._check_labels(examples)
+        instances = self._gold(docs)
+        if not instances:
+            return losses
         if not self.answerer.shim.has_head:
             self.answerer.init_head()
         losses[self.name] += self.answerer.train(instances)
-        self.answerer.outdate()
         if sgd is not None:
             self.finish_update(sgd)
         return losses
 
-    def _check_labels(self, examples: Sequence[Example]) -> None:
-        for example in examples:
-            for relation in example.reference._.relations:
-                if relation.label not in self.answerer.labels:
-                    known = ", ".join(self.labels)
-                    raise ValueError(Errors.R007.format(label=relation.label, known=known))
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients of the updates since the last one.
+
+        sgd (Optimizer): the optimizer.
+        """
+        self.answerer.finish_update(sgd)
 
     def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
         """The loss of scores, and its gradient.
@@ -430,7 +396,7 @@ class RagRelationExtractor(TrainablePipe):
         scores (numpy.ndarray): logits for the pairs of the examples' references, in order, *Shape* (pairs, classes).
         RETURNS (Tuple[float, numpy.ndarray]): the mean loss and the gradient, *Shape* (pairs, classes).
         """
-        return self.answerer.loss([i for example in examples for i in self._gold(example.reference)], scores)
+        return self.answerer.loss(self._gold(example.reference for example in examples), scores)
 
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
         """Make the store's keys with the trained model, then choose temperature and the weight of the neighbours on
@@ -439,14 +405,12 @@ class RagRelationExtractor(TrainablePipe):
         examples (Iterable[Example]): development examples.
         RETURNS (Dict[str, float]): micro-F1 on them before and after, from 0 to 1.
         """
-        candidates = []
-        for example in examples:
-            doc = example.reference
-            candidates.extend(label_candidates(doc, self._candidates(doc), self._spans(doc)))
+        candidates = [candidate for example in examples for candidate in self._labelled(example.reference)]
         if not candidates:
             raise ValueError(Errors.R506)
+        allowed = allowed_classes(candidates, self.answerer.labels)
         threshold = self.answerer.calibration.threshold
-        return self.answerer.calibrate([c.instance for c in candidates], self._allowed(candidates), threshold)
+        return self.answerer.calibrate([c.instance for c in candidates], allowed, threshold)
 
     # Serialisation
 
@@ -456,7 +420,7 @@ class RagRelationExtractor(TrainablePipe):
         parts = {
             "pipe": lambda: super(RagRelationExtractor, self).to_bytes(exclude=exclude),
             "store": self.answerer.retriever.to_bytes,
-            "waiting": lambda: pack_instances(self.answerer.waiting),
+            "waiting": self.answerer.pack_waiting,
         }
         return util.to_bytes(parts, exclude)
 
@@ -468,12 +432,12 @@ class RagRelationExtractor(TrainablePipe):
 
         def load_pipe(data: bytes) -> None:
             super(RagRelationExtractor, self).from_bytes(data, exclude=exclude)
-            self._read_cfg()
+            self._read_cfg(exclude)
 
-        parts = {
+        parts: Dict[str, Callable[[bytes], Any]] = {
             "pipe": load_pipe,
             "store": self.answerer.retriever.from_bytes,
-            "waiting": self._load_waiting,
+            "waiting": self.answerer.load_waiting,
         }
         util.from_bytes(bytes_data, parts, exclude)
         return self
@@ -488,7 +452,7 @@ class RagRelationExtractor(TrainablePipe):
         super().to_disk(path, exclude=exclude)
         parts = {
             "store": self.answerer.retriever.to_disk,
-            "waiting": lambda p: p.write_bytes(pack_instances(self.answerer.waiting)),
+            "waiting": lambda p: p.write_bytes(self.answerer.pack_waiting()),
         }
         util.to_disk(path, parts, exclude)
 
@@ -499,17 +463,28 @@ class RagRelationExtractor(TrainablePipe):
         exclude (Iterable[str]): names of parts to leave as they are.
         RETURNS (RagRelationExtractor): the component.
         """
-        super().from_disk(path, exclude=exclude)
-        self._read_cfg()
-        parts = {
+        super().from_disk(path, exclude=[*exclude, "model"])
+        self._read_cfg(exclude)
+        parts: Dict[str, Callable[[Path], Any]] = {
+            "model": self._load_model,
             "store": self.answerer.retriever.from_disk,
-            "waiting": lambda p: self._load_waiting(p.read_bytes()),
+            "waiting": self._load_waiting,
         }
         util.from_disk(path, parts, exclude)
         return self
 
-    def _load_waiting(self, data: bytes) -> None:
-        self.answerer.waiting = unpack_instances(data)
+    def _load_model(self, path: Path) -> None:
+        if not path.exists():
+            raise OSError(Errors.R108.format(problem=f"missing ({path})"))
+        try:
+            self.model.from_bytes(path.read_bytes())
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(Errors.R108.format(problem=f"damaged ({path}: {error})")) from error
+
+    def _load_waiting(self, path: Path) -> None:
+        if not path.exists():
+            raise OSError(Errors.R210.format(file=path))
+        self.answerer.load_waiting(path.read_bytes(), str(path))
 
     def _write_cfg(self) -> None:
         self.cfg = {
@@ -519,8 +494,8 @@ class RagRelationExtractor(TrainablePipe):
             "calibration": self.answerer.calibration.to_dict(),
         }
 
-    def _read_cfg(self) -> None:
-        if not self.cfg:
+    def _read_cfg(self, exclude: Iterable[str]) -> None:
+        if not self.cfg or "cfg" in exclude:
             return
         self.answerer.labels.replace(self.cfg["labels"])
         self._open_labels = self.cfg["open_labels"]

@@ -1,0 +1,215 @@
+"""Small pipelines on a tiny random model, documents written by hand, and a pipeline that was trained on them."""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import fix_random_seed
+
+from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.relations import ID_KEY
+
+NAME = "rag_relation_extractor"
+LABELS = {"founded_by": "was founded by", "located_in": "is located in"}
+
+# Text, entities, and relations as (head, label, tail): both directions of both labels, and pairs that hold none.
+SENTENCES: List[Tuple[str, Sequence[Tuple[str, str]], Sequence[Tuple[int, str, int]]]] = [
+    ("Acme was founded by Ann .", [("Acme", "ORG"), ("Ann", "PERSON")], [(0, "founded_by", 1)]),
+    ("Globex was founded by Bob .", [("Globex", "ORG"), ("Bob", "PERSON")], [(0, "founded_by", 1)]),
+    ("Cara founded Hooli .", [("Cara", "PERSON"), ("Hooli", "ORG")], [(1, "founded_by", 0)]),
+    ("Dan founded Initech .", [("Dan", "PERSON"), ("Initech", "ORG")], [(1, "founded_by", 0)]),
+    ("Paris is located in France .", [("Paris", "GPE"), ("France", "GPE")], [(0, "located_in", 1)]),
+    ("Italy contains Rome .", [("Italy", "GPE"), ("Rome", "GPE")], [(1, "located_in", 0)]),
+    ("Eve met Finn .", [("Eve", "PERSON"), ("Finn", "PERSON")], []),
+    ("Gus met Hana .", [("Gus", "PERSON"), ("Hana", "PERSON")], []),
+]
+
+MakeDoc = Callable[..., Doc]
+MakeNlp = Callable[..., Language]
+
+
+@pytest.fixture(scope="session")
+def make_doc() -> MakeDoc:
+    """`make_doc(nlp, text, ents, relations, id)`: entities are looked for in the text one after the other."""
+
+    def make(
+        nlp: Language,
+        text: str,
+        ents: Sequence[Tuple[str, str]] = (),
+        relations: Optional[Sequence[Tuple[int, str, int]]] = None,
+        id: str = "",
+    ) -> Doc:
+        doc = nlp.make_doc(text)
+        spans, start = [], 0
+        for words, label in ents:
+            start = text.index(words, start)
+            span = doc.char_span(start, start + len(words), label=label)
+            assert span is not None, words
+            spans.append(span)
+            start += len(words)
+        doc.set_ents(spans)
+        if relations is not None:
+            doc._.relations = [{"head": spans[h], "tail": spans[t], "label": label} for h, label, t in relations]
+        if id:
+            doc.user_data[ID_KEY] = id
+        return doc
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gold_docs(make_doc: MakeDoc) -> Callable[[Language], List[Doc]]:
+    """The sentences above as annotated documents."""
+    return lambda nlp: [make_doc(nlp, *sentence) for sentence in SENTENCES]
+
+
+@pytest.fixture(scope="session")
+def gold_examples(gold_docs: Callable[[Language], List[Doc]]) -> Callable[[Language], List[Example]]:
+    """The sentences above as training examples, whose predicted documents have the entities."""
+    return lambda nlp: [Example(copy_input(doc), doc) for doc in gold_docs(nlp)]
+
+
+@pytest.fixture(scope="session")
+def make_nlp(tiny_llama: Path) -> MakeNlp:
+    """`make_nlp(labels=..., ...)`: a pipeline with the component on the tiny model; keys from its own states."""
+
+    def make(backbone: Optional[Path] = None, **settings: Any) -> Language:
+        config: Dict[str, Any] = {
+            "labels": LABELS,
+            "model": {
+                "@architectures": "ragre.LabelModel.v1",
+                "backbone": {
+                    "@ragre_backbones": "ragre.CausalLM.v1",
+                    "name": str(backbone or tiny_llama),
+                    "device": "cpu",
+                    "lora": {"rank": 8, "alpha": 16},
+                },
+            },
+            "prompt": {"@ragre_prompts": "ragre.Relation.v1", "instruction": False},
+            "retriever": {
+                "@ragre_retrievers": "ragre.Retriever.v1",
+                "encoder": {"@ragre_encoders": "ragre.BackboneEncoder.v1"},
+            },
+            "n_examples": 0,
+        }
+        config.update(settings)
+        nlp = spacy.blank("en")
+        nlp.add_pipe(NAME, config=config)
+        return nlp
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def train() -> Callable[..., List[float]]:
+    """`train(nlp, examples)` initialises, takes steps over all examples, and gives the losses."""
+
+    def run(
+        nlp: Language,
+        examples: Sequence[Example],
+        steps: int = 15,
+        learn_rate: float = 0.02,
+        seed: int = 0,
+        initialize: bool = True,
+    ) -> List[float]:
+        fix_random_seed(seed)
+        optimizer = nlp.initialize(lambda: examples) if initialize else nlp.resume_training()
+        optimizer.learn_rate = learn_rate
+        losses = []
+        for _ in range(steps):
+            losses.append(nlp.update(examples, sgd=optimizer)[NAME])
+        return losses
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(
+    make_nlp: MakeNlp, gold_examples: Any, train: Callable[..., List[float]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a pipeline that was trained until it answers its training sentences rightly."""
+    nlp = make_nlp()
+    train(nlp, gold_examples(nlp))
+    path = tmp_path_factory.mktemp("pipelines") / "trained"
+    nlp.to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def other_llama(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Path:
+    """A model like the tiny one, with other weights."""
+    import torch
+    from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
+
+    path = tmp_path_factory.mktemp("models") / "other-llama"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        LlamaForCausalLM(AutoConfig.from_pretrained(tiny_llama)).save_pretrained(path)
+    AutoTokenizer.from_pretrained(tiny_llama).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random two-layer BERT that reads letters."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    path = tmp_path_factory.mktemp("models") / "tiny-bert"
+    path.mkdir()
+    letters = [chr(c) for c in range(33, 127)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (path / "vocab.txt").write_text("\n".join(words), encoding="utf8")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=len(words),
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=128,
+            initializer_range=0.2,
+        )
+        BertModel(config).save_pretrained(path)
+    BertTokenizerFast(vocab_file=str(path / "vocab.txt"), do_lower_case=False).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def text_retriever(tiny_bert: Path) -> Dict[str, Any]:
+    """Settings of a retriever with a sentence encoder."""
+    encoder = {"@ragre_encoders": "ragre.TextEncoder.v1", "name": str(tiny_bert), "text": "marked", "device": "cpu"}
+    return {"@ragre_retrievers": "ragre.Retriever.v1", "encoder": encoder}
+
+
+@pytest.fixture(scope="session")
+def found() -> Callable[[Iterable[Doc]], List[List[Tuple[str, str, str]]]]:
+    """The relations of documents as (head text, label, tail text), sorted."""
+    return lambda docs: [sorted((r.head.text, r.label, r.tail.text) for r in doc._.relations) for doc in docs]
+
+
+@pytest.fixture(scope="session")
+def plain() -> Callable[[Iterable[Doc]], List[Any]]:
+    """All that is known of documents' relations, with scores to four decimals."""
+
+    def collect(docs: Iterable[Doc]) -> List[Any]:
+        return [
+            [
+                (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end, round(r.score, 4), r.evidence["text"])
+                + tuple(example["text"] for example in r.evidence["examples"])
+                for r in sorted(doc._.relations, key=lambda r: (r.head.start, r.tail.start, r.label))
+            ]
+            for doc in docs
+        ]
+
+    return collect
+
+
+@pytest.fixture
+def component() -> Callable[[Language], Any]:
+    return lambda nlp: nlp.get_pipe(NAME)

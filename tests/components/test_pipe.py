@@ -1,0 +1,206 @@
+"""Streams of documents: batches, order, failures, and other processes."""
+
+import os
+import pickle
+import subprocess
+import sys
+from typing import Any, List
+
+import pytest
+import spacy
+
+NAME = "rag_relation_extractor"
+ORG, PERSON, GPE = "ORG", "PERSON", "GPE"
+TEXTS = [
+    ("Acme was founded by Ann .", [("Acme", ORG), ("Ann", PERSON)]),
+    ("", []),
+    ("Paris is located in the south of France , not in Spain .", [("Paris", GPE), ("France", GPE), ("Spain", GPE)]),
+    ("Nobody is here .", []),
+    ("Eve met Finn .", [("Eve", PERSON), ("Finn", PERSON)]),
+    ("Rome !", [("Rome", GPE)]),
+    ("Dan founded Initech and Hooli in Rome .", [("Dan", PERSON), ("Initech", ORG), ("Hooli", ORG), ("Rome", GPE)]),
+    ("Italy contains Rome .", [("Italy", GPE), ("Rome", GPE)]),
+    ("Ann likes Ann .", [("Ann", PERSON), ("Ann", PERSON)]),
+]
+
+
+@pytest.fixture
+def make_docs(make_doc):
+    return lambda nlp: [make_doc(nlp, *text) for text in TEXTS]
+
+
+def flat(docs: Any) -> List[Any]:
+    """The relations of documents in the order of the text, with scores that are equal to four decimals."""
+    result = []
+    for doc in docs:
+        relations = sorted(doc._.relations, key=lambda r: (r.head.start, r.tail.start, r.label))
+        result.append(
+            [
+                (r.head.start, r.head.end, r.label, r.tail.start, r.tail.end, pytest.approx(r.score, abs=1e-4))
+                for r in relations
+            ]
+        )
+    return result
+
+
+@pytest.mark.parametrize("state", ["zero-shot", "few-shot", "trained"])
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_pipe_equals_call(make_nlp, make_docs, gold_docs, trained, component, state, batch_size):
+    nlp = spacy.load(trained) if state == "trained" else make_nlp(n_examples=2)
+    if state == "few-shot":
+        component(nlp).add_examples(gold_docs(nlp))
+    expected = flat([nlp(doc) for doc in make_docs(nlp)])
+    assert sum(map(len, expected)) >= 4
+    docs = list(nlp.pipe(make_docs(nlp), batch_size=batch_size))
+    assert [doc.text for doc in docs] == [text for text, _ in TEXTS]
+    assert flat(docs) == expected
+
+
+def test_stream_of_contexts(trained, make_docs):
+    nlp = spacy.load(trained)
+    pairs = list(nlp.pipe([(doc, i) for i, doc in enumerate(make_docs(nlp))], as_tuples=True, batch_size=3))
+    assert [context for _, context in pairs] == list(range(len(TEXTS)))
+    assert [doc.text for doc, _ in pairs] == [text for text, _ in TEXTS]
+
+
+def test_stream_is_read_as_it_is_needed(trained, make_docs):
+    nlp = spacy.load(trained)
+    taken = []
+
+    def stream():
+        for doc in make_docs(nlp):
+            taken.append(doc)
+            yield doc
+
+    result = nlp.get_pipe(NAME).pipe(stream(), batch_size=2)
+    next(result)
+    assert len(taken) <= 3
+
+
+# Failures
+
+
+@pytest.fixture
+def failing(trained, component, monkeypatch):
+    """A pipeline that fails on documents with "Eve"."""
+    nlp = spacy.load(trained)
+    predict = component(nlp).predict
+
+    def fail(docs: Any) -> Any:
+        docs = list(docs)
+        if any("Eve" in doc.text for doc in docs):
+            raise RuntimeError("no answer")
+        return predict(docs)
+
+    monkeypatch.setattr(component(nlp), "predict", fail)
+    return nlp
+
+
+def test_failing_document_goes_to_the_handler(failing, trained, make_docs):
+    other = spacy.load(trained)
+    expected = [
+        relations for relations, (text, _) in zip(flat(other.pipe(make_docs(other))), TEXTS) if "Eve" not in text
+    ]
+    seen = []
+    failing.set_error_handler(lambda name, proc, docs, error: seen.append((name, [d.text for d in docs], str(error))))
+    docs = list(failing.pipe(make_docs(failing), batch_size=4))
+    assert seen == [(NAME, ["Eve met Finn ."], "no answer")]
+    assert [doc.text for doc in docs] == [text for text, _ in TEXTS if "Eve" not in text]
+    assert flat(docs) == expected
+
+
+def test_failing_document_raises_without_a_handler(failing, make_docs):
+    with pytest.raises(RuntimeError, match="no answer"):
+        list(failing.pipe(make_docs(failing)))
+
+
+def test_failing_annotation_goes_to_the_handler(trained, make_docs, component, monkeypatch):
+    nlp = spacy.load(trained)
+    annotate = component(nlp).set_annotations
+
+    def fail(docs: Any, predictions: Any) -> None:
+        annotate(docs, predictions)
+        if any("Eve" in doc.text for doc in docs):
+            raise RuntimeError("no room")
+
+    monkeypatch.setattr(component(nlp), "set_annotations", fail)
+    seen = []
+    nlp.set_error_handler(lambda name, proc, docs, error: seen.extend(doc.text for doc in docs))
+    assert len(list(nlp.pipe(make_docs(nlp)))) == len(TEXTS) - 1
+    assert seen == ["Eve met Finn ."]
+
+
+# Other processes
+
+WORKERS = """
+import sys
+import spacy
+from spacy.tokens import Doc, Span
+
+def make_docs(nlp):
+    docs = []
+    for i in range(6):
+        doc = Doc(nlp.vocab, words=["Acme", "was", "founded", "by", f"Ann{i}", "."])
+        doc.ents = [Span(doc, 0, 1, "ORG"), Span(doc, 4, 5, "PERSON")] if i != 2 else []
+        docs.append(doc)
+    return docs
+
+def rows(docs):
+    return [
+        [(r.head.text, r.label, r.tail.text, round(r.score, 3), r.evidence["text"]) for r in doc._.relations]
+        for doc in docs
+    ]
+
+if __name__ == "__main__":
+    nlp = spacy.load(sys.argv[1])
+    # The model has been at work in this process before the others start.
+    expected = rows(nlp.pipe(make_docs(nlp)))
+    assert [len(row) for row in expected] == [1, 1, 0, 1, 1, 1], expected
+    found = rows(nlp.pipe(make_docs(nlp), n_process=2, batch_size=2))
+    assert found == expected, found
+    print("equal")
+"""
+
+
+def test_two_processes(trained):
+    """With as many threads as a user has: a worker must not wait for threads that were left in its parent."""
+    env = {**os.environ, "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", WORKERS, str(trained)], capture_output=True, text=True, timeout=300, env=env
+    )
+    assert done.stdout.strip() == "equal", done.stderr[-3000:]
+
+
+def test_pickle(trained, make_docs):
+    """As workers that are not forked receive it."""
+    nlp = spacy.load(trained)
+    expected = flat(nlp.pipe(make_docs(nlp)))
+    pipe = nlp.get_pipe(NAME)
+    pipe.scorer = None
+    again = pickle.loads(pickle.dumps(pipe))
+    assert flat(again.pipe(make_docs(nlp))) == expected
+    # Its encoder belongs to the copy.
+    assert again.answerer.retriever.encoder._states.__self__ is again.answerer
+
+
+# State
+
+
+def test_pipelines_do_not_share_state(make_nlp, gold_docs, component):
+    first, second = make_nlp(labels={}), make_nlp(labels={})
+    component(first).add_examples(gold_docs(first))
+    component(first).add_label("sibling")
+    assert component(second).labels == ()
+    assert len(component(second).answerer.retriever) == 0
+    assert not component(second).answerer.backbone.is_loaded
+    assert component(make_nlp()).labels == ("founded_by", "located_in")
+
+
+def test_two_components_in_one_pipeline(make_nlp, make_doc):
+    nlp = make_nlp()
+    config = {key: value for key, value in nlp.get_pipe_config(NAME).items() if key != "factory"}
+    other = nlp.add_pipe(NAME, name="other", config={**config, "labels": {"sibling": {"symmetric": True}}})
+    assert other.labels == ("sibling",)
+    assert nlp.get_pipe(NAME).labels == ("founded_by", "located_in")
+    doc = nlp(make_doc(nlp, "Eve met Finn .", [("Eve", "PERSON"), ("Finn", "PERSON")]))
+    assert {relation.label for relation in doc._.relations} <= {"sibling"}
