@@ -126,12 +126,11 @@ def _commit() -> str:
 def add_row(path: Path, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
     """Write one seed's scores of a row into the results file, in place of that seed's earlier ones."""
     data = json.loads(path.read_text()) if path.exists() else {"benchmark": "SemEval-2010 Task 8", "rows": []}
-    data.update(
-        commit=_commit(),
-        machine=machine(),
-        command="python " + " ".join(Path(a).as_posix() if "/" in a else a for a in sys.argv),
-        date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-    )
+    # An absolute path says nothing to others.
+    command = " ".join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv)
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    data.update(commit=_commit(), machine=machine(), date=date)
+    row = {**row, "command": f"python {command}", "commit": _commit()}
     known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
     if known is None:
         known = {**row, "seeds": [], "scores": {}}

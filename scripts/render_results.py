@@ -16,6 +16,7 @@ END = "<!-- results:end -->"
 COLUMNS = {
     "official macro-F1": ("semeval_macro_f",),
     "micro-F1, all labels": ("micro_all_f", "semeval_micro_all_f", "rels_micro_all_f"),
+    "nearest neighbour has the label": ("label_agreement",),
 }
 
 
@@ -69,8 +70,6 @@ def render_file(result: Dict[str, Any]) -> str:
         lines.append(_line([row["name"], row.get("description", ""), *scores, seeds, row.get("split", "")]))
     about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", ""))]
     lines += ["", f"Scores in percent, as mean ± standard deviation over seeds. {'; '.join(filter(None, about))}."]
-    if result.get("command"):
-        lines += ["", f"Made by `{result['command']}`."]
     return "\n".join(lines) + "\n"
 
 
