@@ -70,12 +70,17 @@ def atomic_write(path: Union[str, Path]) -> Iterator[IO[bytes]]:
     """Write a file that appears under its name only when it is whole.
 
     The bytes go to a temporary file in the same folder, which then replaces the target. After a failure the temporary
-    file is gone and the target is as it was.
+    file is gone and the target is as it was. A target that is no regular file, such as a device or a pipe, is written
+    to directly: it must not be replaced.
 
     path (Union[str, Path]): the target. Folders above it are made.
-    YIELDS (IO[bytes]): the open temporary file.
+    YIELDS (IO[bytes]): the open file.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as file_:
+            yield file_
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

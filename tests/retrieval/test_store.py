@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -384,7 +385,7 @@ def test_full_disk_while_faiss_writes(store, tmp_path):
         store._dump("index.faiss", full_disk)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
 def test_device_that_is_full(store):
     with pytest.raises(OSError, match="No space left"), open("/dev/full", "wb") as file:
         store._dump("index.faiss", file.write)
