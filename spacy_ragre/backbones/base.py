@@ -225,8 +225,13 @@ class Backbone:
     # Adapter
 
     def init_adapter(self) -> None:
-        """Put LoRA layers into the model, ready to be trained. They change nothing until they are."""
+        """Put LoRA layers into the model, ready to be trained, or start those that are there anew. They change nothing
+        until they are trained.
+        """
         if self.has_adapter:
+            for module in self.model.modules():
+                if hasattr(module, "reset_lora_parameters"):
+                    module.reset_lora_parameters("default", True)
             return
         base = self.model
         with _quiet("bitsandbytes"):

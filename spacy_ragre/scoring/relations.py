@@ -1,6 +1,7 @@
 """Scores of relations against gold relations."""
 
 from collections import Counter, defaultdict
+from functools import partial
 from typing import Any, Callable, Collection, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from spacy.scorer import PRFScore
@@ -28,12 +29,14 @@ def make_relation_scorer(
     spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
     RETURNS (Callable[..., Dict[str, Any]]): the scorer.
     """
+    # A partial, since a component with a function made here could not be pickled for another process.
+    settings = {"negative": negative, "symmetric": tuple(symmetric or ()), "spans_key": spans_key}
+    return partial(_score, settings=settings)
 
-    # A component passes its settings and labels along; the scorer's own settings are those given here.
-    def relation_scorer(examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
-        return score_relations(examples, negative=negative, symmetric=symmetric or (), spans_key=spans_key)
 
-    return relation_scorer
+def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
+    # A component passes its settings and labels along; the scorer's own settings are those it was made with.
+    return score_relations(examples, **settings)
 
 
 def score_relations(

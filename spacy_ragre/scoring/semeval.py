@@ -31,15 +31,15 @@ def make_semeval_scorer() -> Callable[..., Dict[str, Any]]:
 
     RETURNS (Callable[..., Dict[str, Any]]): the scorer.
     """
+    return _score
 
+
+def _score(examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
     # A component passes its settings and labels along, which this score does not depend on.
-    def semeval_scorer(examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
-        examples = list(examples)
-        labels = [example_labels(eg) for eg in examples if RELATIONS_KEY in eg.reference.user_data]
-        scores = semeval_score([gold for gold, _ in labels], [predicted for _, predicted in labels])
-        return {**scores, **score_relations(examples)}
-
-    return semeval_scorer
+    examples = list(examples)
+    labels = [example_labels(eg) for eg in examples if RELATIONS_KEY in eg.reference.user_data]
+    scores = semeval_score([gold for gold, _ in labels], [predicted for _, predicted in labels])
+    return {**scores, **score_relations(examples)}
 
 
 def semeval_score(gold: Sequence[str], predicted: Sequence[str]) -> Dict[str, Any]:

@@ -176,7 +176,6 @@ def test_pickle(trained, make_docs):
     nlp = spacy.load(trained)
     expected = flat(nlp.pipe(make_docs(nlp)))
     pipe = nlp.get_pipe(NAME)
-    pipe.scorer = None
     again = pickle.loads(pickle.dumps(pipe))
     assert flat(again.pipe(make_docs(nlp))) == expected
     # Its encoder belongs to the copy.

@@ -365,3 +365,12 @@ def test_frozen_component_learns_nothing(make_nlp, gold_examples, component):
     nlp.update(examples, sgd=optimizer, exclude=[NAME])
     assert (component(nlp).answerer.shim.weight == before).all()
     assert not component(nlp).answerer.trained
+
+
+def test_initialising_again_starts_anew(make_nlp, gold_examples, train):
+    nlp = make_nlp()
+    examples = gold_examples(nlp)
+    first = train(nlp, examples, steps=4)
+    again = train(nlp, examples, steps=4)
+    # An adapter that changes nothing yet, and the head's first rows: the loss before the first step is the same.
+    assert again[0] == pytest.approx(first[0], rel=1e-4) and first[-1] < 0.8 * first[0]
