@@ -111,7 +111,19 @@ def test_no_connection_and_no_mirror(project: Path, capsys: pytest.CaptureFixtur
 
 
 def test_the_project_is_valid() -> None:
-    command = [sys.executable, "-m", "spacy", "project", "run", "all", str(ROOT), "--dry", "--vars.budget", "full"]
+    command = [
+        sys.executable,
+        "-m",
+        "spacy",
+        "project",
+        "run",
+        "all",
+        str(ROOT),
+        "--dry",
+        "--force",
+        "--vars.budget",
+        "full",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     commands = [line for line in result.stdout.splitlines() if line.startswith("Running command")]
