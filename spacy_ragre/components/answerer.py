@@ -25,7 +25,7 @@ _PROCESS = os.getpid()
 _CHUNK = 512
 # What calibration chooses from.
 _NEIGHBOURS = (1, 2, 4, 8, 16, 32)
-_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _NEIGHBOUR_TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
 
 
@@ -388,7 +388,7 @@ class PairAnswerer:
             options += [
                 Calibration(temperature, k, weight, near, threshold, prior)
                 for k in _NEIGHBOURS
-                for weight in _WEIGHTS[1:]
+                for weight in _WEIGHTS
                 for near in _NEIGHBOUR_TEMPERATURES
             ]
         scores = []

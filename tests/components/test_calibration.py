@@ -70,7 +70,7 @@ def test_neighbours_are_used_after_calibration(trained, component, dev, monkeypa
     pipe.answerer.shim.weight.data.zero_()
     pipe.answerer.shim.bias.data.zero_()
     pipe.answerer.shim.bias.data[0] = 0.1
-    monkeypatch.setattr(answerer_module, "_WEIGHTS", (0.0, 0.9))
+    monkeypatch.setattr(answerer_module, "_WEIGHTS", (0.9,))
     scores = pipe.calibrate(dev(nlp))
     assert scores["before"] == 0.0 and scores["after"] > 0.5
     assert pipe.answerer.calibration.weight == 0.9
