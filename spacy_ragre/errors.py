@@ -244,6 +244,7 @@ class Errors(metaclass=_WithCodes):
         "Can't tune an encoder of type {encoder}: only a sentence encoder can be tuned. Use 'ragre.TextEncoder.v1' in "
         "the retriever, or leave 'tune' out of the [initialize] settings."
     )
+    R508 = "The label smoothing {value!r} is not a share. Give a number from 0 to less than 1."
 
     # command line
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."

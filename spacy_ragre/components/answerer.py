@@ -50,6 +50,7 @@ class PairAnswerer:
     answer (str): "head", "trie", "generate", or "auto" for the head once it is trained and the trie before.
     n_examples (int): most examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1.
     """
 
     def __init__(
@@ -62,9 +63,12 @@ class PairAnswerer:
         answer: str = "auto",
         n_examples: int = 0,
         multi_label: bool = False,
+        label_smoothing: float = 0.0,
     ) -> None:
         if answer not in ANSWERS:
             raise ValueError(Errors.R502.format(value=answer, known=", ".join(ANSWERS)))
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(Errors.R508.format(value=label_smoothing))
         self.model = model
         self.prompt = prompt
         self.retriever = retriever
@@ -72,6 +76,7 @@ class PairAnswerer:
         self.answer = answer
         self.n_examples = n_examples
         self.multi_label = multi_label
+        self.label_smoothing = label_smoothing
         self.trained = False
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
@@ -361,7 +366,9 @@ class PairAnswerer:
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
 
     def _loss(self, logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
-        return adaptive_threshold(logits, targets) if self.multi_label else cross_entropy(logits, targets)
+        if self.multi_label:
+            return adaptive_threshold(logits, targets)
+        return cross_entropy(logits, targets, self.label_smoothing)
 
     def calibrate(
         self, instances: Sequence[PairInstance], allowed: Optional[Any] = None, threshold: float = 0.0

@@ -39,6 +39,7 @@ answer = "auto"
 n_examples = 3
 multi_label = false
 threshold = 0.0
+label_smoothing = 0.0
 spans_key = null
 
 [rag_relation_extractor.model]
@@ -91,6 +92,7 @@ def make_rag_relation_extractor(
     n_examples: int,
     multi_label: bool,
     threshold: float,
+    label_smoothing: float,
     spans_key: Optional[str],
     prompt: Prompt,
     candidates: CandidateGenerator,
@@ -107,6 +109,8 @@ def make_rag_relation_extractor(
     n_examples (int): most retrieved examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
     threshold (float): least probability of a relation, from 0 to 1.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1. Of no effect
+        with `multi_label`.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
     candidates (CandidateGenerator): which pairs are asked about.
@@ -122,6 +126,7 @@ def make_rag_relation_extractor(
         n_examples=n_examples,
         multi_label=multi_label,
         threshold=threshold,
+        label_smoothing=label_smoothing,
         spans_key=spans_key,
         prompt=prompt,
         candidates=candidates,
@@ -150,6 +155,7 @@ class RagRelationExtractor(TrainablePipe):
         n_examples: int = 3,
         multi_label: bool = False,
         threshold: float = 0.0,
+        label_smoothing: float = 0.0,
         spans_key: Optional[str] = None,
         scorer: Optional[Callable] = None,
     ) -> None:
@@ -167,6 +173,7 @@ class RagRelationExtractor(TrainablePipe):
             answer=answer,
             n_examples=n_examples,
             multi_label=multi_label,
+            label_smoothing=label_smoothing,
         )
         self.answerer.calibration = Calibration(threshold=threshold)
         self.cfg: Dict[str, Any] = {}

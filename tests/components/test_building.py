@@ -77,6 +77,12 @@ def test_unknown_way_to_answer(make_nlp):
         make_nlp(answer="guess")
 
 
+@pytest.mark.parametrize("value", [-0.1, 1.0])
+def test_label_smoothing_is_a_share(make_nlp, value):
+    with pytest.raises(ValueError, match=f"R508.*{value}"):
+        make_nlp(label_smoothing=value)
+
+
 # Labels
 
 

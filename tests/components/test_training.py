@@ -246,6 +246,15 @@ def test_loss_of_scores(make_nlp, gold_examples, component):
     assert gradient[-1, 0] == pytest.approx((1 / 5 - 1) / 8)
 
 
+def test_label_smoothing_spreads_the_target(make_nlp, gold_examples, component):
+    nlp = make_nlp(label_smoothing=0.1)
+    examples = gold_examples(nlp)
+    nlp.initialize(lambda: examples)
+    _, gradient = component(nlp).get_loss(examples, np.zeros((8, 5), dtype="float32"))
+    assert gradient[0, 1] == pytest.approx((1 / 5 - (0.9 + 0.1 / 5)) / 8)
+    assert gradient[0, 0] == pytest.approx((1 / 5 - 0.1 / 5) / 8)
+
+
 # Labels and examples
 
 
