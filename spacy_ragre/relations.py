@@ -105,6 +105,7 @@ class PairInstance:
     second_type (str): entity type of the second mention, or "".
     answers (Optional[Tuple[Answer, ...]]): the pair's relations; empty for none, None where they are not known.
     id (str): the document that it comes from, or "".
+    response (str): the answer in words, for tasks whose answer is a text; "" for none.
     """
 
     text: str
@@ -114,6 +115,7 @@ class PairInstance:
     second_type: str = ""
     answers: Optional[Tuple[Answer, ...]] = None
     id: str = ""
+    response: str = ""
 
     @property
     def first_text(self) -> str:

@@ -1,5 +1,6 @@
 """Finding labelled examples that are like a query."""
 
+from .biomedical import create_bmretriever, create_contriever, create_medcpt
 from .encoders import DualEncoder, Encoder, TextEncoder
 from .retriever import Retriever, evidence, neighbour_distribution
 from .store import ExampleStore, Neighbour
@@ -13,6 +14,9 @@ __all__ = [
     "Neighbour",
     "Retriever",
     "TextEncoder",
+    "create_bmretriever",
+    "create_contriever",
+    "create_medcpt",
     "evidence",
     "mark_mentions",
     "neighbour_distribution",

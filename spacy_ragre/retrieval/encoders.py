@@ -15,10 +15,10 @@ from ..embedded import EMBEDDED, locate
 from ..errors import Errors
 from ..registry import registry
 from ..relations import PairInstance
-from .texts import mark_mentions
+from .texts import mark_mentions, with_response
 
 Pooling = Literal["mean", "cls", "last"]
-TextKind = Literal["sentence", "marked"]
+TextKind = Literal["sentence", "marked", "response"]
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "encoder.json"
@@ -68,6 +68,7 @@ def create_text_encoder(
     max_length: int = 256,
     batch_size: int = 64,
     device: str = "auto",
+    end_token: bool = False,
 ) -> "TextEncoder":
     """Registered maker of `TextEncoder`; see there for the arguments."""
     return TextEncoder(
@@ -79,6 +80,7 @@ def create_text_encoder(
         max_length=max_length,
         batch_size=batch_size,
         device=device,
+        end_token=end_token,
     )
 
 
@@ -117,12 +119,15 @@ class TextEncoder:
     name (str): a local folder, the name of an embedded model (`spacy_ragre.embedded`) or a hub id.
     pooling (str): `mean` of all word pieces, the first piece (`cls`) or the last one (`last`).
     text (str): `sentence` reads the text as it is, so that all pairs of a sentence have one key; `marked` reads it
-        with both mentions marked.
+        with both mentions marked; `response` reads an example's text with its response after it, and a query's text
+        alone, as RAMIE does (arXiv 2411.15700).
     query_prefix (str): put before the text of a query, such as "query: ".
     passage_prefix (str): put before the text of an example, such as "passage: ".
     max_length (int): word pieces read of a text, special ones counted; never more than the model's window.
     batch_size (int): texts in one forward pass.
     device (str): torch's name of a device, or `auto`.
+    end_token (bool): end each text with the tokenizer's end token, as decoders that became encoders were trained to
+        read; its state is then what `last` pools.
     """
 
     def __init__(
@@ -136,6 +141,7 @@ class TextEncoder:
         max_length: int = 256,
         batch_size: int = 64,
         device: str = "auto",
+        end_token: bool = False,
     ) -> None:
         self.name = name
         self.pooling = pooling
@@ -145,6 +151,7 @@ class TextEncoder:
         self.max_length = max_length
         self.batch_size = batch_size
         self.device = device
+        self.end_token = end_token
         self.tuned = False
         self._model: Any = None
         self._tokenizer: Any = None
@@ -180,6 +187,7 @@ class TextEncoder:
             "query_prefix": self.query_prefix,
             "passage_prefix": self.passage_prefix,
             "max_length": self.max_length,
+            "end_token": self.end_token,
         }
 
     @property
@@ -237,10 +245,11 @@ class TextEncoder:
         instances (Sequence[PairInstance]): the examples.
         RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width).
         """
-        return self._encode([self.passage_prefix + self.read(instance) for instance in instances])
+        read = with_response if self.text == "response" else self.read
+        return self._encode([self.passage_prefix + read(instance) for instance in instances])
 
     def read(self, instance: PairInstance) -> str:
-        """RETURNS (str): the text that is encoded, without a prefix."""
+        """RETURNS (str): the text of a query that is encoded, without a prefix."""
         return mark_mentions(instance) if self.text == "marked" else instance.text
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -266,9 +275,13 @@ class TextEncoder:
             return []
         window = getattr(self.model.config, "max_position_embeddings", None) or self.max_length
         limit = min(self.max_length, self.tokenizer.model_max_length, window)
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=limit, return_attention_mask=False)
+        end = self.tokenizer.eos_token_id
+        closing = [end] if self.end_token and end is not None else []
+        encoded = self.tokenizer(
+            list(texts), truncation=True, max_length=limit - len(closing), return_attention_mask=False
+        )
         # Decoders add no special pieces, so that an empty text would be an empty sequence.
-        return [ids or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
+        return [[*ids, *closing] or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
 
     def forward(self, token_ids: Sequence[Sequence[int]]) -> Any:
         """Encode a batch.

@@ -306,6 +306,8 @@ def pack_instances(instances: Sequence[PairInstance]) -> bytes:
             item.second_type,
             None if item.answers is None else [[answer.label, answer.inverse] for answer in item.answers],
             item.id,
+            # Left out where there is none, so that stores of pairs stay as they were.
+            *([item.response] if item.response else []),
         ]
         for item in instances
     ]
@@ -324,8 +326,9 @@ def unpack_instances(data: bytes) -> List[PairInstance]:
             second_type=second_type,
             answers=None if answers is None else tuple(Answer(*answer) for answer in answers),
             id=name,
+            response=response[0] if response else "",
         )
-        for text, a, b, c, d, first_type, second_type, answers, name in plain["examples"]
+        for text, a, b, c, d, first_type, second_type, answers, name, *response in plain["examples"]
     ]
 
 

@@ -33,6 +33,11 @@ def mark_mentions(instance: PairInstance) -> str:
     return "".join(pieces) + instance.text[done:]
 
 
+def with_response(instance: PairInstance) -> str:
+    """RETURNS (str): the text and, where there is one, the response on a line of its own."""
+    return f"{instance.text}\n{instance.response}" if instance.response else instance.text
+
+
 def normalise(text: str) -> str:
     """RETURNS (str): the text without regard to case and white space, by which duplicates are found."""
     return " ".join(text.casefold().split())
