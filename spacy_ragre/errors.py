@@ -83,8 +83,8 @@ class Errors(metaclass=_WithCodes):
     # corpora and scoring
     R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."
     R402 = (
-        "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these lines, or leave them out, and "
-        "read the file again."
+        "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these places, or leave them out, "
+        "and read the file again."
     )
     R403 = (
         "the line is not valid UTF-8: {problem}. Convert the file to UTF-8 first, for example with "
@@ -142,6 +142,25 @@ class Errors(metaclass=_WithCodes):
     R423 = "the text has half of a surrogate pair at character {start}, which is not valid Unicode. Remove it."
     R424 = "Can't write document {id!r}: {what} has the score {score}, which JSON can't hold. Set it to a number."
     R425 = "the tokenizer refused the text: {problem}"
+    R430 = "Can't read {path} as JSON of DocRED: {problem}. Take the file as it was published."
+    R431 = "the document {title!r} has a problem at {key!r}: {problem}."
+    R432 = (
+        "the document {title!r} has a relation with the id {id!r}, which is not among the relation names. Known ids: "
+        "{known}. Give the names that belong to the file with --relation-names."
+    )
+    R433 = "the title {title!r} is that of document {first}, too. Titles must be different within a file."
+    R434 = (
+        'Can\'t use the relation names in {path}: {problem}. Give a JSON object like {{"P17": "country"}}, in which '
+        "each name stands once."
+    )
+    R435 = (
+        "Can't write the relation {label!r} of document {title!r}: it is a name, and the format needs ids such as "
+        "'P17'. Give the file with ids and names ({file}) with --relation-names."
+    )
+    R436 = (
+        "Can't write the relation {label!r} of document {title!r}: it is not among the relation names. Known names: "
+        "{known}."
+    )
 
     # prompts and candidates
     R301 = (
@@ -284,6 +303,12 @@ class Errors(metaclass=_WithCodes):
 
 class Warnings(metaclass=_WithCodes):
     """Messages given through `warnings.warn`, for what is odd but can go on."""
+
+    # backbones
+    W101 = (
+        "The attention of the language model {model!r} is not the plain one (a window, a cap, or code of its own), so "
+        "that what prompts share is computed for each of them. Answers are the same, slower."
+    )
 
     # retrieval
     W201 = (

@@ -1,6 +1,7 @@
 """Corpora of relations: readers of their formats, converters and the reader for training."""
 
 from .convert import convert, convert_split, export_docs
+from .docred import read_docred, write_docred
 from .jsonl import doc_to_dict, read_jsonl, write_jsonl
 from .reader import Corpus, create_corpus, split
 from .semeval import SEMEVAL_LABELS, read_semeval
@@ -13,8 +14,10 @@ __all__ = [
     "create_corpus",
     "doc_to_dict",
     "export_docs",
+    "read_docred",
     "read_jsonl",
     "read_semeval",
     "split",
+    "write_docred",
     "write_jsonl",
 ]

@@ -1,31 +1,40 @@
 """Corpora to .spacy files, and back."""
 
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterable, Iterator, Optional, Tuple, Union
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, Optional, Tuple, Union
 
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
 from ..errors import Errors
+from .docred import Names, read_docred, write_docred
 from .files import atomic_write
 from .jsonl import read_jsonl, write_jsonl
 from .reader import read_docs, split
 from .semeval import read_semeval
 from .tokens import get_nlp
 
-# A converted corpus has tokens and entities: the attributes of a tagger or a parser would only take room.
-ATTRS = ("ORTH", "SPACY", "NORM", "ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID")
+# A converted corpus has tokens, sentences and entities: the attributes of a tagger or a parser would only take room.
+ATTRS = ("ORTH", "SPACY", "NORM", "SENT_START", "ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID")
 
-Reader = Callable[[Union[str, Path], Language, Optional[str], bool], Iterator[Doc]]
+# Each takes all settings of `convert` and uses those that its format has.
+Reader = Callable[..., Iterator[Doc]]
+Writer = Callable[..., int]
 
 READERS: Dict[str, Reader] = {
-    "semeval": lambda path, nlp, spans_key, split_tokens: read_semeval(path, nlp),
-    "jsonl": lambda path, nlp, spans_key, split_tokens: read_jsonl(
+    "semeval": lambda path, nlp, **settings: read_semeval(path, nlp),
+    "jsonl": lambda path, nlp, spans_key, split_tokens, **settings: read_jsonl(
         path, nlp, spans_key=spans_key, split_tokens=split_tokens
     ),
+    "docred": lambda path, nlp, spans_key, relation_names, **settings: read_docred(
+        path, nlp, spans_key=spans_key, relation_names=relation_names
+    ),
 }
-WRITERS = {"jsonl": write_jsonl}
+WRITERS: Dict[str, Writer] = {
+    "jsonl": lambda docs, path, spans_key, **settings: write_jsonl(docs, path, spans_key=spans_key),
+    "docred": write_docred,
+}
 
 
 def convert(
@@ -36,18 +45,22 @@ def convert(
     *,
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
+    relation_names: Names = None,
 ) -> int:
     """Convert a corpus to a .spacy file. The file appears under its name only when it is whole.
 
     input_path (Union[str, Path]): the corpus.
     output_path (Union[str, Path]): the .spacy file to write.
-    format (str): the format of the corpus, "semeval" or "jsonl".
+    format (str): the format of the corpus, "semeval", "jsonl" or "docred".
     nlp (Optional[Language]): its tokenizer is used; blank English by default.
-    spans_key (Optional[str]): for "jsonl": keep entities in `doc.spans[spans_key]`, where they may overlap.
+    spans_key (Optional[str]): for "jsonl" and "docred": keep entities in `doc.spans[spans_key]`, where they may
+        overlap.
     split_tokens (bool): for "jsonl": cut tokens where an entity begins or ends inside one.
+    relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON
+        file that has them; `rel_info.json` next to the corpus if None.
     RETURNS (int): how many documents were written.
     """
-    docs = _read(input_path, format, nlp, spans_key, split_tokens)
+    docs = _read(input_path, format, nlp, spans_key=spans_key, split_tokens=split_tokens, relation_names=relation_names)
     with atomic_write(output_path) as file_:
         return _write_docbin(docs, file_)
 
@@ -63,19 +76,20 @@ def convert_split(
     *,
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
+    relation_names: Names = None,
 ) -> Tuple[int, int]:
     """Convert a corpus that has no development set to two .spacy files.
 
     input_path (Union[str, Path]): the corpus.
     train_path (Union[str, Path]): the .spacy file to write the larger part to.
     dev_path (Union[str, Path]): the .spacy file to write the share to.
-    format (str): the format of the corpus, "semeval" or "jsonl".
+    format (str): the format of the corpus, "semeval", "jsonl" or "docred".
     dev_share (float): the share of the documents that goes to `dev_path`.
     seed (int): of the choice.
-    nlp, spans_key, split_tokens: as for `convert`.
+    nlp, spans_key, split_tokens, relation_names: as for `convert`.
     RETURNS (Tuple[int, int]): how many documents were written to each file.
     """
-    docs = _read(input_path, format, nlp, spans_key, split_tokens)
+    docs = _read(input_path, format, nlp, spans_key=spans_key, split_tokens=split_tokens, relation_names=relation_names)
     train, dev = split(docs, dev_share, seed)
     with atomic_write(train_path) as train_file, atomic_write(dev_path) as dev_file:
         return _write_docbin(train, train_file), _write_docbin(dev, dev_file)
@@ -87,26 +101,28 @@ def export_docs(
     format: str = "jsonl",
     *,
     spans_key: Optional[str] = None,
+    relation_names: Names = None,
 ) -> int:
     """Write the documents of a .spacy file, or of a folder with such files, in another format.
 
     docs_path (Union[str, Path]): the file or folder.
     output_path (Union[str, Path]): the file to write.
-    format (str): the format to write, "jsonl".
+    format (str): the format to write, "jsonl" or "docred" (the submission format).
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON
+        file that has them; `rel_info.json` next to the output if None.
     RETURNS (int): how many documents were written.
     """
     if format not in WRITERS:
         raise ValueError(Errors.R414.format(format=format, known=", ".join(WRITERS)))
-    return WRITERS[format](read_docs(docs_path, spacy.blank("xx").vocab), output_path, spans_key=spans_key)
+    docs = read_docs(docs_path, spacy.blank("xx").vocab)
+    return WRITERS[format](docs, output_path, spans_key=spans_key, relation_names=relation_names)
 
 
-def _read(
-    path: Union[str, Path], format: str, nlp: Optional[Language], spans_key: Optional[str], split_tokens: bool
-) -> Iterator[Doc]:
+def _read(path: Union[str, Path], format: str, nlp: Optional[Language], **settings: Any) -> Iterator[Doc]:
     if format not in READERS:
         raise ValueError(Errors.R414.format(format=format, known=", ".join(READERS)))
-    return READERS[format](path, get_nlp(nlp), spans_key, split_tokens)
+    return READERS[format](path, get_nlp(nlp), **settings)
 
 
 def _write_docbin(docs: Iterable[Doc], file_: IO[bytes]) -> int:

@@ -23,11 +23,12 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self.messages)
 
-    def add(self, line: int, message: str) -> None:
-        """line (int): the line's number, from 1.
-        message (str): what is wrong with it.
+    def add(self, place: Union[int, str], message: str) -> None:
+        """place (Union[int, str]): the line's number, from 1, or where else it is.
+        message (str): what is wrong there.
         """
-        self.messages.append(f"- line {line}: {message}")
+        where = f"line {place}" if isinstance(place, int) else place
+        self.messages.append(f"- {where}: {message}")
 
     def raise_any(self) -> None:
         """Raise a ValueError that shows the first problems, where there are any."""

@@ -41,7 +41,8 @@ class Corpus:
     """Iterate over the Examples of a .spacy file, or of a folder with such files.
 
     In an Example, the predicted document has the tokens of the reference and, with `gold_ents`, its entities, span
-    groups and entity clusters: the components are asked for the relations only. Empty documents are left out.
+    groups, entity clusters and sentence borders: the components are asked for the relations only. Empty documents are
+    left out.
 
     path (Union[str, Path]): the file or folder.
     gold_ents (bool): give the entities to the predicted document.
@@ -100,7 +101,7 @@ def copy_input(reference: Doc, *, gold_ents: bool = True) -> Doc:
     """A document with the tokens of another one, its id and, if asked for, its entities: what a component may see.
 
     reference (Doc): the annotated document.
-    gold_ents (bool): copy entities, span groups and entity clusters, too.
+    gold_ents (bool): copy entities, span groups, entity clusters and sentence borders, too.
     RETURNS (Doc): the new document, without relations, triples and usage.
     """
     spaces = None if reference.has_unknown_spaces else [bool(token.whitespace_) for token in reference]
@@ -110,6 +111,9 @@ def copy_input(reference: Doc, *, gold_ents: bool = True) -> Doc:
         if key in reference.user_data:
             doc.user_data[key] = deepcopy(reference.user_data[key])
     if gold_ents:
+        if reference.has_annotation("SENT_START"):
+            for token, source in zip(doc, reference):
+                token.is_sent_start = source.is_sent_start
         doc.ents = tuple(_copy_span(doc, ent) for ent in reference.ents)
         for name, group in reference.spans.items():
             spans = [_copy_span(doc, span) for span in group]

@@ -73,3 +73,19 @@ def test_export_errors(fails: Callable[..., str], tmp_path: Path) -> None:
     assert "[R414]" in fails("export", damaged, tmp_path / "out.txt", "--format", "brat")
     assert "[R401]" in fails("export", tmp_path / "missing.spacy", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_docred_there_and_back(run: Callable[..., Result], fails: Callable[..., str], tmp_path: Path) -> None:
+    mentions = [[{"sent_id": 0, "pos": [i, i + 1], "type": "X", "name": name}] for i, name in ((0, "Ann"), (2, "Acme"))]
+    labels = [{"h": 0, "t": 1, "r": "P108", "evidence": [0]}]
+    document = {"title": "t", "sents": [["Ann", "runs", "Acme"]], "vertexSet": mentions, "labels": labels}
+    source, names, docs = tmp_path / "dev.json", tmp_path / "names.json", tmp_path / "dev.spacy"
+    source.write_text(json.dumps([document]), encoding="utf8")
+    names.write_text(json.dumps({"P108": "employer"}), encoding="utf8")
+    result = run("convert", source, docs, "--format", "docred", "--relation-names", names)
+    assert result.exit_code == 0, result.output
+    assert [rel.label for rel in load(docs)[0]._.relations] == ["employer"]
+    assert "[R435]" in fails("export", docs, tmp_path / "out.json", "--format", "docred")
+    assert run("export", docs, tmp_path / "out.json", "-f", "docred", "-rn", names).exit_code == 0
+    answers = json.loads((tmp_path / "out.json").read_text(encoding="utf8"))
+    assert answers == [{"title": "t", "h_idx": 0, "t_idx": 1, "r": "P108", "evidence": [0]}]
