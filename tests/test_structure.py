@@ -29,6 +29,9 @@ UPPER = {"components", "cli"}
 FOUNDATION_MAY = {"relations": {"errors"}, "registry": set(), "errors": set(), "embedded": set()}
 # Low rooms that need another one, module by module.
 ALLOWED: Dict[Tuple[str, str], str] = {
+    # Ign F1 compares with the names of a training file, which may be DocRED's own.
+    ("scoring.docred", "corpora.docred"): "read_docred",
+    ("scoring.docred", "corpora.reader"): "read_docs",
     # Answer files are written as corpora are: under another name first, then renamed.
     ("scoring.semeval", "corpora.files"): "atomic_write",
 }

@@ -1,13 +1,17 @@
-"""Scores of relations: micro and macro averages, and the official score of SemEval-2010 Task 8."""
+"""Scores of relations: micro and macro averages, and the official scores of SemEval-2010 Task 8 and DocRED."""
 
+from .docred import make_docred_scorer, score_docred, train_facts
 from .relations import make_relation_scorer, score_relations
 from .semeval import doc_label, make_semeval_scorer, semeval_score, write_answers
 
 __all__ = [
     "doc_label",
+    "make_docred_scorer",
     "make_relation_scorer",
     "make_semeval_scorer",
+    "score_docred",
     "score_relations",
     "semeval_score",
+    "train_facts",
     "write_answers",
 ]

@@ -1,0 +1,233 @@
+"""The official scores of DocRED and Re-DocRED: F1 and Ign F1, and F1 within and across sentences.
+
+Yao et al. 2019, https://aclanthology.org/P19-1074. Counted are distinct (title, head, tail, relation), where head and
+tail are entities, not mentions. Ign F1 leaves out what the training data say already: a right answer counts neither as
+right nor as given for precision, where the training file has the relation between mentions of the same names. Recall
+stays as it is. Relations within a sentence are those of entities that have mentions in one sentence (Nan et al. 2020,
+https://aclanthology.org/2020.acl-main.141).
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple, Union
+
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from ..corpora.docred import NAMES_KEY, read_docred
+from ..corpora.reader import read_docs
+from ..registry import registry
+from ..relations import RELATIONS_KEY, cluster_entities
+from .relations import Offsets, SolidOffsets, score_relations
+
+Fact = Tuple[str, str, str]  # name of a head's mention, name of a tail's mention, label
+# A gold entity, ("cluster", index, 0), or what was predicted and is none, ("mention", start, end).
+Argument = Tuple[str, int, int]
+Triple = Tuple[Argument, Argument, str]
+_Entity = Tuple[Offsets, ...]  # the offsets of its mentions
+
+# The official script adds this to a denominator.
+_EPSILON = 1e-5
+
+
+@registry.scorers("ragre.docred_scorer.v1")
+def make_docred_scorer(
+    train: Optional[Path] = None, relation_names: Optional[Path] = None, spans_key: Optional[str] = None
+) -> Callable[..., Dict[str, Any]]:
+    """Create a scorer that gives the official scores of DocRED and those of the relation scorer.
+
+    train (Optional[Path]): the training documents, for Ign F1: a .spacy file or a folder of them, or DocRED's JSON. It
+        is read once, when the first documents are scored.
+    relation_names (Optional[Path]): the JSON file of relation ids and names that DocRED's JSON is read with.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Callable[..., Dict[str, Any]]): the scorer.
+    """
+    # A partial, since a component with a function made here could not be pickled for another process.
+    return partial(_score, settings={"train": train, "relation_names": relation_names, "spans_key": spans_key})
+
+
+def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
+    examples = list(examples)
+    train, names, spans_key = settings["train"], settings["relation_names"], settings["spans_key"]
+    facts = None if train is None else _read_facts(str(train), None if names is None else str(names))
+    scores = score_docred(examples, facts=facts, spans_key=spans_key)
+    return {**scores, **score_relations(examples, negative=False, spans_key=spans_key)}
+
+
+@lru_cache(maxsize=2)
+def _read_facts(path: str, names: Optional[str]) -> FrozenSet[Fact]:
+    if path.endswith(".json"):
+        return train_facts(read_docred(path, relation_names=names))
+    return train_facts(read_docs(path, Vocab()))
+
+
+def train_facts(docs: Iterable[Doc]) -> FrozenSet[Fact]:
+    """docs (Iterable[Doc]): training documents with gold clusters and relations.
+    RETURNS (FrozenSet[Tuple[str, str, str]]): their relations, for all names of heads and tails.
+    """
+    facts: Set[Fact] = set()
+    for doc in docs:
+        relations = doc._.relations
+        if not relations:
+            continue
+        names = _names(doc, _clusters(doc, None))
+        for rel in relations:
+            heads = {rel.head.text} if rel.head_cluster is None else names[rel.head_cluster]
+            tails = {rel.tail.text} if rel.tail_cluster is None else names[rel.tail_cluster]
+            facts.update((head, tail, rel.label) for head in heads for tail in tails)
+    return frozenset(facts)
+
+
+def score_docred(
+    examples: Iterable[Example], *, facts: Optional[FrozenSet[Fact]] = None, spans_key: Optional[str] = None
+) -> Dict[str, Any]:
+    """The official scores.
+
+    A predicted entity is the gold entity with which it shares most mentions. Gold relations of entities that the
+    pipeline did not find are missed; predicted relations of entities that are not gold are wrong. A reference whose
+    relations were never set is left out.
+
+    examples (Iterable[Example]): the examples.
+    facts (Optional[FrozenSet[Tuple[str, str, str]]]): what the training data say, from `train_facts`.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Dict[str, Any]): all scores from 0 to 1, None where there is nothing to count: `docred_p`, `docred_r`,
+        `docred_f`; `docred_ign_p` and `docred_ign_f`, None without facts; `docred_intra_f` and `docred_inter_f`, None
+        where no reference has sentence borders.
+    """
+    total, intra, inter = _Counts(), _Counts(), _Counts()
+    known = 0
+    for example in examples:
+        if RELATIONS_KEY not in example.reference.user_data:
+            continue
+        view = _View(example, spans_key)
+        total.add(view.gold, view.predicted)
+        if facts is not None:
+            known += sum(view.is_fact(triple, facts) for triple in view.gold & view.predicted)
+        if view.borders:
+            within = {triple for triple in view.gold | view.predicted if view.is_within(triple)}
+            intra.add(view.gold & within, view.predicted & within)
+            inter.add(view.gold - within, view.predicted - within)
+    scores: Dict[str, Any] = {"docred_p": None, "docred_r": None, "docred_f": None}
+    if total:
+        scores.update(docred_p=total.precision, docred_r=total.recall, docred_f=_f(total.precision, total.recall))
+    scores.update(docred_ign_p=None, docred_ign_f=None)
+    if total and facts is not None:
+        precision = (total.right - known) / (total.given - known + _EPSILON)
+        scores.update(docred_ign_p=precision, docred_ign_f=_f(precision, total.recall))
+    for key, counts in (("docred_intra_f", intra), ("docred_inter_f", inter)):
+        scores[key] = _f(counts.precision, counts.recall) if counts else None
+    return scores
+
+
+class _Counts:
+    """How many triples are gold, were given, and are right."""
+
+    def __init__(self) -> None:
+        self.gold = self.given = self.right = 0
+
+    def add(self, gold: Set[Triple], predicted: Set[Triple]) -> None:
+        self.gold += len(gold)
+        self.given += len(predicted)
+        self.right += len(gold & predicted)
+
+    def __bool__(self) -> bool:
+        return bool(self.gold or self.given)
+
+    @property
+    def precision(self) -> float:
+        return self.right / self.given if self.given else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.right / self.gold if self.gold else 0.0
+
+
+def _f(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+class _View:
+    """Gold and predicted triples of an example, in terms of the gold entities.
+
+    gold (Set[Triple]): the gold triples.
+    predicted (Set[Triple]): the predicted triples.
+    borders (List[int]): character offsets at which the reference's sentences begin; empty where it has none.
+    """
+
+    def __init__(self, example: Example, spans_key: Optional[str]) -> None:
+        reference, predicted = example.reference, example.predicted
+        gold_offsets = SolidOffsets.of(reference, predicted)
+        own_offsets = SolidOffsets.of(predicted, reference)
+        gold = _entities(reference, gold_offsets, spans_key)
+        own = _entities(predicted, own_offsets, spans_key)
+        self._mentions: Dict[Argument, _Entity] = {("cluster", i, 0): mentions for i, mentions in enumerate(gold)}
+        owners: Dict[Offsets, List[int]] = {}
+        for i, mentions in enumerate(gold):
+            for mention in mentions:
+                owners.setdefault(mention, []).append(i)
+        self._names = _names(reference, _clusters(reference, spans_key))
+        self.borders: List[int] = []
+        if reference.has_annotation("SENT_START"):
+            self.borders = [gold_offsets(sent)[0] for sent in reference.sents]
+
+        def find(span: Span, index: Optional[int], entities: Sequence[_Entity], offsets: SolidOffsets) -> Argument:
+            mentions = (offsets(span),) if index is None else entities[index]
+            found = Counter(owner for mention in mentions for owner in owners.get(mention, ()))
+            if not found:
+                self._mentions.setdefault(("mention", *mentions[0]), mentions)
+                return ("mention", *mentions[0])
+            # Two gold entities may share a mention: then the one at the same place in the list is meant.
+            best = max(found, key=lambda owner: (found[owner], owner == index, -owner))
+            return ("cluster", best, 0)
+
+        self.gold: Set[Triple] = set()
+        for rel in reference._.relations:
+            ends = [
+                find(span, None, gold, gold_offsets) if index is None else ("cluster", index, 0)
+                for span, index in ((rel.head, rel.head_cluster), (rel.tail, rel.tail_cluster))
+            ]
+            self.gold.add((ends[0], ends[1], rel.label))
+        self.predicted: Set[Triple] = {
+            (
+                find(rel.head, rel.head_cluster, own, own_offsets),
+                find(rel.tail, rel.tail_cluster, own, own_offsets),
+                rel.label,
+            )
+            for rel in predicted._.relations
+        }
+
+    def is_fact(self, triple: Triple, facts: FrozenSet[Fact]) -> bool:
+        """RETURNS (bool): whether the training data have this gold triple, for any names of its entities."""
+        head, tail, label = triple
+        if head[0] != "cluster" or tail[0] != "cluster":
+            return False
+        return any((h, t, label) in facts for h in self._names[head[1]] for t in self._names[tail[1]])
+
+    def is_within(self, triple: Triple) -> bool:
+        """RETURNS (bool): whether both entities have a mention in one sentence of the reference."""
+        head, tail = (
+            {bisect_right(self.borders, start) for start, _ in self._mentions[argument]} for argument in triple[:2]
+        )
+        return not head.isdisjoint(tail)
+
+
+def _clusters(doc: Doc, spans_key: Optional[str]) -> List[List[Span]]:
+    spans: Sequence[Span] = doc.ents
+    if spans_key is not None:
+        spans = list(doc.spans[spans_key]) if spans_key in doc.spans else []
+    return [list(cluster) for cluster in cluster_entities(doc, spans)]
+
+
+def _entities(doc: Doc, offsets: SolidOffsets, spans_key: Optional[str]) -> List[_Entity]:
+    return [tuple(offsets(mention) for mention in cluster) for cluster in _clusters(doc, spans_key)]
+
+
+def _names(doc: Doc, clusters: Sequence[Sequence[Span]]) -> List[Set[str]]:
+    """The names of each cluster: those of the corpus where they are known, else the mentions' texts."""
+    known: Union[Sequence[Sequence[str]], None] = doc.user_data.get(NAMES_KEY)
+    if known is not None and len(known) == len(clusters):
+        return [set(names) for names in known]
+    return [{mention.text for mention in cluster} for cluster in clusters]
