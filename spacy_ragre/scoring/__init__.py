@@ -3,14 +3,17 @@
 from .docred import make_docred_scorer, score_docred, train_facts
 from .relations import make_relation_scorer, score_relations
 from .semeval import doc_label, make_semeval_scorer, semeval_score, write_answers
+from .supplements import make_supplement_scorer, score_supplements
 
 __all__ = [
     "doc_label",
     "make_docred_scorer",
     "make_relation_scorer",
     "make_semeval_scorer",
+    "make_supplement_scorer",
     "score_docred",
     "score_relations",
+    "score_supplements",
     "semeval_score",
     "train_facts",
     "write_answers",
