@@ -7,14 +7,14 @@ examples. Other encoders, such as a backbone that gives its own hidden state, fo
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Protocol, Sequence, Tuple, Union, get_args, runtime_checkable
+from typing import Any, Dict, List, Literal, Optional, Protocol, Sequence, Union, get_args, runtime_checkable
 
 import numpy as np
 
-from ..embedded import EMBEDDED, locate
 from ..errors import Errors
 from ..registry import registry
 from ..relations import PairInstance
+from .loading import load_encoder, locate_encoder, pick_device
 from .texts import mark_mentions, with_response
 
 Pooling = Literal["mean", "cls", "last"]
@@ -197,7 +197,7 @@ class TextEncoder:
             return int(self._model.config.hidden_size)
         from transformers import AutoConfig
 
-        source = _locate(self.name)
+        source = locate_encoder(self.name)
         try:
             return int(AutoConfig.from_pretrained(source).hidden_size)
         except (OSError, ValueError) as error:
@@ -228,8 +228,8 @@ class TextEncoder:
 
     def _ensure_loaded(self) -> None:
         if self._model is None:
-            self._model, self._tokenizer = _load(_locate(self.name), self.name)
-            self._model.to(_device(self.device))
+            self._model, self._tokenizer = load_encoder(locate_encoder(self.name), self.name)
+            self._model.to(pick_device(self.device))
 
     def encode_queries(self, instances: Sequence[PairInstance]) -> np.ndarray:
         """Encode what is looked for.
@@ -336,8 +336,8 @@ class TextEncoder:
         if not (path / WEIGHTS).exists():
             return self
         settings = _read_settings(path / SETTINGS, set(self.settings))
-        self._model, self._tokenizer = _load(path, str(path))
-        self._model.to(_device(self.device))
+        self._model, self._tokenizer = load_encoder(path, str(path))
+        self._model.to(pick_device(self.device))
         for key, value in settings.items():
             setattr(self, key, value)
         self._check()
@@ -359,7 +359,7 @@ class TextEncoder:
         return save(tensors, metadata={"format": "pt"})
 
     def _weight_files(self) -> Any:
-        folder = _locate(self.name)
+        folder = locate_encoder(self.name)
         if not isinstance(folder, Path):
             from transformers.utils import cached_file
 
@@ -429,49 +429,6 @@ class DualEncoder:
         self.query.from_disk(Path(path) / "query")
         self.passage.from_disk(Path(path) / "passage")
         return self
-
-
-def _locate(name: str) -> Union[str, Path]:
-    """A folder, or the hub id as it was given."""
-    if Path(name).is_dir():
-        return Path(name)
-    if name in EMBEDDED:
-        folder = locate(name)
-        if folder is None:
-            package = EMBEDDED[name].package
-            raise OSError(Errors.R201.format(name=name, reason=f"its package {package!r} is not installed"))
-        return folder
-    return name
-
-
-def _load(source: Union[str, Path], name: str) -> Tuple[Any, Any]:
-    """Model and tokenizer of a folder or a hub id."""
-    from safetensors import SafetensorError
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(source))
-        model = AutoModel.from_pretrained(str(source))
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        raise OSError(Errors.R201.format(name=name, reason=error)) from error
-    if getattr(model.config, "is_encoder_decoder", False):
-        model = model.get_encoder()
-    # The pooler is not used, and checkpoints without one would get random weights for it.
-    if getattr(model, "pooler", None) is not None:
-        model.pooler = None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return model.float().eval(), tokenizer
-
-
-def _device(device: str) -> str:
-    if device != "auto":
-        return device
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _pool(hidden: Any, mask: Any, pooling: str) -> Any:
