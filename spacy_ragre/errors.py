@@ -79,6 +79,23 @@ class Errors(metaclass=_WithCodes):
         "The encoder 'ragre.BackboneEncoder.v1' uses a component's language model, but belongs to none. Name it in the "
         "retriever of a component, or use 'ragre.TextEncoder.v1' for a store of its own."
     )
+    R150 = "The weights saved with this filter are {problem}. Save the trained pipeline again, or train it again."
+    R151 = (
+        "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap at "
+        "most half of it. Change window and overlap of the encoder."
+    )
+    R152 = (
+        "The transformer gives no attentions, which the filter needs. Set in the transformer's model: "
+        "transformer_config = {'output_attentions': true, 'attn_implementation': 'eager'}."
+    )
+    R153 = (
+        "The encoder 'ragre.TransformerEncoder.v1' needs spacy-transformers, which is not installed. Install it with: "
+        "pip install 'spacy-ragre[transformers]', or use 'ragre.HuggingFaceEncoder.v1'."
+    )
+    R154 = (
+        "Settings of the filter's model are not valid: hidden={hidden}, block={block}, memory={memory}. hidden must be a "
+        "multiple of block, and memory at least 1 MiB."
+    )
 
     # corpora and scoring
     R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."
@@ -186,6 +203,9 @@ class Errors(metaclass=_WithCodes):
         "The pairs were made from other entities: give both components the same spans_key, or set "
         "doc._.entity_clusters."
     )
+    R320 = (
+        "Pattern {pattern} of the gazetteer holds no word. Give each pattern a name, as in {{'pattern': 'fish oil'}}."
+    )
 
     # retrieval
     R201 = (
@@ -264,6 +284,29 @@ class Errors(metaclass=_WithCodes):
         "the retriever, or leave 'tune' out of the [initialize] settings."
     )
     R508 = "The label smoothing {value!r} is not a share. Give a number from 0 to less than 1."
+    R530 = "The tasks {value} are not valid. Give one or more of: {known}, each once."
+    R531 = (
+        "The retriever's encoder is 'ragre.BackboneEncoder.v1', whose keys are states of one question, but the stores of "
+        "several tasks need keys of texts. Use 'ragre.TextEncoder.v1' or another sentence encoder."
+    )
+    R532 = (
+        "The entity labels {supplement!r} and {event!r} can't be told apart. Give supplement_label and event_label two "
+        "different names."
+    )
+    R533 = "{setting} is {value!r}, but at least {least} is needed. Change it in the component's settings."
+    R534 = (
+        "Component {name!r} is set to the tasks {tasks}, but what was saved knows {known} only. Leave these tasks out, or "
+        "train a pipeline with them."
+    )
+    R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
+    R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."
+    R523 = (
+        "Can't calibrate the filter: the examples hold no pair with a relation. Give annotated development documents."
+    )
+    R524 = (
+        "The filter gave scores that are not numbers. Where it comes up in training, lower the learning rate; else train "
+        "it again."
+    )
 
     # command line
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."

@@ -6,42 +6,51 @@ The third way, the label head, is `spacy_ragre.models.label_model`.
 from typing import Any, Callable, List, Sequence
 
 from ..errors import Errors
-from .base import Backbone
+from .base import Backbone, Pieces
+from .packing import batches
+from .trie import TokenTrie, cut_answers
 
-Pieces = Sequence[str]
+# A trie is cut where it has more nodes, since the tokens of a row see one another by a square mask.
+_TRIE_NODES = 512
 
 
 def score_texts(backbone: Backbone, prompts: Sequence[Pieces], answers: Sequence[Sequence[str]]) -> Any:
     """Log-likelihood of every answer's text after its prompt, on a token trie of the answers.
 
     backbone (Backbone): the language model.
-    prompts (Sequence[Sequence[str]]): the pieces of every prompt.
+    prompts (Sequence[Tuple[str, str, Sequence[str]]]): the pieces of every prompt.
     answers (Sequence[Sequence[str]]): for every prompt the texts of its classes, as many for each.
     RETURNS (numpy.ndarray): float32, *Shape* (prompts, classes).
     """
     import numpy as np
 
     ids = [backbone.tokenize(pieces) for pieces in prompts]
-    answer_ids = [backbone.encode_answers(texts) for texts in answers]
-    totals: List[Any] = [None] * len(ids)
-    for batch in backbone.batches([len(p) + sum(map(len, a)) for p, a in zip(ids, answer_ids)]):
-        found = backbone.likelihoods([ids[i] for i in batch], [answer_ids[i] for i in batch])
-        for i, likelihoods in zip(batch, found):
-            totals[i] = likelihoods.totals
-    return np.asarray(totals, dtype="float32").reshape(len(ids), -1)
+    totals = np.zeros((len(ids), len(answers[0]) if answers else 0), dtype="float32")
+    places, tries = [], []
+    for i, texts in enumerate(answers):
+        options = backbone.encode_answers(texts)
+        for part in cut_answers(options, _TRIE_NODES):
+            places.append((i, part))
+            tries.append(TokenTrie.build([options[k] for k in part]))
+    for chunk in backbone.pack([ids[i] for i, _ in places], extra=lambda index: len(tries[index])):
+        for index, found in zip(chunk.indexes, backbone.likelihoods(chunk, [tries[i] for i in chunk.indexes])):
+            row, part = places[index]
+            totals[row, part] = found.totals
+        chunk.release()
+    return totals
 
 
 def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens: int = 30) -> List[str]:
     """Let the model go on freely after every prompt, as RAG4RE does (arXiv 2404.13397).
 
     backbone (Backbone): the language model.
-    prompts (Sequence[Sequence[str]]): the pieces of every prompt.
+    prompts (Sequence[Tuple[str, str, Sequence[str]]]): the pieces of every prompt.
     max_new_tokens (int): most tokens to generate.
     RETURNS (List[str]): the texts.
     """
-    ids = [backbone.tokenize(pieces) for pieces in prompts]
+    ids = [backbone.tokenize(pieces).ids for pieces in prompts]
     texts = [""] * len(ids)
-    for batch in backbone.batches([len(p) + max_new_tokens for p in ids]):
+    for batch in batches([len(p) + max_new_tokens for p in ids], backbone.batch_tokens):
         for i, text in zip(batch, backbone.generate([ids[i] for i in batch], max_new_tokens)):
             texts[i] = text
     return texts
@@ -51,9 +60,10 @@ def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int)
     """The prompt with as many examples as the model's window takes.
 
     backbone (Backbone): the language model.
-    build (Callable[[int], Sequence[str]]): gives the prompt's pieces for a number of examples.
+    build (Callable[[int], Tuple[str, str, Sequence[str]]]): gives the prompt's pieces for a number of examples.
     count (int): most examples.
-    RETURNS (Sequence[str]): the pieces. Raises a ValueError where not even the prompt without examples fits.
+    RETURNS (Tuple[str, str, Sequence[str]]): the pieces. Raises a ValueError where not even the prompt without examples
+        fits.
     """
     for number in range(count, -1, -1):
         pieces = build(number)

@@ -4,20 +4,35 @@ import logging
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from itertools import chain
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from ..errors import Errors
+from .packing import Chunk, Ids, TokenPrompt, pack
 from .resolve import hash_weights, load_problem, resolve
+from .trie import TokenTrie
 
 QUANTIZATIONS = (None, "nf4", "int8")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # Above this length the fused attention kernel wins on CPU; below it, plain matrix products are up to 1.5 times faster
 # in training.
 SHORT_ATTENTION = 256
-# A batch of this many tokens keeps matrix products efficient; a larger one takes no prompt much shorter than its
-# longest.
-ENOUGH_TOKENS = 512
-MIN_FILL = 0.8
+
+# The pieces of a prompt: instruction, document, and those of the pair.
+Pieces = Tuple[str, str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,8 @@ class Backbone:
     """
 
     #: Tokens that stand before and after a prompt.
-    prefix: List[int]
-    suffix: List[int]
+    prefix: Ids
+    suffix: Ids
 
     def __init__(
         self,
@@ -293,49 +308,50 @@ class Backbone:
 
     # Tokens
 
-    def tokenize(self, pieces: Sequence[str]) -> List[int]:
+    def tokenize(self, pieces: Pieces) -> TokenPrompt:
         """Token ids of a prompt. Each piece is tokenised on its own, so that a prompt has the same ids however it is
         put together.
 
-        pieces (Sequence[str]): the prompt's pieces in order.
-        RETURNS (List[int]): token ids with the model's special tokens around them.
+        pieces (Tuple[str, str, Sequence[str]]): instruction and document, which may be empty, and the pieces that
+            belong to one pair.
+        RETURNS (TokenPrompt): token ids with the model's special tokens around them.
         """
-        length = self.count_tokens(pieces)
-        if length > self.max_length:
-            raise ValueError(Errors.R109.format(length=length, model=self.name, limit=self.max_length))
-        ids = list(self.prefix)
-        for piece in pieces:
-            ids.extend(self._piece_ids(piece))
-        ids.extend(self.suffix)
-        return ids
+        self.load()
+        instruction, document = self._piece_ids(pieces[0]), self._piece_ids(pieces[1])
+        pair = tuple(chain.from_iterable(map(self._piece_ids, pieces[2]))) + self.suffix
+        if instruction:
+            instruction = self.prefix + instruction
+        elif document:
+            document = self.prefix + document
+        else:
+            pair = self.prefix + pair
+        prompt = TokenPrompt(instruction, document, pair)
+        if len(prompt) > self.max_length:
+            raise ValueError(Errors.R109.format(length=len(prompt), model=self.name, limit=self.max_length))
+        return prompt
 
-    def count_tokens(self, pieces: Sequence[str]) -> int:
+    def count_tokens(self, pieces: Pieces) -> int:
         """RETURNS (int): the number of tokens of a prompt, special tokens counted."""
         self.load()
-        return len(self.prefix) + sum(len(self._piece_ids(piece)) for piece in pieces) + len(self.suffix)
+        own = sum(len(self._piece_ids(piece)) for piece in (pieces[0], pieces[1], *pieces[2]))
+        return len(self.prefix) + own + len(self.suffix)
 
     def _encode_piece(self, piece: str) -> Tuple[int, ...]:
         return tuple(self.tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"])
 
-    def batches(self, lengths: Sequence[int]) -> List[List[int]]:
-        """Group prompts of similar length so that a padded batch stays within `batch_tokens` and little of it is
-        padding.
+    @property
+    def shares(self) -> bool:
+        """RETURNS (bool): whether what prompts share is computed once."""
+        return False
 
-        lengths (Sequence[int]): each prompt's number of tokens.
-        RETURNS (List[List[int]]): indexes of the prompts, a batch each, longest first, so that a batch too large for
-            the memory fails at once.
+    def pack(self, prompts: Sequence[TokenPrompt], extra: Callable[[int], int] = lambda index: 0) -> Iterator[Chunk]:
+        """Cut prompts into chunks of at most `batch_tokens` tokens, padding included.
+
+        prompts (Sequence[TokenPrompt]): the prompts.
+        extra (Callable[[int], int]): gives the number of tokens that come after a prompt, by its index.
+        YIELDS (Chunk): what is computed in one pass. Call `release` of each when it is done.
         """
-        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-        batches: List[List[int]] = []
-        for i in order:
-            longest = lengths[batches[-1][0]] if batches else 0
-            size = len(batches[-1]) + 1 if batches else 0
-            wasteful = size * longest > ENOUGH_TOKENS and lengths[i] < MIN_FILL * longest
-            if batches and size * longest <= self.batch_tokens and not wasteful:
-                batches[-1].append(i)
-            else:
-                batches.append([i])
-        return batches
+        return pack(prompts, self.batch_tokens, self.shares, extra)
 
     def word_embeddings(self, texts: Sequence[str]) -> Any:
         """Mean input embedding of each text's tokens; zeros for a text that has none.
@@ -354,21 +370,19 @@ class Backbone:
 
     # Answers
 
-    def states(self, inputs: Sequence[Sequence[int]]) -> Any:
+    def states(self, chunk: Chunk) -> Any:
         """Hidden state that stands for each prompt, after the model's last normalisation.
 
-        inputs (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+        chunk (Chunk): prompts that are computed together.
         RETURNS (torch.Tensor): float32, *Shape* (prompts, width), with gradients where they are enabled.
         """
         raise NotImplementedError
 
-    def likelihoods(
-        self, inputs: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]]
-    ) -> List[Likelihoods]:
+    def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         """Exact log-likelihood of every answer after its prompt, all answers of a prompt in one pass.
 
-        inputs (Sequence[Sequence[int]]): token ids of the prompts of one batch.
-        answers (Sequence[Sequence[Sequence[int]]]): for every prompt the token ids of its answers.
+        chunk (Chunk): prompts that are computed together.
+        tries (Sequence[TokenTrie]): for every prompt its answers.
         RETURNS (List[Likelihoods]): one for every prompt.
         """
         raise NotImplementedError
@@ -439,14 +453,14 @@ def _quiet(*names: str) -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _special_tokens(tokenizer: Any) -> Tuple[List[int], List[int]]:
+def _special_tokens(tokenizer: Any) -> Tuple[Ids, Ids]:
     """The tokens that a tokenizer puts before and after a text."""
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     full = tokenizer("a", add_special_tokens=True)["input_ids"]
     for start in range(len(full) - len(plain) + 1):
         if full[start : start + len(plain)] == plain:
-            return full[:start], full[start + len(plain) :]
-    return [], []
+            return tuple(full[:start]), tuple(full[start + len(plain) :])
+    return (), ()
 
 
 def _local_folder(name: str) -> str:

@@ -1,9 +1,13 @@
 """Decoder-only language models: Llama, Mistral, Gemma, SmolLM and others."""
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+import warnings
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..errors import Warnings
 from ..registry import registry
 from .base import Backbone, Likelihoods
+from .packing import Chunk, Ids, Shared
+from .shared_attention import Context, KeysValues, can_share, shared_pass
 from .trie import TokenTrie
 
 # Rows of the vocabulary's logits that are held at a time.
@@ -11,7 +15,16 @@ _LOGIT_ROWS = 256
 
 
 class CausalLM(Backbone):
-    """A decoder-only language model."""
+    """A decoder-only language model. See `Backbone` for the arguments."""
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self._shares: Optional[bool] = None
+        # Keys and values of the last instruction, with what they depend on.
+        self._kept: Optional[Tuple[Any, Context]] = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**super().__getstate__(), "_kept": None}
 
     def _auto_class(self) -> Any:
         from transformers import AutoModelForCausalLM
@@ -31,56 +44,126 @@ class CausalLM(Backbone):
         # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
         return whole.get_decoder() if hasattr(whole, "get_decoder") else whole.base_model
 
-    def states(self, inputs: Sequence[Sequence[int]]) -> Any:
+    @property
+    def shares(self) -> bool:
+        """RETURNS (bool): whether what prompts share is computed once. A model whose attention is not the plain one
+        computes every prompt on its own, and says so once.
+        """
+        if self._shares is None:
+            self._shares = can_share(self._whole, self.max_length)
+            if not self._shares:
+                warnings.warn(Warnings.W101.format(model=self.name), stacklevel=2)
+        return self._shares
+
+    def states(self, chunk: Chunk) -> Any:
         import torch
 
         # Padded on the right: under causal attention no token sees the padding, so no mask is needed.
-        ids, lengths = self._pad(inputs)
+        ids, lengths = self._pad(chunk.grid)
         with self.compute(ids.shape[1]):
-            hidden = self._decoder(input_ids=ids, use_cache=False).last_hidden_state
-        rows = torch.arange(len(inputs), device=ids.device)
-        return hidden[rows, lengths - 1].float()
+            if chunk.shared is None:
+                hidden = self._decoder(input_ids=ids, use_cache=False).last_hidden_state
+            else:
+                hidden = self._after(self._context(chunk.shared), ids, chunk.per_document)
+            rows = torch.tensor(chunk.cells, device=ids.device)
+            return hidden[rows, lengths[rows] - 1].float()
 
-    def likelihoods(
-        self, inputs: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]]
-    ) -> List[Likelihoods]:
+    def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         import torch
 
-        tries = [TokenTrie.build(a) for a in answers]
-        sequences = [list(p) + trie.tokens for p, trie in zip(inputs, tries)]
-        ids, _ = self._pad(sequences)
-        starts = [len(p) for p in inputs]
-        positions, mask = self._tree_layout(starts, tries, ids)
+        cells = chunk.grid
+        starts = [len(row) for row in chunk.rows]
+        for cell, row, trie in zip(chunk.cells, chunk.rows, tries):
+            cells[cell] = row + tuple(trie.tokens)
+        ids, _ = self._pad(cells)
+        depths, seen = _tree_layout(ids.shape, chunk.cells, starts, tries)
         with torch.no_grad(), self.compute(ids.shape[1]):
-            hidden = self._decoder(
-                input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False
-            ).last_hidden_state
+            if chunk.shared is None:
+                mask = self._masks(seen, depths, ids.device)
+                hidden = self._decoder(
+                    input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
+                ).last_hidden_state
+            else:
+                context = self._context(chunk.shared)
+                hidden = self._after(context, ids, chunk.per_document, depths, seen)
             return [
-                self._trie_likelihoods(hidden[i, starts[i] - 1 : starts[i] + len(trie)], trie)
-                for i, trie in enumerate(tries)
+                self._trie_likelihoods(hidden[cell, start - 1 : start + len(trie)], trie)
+                for cell, start, trie in zip(chunk.cells, starts, tries)
             ]
 
-    def _tree_layout(self, starts: Sequence[int], tries: Sequence[TokenTrie], ids: Any) -> Any:
-        """Positions and mask of prompts that are each followed by a trie.
+    def _context(self, shared: Shared) -> Context:
+        """The keys and values of what is shared, computed now if they were not."""
+        import torch
 
-        starts (Sequence[int]): index of each trie's first node.
-        tries (Sequence[TokenTrie]): the tries.
-        ids (torch.Tensor): token ids, *Shape* (batch, length).
-        RETURNS (Tuple[torch.Tensor, Any]): positions, *Shape* (batch, length), and what `_masks` gives.
+        if shared.context is not None:
+            return shared.context
+        parent = self._context(shared.parent) if shared.parent is not None else None
+        trained = torch.is_grad_enabled() and self.has_adapter
+        # An instruction stays the same until the weights change: answers to one document after another share it.
+        state = (shared.instruction, self._version())
+        if not (shared.documents or trained):
+            if self._kept is None or self._kept[0] != state:
+                self._kept = (state, self._read(None, [shared.instruction], False))
+            shared.context = self._kept[1]
+        else:
+            shared.context = self._read(parent, shared.documents or [shared.instruction], trained)
+        return shared.context
+
+    def _version(self) -> Tuple[int, ...]:
+        # Every change in place counts a tensor's version up: steps of an optimizer, a loaded adapter, averages.
+        return (id(self._model), *(p._version for p in self.adapter_parameters().values()))
+
+    def _read(self, before: Optional[Context], rows: Sequence[Ids], trained: bool) -> Context:
+        """Compute the keys and values of rows.
+
+        before (Optional[Context]): what all rows see first, a context of one document.
+        rows (Sequence[Tuple[int, ...]]): token ids.
+        trained (bool): whether gradients are to go back to them.
+        RETURNS (Context): those of `before` and of the rows together, a document for each row.
         """
         import torch
 
-        batch, length = ids.shape
-        positions = torch.arange(length).repeat(batch, 1)
-        seen = torch.tril(torch.ones(length, length, dtype=torch.bool)).repeat(batch, 1, 1)
-        for i, (start, trie) in enumerate(zip(starts, tries)):
-            seen[i, start:, start:] = torch.eye(length - start, dtype=torch.bool)
-            for node, parent in enumerate(trie.parents):
-                row = start + node
-                if parent >= 0:
-                    seen[i, row, start:row] = seen[i, start + parent, start:row]
-                positions[i, row] = start + trie.depths[node]
-        return positions.to(ids.device), self._masks(seen, positions, ids.device)
+        ids, lengths = self._pad(rows)
+        layers = self._keys_values(before, ids)
+        padded = torch.arange(ids.shape[1], device=ids.device)[None] >= lengths[:, None]
+        if before is not None:
+            count, early = len(rows), before.layers
+            for index, (key, value) in layers.items():
+                first_key, first_value = (t.expand(count, -1, -1, -1) for t in early[index])
+                layers[index] = (torch.cat([first_key, key], dim=2), torch.cat([first_value, value], dim=2))
+            lengths = lengths + before.lengths
+            padded = torch.cat([padded.new_zeros(count, int(before.lengths)), padded], dim=1)
+        return Context.make(layers, lengths, padded if bool(padded.any()) else None, trained)
+
+    def _keys_values(self, before: Optional[Context], ids: Any) -> KeysValues:
+        with self.compute(ids.shape[1]):
+            positions = self._positions(before, ids, len(ids))
+            with shared_pass(self._decoder, before, len(ids), keep=True) as layers:
+                self._decoder(input_ids=ids, position_ids=positions, use_cache=False)
+            return layers
+
+    def _positions(self, context: Optional[Context], ids: Any, rows_each: int, depths: Any = None) -> Any:
+        """RETURNS (torch.Tensor): positions of own tokens, *Shape* (rows, length): depths after the context's."""
+        import torch
+
+        depths = torch.arange(ids.shape[1])[None] if depths is None else depths
+        depths = depths.to(ids.device).expand(len(ids), -1)
+        return depths if context is None else depths + context.lengths.repeat_interleave(rows_each)[:, None]
+
+    def _after(self, context: Context, ids: Any, rows_each: int, depths: Any = None, seen: Any = None) -> Any:
+        """Hidden states of rows after a context.
+
+        ids (torch.Tensor): own tokens, *Shape* (rows, length).
+        rows_each (int): rows of each of the context's documents.
+        depths (Optional[torch.Tensor]): each token's distance from the row's start, where rows are trees, *Shape*
+            (rows, length).
+        seen (Optional[torch.Tensor]): bool, whether an own token sees another, *Shape* (rows, length, length).
+        RETURNS (torch.Tensor): *Shape* (rows, length, width).
+        """
+        positions = self._positions(context, ids, rows_each, depths)
+        own = None if seen is None else seen.to(ids.device)
+        with shared_pass(self._decoder, context, rows_each, own):
+            return self._decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
 
     def _masks(self, seen: Any, positions: Any, device: Any) -> Any:
         """Additive masks. Transformers takes one that is given to it as it is, so that the window of layers which see
@@ -176,6 +259,33 @@ class CausalLM(Backbone):
             where = slice(ids.shape[1] - len(prompt), None) if left else slice(0, len(prompt))
             ids[i, where] = torch.tensor(prompt)
         return ids.to(self.device), lengths.to(self.device)
+
+
+def _tree_layout(
+    shape: Tuple[int, int], cells: Sequence[int], starts: Sequence[int], tries: Sequence[TokenTrie]
+) -> Tuple[Any, Any]:
+    """Depths and mask of rows that each end in a trie.
+
+    shape (Tuple[int, int]): rows and their length.
+    cells (Sequence[int]): the row of each trie.
+    starts (Sequence[int]): index of each trie's first node.
+    tries (Sequence[TokenTrie]): the tries.
+    RETURNS (Tuple[torch.Tensor, torch.Tensor]): depths, *Shape* (rows, length), and whether a token sees another, bool,
+        *Shape* (rows, length, length).
+    """
+    import torch
+
+    count, length = shape
+    depths = torch.arange(length).repeat(count, 1)
+    seen = torch.tril(torch.ones(length, length, dtype=torch.bool)).repeat(count, 1, 1)
+    for cell, start, trie in zip(cells, starts, tries):
+        seen[cell, start:, start:] = torch.eye(length - start, dtype=torch.bool)
+        for node, parent in enumerate(trie.parents):
+            row = start + node
+            if parent >= 0:
+                seen[cell, row, start:row] = seen[cell, start + parent, start:row]
+            depths[cell, row] = start + trie.depths[node]
+    return depths, seen
 
 
 @registry.ragre_backbones("ragre.CausalLM.v1")

@@ -1,9 +1,11 @@
 """Encoder-decoder language models: T5, Flan-T5 and others."""
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..registry import registry
 from .base import Backbone, Likelihoods
+from .packing import Chunk, Ids
+from .trie import TokenTrie
 
 # With tied embeddings, these scale the decoder's output before the vocabulary layer.
 _SCALED = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
@@ -49,33 +51,36 @@ class Seq2SeqLM(Backbone):
             )
         ).last_hidden_state
 
-    def states(self, inputs: Sequence[Sequence[int]]) -> Any:
+    def states(self, chunk: Chunk) -> Any:
         import torch
 
+        inputs, places = _distinct(chunk)
         with self.compute(max(map(len, inputs))):
             encoded, mask = self._encode(inputs)
             start = torch.full((len(inputs), 1), self._start, device=self.device)
             hidden = self._decode(start, None, encoded, mask)
-        return hidden[:, 0].float()
+        return hidden[torch.tensor(places, device=hidden.device), 0].float()
 
-    def likelihoods(
-        self, inputs: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]]
-    ) -> List[Likelihoods]:
+    def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         import torch
 
-        results = []
+        inputs, places = _distinct(chunk)
+        # Answers are rows and not a tree: what a decoder knows of positions is not always an input of it.
+        options = [answer for trie in tries for answer in trie.answers()]
+        prompt_of = torch.tensor([place for place, trie in zip(places, tries) for _ in trie.paths])
+        totals: List[float] = []
         with torch.no_grad(), self.compute(max(map(len, inputs))):
             encoded, mask = self._encode(inputs)
-            for i, options in enumerate(answers):
-                targets, target_mask = self._pad(options)
-                start = torch.full((len(options), 1), self._start, device=self.device)
-                decoder_ids = torch.cat([start, targets[:, :-1]], dim=1)
-                states = encoded[i : i + 1].expand(len(options), -1, -1)
-                hidden = self._decode(decoder_ids, None, states, mask[i : i + 1].expand(len(options), -1))
+            for rows in _slices([len(answer) for answer in options], self.batch_tokens):
+                targets, target_mask = self._pad(options[rows])
+                start = torch.full((len(targets), 1), self._start, device=self.device)
+                at = prompt_of[rows].to(self.device)
+                hidden = self._decode(torch.cat([start, targets[:, :-1]], dim=1), None, encoded[at], mask[at])
                 logs = torch.log_softmax(self._logits(hidden), dim=-1)
                 scores = logs.gather(2, targets[..., None])[..., 0] * target_mask
-                results.append(Likelihoods(scores.sum(1).tolist(), [len(o) for o in options]))
-        return results
+                totals.extend(scores.sum(1).tolist())
+        found = iter(totals)
+        return [Likelihoods([next(found) for _ in trie.paths], [len(path) for path in trie.paths]) for trie in tries]
 
     def _logits(self, hidden: Any) -> Any:
         whole = self._whole
@@ -106,6 +111,26 @@ class Seq2SeqLM(Backbone):
             ids[i, : len(prompt)] = torch.tensor(prompt)
             mask[i, : len(prompt)] = 1
         return ids.to(self.device), mask.to(self.device)
+
+
+def _distinct(chunk: Chunk) -> Tuple[List[Ids], List[int]]:
+    """RETURNS (Tuple[List[Tuple[int, ...]], List[int]]): the different inputs of a chunk, and for each prompt which one
+    is its own.
+    """
+    order: Dict[Ids, int] = {}
+    places = [order.setdefault(prompt.ids, len(order)) for prompt in chunk.prompts]
+    return list(order), places
+
+
+def _slices(lengths: Sequence[int], limit: int) -> Iterator[slice]:
+    """YIELDS (slice): rows whose padded batch stays within a limit, in order."""
+    start = longest = 0
+    for i, length in enumerate(lengths):
+        longest = max(longest, length)
+        if i > start and (i + 1 - start) * longest > limit:
+            yield slice(start, i)
+            start, longest = i, length
+    yield slice(start, len(lengths))
 
 
 @registry.ragre_backbones("ragre.Seq2SeqLM.v1")

@@ -52,3 +52,30 @@ class TokenTrie:
     def inner(self) -> List[int]:
         """RETURNS (List[int]): the nodes that have children, the root (-1) first."""
         return sorted(set(self.parents))
+
+    def answers(self) -> List[List[int]]:
+        """RETURNS (List[List[int]]): token ids of the answers."""
+        return [[self.tokens[node] for node in path] for path in self.paths]
+
+
+def cut_answers(answers: Sequence[Sequence[int]], limit: int) -> List[List[int]]:
+    """Cut many answers into parts whose tries stay small. Answers with the same beginning stay together where they can.
+
+    answers (Sequence[Sequence[int]]): token ids of the answers.
+    limit (int): most nodes of a trie; one answer that is longer is a part of its own.
+    RETURNS (List[List[int]]): indexes of the answers, a part each.
+    """
+    parts: List[List[int]] = []
+    nodes = 0
+    last: Sequence[int] = ()
+    for i in sorted(range(len(answers)), key=lambda i: tuple(answers[i])):
+        answer = answers[i]
+        common = next((k for k, (a, b) in enumerate(zip(last, answer)) if a != b), min(len(last), len(answer)))
+        nodes += len(answer) - common
+        if parts and nodes <= limit:
+            parts[-1].append(i)
+        else:
+            parts.append([i])
+            nodes = len(answer)
+        last = answer
+    return parts

@@ -7,8 +7,9 @@ from thinc.api import Model, Optimizer
 from tqdm import tqdm
 
 from ..backbones.answering import fit_examples, generate_texts, score_texts
-from ..backbones.base import Backbone
+from ..backbones.base import Backbone, Pieces
 from ..backbones.encoder import BackboneEncoder, normalize
+from ..backbones.packing import TokenPrompt
 from ..errors import Errors
 from ..models.calibration import Calibration, fit_temperature, interpolate, micro_f, pick, probabilities
 from ..models.label_model import LabelShim
@@ -197,21 +198,23 @@ class PairAnswerer:
 
     # Prompts
 
-    def pieces(self, instance: PairInstance, examples: Sequence[Neighbour] = ()) -> Sequence[str]:
+    def pieces(self, instance: PairInstance, examples: Sequence[Neighbour] = ()) -> Pieces:
         """The pieces of a pair's prompt, with as many examples as fit, the most similar one last.
 
         instance (PairInstance): the pair.
         examples (Sequence[Neighbour]): examples, most similar first.
-        RETURNS (Sequence[str]): the pieces, to be tokenised one by one.
+        RETURNS (Tuple[str, str, Sequence[str]]): instruction, document, and the pieces of the pair, to be tokenised one
+            by one.
         """
         shown = [neighbour.instance for neighbour in examples]
 
-        def build(number: int) -> Sequence[str]:
-            return self.prompt.segments(instance, self.labels, shown[:number][::-1]).pieces()
+        def build(number: int) -> Pieces:
+            segments = self.prompt.segments(instance, self.labels, shown[:number][::-1])
+            return segments.instruction, segments.document, segments.pair_pieces()
 
         return fit_examples(self.backbone, build, len(shown))
 
-    def _ids(self, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[List[int]]:
+    def _ids(self, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[TokenPrompt]:
         return [
             self.backbone.tokenize(self.pieces(instance, neighbours[: self.n_examples]))
             for instance, neighbours in zip(instances, found)
@@ -225,21 +228,22 @@ class PairAnswerer:
         """
         return self._forward(self._ids(instances, [[] for _ in instances]))[1]
 
-    def _forward(self, ids: Sequence[Sequence[int]]) -> Tuple[Any, Any]:
+    def _forward(self, prompts: Sequence[TokenPrompt]) -> Tuple[Any, Any]:
         """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits (empty without a head) and hidden states."""
         import numpy as np
         import torch
 
         width = len(self.labels.classes) if self.shim.has_head else 0
-        logits = np.zeros((len(ids), width), dtype="float32")
-        states = np.zeros((len(ids), self.backbone.width), dtype="float32")
-        for batch in self.backbone.batches([len(p) for p in ids]):
-            prompts = [ids[i] for i in batch]
+        logits = np.zeros((len(prompts), width), dtype="float32")
+        states = np.zeros((len(prompts), self.backbone.width), dtype="float32")
+        self.shim.restore()
+        for chunk in self.backbone.pack(prompts):
             if width:
-                logits[batch], states[batch] = self.model.predict(prompts)
+                logits[chunk.indexes], states[chunk.indexes] = self.model.predict(chunk)
             else:
                 with torch.no_grad():
-                    states[batch] = self.backbone.states(prompts).cpu().numpy()
+                    states[chunk.indexes] = self.backbone.states(chunk).cpu().numpy()
+            chunk.release()
         return logits, states
 
     # Answering
@@ -338,13 +342,14 @@ class PairAnswerer:
         """
         targets = self.targets(instances)
         found = self._found(instances, self.n_examples)
-        ids = self._ids(instances, found)
         total = 0.0
         count = len(instances)
-        for batch in self.backbone.batches([len(p) for p in ids]):
-            (logits, _), backprop = self.model.begin_update([ids[i] for i in batch])
-            loss, gradient = self._loss(logits, [targets[i] for i in batch])
+        for chunk in self.backbone.pack(self._ids(instances, found)):
+            (logits, _), backprop = self.model.begin_update(chunk)
+            loss, gradient = self._loss(logits, [targets[i] for i in chunk.indexes])
             backprop(gradient / count)
+            # After the last chunk of a document, its gradients go on to the document's own tokens.
+            chunk.release()
             total += loss
         self._has_gradients = True
         return total / count

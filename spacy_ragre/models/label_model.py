@@ -15,7 +15,8 @@ from thinc.types import Floats2d
 from ..errors import Errors
 from ..registry import registry
 
-Prompts = Sequence[Sequence[int]]
+# A chunk of prompts; see `spacy_ragre.backbones.packing`.
+Prompts = Any
 Output = Tuple[Floats2d, Floats2d]
 
 
@@ -41,9 +42,8 @@ def LabelModel(backbone: Encodes) -> Model[Prompts, Output]:
     """Build the model. It has no head before `init_head` of its shim is called or a trained state is loaded.
 
     backbone (Encodes): the language model.
-    RETURNS (Model[Prompts, Tuple[Floats2d, Floats2d]]): takes the token ids of a batch of prompts, and gives the
-        logits, *Shape* (prompts, classes), and the hidden states, *Shape* (prompts, width). Its gradient is that of
-        the logits.
+    RETURNS (Model[Prompts, Tuple[Floats2d, Floats2d]]): takes a chunk of prompts, and gives the logits, *Shape*
+        (prompts, classes), and the hidden states, *Shape* (prompts, width). Its gradient is that of the logits.
     """
     return Model("ragre_label_model", _forward, shims=[LabelShim(backbone)])
 

@@ -26,7 +26,8 @@ def make_relation_prompt(
     """Ask for a statement about the two mentions: " Microsoft was founded by Bill Gates."
 
     instruction (bool): begin with the task in words and the list of labels with their definitions.
-    document (bool): put the plain text before the examples too, where all pairs of a document can share it.
+    document (bool): put the plain text before the examples too, where all pairs of a document can share it. Without
+        `marked`, the question then stands alone: each pair costs only its own few tokens.
     example_labels (bool): show the relations of the examples. Without them, an example is only its text.
     marked (bool): mark the mentions in the texts, as [first] and {second}.
     types (bool): name the entity types in the question: "surgeon (PERSON)".
@@ -48,11 +49,12 @@ class RelationPrompt:
     def segments(self, query: PairInstance, labels: LabelSet, examples: Sequence[PairInstance] = ()) -> Segments:
         """See `Prompt.segments`. An example with an unknown label raises a ValueError."""
         macros = load_template(TEMPLATE)
+        text = "" if self.document and not self.marked else self._text(query)
         return Segments(
             instruction=self._instruction(labels),
             document=macros.document(one_line(query.text)) if self.document else "",
             examples=tuple(self._example(example, labels) for example in examples),
-            query=split_pieces(macros.query(self._text(query), self._question(query))),
+            query=split_pieces(macros.query(text, self._question(query))),
         )
 
     def answers(self, query: PairInstance, labels: LabelSet) -> List[str]:

@@ -8,6 +8,9 @@ import torch
 
 from spacy_ragre.backbones import Backbone, CausalLM, Seq2SeqLM
 from spacy_ragre.backbones.answering import fit_examples, generate_texts
+from spacy_ragre.backbones.base import Pieces
+from spacy_ragre.backbones.packing import Chunk, TokenPrompt, unshared
+from spacy_ragre.backbones.trie import TokenTrie
 
 PROMPTS = [[0, 10, 11, 12, 13, 14, 15, 16], [0, 20], [0, 30, 31, 32], [0, 40, 41, 42, 43]]
 ANSWERS = [
@@ -16,6 +19,15 @@ ANSWERS = [
     [[61, 62], [61, 62], [63]],  # the same answer twice
     [[50, 50, 50, 50, 50, 50], [51]],
 ]
+
+
+def rows(prompts: Sequence[Any]) -> Chunk:
+    """Prompts that share nothing, in one pass."""
+    return unshared([p if isinstance(p, TokenPrompt) else TokenPrompt(pair=tuple(p)) for p in prompts])
+
+
+def tries(answers: Sequence[Sequence[Sequence[int]]]) -> List[TokenTrie]:
+    return [TokenTrie.build(options) for options in answers]
 
 
 @pytest.fixture(params=["causal", "seq2seq"])
@@ -40,7 +52,7 @@ def brute_force(backbone: Backbone, prompt: Sequence[int], answer: Sequence[int]
 
 
 def check_likelihoods(backbone: Backbone) -> None:
-    found = backbone.likelihoods(PROMPTS, ANSWERS)
+    found = backbone.likelihoods(rows(PROMPTS), tries(ANSWERS))
     assert len(found) == len(PROMPTS)
     for prompt, answers, likelihoods in zip(PROMPTS, ANSWERS, found):
         assert likelihoods.lengths == [len(answer) for answer in answers]
@@ -54,11 +66,11 @@ def check_likelihoods(backbone: Backbone) -> None:
 
 
 def test_states_do_not_depend_on_batch_or_padding(backbone: Backbone) -> None:
-    together = backbone.states(PROMPTS)
+    together = backbone.states(rows(PROMPTS))
     assert together.shape == (4, 32) and together.dtype is torch.float32
     for prompt, state in zip(PROMPTS, together):
-        torch.testing.assert_close(backbone.states([prompt])[0], state, atol=1e-5, rtol=0)
-    backwards = backbone.states(PROMPTS[::-1])
+        torch.testing.assert_close(backbone.states(rows([prompt]))[0], state, atol=1e-5, rtol=0)
+    backwards = backbone.states(rows(PROMPTS[::-1]))
     torch.testing.assert_close(backwards.flip(0), together, atol=1e-5, rtol=0)
     assert torch.pdist(together).min() > 0.01
 
@@ -67,7 +79,7 @@ def test_state_of_a_decoder_is_that_of_the_last_token(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu")
     with torch.no_grad():
         hidden = backbone.model(input_ids=torch.tensor([PROMPTS[0]]), output_hidden_states=True).hidden_states[-1]
-    torch.testing.assert_close(backbone.states(PROMPTS)[0], hidden[0, -1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(backbone.states(rows(PROMPTS))[0], hidden[0, -1], atol=1e-5, rtol=0)
 
 
 def test_state_of_an_encoder_decoder_is_that_of_its_first_step(tiny_t5: Path) -> None:
@@ -76,12 +88,14 @@ def test_state_of_an_encoder_decoder_is_that_of_its_first_step(tiny_t5: Path) ->
         out = backbone.model(
             input_ids=torch.tensor([PROMPTS[0]]), decoder_input_ids=torch.tensor([[2]]), output_hidden_states=True
         )
-    torch.testing.assert_close(backbone.states(PROMPTS)[0], out.decoder_hidden_states[-1][0, 0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        backbone.states(rows(PROMPTS))[0], out.decoder_hidden_states[-1][0, 0], atol=1e-5, rtol=0
+    )
 
 
 def test_states_have_gradients_where_they_are_enabled(backbone: Backbone) -> None:
     backbone.init_adapter()
-    backbone.states(PROMPTS).square().sum().backward()
+    backbone.states(rows(PROMPTS)).square().sum().backward()
     gradients = [p.grad for name, p in backbone.adapter_parameters().items() if "lora_B" in name]
     assert all(gradient is not None for gradient in gradients)
     assert sum(bool(gradient.abs().sum() > 0) for gradient in gradients if gradient is not None) > 0
@@ -95,25 +109,25 @@ def test_likelihoods_equal_brute_force(backbone: Backbone) -> None:
 
 
 def test_likelihoods_of_an_adapted_model_equal_brute_force(backbone: Backbone) -> None:
-    plain = backbone.likelihoods(PROMPTS, ANSWERS)
+    plain = backbone.likelihoods(rows(PROMPTS), tries(ANSWERS))
     backbone.init_adapter()
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in backbone.adapter_parameters().values():
             parameter.normal_(std=0.1)
     check_likelihoods(backbone)
-    assert plain[0].totals != pytest.approx(backbone.likelihoods(PROMPTS, ANSWERS)[0].totals, abs=1e-3)
+    assert plain[0].totals != pytest.approx(backbone.likelihoods(rows(PROMPTS), tries(ANSWERS))[0].totals, abs=1e-3)
 
 
 def test_likelihoods_do_not_depend_on_what_else_is_in_the_batch(backbone: Backbone) -> None:
-    together = backbone.likelihoods(PROMPTS, ANSWERS)
+    together = backbone.likelihoods(rows(PROMPTS), tries(ANSWERS))
     for prompt, answers, likelihoods in zip(PROMPTS, ANSWERS, together):
-        (alone,) = backbone.likelihoods([prompt], [answers])
+        (alone,) = backbone.likelihoods(rows([prompt]), tries([answers]))
         assert alone.totals == pytest.approx(likelihoods.totals, abs=1e-5)
 
 
 def test_likelihoods_of_all_tokens_sum_to_one(backbone: Backbone) -> None:
-    (likelihoods,) = backbone.likelihoods([PROMPTS[0]], [[[token] for token in range(400)]])
+    (likelihoods,) = backbone.likelihoods(rows([PROMPTS[0]]), tries([[[token] for token in range(400)]]))
     assert torch.tensor(likelihoods.totals).exp().sum().item() == pytest.approx(1.0, abs=1e-4)
 
 
@@ -121,7 +135,7 @@ def test_more_inner_nodes_than_rows_at_a_time(tiny_llama: Path) -> None:
     # 300 first tokens with a second one each: the vocabulary's logits are made in several goes.
     backbone = CausalLM(str(tiny_llama), device="cpu")
     answers = [[token, 5] for token in range(300)]
-    (likelihoods,) = backbone.likelihoods([PROMPTS[0]], [answers])
+    (likelihoods,) = backbone.likelihoods(rows([PROMPTS[0]]), tries([answers]))
     for token in (0, 150, 299):
         assert likelihoods.totals[token] == pytest.approx(brute_force(backbone, PROMPTS[0], answers[token]), abs=1e-4)
 
@@ -169,8 +183,8 @@ def test_families_of_decoders(family: str, options: Dict[str, Any], tiny_llama: 
     save(transformers.AutoModelForCausalLM.from_config(config), tiny_llama, tmp_path)
     backbone = CausalLM(str(tmp_path), device="cpu")
     check_likelihoods(backbone)
-    for prompt, state in zip(PROMPTS, backbone.states(PROMPTS)):
-        torch.testing.assert_close(backbone.states([prompt])[0], state, atol=1e-4, rtol=0)
+    for prompt, state in zip(PROMPTS, backbone.states(rows(PROMPTS))):
+        torch.testing.assert_close(backbone.states(rows([prompt]))[0], state, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +247,10 @@ def test_generation_equals_one_prompt_at_a_time(backbone: Backbone) -> None:
 
 def test_generated_texts_are_in_the_order_of_the_prompts(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu", batch_tokens=16)
-    prompts = [["Paris"], ["Rome is located in Italy. Paris is located in"], ["Apple was"]]
-    texts = generate_texts(backbone, prompts, max_new_tokens=5)
-    assert texts == [generate_texts(backbone, [prompt], max_new_tokens=5)[0] for prompt in prompts]
+    texts = ["Paris", "Rome is located in Italy. Paris is located in", "Apple was"]
+    prompts: List[Pieces] = [("", "", [text]) for text in texts]
+    found = generate_texts(backbone, prompts, max_new_tokens=5)
+    assert found == [generate_texts(backbone, [prompt], max_new_tokens=5)[0] for prompt in prompts]
 
 
 # Examples that fit
@@ -244,10 +259,10 @@ def test_generated_texts_are_in_the_order_of_the_prompts(tiny_llama: Path) -> No
 def test_as_many_examples_as_fit(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu", max_length=8)
 
-    def build(number: int) -> List[str]:
-        return ["a", "b"] * number + ["c"]
+    def build(number: int) -> Pieces:
+        return "", "", ["a", "b"] * number + ["c"]
 
-    assert fit_examples(backbone, build, 2) == ["a", "b", "a", "b", "c"]
-    assert fit_examples(backbone, build, 9) == ["a", "b", "a", "b", "a", "b", "c"]
+    assert fit_examples(backbone, build, 2)[2] == ["a", "b", "a", "b", "c"]
+    assert fit_examples(backbone, build, 9)[2] == ["a", "b", "a", "b", "a", "b", "c"]
     with pytest.raises(ValueError, match="R109.* 9 tokens.*at most 8"):
-        fit_examples(backbone, lambda number: ["a"] * 8, 3)
+        fit_examples(backbone, lambda number: ("", "", ["a"] * 8), 3)

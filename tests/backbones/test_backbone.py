@@ -6,16 +6,27 @@ import logging
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Sequence
 
 import pytest
 import torch
 
 from spacy_ragre.backbones import Backbone, CausalLM, LoraSettings, Seq2SeqLM
 from spacy_ragre.backbones.causal import create_causal_lm
+from spacy_ragre.backbones.packing import Chunk, TokenPrompt, unshared
 from spacy_ragre.backbones.seq2seq import create_seq2seq_lm
+from spacy_ragre.backbones.trie import TokenTrie
 
 PROMPTS = [[0, 10, 11, 12, 13], [0, 20, 21]]
+
+
+def rows(prompts: Sequence[Any]) -> Chunk:
+    """Prompts that share nothing, in one pass."""
+    return unshared([p if isinstance(p, TokenPrompt) else TokenPrompt(pair=tuple(p)) for p in prompts])
+
+
+def tries(answers: Sequence[Sequence[Sequence[int]]]) -> List[TokenTrie]:
+    return [TokenTrie.build(options) for options in answers]
 
 
 @pytest.fixture
@@ -138,9 +149,13 @@ def test_fingerprint_is_the_same_before_and_after_loading(tiny_llama: Path) -> N
 
 def test_special_tokens_stand_around_a_prompt(llama: CausalLM) -> None:
     llama.load()
-    assert (llama.prefix, llama.suffix) == ([0], [])
-    assert llama.tokenize(["Paris"]) == llama.tokenizer("Paris")["input_ids"]
-    assert llama.tokenize([]) == [0]
+    assert (llama.prefix, llama.suffix) == ((0,), ())
+    whole = tuple(llama.tokenizer("Paris")["input_ids"])
+    # They belong to what comes first.
+    assert llama.tokenize(("", "", ["Paris"])) == TokenPrompt(pair=whole)
+    assert llama.tokenize(("", "Paris", [])) == TokenPrompt(document=whole)
+    assert llama.tokenize(("Paris", "", [])) == TokenPrompt(instruction=whole)
+    assert llama.tokenize(("", "", [])).ids == (0,)
 
 
 def test_special_tokens_after_a_prompt(tiny_llama: Path, tmp_path: Path) -> None:
@@ -154,26 +169,30 @@ def test_special_tokens_after_a_prompt(tiny_llama: Path, tmp_path: Path) -> None
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     backbone = CausalLM(str(folder), device="cpu")
-    ids = backbone.tokenize(["Paris", " is"])
-    assert (backbone.prefix, backbone.suffix) == ([0, 0], [1])
-    assert ids[:2] == [0, 0] and ids[-1] == 1 and backbone.count_tokens(["Paris", " is"]) == len(ids)
+    pieces = ("", "Paris", [" is"])
+    prompt = backbone.tokenize(pieces)
+    assert (backbone.prefix, backbone.suffix) == ((0, 0), (1,))
+    assert prompt.document[:2] == (0, 0) and prompt.pair[-1] == 1
+    assert backbone.count_tokens(pieces) == len(prompt) == len(prompt.ids)
 
 
 def test_pieces_are_tokenised_one_by_one(llama: CausalLM) -> None:
     pieces = ["Paris is loc", "ated in France", "", ". 日本 \n", "Paris is loc"]
-    ids = llama.tokenize(pieces)
+    cut = (pieces[0], pieces[1], pieces[2:])
+    ids = llama.tokenize(cut).ids
     alone = [llama.tokenizer(piece, add_special_tokens=False)["input_ids"] for piece in pieces]
-    assert ids == [0, *itertools.chain.from_iterable(alone)]
-    assert llama.count_tokens(pieces) == len(ids)
+    assert ids == (0, *itertools.chain.from_iterable(alone))
+    assert llama.tokenize(("", "", pieces)).ids == ids
+    assert llama.count_tokens(cut) == len(ids)
     # The text at once has other tokens at the seam: this is what fixed boundaries are for.
-    assert ids[1:] != llama.tokenizer("".join(pieces), add_special_tokens=False)["input_ids"]
+    assert list(ids[1:]) != llama.tokenizer("".join(pieces), add_special_tokens=False)["input_ids"]
 
 
 def test_r109_prompts_that_are_too_long(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu", max_length=5)
-    assert len(backbone.tokenize(["a", "b", "c", "d"])) == 5
+    assert len(backbone.tokenize(("a", "b", ["c", "d"]))) == 5
     with pytest.raises(ValueError, match="R109.* 6 tokens.*at most 5"):
-        backbone.tokenize(["a", "b", "c", "d", "e"])
+        backbone.tokenize(("a", "b", ["c", "d", "e"]))
 
 
 def test_answers_get_an_end_only_where_one_begins_another(llama: CausalLM) -> None:
@@ -193,28 +212,6 @@ def test_word_embeddings_are_means(llama: CausalLM) -> None:
     assert found[2].eq(0).all()
 
 
-# Batches
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_batches_keep_every_prompt_and_the_budget(seed: int) -> None:
-    lengths = torch.randint(1, 900, (200,), generator=torch.Generator().manual_seed(seed)).tolist()
-    batches = CausalLM("x", batch_tokens=2000).batches(lengths)
-    assert sorted(itertools.chain.from_iterable(batches)) == list(range(200))
-    for batch in batches:
-        longest = max(lengths[i] for i in batch)
-        assert len(batch) * longest <= 2000
-        # Little padding, where there is enough to do anyhow.
-        assert len(batch) * longest <= 1000 or min(lengths[i] for i in batch) >= 0.5 * longest
-    firsts = [lengths[batch[0]] for batch in batches]
-    assert firsts == sorted(firsts, reverse=True)
-
-
-def test_a_prompt_over_the_budget_is_a_batch_of_its_own() -> None:
-    assert CausalLM("x", batch_tokens=10).batches([50, 3, 40, 3]) == [[0], [2], [1, 3]]
-    assert CausalLM("x").batches([]) == []
-
-
 # Adapters
 
 
@@ -222,13 +219,13 @@ def test_a_prompt_over_the_budget_is_a_batch_of_its_own() -> None:
 def test_a_new_adapter_changes_nothing(cls: Any, tiny_llama: Path, tiny_t5: Path) -> None:
     backbone = cls(str(tiny_llama if cls is CausalLM else tiny_t5), device="cpu")
     answers = [[[30], [31, 32]], [[30]]]
-    states, likelihoods = backbone.states(PROMPTS), backbone.likelihoods(PROMPTS, answers)
+    states, likelihoods = backbone.states(rows(PROMPTS)), backbone.likelihoods(rows(PROMPTS), tries(answers))
     texts = backbone.generate(PROMPTS, 4)
     assert backbone.adapter_parameters() == {} and backbone.adapter_state() == {}
     backbone.init_adapter()
     assert backbone.has_adapter and backbone.adapter_parameters()
-    torch.testing.assert_close(backbone.states(PROMPTS), states, atol=1e-6, rtol=0)
-    for after, before in zip(backbone.likelihoods(PROMPTS, answers), likelihoods):
+    torch.testing.assert_close(backbone.states(rows(PROMPTS)), states, atol=1e-6, rtol=0)
+    for after, before in zip(backbone.likelihoods(rows(PROMPTS), tries(answers)), likelihoods):
         assert after.totals == pytest.approx(before.totals, abs=1e-5)
     assert backbone.generate(PROMPTS, 4) == texts
 
@@ -261,10 +258,10 @@ def test_adapter_states_are_taken_over(llama: CausalLM, tiny_llama: Path) -> Non
     llama.init_adapter()
     change_adapter(llama)
     other = CausalLM(str(tiny_llama), device="cpu")
-    plain = other.states(PROMPTS)
+    plain = other.states(rows(PROMPTS))
     other.load_adapter_state(llama.adapter_state())
-    torch.testing.assert_close(other.states(PROMPTS), llama.states(PROMPTS), atol=0, rtol=0)
-    assert (other.states(PROMPTS) - plain).abs().max() > 1e-3
+    torch.testing.assert_close(other.states(rows(PROMPTS)), llama.states(rows(PROMPTS)), atol=0, rtol=0)
+    assert (other.states(rows(PROMPTS)) - plain).abs().max() > 1e-3
 
 
 def test_r108_adapters_of_another_shape(llama: CausalLM, tiny_llama: Path) -> None:
@@ -292,9 +289,9 @@ def test_dropout_only_in_training(tiny_llama: Path) -> None:
     backbone.init_adapter()
     change_adapter(backbone)
     backbone.set_training(True)
-    assert (backbone.states(PROMPTS) - backbone.states(PROMPTS)).abs().max() > 0
+    assert (backbone.states(rows(PROMPTS)) - backbone.states(rows(PROMPTS))).abs().max() > 0
     backbone.set_training(False)
-    torch.testing.assert_close(backbone.states(PROMPTS), backbone.states(PROMPTS), atol=0, rtol=0)
+    torch.testing.assert_close(backbone.states(rows(PROMPTS)), backbone.states(rows(PROMPTS)), atol=0, rtol=0)
 
 
 def test_training_reaches_every_layer_at_once(tiny_t5: Path) -> None:
@@ -316,18 +313,18 @@ def test_a_copy_answers_the_same(llama: CausalLM, again: Callable[[CausalLM], Ca
     # Processes that are spawned get the pipeline as a pickle.
     llama.init_adapter()
     change_adapter(llama)
-    ids = llama.tokenize(["Paris is"])
+    ids = llama.tokenize(("", "", ["Paris is"]))
     other = again(llama)
-    assert other.tokenize(["Paris is"]) == ids
-    torch.testing.assert_close(other.states([ids]), llama.states([ids]), atol=0, rtol=0)
+    assert other.tokenize(("", "", ["Paris is"])) == ids
+    torch.testing.assert_close(other.states(rows([ids])), llama.states(rows([ids])), atol=0, rtol=0)
     change_adapter(other, seed=1)
-    assert (other.states([ids]) - llama.states([ids])).abs().max() > 1e-3
+    assert (other.states(rows([ids])) - llama.states(rows([ids]))).abs().max() > 1e-3
 
 
 def test_a_backbone_that_is_not_loaded_stays_so_in_a_copy(tiny_llama: Path) -> None:
     other = pickle.loads(pickle.dumps(CausalLM(str(tiny_llama), device="cpu")))
     assert not other.is_loaded
-    assert other.tokenize(["a"])[0] == 0
+    assert other.tokenize(("", "", ["a"])).ids[0] == 0
 
 
 # Precision
@@ -341,14 +338,14 @@ def test_a_backbone_that_is_not_loaded_stays_so_in_a_copy(tiny_llama: Path) -> N
 def test_low_precision_computes_and_trains(
     tiny_llama: Path, options: Dict[str, Any], tolerance: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    exact = CausalLM(str(tiny_llama), device="cpu").states(PROMPTS)
+    exact = CausalLM(str(tiny_llama), device="cpu").states(rows(PROMPTS))
     backbone = CausalLM(str(tiny_llama), device="cpu", lora={"rank": 4}, **options)
-    states = backbone.states(PROMPTS)
+    states = backbone.states(rows(PROMPTS))
     assert states.dtype is torch.float32 and states.shape == exact.shape
     difference = ((states - exact).norm() / exact.norm()).item()
     assert 0 < difference < tolerance
 
-    likelihoods, _ = backbone.likelihoods(PROMPTS, [[[30], [31, 32]], [[30]]])
+    likelihoods, _ = backbone.likelihoods(rows(PROMPTS), tries([[[30], [31, 32]], [[30]]]))
     assert all(value < 0 for value in likelihoods.totals)
 
     backbone.init_adapter()
@@ -357,14 +354,14 @@ def test_low_precision_computes_and_trains(
     optimizer = torch.optim.SGD(backbone.adapter_parameters().values(), lr=0.05)
     losses = []
     for _ in range(4):
-        loss = (backbone.states(PROMPTS) - 1).square().mean()
+        loss = (backbone.states(rows(PROMPTS)) - 1).square().mean()
         losses.append(loss.item())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
     assert losses[-1] < losses[0]
     backbone.set_training(False)
-    assert backbone.states(PROMPTS).isfinite().all()
+    assert backbone.states(rows(PROMPTS)).isfinite().all()
     # A line for every int8 product would bury all else.
     assert [record.message for record in caplog.records if record.name.startswith("bitsandbytes.autograd")] == []
 
@@ -378,9 +375,9 @@ def test_gradients_do_not_depend_on_earlier_predictions(tiny_llama: Path, quanti
         if predict_first:
             backbone.set_training(False)
             with torch.no_grad():
-                backbone.states(PROMPTS)
+                backbone.states(rows(PROMPTS))
         backbone.set_training(True)
-        (backbone.states(PROMPTS) - 1).square().mean().backward()
+        (backbone.states(rows(PROMPTS)) - 1).square().mean().backward()
         return {name: p.grad for name, p in backbone.adapter_parameters().items() if p.grad is not None}
 
     fresh, used = gradients(False), gradients(True)

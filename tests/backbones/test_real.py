@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from spacy_ragre.backbones import CausalLM
+from spacy_ragre.backbones.packing import unshared
+from spacy_ragre.backbones.trie import TokenTrie
 from spacy_ragre.embedded import locate
 
 NAME = "smollm2-135m-instruct"
@@ -24,26 +26,26 @@ def backbone() -> Iterator[CausalLM]:
 
 def test_likelihoods_equal_separate_prompts(backbone: CausalLM) -> None:
     prompts = [
-        [TEXT, "The relation between [Microsoft] and {Bill Gates} is:"],
-        ["Paris is located in France. ", "The relation between [Paris] and {France} is:"],
+        ("", TEXT, ["The relation between [Microsoft] and {Bill Gates} is:"]),
+        ("", "Paris is located in France. ", ["The relation between [Paris] and {France} is:"]),
     ]
     answers = [" was founded by", " was founded in", " is located in", " no relation"]
     ids = [backbone.tokenize(pieces) for pieces in prompts]
     answer_ids = backbone.encode_answers(answers)
-    found = backbone.likelihoods(ids, [answer_ids, answer_ids])
+    found = backbone.likelihoods(unshared(ids), [TokenTrie.build(answer_ids)] * 2)
     for prompt, likelihoods in zip(ids, found):
         for answer, total in zip(answer_ids, likelihoods.totals):
             with torch.no_grad():
-                logits = backbone.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0]
+                logits = backbone.model(input_ids=torch.tensor([[*prompt.ids, *answer]])).logits[0]
             logs = logits[len(prompt) - 1 : -1].float().log_softmax(-1)
             assert total == pytest.approx(sum(logs[i, t].item() for i, t in enumerate(answer)), abs=1e-3)
 
 
 def test_states_do_not_depend_on_padding(backbone: CausalLM) -> None:
-    ids = [backbone.tokenize([TEXT * 2]), backbone.tokenize(["Hello"])]
-    together = backbone.states(ids)
+    ids = [backbone.tokenize(("", "", [TEXT * 2])), backbone.tokenize(("", "", ["Hello"]))]
+    together = backbone.states(unshared(ids))
     for prompt, state in zip(ids, together):
-        torch.testing.assert_close(backbone.states([prompt])[0], state, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(backbone.states(unshared([prompt]))[0], state, atol=1e-3, rtol=1e-3)
 
 
 def test_loading_twice_gives_the_same_hash(backbone: CausalLM) -> None:

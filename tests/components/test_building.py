@@ -256,7 +256,7 @@ def test_scores_that_are_not_numbers(make_nlp, make_doc, component, monkeypatch)
     nlp = make_nlp()
 
     def broken(inputs: Any, answers: Any) -> List[Likelihoods]:
-        return [Likelihoods([float("nan")] * len(texts), [1] * len(texts)) for texts in answers]
+        return [Likelihoods([float("nan")] * len(texts.paths), [1] * len(texts.paths)) for texts in answers]
 
     monkeypatch.setattr(component(nlp).answerer.backbone, "likelihoods", broken)
     with pytest.raises(ValueError, match="R504.*tiny-llama"):

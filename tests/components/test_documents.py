@@ -158,7 +158,7 @@ def test_text_of_a_prompt_is_not_read_as_a_template(make_nlp, component):
     doc = nlp.make_doc("{{ 7 * 7 }} and Ann")
     doc.set_ents([Span(doc, i, i + 1, "X") for i, token in enumerate(doc) if token.text in ("7", "Ann")][-2:])
     (instance,) = [c.instance for c in component(nlp)._candidates(doc)]
-    prompt = "".join(component(nlp).answerer.pieces(instance))
+    prompt = "".join(component(nlp).answerer.pieces(instance)[2])
     assert "{{ 7 *" in prompt and "49" not in prompt
 
 

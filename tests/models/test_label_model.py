@@ -1,7 +1,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 from thinc.api import Adam, Model, Optimizer
 
 from spacy_ragre.backbones import CausalLM, Seq2SeqLM
+from spacy_ragre.backbones.packing import Chunk, TokenPrompt, unshared
 from spacy_ragre.models.label_model import LabelModel, LabelShim
 from spacy_ragre.models.losses import cross_entropy
 
@@ -29,6 +30,10 @@ def build(tiny_llama: Path) -> Callable[..., Model]:
     return make
 
 
+def rows(prompts: Sequence[Sequence[int]]) -> Chunk:
+    return unshared([TokenPrompt(pair=tuple(prompt)) for prompt in prompts])
+
+
 def shim_of(model: Model) -> LabelShim:
     shim = model.shims[0]
     assert isinstance(shim, LabelShim)
@@ -43,7 +48,7 @@ def backbone_of(model: Model) -> CausalLM:
 
 def step(model: Model, prompts: List[List[int]], targets: List[List[int]], share: int) -> float:
     """Forward and backward; the gradient is that of the mean over `share` pairs."""
-    (logits, _), backprop = model.begin_update(prompts)
+    (logits, _), backprop = model.begin_update(rows(prompts))
     loss, gradient = cross_entropy(logits, targets)
     backprop(gradient / share)
     return loss
@@ -73,9 +78,9 @@ def test_building_loads_no_weights(build: Callable[..., Model]) -> None:
 def test_r503_without_a_head_there_is_no_answer(build: Callable[..., Model]) -> None:
     model = build(head=False)
     with pytest.raises(ValueError, match="R503.*not trained"):
-        model.predict(PROMPTS)
+        model.predict(rows(PROMPTS))
     with pytest.raises(ValueError, match="R503"):
-        model.begin_update(PROMPTS)
+        model.begin_update(rows(PROMPTS))
 
 
 # Answers
@@ -85,7 +90,7 @@ def test_the_head_starts_as_the_embeddings_of_the_words(build: Callable[..., Mod
     model = build()
     shim = shim_of(model)
     assert shim.has_head
-    logits, states = model.predict(PROMPTS)
+    logits, states = model.predict(rows(PROMPTS))
     words = shim.backbone.word_embeddings(WORDS).numpy()
     assert logits.shape == (4, 3) and states.shape == (4, 32)
     np.testing.assert_allclose(logits, states @ words.T, rtol=1e-4, atol=1e-5)
@@ -94,9 +99,9 @@ def test_the_head_starts_as_the_embeddings_of_the_words(build: Callable[..., Mod
 def test_answers_do_not_depend_on_the_batch(build: Callable[..., Model]) -> None:
     model = build()
     train(model)
-    logits, states = model.predict(PROMPTS)
+    logits, states = model.predict(rows(PROMPTS))
     for i, prompt in enumerate(PROMPTS):
-        alone, state = model.predict([prompt])
+        alone, state = model.predict(rows([prompt]))
         np.testing.assert_allclose(alone[0], logits[i], atol=1e-4)
         np.testing.assert_allclose(state[0], states[i], atol=1e-4)
 
@@ -112,7 +117,7 @@ def test_it_learns_a_few_prompts_by_heart(build: Callable[..., Model], tiny_t5: 
         shim_of(model).init_head(WORDS)
     before = step(model, PROMPTS, TARGETS, 4)
     train(model, steps=60)
-    logits, _ = model.predict(PROMPTS)
+    logits, _ = model.predict(rows(PROMPTS))
     assert logits.argmax(axis=1).tolist() == [t[0] for t in TARGETS]
     assert cross_entropy(logits, TARGETS)[0] < 0.1 * before
 
@@ -156,16 +161,16 @@ def test_averages_are_used_and_put_back(build: Callable[..., Model]) -> None:
     model = build()
     optimizer = train(model, steps=10)
     own = values(model)
-    logits, _ = model.predict(PROMPTS)
+    logits, _ = model.predict(rows(PROMPTS))
     averages = optimizer.averages
     assert averages is not None
     with model.use_params(averages):
         inside = values(model)
-        averaged, _ = model.predict(PROMPTS)
+        averaged, _ = model.predict(rows(PROMPTS))
     assert all((inside[name] != own[name]).any() for name in own)
     assert np.abs(averaged - logits).max() > 1e-4
     assert all((values(model)[name] == own[name]).all() for name in own)
-    np.testing.assert_array_equal(model.predict(PROMPTS)[0], logits)
+    np.testing.assert_array_equal(model.predict(rows(PROMPTS))[0], logits)
 
 
 def test_averages_are_put_back_after_an_error(build: Callable[..., Model]) -> None:
@@ -195,7 +200,7 @@ def test_a_saved_model_answers_the_same(build: Callable[..., Model]) -> None:
     loaded = build(head=False)
     shim_of(loaded).from_bytes(shim_of(model).to_bytes())
     assert shim_of(loaded).has_head
-    for found, expected in zip(loaded.predict(PROMPTS), model.predict(PROMPTS)):
+    for found, expected in zip(loaded.predict(rows(PROMPTS)), model.predict(rows(PROMPTS))):
         np.testing.assert_array_equal(found, expected)
     # The other way round: bytes before and after the state was put into the model.
     assert shim_of(loaded).to_bytes() == shim_of(model).to_bytes()
@@ -204,13 +209,13 @@ def test_a_saved_model_answers_the_same(build: Callable[..., Model]) -> None:
 def test_thinc_models_are_saved_with_their_shim(build: Callable[..., Model], tmp_path: Path) -> None:
     model = build()
     train(model)
-    expected = model.predict(PROMPTS)[0]
+    expected = model.predict(rows(PROMPTS))[0]
     model.to_disk(tmp_path / "model")
     for loaded in (
         build(head=False).from_bytes(model.to_bytes()),
         build(head=False).from_disk(tmp_path / "model"),
     ):
-        np.testing.assert_array_equal(loaded.predict(PROMPTS)[0], expected)
+        np.testing.assert_array_equal(loaded.predict(rows(PROMPTS))[0], expected)
 
 
 def test_loading_waits_for_the_first_use(build: Callable[..., Model]) -> None:
@@ -239,7 +244,7 @@ def test_fingerprint_is_that_of_what_was_trained(build: Callable[..., Model], tm
     assert trained != first
     loaded = build(head=False).from_bytes(model.to_bytes())
     assert shim_of(loaded).fingerprint() == trained
-    loaded.predict(PROMPTS)
+    loaded.predict(rows(PROMPTS))
     assert shim_of(loaded).fingerprint() == trained
 
 
@@ -249,7 +254,7 @@ def test_fingerprint_does_not_depend_on_where_the_base_lies(
     shutil.copytree(tiny_llama, tmp_path / "copy")
     here, there = build(), build(name=str(tmp_path / "copy"), head=False)
     shim_of(there).from_bytes(shim_of(here).to_bytes())
-    np.testing.assert_array_equal(there.predict(PROMPTS)[0], here.predict(PROMPTS)[0])
+    np.testing.assert_array_equal(there.predict(rows(PROMPTS))[0], here.predict(rows(PROMPTS))[0])
     assert shim_of(there).fingerprint() == shim_of(here).fingerprint()
     assert shim_of(there).to_bytes() != shim_of(here).to_bytes()
 
@@ -269,10 +274,10 @@ def test_r107_another_base(build: Callable[..., Model], tiny_llama: Path, tmp_pa
     other = build(name=str(tmp_path), head=False)
     shim_of(other).from_bytes(shim_of(build()).to_bytes())
     with pytest.raises(ValueError, match="R107.*tiny-llama"):
-        other.predict(PROMPTS)
+        other.predict(rows(PROMPTS))
     # It stays an error: nothing was put into the model by halves.
     with pytest.raises(ValueError, match="R107"):
-        other.predict(PROMPTS)
+        other.predict(rows(PROMPTS))
 
 
 def cut_header(data: bytes) -> bytes:
@@ -305,14 +310,14 @@ def test_r108_damaged_bytes(build: Callable[..., Model], damage: Callable[[bytes
     model = build(head=False)
     with pytest.raises(ValueError, match="R108"):
         shim_of(model).from_bytes(data)
-        model.predict(PROMPTS)
+        model.predict(rows(PROMPTS))
 
 
 def test_r108_adapter_of_other_settings(build: Callable[..., Model], tiny_llama: Path) -> None:
     other = LabelModel(CausalLM(str(tiny_llama), device="cpu", lora={"rank": 2}))
     shim_of(other).from_bytes(shim_of(build()).to_bytes())
     with pytest.raises(ValueError, match="R108.*another shape"):
-        other.predict(PROMPTS)
+        other.predict(rows(PROMPTS))
 
 
 def test_nothing_that_is_loaded_is_unpickled(build: Callable[..., Model], tmp_path: Path) -> None:

@@ -106,7 +106,6 @@ def test_settings():
     assert segments.text == (
         INSTRUCTION.replace("marked", "named") + "Acme was started by Ada in Rome.\n"
         "Bob's firm, Initech, grew.\n"
-        "Acme was started by Ada in Rome.\n"
         "The relation between Acme (ORG) and Ada (PERSON):"
     )
     assert segments.shared_pieces() == [INSTRUCTION.replace("marked", "named"), "Acme was started by Ada in Rome.\n"]
