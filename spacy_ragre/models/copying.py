@@ -1,0 +1,118 @@
+"""A grammar of lists whose names are copied from a text: which tokens may come next while a response is generated.
+
+A response is "none" or a list of items, and an item is a fixed sequence of fields: a name, which is a run of the text's
+own words, or one of a few fixed strings. Decoding that follows the grammar can name nothing that is not in the text,
+always ends, and always is a list.
+"""
+
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+Ids = Tuple[int, ...]
+Run = Tuple[int, int]  # pieces of the text, end exclusive
+# Tokens that must come now, and what comes after them.
+State = Tuple[Ids, Tuple]
+
+
+class Piece(NamedTuple):
+    """A word or another character of the text.
+
+    first (Tuple[int, ...]): its token ids where a name begins with it.
+    inside (Tuple[int, ...]): its token ids where it goes on with a name.
+    """
+
+    first: Ids
+    inside: Ids
+
+
+class CopyGrammar:
+    """The responses to one text.
+
+    Items come in the order of the text, so that none comes twice: a list with one name an item never goes back behind
+    the last name; with two names, the first does not go back, and the second does not while the first stays.
+
+    pieces (Sequence[Piece]): the text.
+    fields (Sequence[Optional[Sequence[Ids]]]): the fields of an item: None for a name, else the strings to choose from.
+    separator (Tuple[int, ...]): token ids between two items.
+    none (Tuple[int, ...]): token ids of an empty list.
+    end (int): the token that ends a response.
+    max_pieces (int): most pieces of a name.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        fields: Sequence[Optional[Sequence[Ids]]],
+        *,
+        separator: Ids,
+        none: Ids,
+        end: int,
+        max_pieces: int = 16,
+    ) -> None:
+        self.pieces = pieces
+        self.fields = fields
+        self.separator = separator
+        self.none = none
+        self.end = end
+        self.max_pieces = max_pieces
+
+    def start(self) -> FrozenSet[State]:
+        """RETURNS (FrozenSet[State]): the states before the first token."""
+        return frozenset([((*self.none, self.end), ()), *self._field(0, (), None)])
+
+    def allowed(self, states: FrozenSet[State]) -> List[int]:
+        """RETURNS (List[int]): the tokens that may come next; the end token where the response is over."""
+        return sorted({ids[0] for ids, _ in states}) or [self.end]
+
+    def advance(self, states: FrozenSet[State], token: int) -> FrozenSet[State]:
+        """Take in a token.
+
+        states (FrozenSet[State]): the states before it.
+        token (int): its id.
+        RETURNS (FrozenSet[State]): the states after it; none where the response is over, or the token is not allowed.
+        """
+        result: List[State] = []
+        for ids, after in states:
+            if ids[0] != token:
+                continue
+            if len(ids) > 1:
+                result.append((ids[1:], after))
+            elif after:
+                result.extend(self._next(after))
+        return frozenset(result)
+
+    def _next(self, after: Tuple) -> Iterator[State]:
+        kind, field, start, stop, done, last = after
+        if kind == "name":
+            if stop < len(self.pieces) and stop - start < self.max_pieces:
+                yield self.pieces[stop].inside, ("name", field, start, stop + 1, done, last)
+            yield from self._field(field + 1, (*done, (start, stop)), last)
+        elif kind == "string":
+            yield from self._field(field + 1, done, last)
+        else:
+            yield from self._field(0, (), last)
+
+    def _field(self, field: int, done: Tuple[Run, ...], last: Optional[Tuple[Run, ...]]) -> Iterator[State]:
+        if field == len(self.fields):
+            yield (self.end,), ()
+            if any(True for _ in self._field(0, (), done)):
+                yield self.separator, ("item", 0, 0, 0, (), done)
+            return
+        choices = self.fields[field]
+        if choices is not None:
+            for ids in choices:
+                yield ids, ("string", field, 0, 0, done, last)
+            return
+        for start in range(self._least(done, last), len(self.pieces)):
+            yield self.pieces[start].first, ("name", field, start, start + 1, done, last)
+
+    def _least(self, done: Tuple[Run, ...], last: Optional[Tuple[Run, ...]]) -> int:
+        """RETURNS (int): the first piece that the next name may begin with."""
+        if last is None or len(done) >= len(last):
+            return 0
+        if len(last) == 1:
+            return last[0][1]
+        if not done:
+            # The last piece that still leaves something new to be said of it, or behind it.
+            exhausted = last[1][0] + 1 >= len(self.pieces)
+            return last[0][0] + (1 if exhausted else 0)
+        return last[1][0] + 1 if done[0][0] == last[0][0] else 0

@@ -1,0 +1,175 @@
+"""Hidden states, next-token losses and constrained decoding on a language model, with plain token ids.
+
+Works on what a backbone holds: `model`, a decoder-only or encoder-decoder model of transformers, with an adapter or
+without. Rows are padded on the right and no mask is needed for decoders, whose tokens see what is before them only.
+"""
+
+from typing import Any, ContextManager, List, Optional, Protocol, Sequence, Tuple
+
+from .copying import CopyGrammar
+
+Ids = Sequence[int]
+
+
+class Holds(Protocol):
+    """What is needed of a backbone."""
+
+    @property
+    def model(self) -> Any: ...
+    @property
+    def tokenizer(self) -> Any: ...
+    @property
+    def device(self) -> Any: ...
+    @property
+    def pad_id(self) -> int: ...
+    def compute(self, length: int) -> ContextManager[Any]: ...
+
+
+def last_states(backbone: Holds, prompts: Sequence[Ids]) -> Any:
+    """Hidden state at the end of each prompt; for an encoder-decoder model, the decoder's first one.
+
+    backbone (Holds): the language model.
+    prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+    RETURNS (torch.Tensor): float32, *Shape* (prompts, width), with gradients where they are enabled.
+    """
+    import torch
+
+    whole = _whole(backbone)
+    ids, mask = _pad(backbone, prompts)
+    with backbone.compute(ids.shape[1]):
+        if whole.config.is_encoder_decoder:
+            start = torch.full((len(ids), 1), whole.config.decoder_start_token_id, device=ids.device)
+            output = whole(input_ids=ids, attention_mask=mask, decoder_input_ids=start, output_hidden_states=True)
+            return output.decoder_hidden_states[-1][:, 0].float()
+        hidden = _decoder(whole)(input_ids=ids, use_cache=False).last_hidden_state
+    return hidden[torch.arange(len(ids), device=ids.device), mask.sum(1) - 1].float()
+
+
+def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[Ids], weights: Sequence[float]) -> Any:
+    """Cross-entropy of responses after their prompts. Only tokens of the responses count, and the end token with them.
+
+    backbone (Holds): the language model.
+    prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+    responses (Sequence[Sequence[int]]): token ids of the responses, without an end token.
+    weights (Sequence[float]): the weight of each response, whose loss is the mean over its tokens.
+    RETURNS (torch.Tensor): the weighted sum, a scalar with gradients where they are enabled.
+    """
+    import torch
+
+    whole = _whole(backbone)
+    closed = [[*response, end_id(backbone)] for response in responses]
+    targets = torch.tensor([token for row in closed for token in row], device=backbone.device)
+    share = [weight / len(row) for weight, row in zip(weights, closed) for _ in row]
+    if whole.config.is_encoder_decoder:
+        ids, mask = _pad(backbone, prompts)
+        shifted = [[whole.config.decoder_start_token_id, *row[:-1]] for row in closed]
+        inputs, _ = _pad(backbone, shifted)
+        with backbone.compute(max(ids.shape[1], inputs.shape[1])):
+            logits = whole(input_ids=ids, attention_mask=mask, decoder_input_ids=inputs).logits
+        rows, columns = _cells(closed, [0] * len(closed), backbone.device)
+        logits = logits[rows, columns].float()
+    else:
+        ids, _ = _pad(backbone, [[*prompt, *row[:-1]] for prompt, row in zip(prompts, closed)])
+        with backbone.compute(ids.shape[1]):
+            hidden = _decoder(whole)(input_ids=ids, use_cache=False).last_hidden_state
+            # The state before a token predicts it, the prompt's last one the response's first.
+            rows, columns = _cells(closed, [len(prompt) - 1 for prompt in prompts], backbone.device)
+            logits = whole.get_output_embeddings()(hidden[rows, columns]).float()
+    losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    return (losses * torch.tensor(share, dtype=losses.dtype, device=losses.device)).sum()
+
+
+def generate_ids(
+    backbone: Holds,
+    prompts: Sequence[Ids],
+    max_new_tokens: int,
+    grammars: Optional[Sequence[CopyGrammar]] = None,
+) -> List[List[int]]:
+    """The likeliest next token, again and again, until the end token.
+
+    backbone (Holds): the language model.
+    prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
+    max_new_tokens (int): most tokens to generate.
+    grammars (Optional[Sequence[CopyGrammar]]): what each response may be; anything where None.
+    RETURNS (List[List[int]]): token ids of the responses, without the end token.
+    """
+    import torch
+
+    whole = _whole(backbone)
+    encoder_decoder = whole.config.is_encoder_decoder
+    ids, mask = _pad(backbone, prompts, left=not encoder_decoder)
+    # What generation gives back begins with the prompt, or with the decoder's start token.
+    start = 1 if encoder_decoder else ids.shape[1]
+    follow = _Follower(grammars, start) if grammars is not None else None
+    end = end_id(backbone)
+    with torch.no_grad(), backbone.compute(ids.shape[1] + max_new_tokens):
+        output = backbone.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=end,
+            pad_token_id=backbone.pad_id,
+            prefix_allowed_tokens_fn=follow,
+        )
+    results = []
+    for row in output[:, start:].tolist():
+        results.append(row[: row.index(end)] if end in row else row)
+    return results
+
+
+class _Follower:
+    """Keeps the state of each row's grammar while a batch is generated."""
+
+    def __init__(self, grammars: Sequence[CopyGrammar], start: int) -> None:
+        self.grammars = grammars
+        self.start = start
+        self.states = [grammar.start() for grammar in grammars]
+        self.seen = [0] * len(grammars)
+
+    def __call__(self, row: int, ids: Any) -> List[int]:
+        new = ids[self.start + self.seen[row] :].tolist()
+        for token in new:
+            self.states[row] = self.grammars[row].advance(self.states[row], token)
+        self.seen[row] += len(new)
+        return self.grammars[row].allowed(self.states[row])
+
+
+def end_id(backbone: Holds) -> int:
+    """RETURNS (int): the token that ends a response."""
+    end = backbone.tokenizer.eos_token_id
+    return backbone.pad_id if end is None else end
+
+
+def _whole(backbone: Holds) -> Any:
+    model = backbone.model
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _decoder(whole: Any) -> Any:
+    # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
+    return whole.get_decoder() if hasattr(whole, "get_decoder") else whole.base_model
+
+
+def _pad(backbone: Holds, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]:
+    """RETURNS (Tuple[torch.Tensor, torch.Tensor]): token ids and mask, *Shapes* (rows, length)."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), backbone.pad_id)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for i, row in enumerate(rows):
+        where = slice(longest - len(row), None) if left else slice(0, len(row))
+        ids[i, where] = torch.tensor(list(row))
+        mask[i, where] = 1
+    return ids.to(backbone.device), mask.to(backbone.device)
+
+
+def _cells(rows: Sequence[Ids], starts: Sequence[int], device: Any) -> Tuple[Any, Any]:
+    """RETURNS (Tuple[torch.Tensor, torch.Tensor]): row and column of each token, in order, rows from a start on."""
+    import torch
+
+    at = [(i, start + k) for i, (row, start) in enumerate(zip(rows, starts)) for k in range(len(row))]
+    pairs = torch.tensor(at, device=device)
+    return pairs[:, 0], pairs[:, 1]
