@@ -286,8 +286,8 @@ class Errors(metaclass=_WithCodes):
     R508 = "The label smoothing {value!r} is not a share. Give a number from 0 to less than 1."
     R530 = "The tasks {value} are not valid. Give one or more of: {known}, each once."
     R531 = (
-        "The retriever's encoder is 'ragre.BackboneEncoder.v1', whose keys are states of one question, but the stores of "
-        "several tasks need keys of texts. Use 'ragre.TextEncoder.v1' or another sentence encoder."
+        "The retriever's encoder is 'ragre.BackboneEncoder.v1', whose keys are states of one question, but the stores "
+        "of several tasks need keys of texts. Use 'ragre.TextEncoder.v1' or another sentence encoder."
     )
     R532 = (
         "The entity labels {supplement!r} and {event!r} can't be told apart. Give supplement_label and event_label two "
@@ -295,8 +295,8 @@ class Errors(metaclass=_WithCodes):
     )
     R533 = "{setting} is {value!r}, but at least {least} is needed. Change it in the component's settings."
     R534 = (
-        "Component {name!r} is set to the tasks {tasks}, but what was saved knows {known} only. Leave these tasks out, or "
-        "train a pipeline with them."
+        "Component {name!r} is set to the tasks {tasks}, but what was saved knows {known} only. Leave these tasks out, "
+        "or train a pipeline with them."
     )
     R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
     R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."

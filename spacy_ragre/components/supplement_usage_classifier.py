@@ -1,0 +1,479 @@
+"""Dietary supplements in clinical text: four tasks, one language model with one adapter (RAMIE, arXiv 2411.15700).
+
+`ner` finds supplements and events, `re` says how they are related, `te` lists triples of them, and `uc` says whether a
+supplement is continuing, discontinued, started or uncertain. `re` and `uc` choose from a closed set of labels; `ner`
+and `te` generate lists, which are aligned to the text. Nothing of a text is logged, and nothing leaves the machine.
+"""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer
+
+from ..errors import Errors
+from ..gazetteer import Gazetteer
+from ..prompts.supplements import TASKS, Task, TaskPrompt
+from ..relations import PairInstance
+from ..retrieval import Retriever
+from .supplement_tasks import EntityLabels, char_span, other_relations, questions, without_mentions
+from .task_answerer import TaskAnswerer, mixing_weights
+from .task_runner import Predicted, TaskRunner
+
+DEFAULT_CONFIG = """
+[supplement_usage_classifier]
+tasks = ["uc"]
+supplement_label = "SUPPLEMENT"
+event_label = "EVENT"
+spans_key = null
+answer = "auto"
+n_examples = 1
+max_tokens = 64
+mixing_temperature = 1.0
+label_smoothing = 0.0
+constrained = true
+
+[supplement_usage_classifier.model]
+@architectures = "ragre.MultiTaskModel.v1"
+
+[supplement_usage_classifier.model.backbone]
+@ragre_backbones = "ragre.CausalLM.v1"
+name = "smollm2-135m-instruct"
+lora = {"rank": 64, "alpha": 32, "dropout": 0.1}
+
+[supplement_usage_classifier.prompt]
+@ragre_prompts = "ragre.Supplements.v1"
+
+[supplement_usage_classifier.retriever]
+@ragre_retrievers = "ragre.Retriever.v1"
+
+[supplement_usage_classifier.retriever.encoder]
+@ragre_encoders = "ragre.TextEncoder.v1"
+text = "response"
+
+[supplement_usage_classifier.gazetteer]
+@misc = "ragre.SupplementGazetteer.v1"
+
+[supplement_usage_classifier.scorer]
+@scorers = "ragre.supplement_scorer.v1"
+"""
+
+_CONFIG = Config().from_str(DEFAULT_CONFIG)["supplement_usage_classifier"]
+
+
+@Language.factory(
+    "supplement_usage_classifier",
+    assigns=["doc.ents", "doc._.relations", "doc._.triples", "span._.usage", "span._.usage_score"],
+    default_config=_CONFIG,
+    default_score_weights={
+        "ner_strict_f": 0.25,
+        "re_micro_f": 0.25,
+        "te_strict_f": 0.25,
+        "uc_macro_f": 0.25,
+        "ner_lenient_f": None,
+        "re_macro_f": None,
+        "uc_micro_f": None,
+        "ner_per_type": None,
+        "re_per_type": None,
+        "te_per_type": None,
+        "uc_per_type": None,
+        "uc_confusion": None,
+    },
+)
+def make_supplement_usage_classifier(
+    nlp: Language,
+    name: str,
+    model: Model,
+    tasks: List[str],
+    supplement_label: str,
+    event_label: str,
+    spans_key: Optional[str],
+    answer: str,
+    n_examples: int,
+    max_tokens: int,
+    mixing_temperature: float,
+    label_smoothing: float,
+    constrained: bool,
+    prompt: TaskPrompt,
+    retriever: Retriever,
+    gazetteer: Optional[Gazetteer],
+    scorer: Optional[Callable],
+) -> "SupplementUsageClassifier":
+    """Build the component. No weights are loaded before they are needed.
+
+    model (Model): a multi-task model around a language model.
+    tasks (List[str]): any of "ner", "re", "te" and "uc". With "ner", mentions are found anew, and the other tasks ask
+        about those; without it, they ask about the mentions that the document has.
+    supplement_label (str): entity label of supplements.
+    event_label (str): entity label of events.
+    spans_key (Optional[str]): mentions are in `doc.spans[spans_key]`, where they may overlap, instead of `doc.ents`.
+    answer (str): how "re" and "uc" are answered: "head", "trie", or "auto" for the head once trained.
+    n_examples (int): most retrieved examples in a prompt; 0 for none.
+    max_tokens (int): most spaCy tokens that are read at one go. Longer documents are cut between sentences.
+    mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their sizes, the larger the more
+        equal.
+    label_smoothing (float): share of the target that training spreads over all labels.
+    constrained (bool): generate names that stand in the text only. Without it, others are generated and then dropped.
+    prompt (TaskPrompt): how a question is put to the language model.
+    retriever (Retriever): encoder and settings of the stores of examples.
+    gazetteer (Optional[Gazetteer]): finds the supplements of documents that have no mention of one, where "ner" is not
+        among the tasks.
+    scorer (Optional[Callable]): the scoring method.
+    """
+    return SupplementUsageClassifier(
+        nlp.vocab,
+        model,
+        name,
+        tasks=tasks,
+        labels=EntityLabels(supplement_label, event_label),
+        spans_key=spans_key,
+        answer=answer,
+        n_examples=n_examples,
+        max_tokens=max_tokens,
+        mixing_temperature=mixing_temperature,
+        label_smoothing=label_smoothing,
+        constrained=constrained,
+        prompt=prompt,
+        retriever=retriever,
+        gazetteer=gazetteer,
+        scorer=scorer,
+    )
+
+
+class SupplementUsageClassifier(TrainablePipe):
+    """Find dietary supplements, how they are used, and what they are said to act on.
+
+    The arguments are those of the factory; see `make_supplement_usage_classifier`.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "supplement_usage_classifier",
+        *,
+        prompt: TaskPrompt,
+        retriever: Retriever,
+        tasks: Sequence[str] = ("uc",),
+        labels: EntityLabels = EntityLabels("SUPPLEMENT", "EVENT"),
+        spans_key: Optional[str] = None,
+        answer: str = "auto",
+        n_examples: int = 1,
+        max_tokens: int = 64,
+        mixing_temperature: float = 1.0,
+        label_smoothing: float = 0.0,
+        constrained: bool = True,
+        gazetteer: Optional[Gazetteer] = None,
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        unknown = sorted(set(tasks) - set(TASKS))
+        if unknown or not tasks or len(set(tasks)) < len(tasks):
+            raise ValueError(Errors.R530.format(value=list(tasks), known=", ".join(TASKS)))
+        if not labels.supplement or not labels.event or labels.supplement == labels.event:
+            raise ValueError(Errors.R532.format(supplement=labels.supplement, event=labels.event))
+        for setting, value, least in (("max_tokens", max_tokens, 8), ("mixing_temperature", mixing_temperature, 0.1)):
+            if not value >= least:
+                raise ValueError(Errors.R533.format(setting=setting, value=value, least=least))
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.entity_labels = labels
+        self.spans_key = spans_key
+        self.max_tokens = max_tokens
+        self.mixing_temperature = mixing_temperature
+        self.gazetteer = gazetteer
+        # In the order in which they are answered, whatever order they are given in.
+        self.tasks: Tuple[Task, ...] = tuple(task for task in TASKS if task in tasks)
+        self.weights: Dict[Task, float] = {task: 1.0 for task in self.tasks}
+        self.answerer = TaskAnswerer(
+            model,
+            prompt,
+            retriever,
+            self.tasks,
+            answer=answer,
+            n_examples=n_examples,
+            label_smoothing=label_smoothing,
+            constrained=constrained,
+        )
+        self.runner = TaskRunner(self.answerer, labels, max_tokens)
+        self.cfg: Dict[str, Any] = {"tasks": list(self.tasks)}
+
+    @property
+    def dropped(self) -> int:
+        """RETURNS (int): generated items that were dropped since the component was made: no part of a list, or not in
+        the text.
+        """
+        return self.runner.dropped
+
+    # Examples
+
+    def add_examples(self, docs: Iterable[Doc]) -> int:
+        """Put examples into the stores. They are shown in prompts from now on; nothing is trained.
+
+        docs (Iterable[Doc]): annotated documents.
+        RETURNS (int): the number of questions that were added.
+        """
+        gold = self._gold(docs)
+        return sum(self.answerer.add_examples(task, instances) for task, instances in gold.items())
+
+    def _gold(self, docs: Iterable[Doc], extra: bool = False) -> Dict[Task, List[PairInstance]]:
+        result: Dict[Task, List[PairInstance]] = {task: [] for task in self.tasks}
+        for doc in docs:
+            spans = self._spans(doc)
+            for task in self.tasks:
+                asked = questions(doc, task, spans, self.entity_labels, self.max_tokens, gold=True)
+                result[task].extend(question.instance for question in asked)
+            if extra and "ner" in self.tasks:
+                result["ner"].extend(without_mentions(doc, spans))
+        return result
+
+    def _spans(self, doc: Doc) -> Sequence[Span]:
+        if self.spans_key is None:
+            return doc.ents
+        return list(doc.spans[self.spans_key]) if self.spans_key in doc.spans else []
+
+    # Prediction
+
+    def predict(self, docs: Iterable[Doc], tasks: Optional[Sequence[Task]] = None) -> List[Predicted]:
+        """Answer the tasks for a batch of documents, without changing them.
+
+        docs (Iterable[Doc]): the documents.
+        tasks (Optional[Sequence[str]]): some of the component's tasks; all of them where None.
+        RETURNS (List[Predicted]): what was found in each document.
+        """
+        docs = list(docs)
+        chosen = self.tasks if tasks is None else tuple(task for task in self.tasks if task in tasks)
+        mentions, spans = self._find_mentions(docs, chosen)
+        relations = self.runner.relations(docs, spans) if "re" in chosen else None
+        triples = self.runner.triples(docs) if "te" in chosen else None
+        usage = self.runner.usage(docs, spans) if "uc" in chosen else None
+        return [
+            Predicted(
+                mentions[i],
+                None if relations is None else relations[i],
+                None if triples is None else triples[i],
+                None if usage is None else usage[i],
+            )
+            for i in range(len(docs))
+        ]
+
+    def _find_mentions(
+        self, docs: Sequence[Doc], tasks: Sequence[Task]
+    ) -> Tuple[List[Optional[List[Tuple[int, int, str]]]], List[Sequence[Span]]]:
+        """RETURNS: the mentions that are new for each document, and all that the other tasks ask about."""
+        spans: List[Sequence[Span]] = [self._spans(doc) for doc in docs]
+        new: List[Optional[List[Span]]] = [None] * len(docs)
+        if "ner" in tasks:
+            new = list(self.runner.mentions(docs))
+            spans = [found or [] for found in new]
+        elif self.gazetteer is not None:
+            for i, doc in enumerate(docs):
+                if not any(span.label_ == self.entity_labels.supplement for span in spans[i]):
+                    new[i] = self._look_up(doc, spans[i])
+                    spans[i] = [*spans[i], *(new[i] or [])]
+        plain = [None if found is None else [(s.start, s.end, s.label_) for s in found] for found in new]
+        return plain, spans
+
+    def _look_up(self, doc: Doc, taken: Sequence[Span]) -> List[Span]:
+        """RETURNS (List[Span]): the supplements that the gazetteer finds where there is no other mention."""
+        label = self.entity_labels.supplement
+        places = self.gazetteer.find(doc.text) if self.gazetteer is not None else []
+        spans = [char_span(doc, place.start, place.end, label) for place in places]
+        return [
+            span
+            for span in spans
+            if span is not None
+            and not (self.spans_key is None and any(span.start < o.end and o.start < span.end for o in taken))
+        ]
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Predicted]) -> None:
+        """Set the mentions, `doc._.relations`, `doc._.triples`, `span._.usage` and `span._.usage_score`.
+
+        docs (Iterable[Doc]): the documents.
+        predictions (Iterable[Predicted]): what `predict` gave for them.
+        """
+        for doc, found in zip(docs, predictions):
+            if found.mentions is not None:
+                self._set_mentions(doc, [Span(doc, start, end, label) for start, end, label in found.mentions])
+            if found.relations is not None:
+                doc._.relations = [*other_relations(doc), *found.relations]
+            if found.triples is not None:
+                doc._.triples = found.triples
+            for start, end, status, score in found.usage or ():
+                span = doc[start:end]
+                span._.usage, span._.usage_score = status, score
+
+    def _set_mentions(self, doc: Doc, mentions: Sequence[Span]) -> None:
+        replaced = set(self.entity_labels) if "ner" in self.tasks else set()
+        if self.spans_key is not None:
+            kept = [span for span in self._spans(doc) if span.label_ not in replaced]
+            doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=[*kept, *mentions])
+            return
+        kept = [
+            ent
+            for ent in doc.ents
+            if ent.label_ not in replaced and not any(ent.start < m.end and m.start < ent.end for m in mentions)
+        ]
+        doc.set_ents(sorted([*kept, *mentions], key=lambda span: span.start), default="outside")
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
+        """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
+        only those that fail themselves go to the error handler.
+
+        stream (Iterable[Doc]): the documents.
+        batch_size (int): documents of a batch. Their questions are put to the model together.
+        YIELDS (Doc): the documents, in order.
+        """
+        handler = self.get_error_handler()
+        for docs in util.minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception:  # one by one below, where the handler gets what fails
+                for doc in docs:
+                    try:
+                        self.set_annotations([doc], self.predict([doc]))
+                    except Exception as error:
+                        handler(self.name, self, [doc], error)
+                    else:
+                        yield doc
+            else:
+                yield from docs
+
+    # Training
+
+    def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
+        """Put the training examples into the stores, and make adapter and label heads. Where they hold no question of
+        the tasks, the component stays as it is.
+
+        get_examples (Callable[[], Iterable[Example]]): gives the training examples.
+        nlp (Optional[Language]): not used.
+        """
+        validate_get_examples(get_examples, "SupplementUsageClassifier.initialize")
+        gold = self._gold((example.reference for example in get_examples()), extra=True)
+        self.weights = mixing_weights({task: len(items) for task, items in gold.items()}, self.mixing_temperature)
+        if not any(gold.values()):
+            return
+        self.answerer.init_heads()
+        if self.answerer.n_examples:
+            for task, instances in gold.items():
+                self.answerer.add_examples(task, instances)
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn all tasks from a batch of examples, with gold mentions.
+
+        examples (Iterable[Example]): the examples.
+        drop (float): not used; dropout is a setting of the backbone's LoRA.
+        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
+        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
+        RETURNS (Dict[str, float]): the losses.
+        """
+        examples = list(examples)
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "SupplementUsageClassifier.update")
+        gold = self._gold((example.reference for example in examples), extra=True)
+        if not any(gold.values()):
+            return losses
+        if not self.answerer.shim.has_head:
+            self.answerer.init_heads()
+        losses[self.name] += self.answerer.train(gold, self.weights)
+        if sgd is not None:
+            self.finish_update(sgd)
+        return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients of the updates since the last one.
+
+        sgd (Optimizer): the optimizer.
+        """
+        self.answerer.finish_update(sgd)
+
+    # Serialisation
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """RETURNS (bytes): settings, adapter, label heads and examples."""
+        self._write_cfg()
+        parts: Dict[str, Callable[[], bytes]] = {
+            "pipe": lambda: super(SupplementUsageClassifier, self).to_bytes(exclude=exclude)
+        }
+        parts.update({_part(task): store.to_bytes for task, store in self.answerer.stores.items()})
+        return util.to_bytes(parts, exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "SupplementUsageClassifier":
+        """Load what `to_bytes` gave, in place.
+
+        RETURNS (SupplementUsageClassifier): the component.
+        """
+
+        def load_pipe(data: bytes) -> None:
+            super(SupplementUsageClassifier, self).from_bytes(data, exclude=exclude)
+            self._read_cfg(exclude)
+
+        parts: Dict[str, Callable[[bytes], Any]] = {"pipe": load_pipe}
+        parts.update({_part(task): store.from_bytes for task, store in self.answerer.stores.items()})
+        util.from_bytes(bytes_data, parts, exclude)
+        return self
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save settings, adapter, label heads and examples; not the base model.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab, and for each task store_ with its name.
+        """
+        self._write_cfg()
+        super().to_disk(path, exclude=exclude)
+        util.to_disk(path, {_part(task): store.to_disk for task, store in self.answerer.stores.items()}, exclude)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "SupplementUsageClassifier":
+        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave as they are.
+        RETURNS (SupplementUsageClassifier): the component.
+        """
+        super().from_disk(path, exclude=[*exclude, "model"])
+        self._read_cfg(exclude)
+        parts: Dict[str, Callable[[Path], Any]] = {"model": self._load_model}
+        parts.update({_part(task): store.from_disk for task, store in self.answerer.stores.items()})
+        util.from_disk(path, parts, exclude)
+        return self
+
+    def _load_model(self, path: Path) -> None:
+        if not path.exists():
+            raise OSError(Errors.R108.format(problem=f"missing ({path})"))
+        try:
+            self.model.from_bytes(path.read_bytes())
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(Errors.R108.format(problem=f"damaged ({path}: {error})")) from error
+
+    def _write_cfg(self) -> None:
+        weights = {task: float(weight) for task, weight in self.weights.items()}
+        self.cfg = {"tasks": list(self.tasks), "weights": weights, "trained": self.answerer.trained}
+
+    def _read_cfg(self, exclude: Iterable[str]) -> None:
+        if "trained" not in self.cfg or "cfg" in exclude:
+            return
+        untrained = set(self.tasks) - set(self.cfg["tasks"])
+        if untrained:
+            raise ValueError(Errors.R534.format(name=self.name, tasks=sorted(untrained), known=self.cfg["tasks"]))
+        # A pipeline may be loaded with some of its tasks only.
+        self.weights = {task: self.cfg["weights"].get(task, 1.0) for task in self.tasks}
+        self.answerer.trained = self.cfg["trained"]
+
+
+def _part(task: str) -> str:
+    """RETURNS (str): the name under which a task's store is saved."""
+    return f"store_{task}"

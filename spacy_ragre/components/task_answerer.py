@@ -1,0 +1,341 @@
+"""Answers to the questions of several tasks by one language model, with a store of examples for each task."""
+
+import os
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+from thinc.api import Model, Optimizer
+
+from ..backbones.answering import fit_examples, score_texts
+from ..backbones.base import Backbone
+from ..backbones.encoder import BackboneEncoder
+from ..errors import Errors
+from ..models.copying import CopyGrammar, Piece
+from ..models.losses import cross_entropy
+from ..models.multi_task_model import MultiTaskShim
+from ..prompts.responses import NONE, response_pieces, split_pieces_of
+from ..prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
+from ..relations import PairInstance
+from ..retrieval import Neighbour, Retriever
+
+MODES = ("auto", "head", "trie")
+_PROCESS = os.getpid()
+# Each task's rows of the label head.
+_ROWS: Dict[str, slice] = {}
+for _task, _labels in LABELS.items():
+    _first = max((rows.stop for rows in _ROWS.values()), default=0)
+    _ROWS[_task] = slice(_first, _first + len(_labels))
+_COUNT = sum(map(len, LABELS.values()))
+
+
+class Answered(NamedTuple):
+    """Answers to the questions of one task.
+
+    labels (List[str]): the likeliest label of each question.
+    scores (List[float]): its probability.
+    neighbours (List[List[Neighbour]]): the examples that were shown.
+    """
+
+    labels: List[str]
+    scores: List[float]
+    neighbours: List[List[Neighbour]]
+
+
+class TaskAnswerer:
+    """Asks a language model the questions of several tasks.
+
+    model (Model): a multi-task model; see `spacy_ragre.models.multi_task_model`.
+    prompt (TaskPrompt): how a question is put.
+    retriever (Retriever): encoder and settings of the stores; each task gets a store of its own.
+    tasks (Sequence[str]): the tasks.
+    answer (str): how questions with labels are answered: "head", "trie", or "auto" for the head once it is trained.
+    n_examples (int): most examples in a prompt.
+    label_smoothing (float): share of the target that training spreads over all labels.
+    max_new_tokens (int): most tokens of a generated response.
+    constrained (bool): generate names that stand in the text only.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: TaskPrompt,
+        retriever: Retriever,
+        tasks: Sequence[Task],
+        *,
+        answer: str = "auto",
+        n_examples: int = 0,
+        label_smoothing: float = 0.0,
+        max_new_tokens: int = 160,
+        constrained: bool = True,
+    ) -> None:
+        if answer not in MODES:
+            raise ValueError(Errors.R502.format(value=answer, known=", ".join(MODES)))
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(Errors.R508.format(value=label_smoothing))
+        if isinstance(retriever.encoder, BackboneEncoder):
+            raise ValueError(Errors.R531)
+        self.model = model
+        self.prompt = prompt
+        self.answer = answer
+        self.n_examples = n_examples
+        self.label_smoothing = label_smoothing
+        self.max_new_tokens = max_new_tokens
+        self.constrained = constrained
+        self.stores: Dict[Task, Retriever] = {
+            task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
+        }
+        self.trained = False
+        self._has_gradients = False
+        self._pieces: Dict[str, Tuple[int, ...]] = {}
+        # Texts do not change while a model is trained, nor what is found for them.
+        self._found_before: Dict[Tuple[Task, PairInstance], List[Neighbour]] = {}
+
+    @property
+    def shim(self) -> MultiTaskShim:
+        """RETURNS (MultiTaskShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    @property
+    def backbone(self) -> Backbone:
+        """RETURNS (Backbone): the language model."""
+        return self.shim.backbone  # type: ignore[return-value]
+
+    @property
+    def mode(self) -> str:
+        """RETURNS (str): how questions with labels are answered now."""
+        if self.answer == "head" and not self.shim.has_head:
+            raise ValueError(Errors.R503)
+        if self.answer != "auto":
+            return self.answer
+        return "head" if self.trained and self.shim.has_head else "trie"
+
+    # Examples
+
+    def add_examples(self, task: Task, instances: Sequence[PairInstance]) -> int:
+        """Put examples that are not there yet into a task's store.
+
+        task (str): the task.
+        instances (Sequence[PairInstance]): questions with responses.
+        RETURNS (int): how many are new.
+        """
+        store = self.stores[task]
+        known = set(store.store.instances)
+        new = [instance for instance in dict.fromkeys(instances) if instance not in known]
+        store.add(new)
+        self._found_before.clear()
+        return len(new)
+
+    def found(self, task: Task, instances: Sequence[PairInstance]) -> List[List[Neighbour]]:
+        """RETURNS (List[List[Neighbour]]): the examples for each question, most similar first, none of its own text."""
+        if self.n_examples < 1 or not len(self.stores[task]):
+            return [[] for _ in instances]
+        return self.stores[task].retrieve(instances, k=self.n_examples)
+
+    def _found_once(self, task: Task, instances: Sequence[PairInstance]) -> List[List[Neighbour]]:
+        new = [instance for instance in instances if (task, instance) not in self._found_before]
+        for instance, neighbours in zip(new, self.found(task, new)):
+            self._found_before[task, instance] = neighbours
+        return [self._found_before[task, instance] for instance in instances]
+
+    # Prompts
+
+    def _ids(self, task: Task, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[Any]:
+        return [list(_plain(self.backbone.tokenize(self._fit(task, i, n)))) for i, n in zip(instances, found)]
+
+    def _fit(self, task: Task, instance: PairInstance, neighbours: Sequence[Neighbour]) -> Any:
+        shown = [neighbour.instance for neighbour in neighbours]
+
+        def build(number: int) -> Any:
+            # The most similar example stands next to the question.
+            return self.prompt.segments(task, instance, shown[:number][::-1]).pieces()
+
+        return fit_examples(self.backbone, build, len(shown))
+
+    def _response_ids(self, text: str) -> Tuple[int, ...]:
+        result: List[int] = []
+        for piece in response_pieces(text):
+            if piece not in self._pieces:
+                found = self.backbone.tokenizer(piece, add_special_tokens=False)["input_ids"]
+                self._pieces[piece] = tuple(found)
+            result.extend(self._pieces[piece])
+        return tuple(result)
+
+    def _grammar(self, task: Task, text: str) -> CopyGrammar:
+        pieces = []
+        for piece, (start, _) in split_pieces_of(text):
+            spaced = start > 0 and text[start - 1].isspace()
+            first = self._response_ids(f" {piece}")
+            pieces.append(Piece(first, first if spaced else self._response_ids(piece)))
+        if task == "ner":
+            fields: List[Any] = [None, [self._response_ids(f" ({kind})") for kind in KINDS]]
+        else:
+            between = [self._response_ids(f" | {label_text(relation)} |") for relation in TRIPLE_RELATIONS]
+            fields = [None, between, None]
+        end = self.backbone.tokenizer.eos_token_id
+        return CopyGrammar(
+            pieces,
+            fields,
+            separator=self._response_ids(";"),
+            none=self._response_ids(f" {NONE}"),
+            end=self.backbone.pad_id if end is None else end,
+        )
+
+    # Answering
+
+    def choose(self, task: Task, instances: Sequence[PairInstance]) -> Answered:
+        """Answer questions with labels.
+
+        task (str): "re" or "uc".
+        instances (Sequence[PairInstance]): the questions.
+        RETURNS (Answered): label and probability for each.
+        """
+        if not instances:
+            return Answered([], [], [])
+        import numpy as np
+
+        _use_own_threads()
+        found = self.found(task, instances)
+        if self.mode == "head":
+            scores = self._logits(self._ids(task, instances, found))[:, _ROWS[task]]
+        else:
+            pieces = [self._fit(task, i, n) for i, n in zip(instances, found)]
+            scores = np.asarray(score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces)))
+        if not np.isfinite(scores).all():
+            raise ValueError(Errors.R504.format(model=self.backbone.name))
+        scores = scores - scores.max(axis=1, keepdims=True)
+        probability = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        best = probability.argmax(axis=1)
+        chosen = [float(row[label]) for row, label in zip(probability, best)]
+        return Answered([LABELS[task][label] for label in best], chosen, found)
+
+    def _logits(self, ids: Sequence[Sequence[int]]) -> Any:
+        import numpy as np
+
+        logits = np.zeros((len(ids), _COUNT), dtype="float32")
+        for batch in batches([len(prompt) for prompt in ids], self.backbone.batch_tokens):
+            logits[batch] = self.model.predict([ids[i] for i in batch])[0]
+        return logits
+
+    def respond(self, task: Task, instances: Sequence[PairInstance]) -> List[str]:
+        """Answer questions with texts.
+
+        task (str): "ner" or "te".
+        instances (Sequence[PairInstance]): the questions.
+        RETURNS (List[str]): the responses.
+        """
+        if not instances:
+            return []
+        _use_own_threads()
+        ids = self._ids(task, instances, self.found(task, instances))
+        responses = [""] * len(ids)
+        for batch in batches([len(prompt) for prompt in ids], self.backbone.batch_tokens):
+            grammars = [self._grammar(task, instances[i].text) for i in batch] if self.constrained else None
+            generated = self.shim.generate([ids[i] for i in batch], self.max_new_tokens, grammars)
+            for i, response in zip(batch, generated):
+                responses[i] = self.backbone.tokenizer.decode(response, skip_special_tokens=True)
+        return responses
+
+    # Training
+
+    def init_heads(self) -> None:
+        """Make the adapter and the label heads, which answer once they have learned something."""
+        # With a space in front, as words stand inside a text.
+        self.shim.init_head([f" {label_text(label)}" for labels in LABELS.values() for label in labels])
+        self.trained = False
+
+    def train(self, questions: Mapping[Task, Sequence[PairInstance]], weights: Mapping[Task, float]) -> float:
+        """One forward and backward pass over a batch of all tasks. Gradients add up until `finish_update`.
+
+        questions (Mapping[str, Sequence[PairInstance]]): each task's questions with their answers.
+        weights (Mapping[str, float]): what a question of each task weighs.
+        RETURNS (float): the weighted mean loss.
+        """
+        import numpy as np
+
+        total = sum(weights[task] * len(items) for task, items in questions.items())
+        if not total:
+            return 0.0
+        loss = 0.0
+        labelled: List[Tuple[Task, int, List[int]]] = []
+        for task, items in questions.items():
+            share = weights[task] / total
+            ids = self._ids(task, items, self._found_once(task, items))
+            if task not in GENERATED:
+                targets = [LABELS[task].index(item.answers[0].label) for item in items if item.answers]
+                labelled.extend(zip([task] * len(ids), targets, ids))
+                continue
+            responses = [self._response_ids(f" {item.response}") for item in items]
+            lengths = [len(prompt) + len(response) for prompt, response in zip(ids, responses)]
+            for batch in batches(lengths, self.backbone.batch_tokens):
+                loss += self.shim.train_responses(
+                    [ids[i] for i in batch], [responses[i] for i in batch], [share] * len(batch)
+                )
+        for batch in batches([len(prompt) for _, _, prompt in labelled], self.backbone.batch_tokens):
+            (logits, _), backprop = self.model.begin_update([labelled[i][2] for i in batch])
+            gradient = np.zeros_like(logits)
+            for row, (task, target, _) in enumerate(labelled[i] for i in batch):
+                own = logits[row : row + 1, _ROWS[task]]
+                part, slope = cross_entropy(own, [[target]], self.label_smoothing)
+                loss += part * weights[task] / total
+                gradient[row, _ROWS[task]] = slope[0] * weights[task] / total
+            backprop(gradient)
+        self._has_gradients = True
+        return loss
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients that added up. Does nothing where there are none.
+
+        sgd (Optimizer): the optimizer.
+        """
+        if self._has_gradients:
+            self.model.finish_update(sgd)
+            self._has_gradients = False
+            self.trained = True
+
+
+def mixing_weights(counts: Mapping[Task, int], temperature: float) -> Dict[Task, float]:
+    """What a question of each task weighs, so that the tasks' shares of the loss are in proportion to their sizes to
+    the power of 1 / temperature (Arivazhagan et al. 2019, arXiv 1907.05019). Weights in place of sampling use every
+    question once an epoch.
+
+    counts (Mapping[str, int]): the number of questions of each task.
+    temperature (float): 1 for shares in proportion to size; the larger, the more equal.
+    RETURNS (Dict[str, float]): the weights, 1 in the mean over all questions.
+    """
+    sizes = {task: count for task, count in counts.items() if count}
+    shares = {task: count ** (1 / temperature) for task, count in sizes.items()}
+    whole = sum(shares.values())
+    total = sum(sizes.values())
+    known = {task: shares[task] / whole * total / count for task, count in sizes.items()}
+    return {task: known.get(task, 1.0) for task in counts}
+
+
+def batches(lengths: Sequence[int], limit: int) -> List[List[int]]:
+    """Group rows of similar length.
+
+    lengths (Sequence[int]): each row's number of tokens.
+    limit (int): most tokens of a batch, padding included. A longer row is a batch of its own.
+    RETURNS (List[List[int]]): indexes of the rows, a batch each, longest first, so that a batch too large for the
+        memory fails at once.
+    """
+    result: List[List[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if result and (len(result[-1]) + 1) * lengths[result[-1][0]] <= limit:
+            result[-1].append(i)
+        else:
+            result.append([i])
+    return result
+
+
+def _plain(tokens: Any) -> Sequence[int]:
+    """RETURNS (Sequence[int]): the ids of a tokenised prompt, which may know what it shares with others."""
+    return getattr(tokens, "ids", tokens)
+
+
+def _use_own_threads() -> None:
+    """Keep the workers of `nlp.pipe(n_process=2)` from waiting for ever: a forked process has none of the threads that
+    torch started before, and torch does not notice.
+    """
+    if os.getpid() != _PROCESS:
+        import torch
+
+        torch.set_num_threads(1)

@@ -1,0 +1,136 @@
+"""Answers to the supplement tasks, read and found again in the documents."""
+
+import logging
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from spacy.tokens import Doc, Span
+
+from ..prompts.responses import Aligner, read_entities, read_triples
+from ..prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
+from ..retrieval import evidence
+from .supplement_tasks import EntityLabels, Question, char_span, questions
+from .task_answerer import TaskAnswerer
+
+logger = logging.getLogger(__name__)
+
+
+class Predicted(NamedTuple):
+    """What was found in a document; None for tasks that were not asked.
+
+    mentions (Optional[List[Tuple[int, int, str]]]): token offsets and labels of mentions that the document lacks.
+    relations (Optional[List[Dict[str, Any]]]): as `doc._.relations` takes them.
+    triples (Optional[List[Tuple[str, str, str]]]): as `doc._.triples` takes them.
+    usage (Optional[List[Tuple[int, int, str, float]]]): token offsets of a supplement, its status and the probability.
+    """
+
+    mentions: Optional[List[Tuple[int, int, str]]] = None
+    relations: Optional[List[Dict[str, Any]]] = None
+    triples: Optional[List[Tuple[str, str, str]]] = None
+    usage: Optional[List[Tuple[int, int, str, float]]] = None
+
+
+class TaskRunner:
+    """Puts the questions of documents to a language model, and reads the answers.
+
+    answerer (TaskAnswerer): the language model with its examples.
+    labels (EntityLabels): the entity labels.
+    max_tokens (int): most spaCy tokens that are read at one go.
+
+    dropped (int): generated items that were dropped so far: no part of a list, or not in the text.
+    """
+
+    def __init__(self, answerer: TaskAnswerer, labels: EntityLabels, max_tokens: int) -> None:
+        self.answerer = answerer
+        self.entity_labels = labels
+        self.max_tokens = max_tokens
+        self.dropped = 0
+
+    def _ask(self, docs: Sequence[Doc], task: Task, spans: Sequence[Sequence[Span]]) -> List[List[Question]]:
+        return [questions(doc, task, own, self.entity_labels, self.max_tokens) for doc, own in zip(docs, spans)]
+
+    def mentions(self, docs: Sequence[Doc]) -> Iterator[List[Span]]:
+        """docs (Sequence[Doc]): the documents.
+        YIELDS (List[Span]): the mentions of each, in the order of the text. They do not overlap.
+        """
+        asked = self._ask(docs, "ner", [()] * len(docs))
+        responses = iter(self.answerer.respond("ner", [q.instance for own in asked for q in own]))
+        labels = dict(zip(KINDS, self.entity_labels))
+        for doc, own in zip(docs, asked):
+            found: List[Span] = []
+            for question in own:
+                parsed = read_entities(next(responses), KINDS)
+                base = doc[question.window[0]].idx
+                places = Aligner(question.instance.text).align([item.text for item in parsed.items])
+                lost = parsed.malformed
+                for item, place in zip(parsed.items, places):
+                    span = None
+                    if place is not None:
+                        span = char_span(doc, base + place[0], base + place[1], labels[item.kind])
+                    if span is None or any(span.start < other.end and other.start < span.end for other in found):
+                        lost += 1
+                    else:
+                        found.append(span)
+                self._drop(lost, "ner")
+            yield sorted(found, key=lambda span: span.start)
+
+    def triples(self, docs: Sequence[Doc]) -> List[List[Tuple[str, str, str]]]:
+        """RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them."""
+        asked = self._ask(docs, "te", [()] * len(docs))
+        responses = iter(self.answerer.respond("te", [q.instance for own in asked for q in own]))
+        result = []
+        for own in asked:
+            triples: Dict[Tuple[str, str, str], None] = {}
+            for question in own:
+                parsed = read_triples(next(responses), TRIPLE_RELATIONS)
+                aligner = Aligner(question.instance.text)
+                lost = parsed.malformed
+                for item in parsed.items:
+                    places = (aligner.places(item.head), aligner.places(item.tail))
+                    if not all(places):
+                        lost += 1
+                        continue
+                    # As they stand in the text, and not as the model wrote them.
+                    head, tail = (" ".join(question.instance.text[slice(*p[0])].split()) for p in places)
+                    triples[head, item.relation, tail] = None
+                self._drop(lost, "te")
+            result.append(list(triples))
+        return result
+
+    def _drop(self, count: int, task: str) -> None:
+        # The text itself is not logged: it may be a patient's.
+        if count:
+            self.dropped += count
+            logger.info("%d generated item(s) of the task %r were dropped", count, task)
+
+    def relations(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]]) -> List[List[Dict[str, Any]]]:
+        """docs (Sequence[Doc]): the documents.
+        spans (Sequence[Sequence[Span]]): the mentions of each.
+        RETURNS (List[List[Dict[str, Any]]]): their relations, as `doc._.relations` takes them.
+        """
+        asked = self._ask(docs, "re", spans)
+        flat = [question for own in asked for question in own]
+        answered = iter(zip(*self.answerer.choose("re", [question.instance for question in flat])))
+        result = []
+        for own in asked:
+            relations = []
+            for question in own:
+                label, score, neighbours = next(answered)
+                head, tail = ((span.start, span.end, span.label_) for span in question.spans)
+                support = {"text": question.instance.text, "examples": evidence(neighbours)}
+                relations.append({"head": head, "tail": tail, "label": label, "score": score, "evidence": support})
+            result.append(relations)
+        return result
+
+    def usage(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]]) -> List[List[Tuple[int, int, str, float]]]:
+        """As `relations`. RETURNS: token offsets, status and probability of each supplement."""
+        asked = self._ask(docs, "uc", spans)
+        flat = [question.instance for own in asked for question in own]
+        answered = iter(zip(*self.answerer.choose("uc", flat)))
+        result = []
+        for own in asked:
+            usage = []
+            for question in own:
+                label, score, _ = next(answered)
+                usage.append((question.spans[0].start, question.spans[0].end, label, score))
+            result.append(usage)
+        return result
