@@ -163,10 +163,10 @@ def _about(doc: Doc, cuts: Sequence[Tokens], spans: Tuple[Span, Span], label: Op
     # A mention that a cut went through is read as a whole.
     window = (window[0], max(window[1], first.end, second.end))
     base = doc[window[0]].idx
-    places = [(span.start_char - base, span.end_char - base) for span in spans]
     instance = PairInstance(
         _text(doc, window),
-        *places,
+        (first.start_char - base, first.end_char - base),
+        (second.start_char - base, second.end_char - base),
         first.label_,
         second.label_,
         None if label is None else (Answer(label),),

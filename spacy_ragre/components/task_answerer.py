@@ -6,8 +6,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 from thinc.api import Model, Optimizer
 
 from ..backbones.answering import fit_examples, score_texts
-from ..backbones.base import Backbone
+from ..backbones.base import Backbone, Pieces
 from ..backbones.encoder import BackboneEncoder
+from ..backbones.packing import Ids, batches
 from ..errors import Errors
 from ..models.copying import CopyGrammar, Piece
 from ..models.losses import cross_entropy
@@ -138,15 +139,16 @@ class TaskAnswerer:
 
     # Prompts
 
-    def _ids(self, task: Task, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[Any]:
-        return [list(_plain(self.backbone.tokenize(self._fit(task, i, n)))) for i, n in zip(instances, found)]
+    def _ids(self, task: Task, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[Ids]:
+        return [self.backbone.tokenize(self._fit(task, i, n)).ids for i, n in zip(instances, found)]
 
-    def _fit(self, task: Task, instance: PairInstance, neighbours: Sequence[Neighbour]) -> Any:
+    def _fit(self, task: Task, instance: PairInstance, neighbours: Sequence[Neighbour]) -> Pieces:
         shown = [neighbour.instance for neighbour in neighbours]
 
-        def build(number: int) -> Any:
+        def build(number: int) -> Pieces:
             # The most similar example stands next to the question.
-            return self.prompt.segments(task, instance, shown[:number][::-1]).pieces()
+            segments = self.prompt.segments(task, instance, shown[:number][::-1])
+            return segments.instruction, segments.document, segments.pair_pieces()
 
         return fit_examples(self.backbone, build, len(shown))
 
@@ -255,7 +257,7 @@ class TaskAnswerer:
         if not total:
             return 0.0
         loss = 0.0
-        labelled: List[Tuple[Task, int, List[int]]] = []
+        labelled: List[Tuple[Task, int, Ids]] = []
         for task, items in questions.items():
             share = weights[task] / total
             ids = self._ids(task, items, self._found_once(task, items))
@@ -307,28 +309,6 @@ def mixing_weights(counts: Mapping[Task, int], temperature: float) -> Dict[Task,
     total = sum(sizes.values())
     known = {task: shares[task] / whole * total / count for task, count in sizes.items()}
     return {task: known.get(task, 1.0) for task in counts}
-
-
-def batches(lengths: Sequence[int], limit: int) -> List[List[int]]:
-    """Group rows of similar length.
-
-    lengths (Sequence[int]): each row's number of tokens.
-    limit (int): most tokens of a batch, padding included. A longer row is a batch of its own.
-    RETURNS (List[List[int]]): indexes of the rows, a batch each, longest first, so that a batch too large for the
-        memory fails at once.
-    """
-    result: List[List[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if result and (len(result[-1]) + 1) * lengths[result[-1][0]] <= limit:
-            result[-1].append(i)
-        else:
-            result.append([i])
-    return result
-
-
-def _plain(tokens: Any) -> Sequence[int]:
-    """RETURNS (Sequence[int]): the ids of a tokenised prompt, which may know what it shares with others."""
-    return getattr(tokens, "ids", tokens)
 
 
 def _use_own_threads() -> None:
