@@ -81,8 +81,8 @@ class Errors(metaclass=_WithCodes):
     )
     R150 = "The weights saved with this filter are {problem}. Save the trained pipeline again, or train it again."
     R151 = (
-        "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap at "
-        "most half of it. Change window and overlap of the encoder."
+        "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap "
+        "at most half of it. Change window and overlap of the encoder."
     )
     R152 = (
         "The transformer gives no attentions, which the filter needs. Set in the transformer's model: "
@@ -93,8 +93,8 @@ class Errors(metaclass=_WithCodes):
         "pip install 'spacy-ragre[transformers]', or use 'ragre.HuggingFaceEncoder.v1'."
     )
     R154 = (
-        "Settings of the filter's model are not valid: hidden={hidden}, block={block}, memory={memory}. hidden must be a "
-        "multiple of block, and memory at least 1 MiB."
+        "Settings of the filter's model are not valid: hidden={hidden}, block={block}, memory={memory}. hidden must be "
+        "a multiple of block, and memory at least 1 MiB."
     )
 
     # corpora and scoring
@@ -301,11 +301,11 @@ class Errors(metaclass=_WithCodes):
     R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
     R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."
     R523 = (
-        "Can't calibrate the filter: the examples hold no pair with a relation. Give annotated development documents."
+        "Can't calibrate the filter: no pair of the examples has a relation. Give annotated development documents."
     )
     R524 = (
-        "The filter gave scores that are not numbers. Where it comes up in training, lower the learning rate; else train "
-        "it again."
+        "The filter gave scores that are not numbers. Where it comes up in training, lower the learning rate; else "
+        "train it again."
     )
 
     # command line

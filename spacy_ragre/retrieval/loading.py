@@ -40,6 +40,17 @@ def load_encoder(source: Union[str, Path], name: str, **options: Any) -> Tuple[A
         model = AutoModel.from_pretrained(str(source), **options)
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         raise OSError(Errors.R201.format(name=name, reason=error)) from error
+    return only_encoder(model, tokenizer)
+
+
+def only_encoder(model: Any, tokenizer: Any) -> Tuple[Any, Any]:
+    """Take of a model what reads.
+
+    model (PreTrainedModel): the model.
+    tokenizer (PreTrainedTokenizerBase): its tokenizer.
+    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerBase]): the encoder, in evaluation mode and float32, and the
+        tokenizer, which can pad.
+    """
     if getattr(model.config, "is_encoder_decoder", False):
         model = model.get_encoder()
     # The pooler is not used, and checkpoints without one would get random weights for it.

