@@ -1,6 +1,7 @@
 """Scores of relations: micro and macro averages, and the official scores of SemEval-2010 Task 8 and DocRED."""
 
 from .docred import make_docred_scorer, score_docred, train_facts
+from .pairs import make_pair_filter_scorer, score_pairs
 from .relations import make_relation_scorer, score_relations
 from .semeval import doc_label, make_semeval_scorer, semeval_score, write_answers
 from .supplements import make_supplement_scorer, score_supplements
@@ -8,10 +9,12 @@ from .supplements import make_supplement_scorer, score_supplements
 __all__ = [
     "doc_label",
     "make_docred_scorer",
+    "make_pair_filter_scorer",
     "make_relation_scorer",
     "make_semeval_scorer",
     "make_supplement_scorer",
     "score_docred",
+    "score_pairs",
     "score_relations",
     "score_supplements",
     "semeval_score",

@@ -8,7 +8,6 @@ https://aclanthology.org/2020.acl-main.141).
 """
 
 from bisect import bisect_right
-from collections import Counter
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple, Union
@@ -20,14 +19,12 @@ from spacy.vocab import Vocab
 from ..corpora.docred import NAMES_KEY, read_docred
 from ..corpora.reader import read_docs
 from ..registry import registry
-from ..relations import RELATIONS_KEY, cluster_entities
-from .relations import Offsets, SolidOffsets, score_relations
+from ..relations import RELATIONS_KEY
+from .entities import Argument, EntityMap, clusters_of
+from .relations import score_relations
 
 Fact = Tuple[str, str, str]  # name of a head's mention, name of a tail's mention, label
-# A gold entity, ("cluster", index, 0), or what was predicted and is none, ("mention", start, end).
-Argument = Tuple[str, int, int]
 Triple = Tuple[Argument, Argument, str]
-_Entity = Tuple[Offsets, ...]  # the offsets of its mentions
 
 # The official script adds this to a denominator.
 _EPSILON = 1e-5
@@ -73,7 +70,7 @@ def train_facts(docs: Iterable[Doc]) -> FrozenSet[Fact]:
         relations = doc._.relations
         if not relations:
             continue
-        names = _names(doc, _clusters(doc, None))
+        names = _names(doc, clusters_of(doc, None))
         for rel in relations:
             heads = {rel.head.text} if rel.head_cluster is None else names[rel.head_cluster]
             tails = {rel.tail.text} if rel.tail_cluster is None else names[rel.tail_cluster]
@@ -158,45 +155,19 @@ class _View:
     """
 
     def __init__(self, example: Example, spans_key: Optional[str]) -> None:
-        reference, predicted = example.reference, example.predicted
-        gold_offsets = SolidOffsets.of(reference, predicted)
-        own_offsets = SolidOffsets.of(predicted, reference)
-        gold = _entities(reference, gold_offsets, spans_key)
-        own = _entities(predicted, own_offsets, spans_key)
-        self._mentions: Dict[Argument, _Entity] = {("cluster", i, 0): mentions for i, mentions in enumerate(gold)}
-        owners: Dict[Offsets, List[int]] = {}
-        for i, mentions in enumerate(gold):
-            for mention in mentions:
-                owners.setdefault(mention, []).append(i)
-        self._names = _names(reference, _clusters(reference, spans_key))
+        reference = example.reference
+        self._entities = entities = EntityMap(example, spans_key)
+        self._names = _names(reference, entities.gold_clusters)
         self.borders: List[int] = []
         if reference.has_annotation("SENT_START"):
-            self.borders = [gold_offsets(sent)[0] for sent in reference.sents]
-
-        def find(span: Span, index: Optional[int], entities: Sequence[_Entity], offsets: SolidOffsets) -> Argument:
-            mentions = (offsets(span),) if index is None else entities[index]
-            found = Counter(owner for mention in mentions for owner in owners.get(mention, ()))
-            if not found:
-                self._mentions.setdefault(("mention", *mentions[0]), mentions)
-                return ("mention", *mentions[0])
-            # Two gold entities may share a mention: then the one at the same place in the list is meant.
-            best = max(found, key=lambda owner: (found[owner], owner == index, -owner))
-            return ("cluster", best, 0)
-
-        self.gold: Set[Triple] = set()
-        for rel in reference._.relations:
-            ends = [
-                find(span, None, gold, gold_offsets) if index is None else ("cluster", index, 0)
-                for span, index in ((rel.head, rel.head_cluster), (rel.tail, rel.tail_cluster))
-            ]
-            self.gold.add((ends[0], ends[1], rel.label))
+            self.borders = [entities.gold_offsets(sent)[0] for sent in reference.sents]
+        self.gold: Set[Triple] = {
+            (entities.gold(rel.head, rel.head_cluster), entities.gold(rel.tail, rel.tail_cluster), rel.label)
+            for rel in reference._.relations
+        }
         self.predicted: Set[Triple] = {
-            (
-                find(rel.head, rel.head_cluster, own, own_offsets),
-                find(rel.tail, rel.tail_cluster, own, own_offsets),
-                rel.label,
-            )
-            for rel in predicted._.relations
+            (entities.predicted(rel.head, rel.head_cluster), entities.predicted(rel.tail, rel.tail_cluster), rel.label)
+            for rel in example.predicted._.relations
         }
 
     def is_fact(self, triple: Triple, facts: FrozenSet[Fact]) -> bool:
@@ -209,20 +180,10 @@ class _View:
     def is_within(self, triple: Triple) -> bool:
         """RETURNS (bool): whether both entities have a mention in one sentence of the reference."""
         head, tail = (
-            {bisect_right(self.borders, start) for start, _ in self._mentions[argument]} for argument in triple[:2]
+            {bisect_right(self.borders, start) for start, _ in self._entities.mentions(argument)}
+            for argument in triple[:2]
         )
         return not head.isdisjoint(tail)
-
-
-def _clusters(doc: Doc, spans_key: Optional[str]) -> List[List[Span]]:
-    spans: Sequence[Span] = doc.ents
-    if spans_key is not None:
-        spans = list(doc.spans[spans_key]) if spans_key in doc.spans else []
-    return [list(cluster) for cluster in cluster_entities(doc, spans)]
-
-
-def _entities(doc: Doc, offsets: SolidOffsets, spans_key: Optional[str]) -> List[_Entity]:
-    return [tuple(offsets(mention) for mention in cluster) for cluster in _clusters(doc, spans_key)]
 
 
 def _names(doc: Doc, clusters: Sequence[Sequence[Span]]) -> List[Set[str]]:
