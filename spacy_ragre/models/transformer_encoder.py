@@ -53,7 +53,11 @@ class TransformerEncoder:
     def __init__(self, layer: Model[List[Doc], List[Any]], grad_factor: float = 1.0) -> None:
         self.layer = layer
         self.grad_factor = grad_factor
-        self.width = 0
+
+    @property
+    def width(self) -> int:
+        """RETURNS (int): width of a state, known once the layer is initialised."""
+        return next(int(node.get_dim("nO")) for node in self.layer.walk() if node.has_dim("nO"))
 
     def read(self, inputs: Sequence[PairInput], datas: Sequence[Any], training: bool) -> Tuple[Encoded, List[Any]]:
         """inputs (Sequence[PairInput]): the documents, each with at least one entity.
@@ -69,7 +73,6 @@ class TransformerEncoder:
         views = [_View(item, data, length) for item, data in zip(inputs, datas)]
         for view in views:
             view.hidden.requires_grad_(training)
-        self.width = views[0].hidden.shape[2]
         longest = max(view.places.shape[1] for view in views)
         rows = [view.attention[view.index(view.window), :, view.index(view.row)] for view in views]
         columns = [view.index(view.places)[view.index(view.window)] for view in views]

@@ -1,0 +1,461 @@
+"""Which pairs of entities may hold a relation: a trained filter before an expensive extractor.
+
+Stage 1 of LMRC (arXiv 2408.13889): one score for each ordered pair of a document's entities, by localized context
+pooling (ATLOP, arXiv 2010.11304). The threshold is chosen on development documents, so that a wanted share of the pairs
+with a relation is kept.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer
+
+from ..errors import Errors
+from ..models.pair_encoder import PairInput
+from ..models.pair_filter import PairFilterShim
+from ..models.platt import PlattScale, fit_platt
+from ..models.transformer_encoder import TransformerEncoder
+from ..relations import RELATIONS_KEY, CandidatePair, cluster_entities
+from .streams import annotate_stream
+
+DEFAULT_CONFIG = """
+[pair_candidate_filter]
+threshold = 0.5
+target_recall = 0.95
+balance = 0.5
+spans_key = null
+
+[pair_candidate_filter.model]
+@architectures = "ragre.PairFilter.v1"
+
+[pair_candidate_filter.model.encoder]
+@architectures = "ragre.HuggingFaceEncoder.v1"
+name = "all-MiniLM-L6-v2"
+
+[pair_candidate_filter.scorer]
+@scorers = "ragre.pair_filter_scorer.v1"
+"""
+
+# Calibrated probabilities may differ in their last digits between batches: a pair at the threshold must not be lost.
+_MARGIN = 1e-6
+# Documents are read and scored together as long as they have no more tokens and pairs, padding included.
+_BATCH_TOKENS = 4096
+_BATCH_PAIRS = 20000
+
+_CONFIG = Config().from_str(DEFAULT_CONFIG)["pair_candidate_filter"]
+
+
+@Language.factory(
+    "pair_candidate_filter",
+    assigns=["doc._.candidate_pairs"],
+    requires=["doc.ents"],
+    default_config=_CONFIG,
+    default_score_weights={"pairs_f": 1.0, "pairs_p": None, "pairs_r": None, "pairs_dropped": None},
+)
+def make_pair_candidate_filter(
+    nlp: Language,
+    name: str,
+    model: Model,
+    threshold: float,
+    target_recall: float,
+    balance: float,
+    spans_key: Optional[str],
+    scorer: Optional[Callable],
+) -> "PairCandidateFilter":
+    """Build the component. No weights are loaded before they are needed.
+
+    model (Model): scores the ordered pairs of a document's entities.
+    threshold (float): least probability of a candidate, from 0 to 1, until `calibrate` chooses one.
+    target_recall (float): the share of the pairs with a relation that `calibrate` chooses a threshold for.
+    balance (float): how much of the imbalance between the classes the loss makes up for, from 0 (nothing) to 1 (pairs
+        with a relation weigh as much as all others). Probabilities stay right, since the weight is taken off again.
+    spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
+    scorer (Optional[Callable]): the scoring method.
+    """
+    return PairCandidateFilter(
+        nlp.vocab,
+        model,
+        name,
+        threshold=threshold,
+        target_recall=target_recall,
+        balance=balance,
+        spans_key=spans_key,
+        scorer=scorer,
+    )
+
+
+class _Gold(NamedTuple):
+    """What is learned of an example.
+
+    item (PairInput): its predicted document with the gold entities.
+    related (Optional[numpy.ndarray]): bool, head by tail, *Shape* (entities, entities); None where it is not known.
+    """
+
+    item: PairInput
+    related: Optional[np.ndarray]
+
+
+class PairCandidateFilter(TrainablePipe):
+    """Propose pairs of entities that may hold a relation.
+
+    The arguments are those of the factory; see `make_pair_candidate_filter`.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "pair_candidate_filter",
+        *,
+        threshold: float = 0.5,
+        target_recall: float = 0.95,
+        balance: float = 0.5,
+        spans_key: Optional[str] = None,
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        for setting, value, least in (("threshold", threshold, 0), ("balance", balance, 0)):
+            if not least <= value <= 1:
+                raise ValueError(Errors.R522.format(setting=setting, value=value, expected="give a number from 0 to 1"))
+        if not 0 < target_recall <= 1:
+            expected = "give a share above 0, and 1 at most"
+            raise ValueError(Errors.R522.format(setting="target_recall", value=target_recall, expected=expected))
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.spans_key = spans_key
+        self.target_recall = target_recall
+        self.balance = balance
+        self.threshold = threshold
+        # Weight of a pair with a relation in the loss.
+        self.positive_weight = 1.0
+        self.scale = PlattScale()
+        self.cfg: Dict[str, Any] = {}
+
+    @property
+    def shim(self) -> PairFilterShim:
+        """RETURNS (PairFilterShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    def _spans(self, doc: Doc) -> Sequence[Span]:
+        if self.spans_key is None:
+            return doc.ents
+        return list(doc.spans[self.spans_key]) if self.spans_key in doc.spans else []
+
+    def _input(self, doc: Doc) -> PairInput:
+        clusters = cluster_entities(doc, self._spans(doc))
+        return PairInput(
+            doc, [[(span.start, span.end) for span in c] for c in clusters], [cluster.label for cluster in clusters]
+        )
+
+    # Prediction
+
+    def predict(self, docs: Iterable[Doc]) -> List[List[CandidatePair]]:
+        """Find the candidate pairs of a batch of documents, without changing them.
+
+        docs (Iterable[Doc]): the documents.
+        RETURNS (List[List[CandidatePair]]): for every document its pairs, likeliest first.
+        """
+        return [self._pick(part) for part in self.score_pairs(docs)]
+
+    def score_pairs(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+        """docs (Iterable[Doc]): the documents.
+        RETURNS (List[numpy.ndarray]): for every document the calibrated probability that a pair holds a relation, head
+            by tail, *Shape* (entities, entities); 0 for an entity with itself.
+        """
+        probabilities = []
+        for part in self._logits([self._input(doc) for doc in docs]):
+            values = self.scale(part)
+            np.fill_diagonal(values, 0.0)
+            probabilities.append(values)
+        return probabilities
+
+    def _pick(self, probability: np.ndarray) -> List[CandidatePair]:
+        keep = probability >= self.threshold
+        np.fill_diagonal(keep, False)
+        heads, tails = np.nonzero(keep)
+        scores = probability[heads, tails]
+        order = np.argsort(-scores, kind="stable")
+        rows = zip(heads[order].tolist(), tails[order].tolist(), scores[order].tolist())
+        return [CandidatePair(*row) for row in rows]
+
+    def _logits(self, inputs: Sequence[PairInput]) -> List[np.ndarray]:
+        """RETURNS (List[numpy.ndarray]): logits of every document, float64, *Shape* (entities, entities)."""
+        results: List[np.ndarray] = [np.zeros((0, 0))] * len(inputs)
+        for rows in _batches(inputs):
+            for i, part in zip(rows, self.model.predict([inputs[i] for i in rows])):
+                off = ~np.eye(len(part), dtype=bool)
+                if not np.isfinite(part[off]).all():
+                    raise ValueError(Errors.R524)
+                results[i] = np.where(off, part, 0.0).astype("float64")
+        return results
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[CandidatePair]]) -> None:
+        """Set `doc._.candidate_pairs`.
+
+        docs (Iterable[Doc]): the documents.
+        predictions (Iterable[Sequence[CandidatePair]]): what `predict` gave for them.
+        """
+        for doc, pairs in zip(docs, predictions):
+            if self.spans_key is not None and pairs:
+                # Without these, cluster indexes would be read as those of clusters of doc.ents.
+                doc._.entity_clusters = cluster_entities(doc, self._spans(doc))
+            doc._.candidate_pairs = pairs
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
+        """Process a stream of documents in batches; see `annotate_stream`.
+
+        stream (Iterable[Doc]): the documents.
+        batch_size (int): documents of a batch.
+        YIELDS (Doc): the documents, in order.
+        """
+        yield from annotate_stream(self, stream, batch_size)
+
+    # Training
+
+    def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
+        """Load the encoder and make the model, with the entity types and the imbalance of the training data.
+
+        get_examples (Callable[[], Iterable[Example]]): gives the training examples.
+        nlp (Optional[Language]): not used.
+        """
+        validate_get_examples(get_examples, "PairCandidateFilter.initialize")
+        types = set()
+        related = total = 0
+        sample: List[Doc] = []
+        for example in get_examples():
+            gold = self._gold(example)
+            types.update(gold.item.types)
+            if not sample and len(gold.item.doc):
+                sample.append(gold.item.doc)
+            if gold.related is not None:
+                related += int(gold.related.sum())
+                total += len(gold.related) * (len(gold.related) - 1)
+        if 0 < related < total:
+            self.positive_weight = ((total - related) / related) ** self.balance
+        # Until it is calibrated, the scale takes the weight off again.
+        self.scale = PlattScale(shift=-math.log(self.positive_weight))
+        self.shim.init([name for name in types if name], self._width(sample))
+
+    def _width(self, sample: List[Doc]) -> int:
+        encoder = self.shim.encoder
+        if not isinstance(encoder, TransformerEncoder):
+            encoder.reset()
+            return encoder.width
+        encoder.layer.initialize(X=sample)
+        return encoder.width
+
+    def _gold(self, example: Example) -> _Gold:
+        """The gold entities of an example on the tokens of its predicted document, and which pairs hold a relation."""
+        reference = example.reference
+        item = self._input(reference)
+        related = None
+        if RELATIONS_KEY in reference.user_data:
+            related = _related(reference, item)
+        doc = example.predicted
+        if [token.text for token in doc] == [token.text for token in reference]:
+            return _Gold(item._replace(doc=doc), related)
+        clusters = [_align(example, cluster) for cluster in item.clusters]
+        kept = [i for i, cluster in enumerate(clusters) if cluster]
+        item = PairInput(doc, [clusters[i] for i in kept], [item.types[i] for i in kept])
+        return _Gold(item, None if related is None else related[np.ix_(kept, kept)])
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch of examples, with gold entities.
+
+        examples (Iterable[Example]): the examples.
+        drop (float): not used; dropout is a setting of the encoder.
+        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
+        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
+        RETURNS (Dict[str, float]): the losses.
+        """
+        examples = list(examples)
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "PairCandidateFilter.update")
+        gold = [self._gold(example) for example in examples]
+        if not isinstance(self.shim.encoder, TransformerEncoder):
+            # A listener needs the whole batch, and its transformer waits for gradients; other encoders need not read
+            # what nothing is learned from.
+            gold = [item for item in gold if item.related is not None and len(item.related) > 1]
+        if not any(len(item.item.doc) for item in gold):
+            return losses
+        logits, backprop = self.model.begin_update([item.item for item in gold])
+        loss, gradient = self._loss(gold, logits)
+        if not math.isfinite(loss):
+            raise ValueError(Errors.R524)
+        backprop(gradient)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
+        """The loss of scores, and its gradient.
+
+        examples (Iterable[Example]): the examples.
+        scores (List[numpy.ndarray]): logits for each example, *Shape* (entities, entities).
+        RETURNS (Tuple[float, List[numpy.ndarray]]): the mean loss of a pair, and the gradient.
+        """
+        return self._loss([self._gold(example) for example in examples], scores)
+
+    def _loss(self, gold: Sequence[_Gold], logits: Sequence[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
+        """Binary cross-entropy, in which pairs with a relation have a weight."""
+        total, weights = 0.0, 0.0
+        gradients = []
+        for item, part in zip(gold, logits):
+            scores = np.asarray(part, dtype="float64")
+            if item.related is None:
+                gradients.append(np.zeros_like(scores))
+                continue
+            weight = np.where(item.related, self.positive_weight, 1.0)
+            np.fill_diagonal(weight, 0.0)
+            # log(1 + exp(x)) with x the score where there is no relation, else minus the score.
+            with np.errstate(invalid="ignore"):  # what is no number is told by the caller
+                total += float((weight * np.logaddexp(0.0, np.where(item.related, -scores, scores))).sum())
+            weights += float(weight.sum())
+            gradients.append(weight * (1 / (1 + np.exp(-np.clip(scores, -500, 500))) - item.related))
+        weights = max(weights, 1.0)
+        return total / weights, [(gradient / weights).astype("float32") for gradient in gradients]
+
+    def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
+        """Fit the probabilities, and choose the threshold that keeps `target_recall` of the pairs with a relation, on
+        examples that were not trained on.
+
+        examples (Iterable[Example]): development examples.
+        RETURNS (Dict[str, float]): `threshold`, and with it `recall`, `precision` and `dropped`, the share of the pairs
+            without a relation that are dropped; from 0 to 1.
+        """
+        gold = [item for item in map(self._gold, examples) if item.related is not None and len(item.related) > 1]
+        parts = self._logits([item.item for item in gold])
+        off = [~np.eye(len(part), dtype=bool) for part in parts]
+        logits = np.concatenate([part[mask] for part, mask in zip(parts, off)]) if parts else np.zeros(0)
+        related = np.concatenate([item.related[mask] for item, mask in zip(gold, off)]) if parts else np.zeros(0, bool)  # type: ignore[index]
+        if not related.any():
+            raise ValueError(Errors.R523)
+        self.scale = fit_platt(logits, related)
+        probability = self.scale(logits)
+        best_first = np.sort(probability[related])[::-1]
+        last = max(1, math.ceil(self.target_recall * len(best_first) - 1e-9)) - 1
+        self.threshold = max(0.0, float(best_first[last]) - _MARGIN)
+        kept = probability >= self.threshold
+        return {
+            "threshold": self.threshold,
+            "recall": float((kept & related).sum() / related.sum()),
+            "precision": float((kept & related).sum() / kept.sum()),
+            "dropped": float((~kept & ~related).sum() / max(1, (~related).sum())),
+        }
+
+    # Serialisation
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """RETURNS (bytes): settings and weights."""
+        self._write_cfg()
+        return super().to_bytes(exclude=exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "PairCandidateFilter":
+        """Load what `to_bytes` gave, in place.
+
+        RETURNS (PairCandidateFilter): the component.
+        """
+        super().from_bytes(bytes_data, exclude=exclude)
+        self._read_cfg(exclude)
+        return self
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save settings and weights.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab.
+        """
+        self._write_cfg()
+        super().to_disk(path, exclude=exclude)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "PairCandidateFilter":
+        """Load what `to_disk` saved, in place. Weights are put into the model when they are needed.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave as they are.
+        RETURNS (PairCandidateFilter): the component.
+        """
+        super().from_disk(path, exclude=[*exclude, "model"])
+        self._read_cfg(exclude)
+        util.from_disk(path, {"model": self._load_model}, exclude)
+        return self
+
+    def _load_model(self, path: Path) -> None:
+        if not path.exists():
+            raise OSError(Errors.R150.format(problem=f"missing ({path})"))
+        try:
+            self.model.from_bytes(path.read_bytes())
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(Errors.R150.format(problem=f"damaged ({path}: {error})")) from error
+
+    def _write_cfg(self) -> None:
+        self.cfg = {
+            "threshold": self.threshold,
+            "positive_weight": self.positive_weight,
+            "scale": list(self.scale),
+        }
+
+    def _read_cfg(self, exclude: Iterable[str]) -> None:
+        if not self.cfg or "cfg" in exclude:
+            return
+        self.threshold = self.cfg["threshold"]
+        self.positive_weight = self.cfg["positive_weight"]
+        self.scale = PlattScale(*self.cfg["scale"])
+
+
+def _batches(inputs: Sequence[PairInput]) -> Iterator[List[int]]:
+    """Documents of similar length together; those that are long alone, since their pairs are scored block by block."""
+    batch: List[int] = []
+    tokens = pairs = 0
+    for i in sorted(range(len(inputs)), key=lambda i: -len(inputs[i].doc)):
+        tokens = max(tokens, len(inputs[i].doc))
+        pairs = max(pairs, len(inputs[i].clusters) ** 2)
+        size = len(batch) + 1
+        if batch and (size * tokens > _BATCH_TOKENS or size * pairs > _BATCH_PAIRS):
+            yield batch
+            batch, tokens, pairs = [], len(inputs[i].doc), len(inputs[i].clusters) ** 2
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _related(doc: Doc, item: PairInput) -> np.ndarray:
+    """Which ordered pairs of entities hold a relation, bool, *Shape* (entities, entities)."""
+    owners: Dict[Tuple[int, int], List[int]] = {}
+    for i, cluster in enumerate(item.clusters):
+        for mention in cluster:
+            owners.setdefault(mention, []).append(i)
+    related = np.zeros((len(item.clusters),) * 2, dtype=bool)
+    for rel in doc._.relations:
+        ends = [
+            owners.get((span.start, span.end), []) if index is None else [index]
+            for span, index in ((rel.head, rel.head_cluster), (rel.tail, rel.tail_cluster))
+        ]
+        related[np.ix_(*ends)] = True
+    np.fill_diagonal(related, False)
+    return related
+
+
+def _align(example: Example, cluster: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    """A gold entity's mentions on the tokens of the predicted document; those that don't fit are left out."""
+    spans = [example.reference[start:end] for start, end in cluster]
+    aligned = example.get_aligned_spans_y2x(spans, allow_overlap=True)
+    return [(span.start, span.end) for span in aligned]
