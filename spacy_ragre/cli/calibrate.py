@@ -21,7 +21,7 @@ def calibrate_cli(
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID, or -1 for CPU"),
 ) -> None:
     """
-    Make the retrieval keys of a trained pipeline, and choose temperature and weight of the neighbours.
+    Fit what a trained pipeline chooses on development documents: thresholds, probabilities, the weight of neighbours.
 
     Run it once after `spacy train`, on development documents.
     """
@@ -38,7 +38,8 @@ def calibrate(
     seed: int = 0,
     gpu_id: int = -1,
 ) -> None:
-    """Calibrate the components of a pipeline that have a method `calibrate`, and save the pipeline.
+    """Calibrate the components of a pipeline that have a method `calibrate`, in the order of the pipeline, and save the
+    pipeline. Each of them sees what those before it annotate once they are calibrated, such as candidate pairs.
 
     pipeline (str): the pipeline's folder or package.
     corpus_path (Path): a .spacy file or a folder of them.
@@ -60,7 +61,10 @@ def calibrate(
     examples = list(Corpus(corpus_path, limit=limit, seed=seed)(nlp))
     for name, pipe in pipes:
         scores = pipe.calibrate(examples)
-        msg.good(f"{name}: micro-F1 {scores['before']:.3f} before, {scores['after']:.3f} after")
+        msg.good(f"{name}: {', '.join(f'{value:.3f} {key}' for key, value in scores.items())}")
+        if (name, pipe) != pipes[-1]:
+            for example in examples:
+                pipe(example.predicted)
     target = Path(pipeline) if output_path is None else output_path
     # All in a pipeline's folder may be replaced, and nothing in other folders.
     is_pipeline = (target / "meta.json").is_file()

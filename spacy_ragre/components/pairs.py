@@ -1,11 +1,14 @@
 """Pairs on their way from candidates to relations: what a pair may be, what was found, and how a document keeps it."""
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from spacy.tokens import Span
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.training import Example
 
 from ..candidates import Candidate
-from ..relations import LabelSet
+from ..relations import PAIRS_KEY, LabelSet, cluster_entities
 
 
 class Found(NamedTuple):
@@ -77,3 +80,66 @@ def to_relations(found: Sequence[Found], spans: Sequence[Span]) -> List[Dict[str
             }
         )
     return relations
+
+
+# Proposals of another component
+
+
+def propose(examples: Iterable[Example], nlp: Optional[Language], component: Any) -> Iterator[Example]:
+    """Have the components before this one propose candidate pairs for examples that have none.
+
+    In training, spaCy does this with the components that are `annotating`; when the pipeline is initialised, nothing
+    was annotated yet.
+
+    examples (Iterable[Example]): the examples.
+    nlp (Optional[Language]): the pipeline. Components that are disabled propose, too: a trained filter is disabled
+        while the others are initialised.
+    component (Any): the component that asks.
+    YIELDS (Example): the examples, the predicted documents with candidate pairs.
+    """
+    proposing = []
+    for name, pipe in [] if nlp is None else nlp.components:
+        if pipe is component:
+            break
+        if "doc._.candidate_pairs" in nlp.get_pipe_meta(name).assigns:  # type: ignore[union-attr]
+            proposing.append(pipe)
+    for example in examples:
+        if proposing and PAIRS_KEY not in example.reference.user_data:
+            for pipe in proposing:
+                pipe(example.predicted)
+        yield example
+
+
+def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
+    """The gold document with the pairs that were proposed for the predicted one.
+
+    example (Example): the example.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Doc): the reference, where it has candidate pairs or nothing was proposed. Else a copy of it, with the
+        proposed pairs of its own entities: a proposed entity is the gold one that shares most mentions; where there is
+        none, the pair is left out, since nothing is known of it.
+    """
+    reference, predicted = example.reference, example.predicted
+    if PAIRS_KEY in reference.user_data or PAIRS_KEY not in predicted.user_data:
+        return reference
+    doc = reference.copy()
+    owners: Dict[Tuple[int, int], List[int]] = {}
+    for i, cluster in enumerate(cluster_entities(doc, _spans(doc, spans_key))):
+        for mention in cluster:
+            owners.setdefault((mention.start_char, mention.end_char), []).append(i)
+    gold: List[Optional[int]] = []
+    for i, cluster in enumerate(cluster_entities(predicted, _spans(predicted, spans_key))):
+        found = Counter(owner for span in cluster for owner in owners.get((span.start_char, span.end_char), ()))
+        gold.append(max(found, key=lambda owner: (found[owner], owner == i, -owner)) if found else None)
+    doc.user_data[PAIRS_KEY] = [
+        [gold[head], gold[tail], score]
+        for head, tail, score in predicted._.candidate_pairs
+        if gold[head] is not None and gold[tail] is not None and gold[head] != gold[tail]
+    ]
+    return doc
+
+
+def _spans(doc: Doc, spans_key: Optional[str]) -> Sequence[Span]:
+    if spans_key is None:
+        return doc.ents
+    return list(doc.spans[spans_key]) if spans_key in doc.spans else []

@@ -28,7 +28,8 @@ from ..prompts import Prompt
 from ..relations import LabelSet, PairInstance, cluster_entities
 from ..retrieval import Retriever, evidence
 from .answerer import PairAnswerer
-from .pairs import Found, allowed_classes, to_relations
+from .pairs import Found, allowed_classes, propose, to_relations, with_proposals
+from .streams import annotate_stream
 
 logger = logging.getLogger(__name__)
 
@@ -291,27 +292,13 @@ class RagRelationExtractor(TrainablePipe):
             doc._.relations = to_relations(found, spans)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
-        """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
-        only those that fail themselves go to the error handler.
+        """Process a stream of documents in batches; see `annotate_stream`.
 
         stream (Iterable[Doc]): the documents.
         batch_size (int): documents of a batch. Their pairs are put to the model together.
         YIELDS (Doc): the documents, in order.
         """
-        handler = self.get_error_handler()
-        for docs in util.minibatch(stream, size=batch_size):
-            try:
-                self.set_annotations(docs, self.predict(docs))
-            except Exception:  # one by one below, where the handler gets what fails
-                for doc in docs:
-                    try:
-                        self.set_annotations([doc], self.predict([doc]))
-                    except Exception as error:
-                        handler(self.name, self, [doc], error)
-                    else:
-                        yield doc
-            else:
-                yield from docs
+        yield from annotate_stream(self, stream, batch_size)
 
     # Training
 
@@ -329,7 +316,7 @@ class RagRelationExtractor(TrainablePipe):
         zero-shot use.
 
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
-        nlp (Optional[Language]): not used.
+        nlp (Optional[Language]): its components before this one propose pairs, where the examples have none.
         labels (Optional[Dict[str, Any]]): labels as in `label_data`, in place of those in the data.
         tune (Optional[Dict[str, Any]]): tune the sentence encoder on the examples first, so that those with a query's
             relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
@@ -343,10 +330,11 @@ class RagRelationExtractor(TrainablePipe):
             raise ValueError(Errors.R501.format(name=self.name))
         instances: List[PairInstance] = []
         lost = 0
-        for example in get_examples():
-            candidates = self._labelled(example.reference)
+        for example in propose(get_examples(), nlp, self):
+            doc = with_proposals(example, self.spans_key)
+            candidates = self._labelled(doc)
             instances.extend(candidate.instance for candidate in candidates)
-            lost += len(unreached(example.reference, candidates, self._spans(example.reference)))
+            lost += len(unreached(doc, candidates, self._spans(doc)))
         if lost:
             logger.info("%d relations of the training data are out of reach of the candidates", lost)
         if any(instance.answers for instance in instances):
@@ -363,7 +351,7 @@ class RagRelationExtractor(TrainablePipe):
         sgd: Optional[Optimizer] = None,
         losses: Optional[Dict[str, float]] = None,
     ) -> Dict[str, float]:
-        """Learn from a batch of examples, with gold entities.
+        """Learn from a batch of examples, with gold entities and the candidate pairs of an annotating component.
 
         examples (Iterable[Example]): the examples.
         drop (float): not used; dropout is a setting of the backbone's LoRA.
@@ -375,7 +363,7 @@ class RagRelationExtractor(TrainablePipe):
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "RagRelationExtractor.update")
-        docs = [example.reference for example in examples]
+        docs = [with_proposals(example, self.spans_key) for example in examples]
         self._take_labels(docs)
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
@@ -403,7 +391,8 @@ class RagRelationExtractor(TrainablePipe):
         scores (numpy.ndarray): logits for the pairs of the examples' references, in order, *Shape* (pairs, classes).
         RETURNS (Tuple[float, numpy.ndarray]): the mean loss and the gradient, *Shape* (pairs, classes).
         """
-        return self.answerer.loss(self._gold(example.reference for example in examples), scores)
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        return self.answerer.loss(self._gold(docs), scores)
 
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
         """Make the store's keys with the trained model, then choose temperature and the weight of the neighbours on
@@ -412,7 +401,8 @@ class RagRelationExtractor(TrainablePipe):
         examples (Iterable[Example]): development examples.
         RETURNS (Dict[str, float]): micro-F1 on them before and after, from 0 to 1.
         """
-        candidates = [candidate for example in examples for candidate in self._labelled(example.reference)]
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
         if not candidates:
             raise ValueError(Errors.R506)
         allowed = allowed_classes(candidates, self.answerer.labels)

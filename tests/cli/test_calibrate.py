@@ -13,20 +13,23 @@ class Counter:
     """A component that notes how many examples it was calibrated on."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.marked = 0
 
     def __call__(self, doc: Doc) -> Doc:
+        doc.user_data["marked"] = self.count > 0
         return doc
 
     def calibrate(self, examples: Iterable[Any]) -> Dict[str, float]:
-        self.count = len(list(examples))
+        examples = list(examples)
+        self.count = len(examples)
+        self.marked = sum(bool(example.predicted.user_data.get("marked")) for example in examples)
         return {"before": 0.25, "after": 0.5}
 
     def to_disk(self, path: Any, exclude: Any = ()) -> None:
-        ensure_path(path).write_text(str(self.count), encoding="utf8")
+        ensure_path(path).write_text(f"{self.count} {self.marked}", encoding="utf8")
 
     def from_disk(self, path: Any, exclude: Any = ()) -> "Counter":
-        self.count = int(ensure_path(path).read_text(encoding="utf8"))
+        self.count, self.marked = map(int, ensure_path(path).read_text(encoding="utf8").split())
         return self
 
 
@@ -72,3 +75,15 @@ def test_calibrate_errors(
     (tmp_path / "mine" / "notes.txt").write_text("mine", encoding="utf8")
     assert "[R215]" in fails("calibrate", counting, corpus, "--output", tmp_path / "mine")
     assert count_in(counting) == 0
+
+
+def test_components_see_what_those_before_them_annotate(
+    run: Callable[..., Result], corpus: Path, tmp_path: Path
+) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_counter", name="first")
+    nlp.add_pipe("test_counter", name="second")
+    nlp.to_disk(tmp_path / "two")
+    assert run("calibrate", tmp_path / "two", corpus).exit_code == 0
+    again = spacy.load(tmp_path / "two")
+    assert [again.get_pipe(name).marked for name in ("first", "second")] == [0, 4]  # type: ignore[attr-defined]

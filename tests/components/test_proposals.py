@@ -1,0 +1,132 @@
+"""A relation extractor that learns on the pairs that a filter proposes."""
+
+import pytest
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_ragre.components.pairs import propose, with_proposals
+from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.relations import PAIRS_KEY
+
+NAME = "rag_relation_extractor"
+WORDS = "Ann and Bob met Cara in Rome".split()
+CLUSTERS = [[(0, 1, "PER")], [(2, 3, "PER")], [(4, 5, "PER")], [(6, 7, "LOC")]]
+PROPOSED = [(0, 3, 0.9), (3, 0, 0.8), (1, 2, 0.7)]
+
+
+@Language.component("test_proposer", assigns=["doc._.candidate_pairs"])
+def proposer(doc: Doc) -> Doc:
+    doc._.candidate_pairs = PROPOSED if len(doc._.entity_clusters) > 3 else []
+    return doc
+
+
+@Language.component("test_forgetful", assigns=["doc._.relations"])
+def forgetful(doc: Doc) -> Doc:
+    return doc
+
+
+def make_doc(nlp, clusters=CLUSTERS):
+    doc = Doc(nlp.vocab, words=WORDS)
+    doc._.entity_clusters = clusters
+    doc.ents = sorted((doc._.entity_clusters[i][0] for i in range(len(clusters))), key=lambda span: span.start)
+    return doc
+
+
+@pytest.fixture
+def reference(nlp):
+    doc = make_doc(nlp)
+    doc._.relations = [
+        {"head": (0, 1), "tail": (6, 7), "label": "located_in", "head_cluster": 0, "tail_cluster": 3},
+        {"head": (2, 3), "tail": (6, 7), "label": "located_in", "head_cluster": 1, "tail_cluster": 3},
+    ]
+    return doc
+
+
+def test_proposals_go_into_a_copy_of_the_reference(reference):
+    example = Example(copy_input(reference), reference)
+    assert with_proposals(example) is reference
+    proposer(example.predicted)
+    doc = with_proposals(example)
+    assert [tuple(pair) for pair in doc._.candidate_pairs] == PROPOSED
+    assert [r.label for r in doc._.relations] == ["located_in"] * 2
+    assert PAIRS_KEY not in reference.user_data
+    # Those of the reference come first.
+    reference._.candidate_pairs = [(2, 3)]
+    assert with_proposals(example) is reference
+
+
+def test_proposals_for_other_entities(nlp, reference):
+    # Another order, an entity that is not gold, and a gold one that is lacking.
+    predicted = make_doc(nlp, [CLUSTERS[3], CLUSTERS[0], [(3, 4, "PER")]])
+    predicted._.candidate_pairs = [(1, 0, 0.5), (2, 0, 0.4), (0, 2, 0.3)]
+    doc = with_proposals(Example(predicted, reference))
+    assert [tuple(pair) for pair in doc._.candidate_pairs] == [(0, 3, 0.5)]
+
+
+def test_proposals_for_mentions_in_a_span_group(nlp, reference):
+    predicted = copy_input(reference)
+    for doc in (predicted, reference):
+        doc.spans["sc"] = list(doc.ents)
+    proposer(predicted)
+    assert len(with_proposals(Example(predicted, reference), "sc")._.candidate_pairs) == 3
+
+
+def test_components_before_propose(nlp, reference):
+    nlp.add_pipe("test_proposer")
+    component = nlp.add_pipe("test_forgetful", name="own")
+    nlp.add_pipe("test_proposer", name="after")
+    with nlp.select_pipes(disable=["test_proposer"]):
+        (example,) = propose([Example(copy_input(reference), reference)], nlp, component)
+    assert len(example.predicted._.candidate_pairs) == 3
+    (example,) = propose([Example(copy_input(reference), reference)], None, component)
+    assert PAIRS_KEY not in example.predicted.user_data
+    reference._.candidate_pairs = [(0, 3)]
+    (example,) = propose([Example(copy_input(reference), reference)], nlp, component)
+    assert PAIRS_KEY not in example.predicted.user_data
+
+
+@pytest.fixture
+def make_pipeline(make_nlp):
+    def make():
+        nlp = make_nlp(
+            candidates={"@ragre_candidates": "ragre.Proposed.v1"}, multi_label=True, labels={"located_in": ""}
+        )
+        nlp.add_pipe("test_proposer", first=True)
+        return nlp
+
+    return make
+
+
+def test_the_extractor_learns_and_answers_on_proposals(make_pipeline, reference):
+    nlp = make_pipeline()
+    reference = Doc(nlp.vocab).from_bytes(reference.to_bytes())
+    examples = [Example(copy_input(reference), reference)]
+    with nlp.select_pipes(disable=["test_proposer"]):
+        optimizer = nlp.initialize(lambda: examples)
+    pipe = nlp.get_pipe(NAME)
+    # The store has the proposed pairs: one with both directions, and one without a relation.
+    pipe.answerer.refresh()
+    stored = {(i.first_text, i.second_text, len(i.answers)) for i in pipe.answerer.retriever.store.instances}
+    assert stored == {("Ann", "Rome", 1), ("Bob", "Cara", 0)}
+    examples = [Example(copy_input(reference), reference)]
+    optimizer.learn_rate = 0.02
+    losses = [
+        nlp.update(examples, sgd=optimizer, exclude=["test_proposer"], annotates=["test_proposer"])[NAME]
+        for _ in range(15)
+    ]
+    assert losses[-1] < losses[1] / 2
+    doc = nlp(copy_input(reference))
+    assert [(r.head.text, r.tail.text, r.head_cluster, r.tail_cluster) for r in doc._.relations] == [
+        ("Ann", "Rome", 0, 3)
+    ]
+    scores = pipe.calibrate([Example(proposer(copy_input(reference)), reference)])
+    assert scores["after"] == 1.0
+
+
+def test_without_proposals_nothing_is_learned(make_nlp, reference):
+    nlp = make_nlp(candidates={"@ragre_candidates": "ragre.Proposed.v1"}, labels={"located_in": ""})
+    reference = Doc(nlp.vocab).from_bytes(reference.to_bytes())
+    examples = [Example(copy_input(reference), reference)]
+    optimizer = nlp.initialize(lambda: examples)
+    assert nlp.update(examples, sgd=optimizer)[NAME] == 0.0
