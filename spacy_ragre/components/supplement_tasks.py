@@ -12,6 +12,9 @@ from ..prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, Task, labe
 from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Answer, PairInstance, Relation
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*$|\n")
+_PART_END = re.compile(r"[.!?,;:\n]$")
+# Fewer words than these are no text to learn from.
+_PART_WORDS = 4
 
 Tokens = Tuple[int, int]
 
@@ -129,23 +132,20 @@ def questions(
 
 
 def without_mentions(doc: Doc, spans: Sequence[Span]) -> List[PairInstance]:
-    """Sentences of an annotated document in which nothing is to be found. A model that was only trained on texts with
-    mentions finds some in every text.
+    """Parts of an annotated document, between commas and the like, in which nothing is to be found. A model that was
+    only trained on texts with mentions would find some in every text.
 
     doc (Doc): the annotated document.
     spans (Sequence[Span]): its mentions.
-    RETURNS (List[PairInstance]): the sentences, as questions for entities with the answer "none".
+    RETURNS (List[PairInstance]): the parts, as questions for entities with the answer "none".
     """
-    sentences = list(_sentences(doc))
-    if len(sentences) < 2:
-        return []
-    empty = [(s, e) for s, e in sentences if not any(span.start < e and s < span.end for span in spans)]
-    return [_whole(doc, sentence, write_entities([])).instance for sentence in empty if _has_words(doc, sentence)]
-
-
-def _has_words(doc: Doc, sentence: Tokens) -> bool:
-    """RETURNS (bool): whether a sentence has more than two words."""
-    return sum(token.is_alpha for token in doc[sentence[0] : sentence[1]]) > 2
+    borders = [0, *(token.i + 1 for token in doc if _PART_END.search(token.text)), len(doc)]
+    result = []
+    for part in zip(borders, borders[1:]):
+        words = sum(token.is_alpha for token in doc[part[0] : part[1]])
+        if words >= _PART_WORDS and not any(span.start < part[1] and part[0] < span.end for span in spans):
+            result.append(_whole(doc, part, write_entities([])).instance)
+    return result
 
 
 def _whole(doc: Doc, window: Tokens, response: str) -> Question:

@@ -20,6 +20,8 @@ from ..retrieval import Neighbour, Retriever
 
 MODES = ("auto", "head", "trie")
 _PROCESS = os.getpid()
+# What names end with besides words: "vitamin E (natural)", "multivitamin +", "HbA1c 9%".
+_ENDS = frozenset(")+%")
 # Each task's rows of the label head.
 _ROWS: Dict[str, slice] = {}
 for _task, _labels in LABELS.items():
@@ -166,7 +168,9 @@ class TaskAnswerer:
         for piece, (start, _) in split_pieces_of(text):
             spaced = start > 0 and text[start - 1].isspace()
             first = self._response_ids(f" {piece}")
-            pieces.append(Piece(first, first if spaced else self._response_ids(piece)))
+            inside = first if spaced else self._response_ids(piece)
+            word = piece.isalnum()
+            pieces.append(Piece(first, inside, word, word or piece in _ENDS))
         if task == "ner":
             fields: List[Any] = [None, [self._response_ids(f" ({kind})") for kind in KINDS]]
         else:

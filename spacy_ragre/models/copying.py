@@ -5,6 +5,7 @@ own words, or one of a few fixed strings. Decoding that follows the grammar can 
 always ends, and always is a list.
 """
 
+from bisect import bisect_left
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 Ids = Tuple[int, ...]
@@ -18,10 +19,14 @@ class Piece(NamedTuple):
 
     first (Tuple[int, ...]): its token ids where a name begins with it.
     inside (Tuple[int, ...]): its token ids where it goes on with a name.
+    begins (bool): whether a name may begin with it.
+    ends (bool): whether a name may end with it.
     """
 
     first: Ids
     inside: Ids
+    begins: bool = True
+    ends: bool = True
 
 
 class CopyGrammar:
@@ -46,7 +51,7 @@ class CopyGrammar:
         separator: Ids,
         none: Ids,
         end: int,
-        max_pieces: int = 16,
+        max_pieces: int = 12,
     ) -> None:
         self.pieces = pieces
         self.fields = fields
@@ -54,6 +59,11 @@ class CopyGrammar:
         self.none = none
         self.end = end
         self.max_pieces = max_pieces
+        # Where the next piece is that a name may end with, from each piece on.
+        self._next_end = [len(pieces) + max_pieces] * (len(pieces) + 1)
+        for i in range(len(pieces) - 1, -1, -1):
+            self._next_end[i] = i if pieces[i].ends else self._next_end[i + 1]
+        self._starts = [i for i, piece in enumerate(pieces) if piece.begins and self._may_reach(i, i)]
 
     def start(self) -> FrozenSet[State]:
         """RETURNS (FrozenSet[State]): the states before the first token."""
@@ -83,9 +93,10 @@ class CopyGrammar:
     def _next(self, after: Tuple) -> Iterator[State]:
         kind, field, start, stop, done, last = after
         if kind == "name":
-            if stop < len(self.pieces) and stop - start < self.max_pieces:
+            if self._may_reach(start, stop):
                 yield self.pieces[stop].inside, ("name", field, start, stop + 1, done, last)
-            yield from self._field(field + 1, (*done, (start, stop)), last)
+            if self.pieces[stop - 1].ends:
+                yield from self._field(field + 1, (*done, (start, stop)), last)
         elif kind == "string":
             yield from self._field(field + 1, done, last)
         else:
@@ -102,8 +113,13 @@ class CopyGrammar:
             for ids in choices:
                 yield ids, ("string", field, 0, 0, done, last)
             return
-        for start in range(self._least(done, last), len(self.pieces)):
+        least = self._least(done, last)
+        for start in self._starts[bisect_left(self._starts, least) :]:
             yield self.pieces[start].first, ("name", field, start, start + 1, done, last)
+
+    def _may_reach(self, start: int, piece: int) -> bool:
+        """RETURNS (bool): whether a name from `start` may have this piece, since it can still end."""
+        return self._next_end[piece] - start < self.max_pieces
 
     def _least(self, done: Tuple[Run, ...], last: Optional[Tuple[Run, ...]]) -> int:
         """RETURNS (int): the first piece that the next name may begin with."""
@@ -112,7 +128,6 @@ class CopyGrammar:
         if len(last) == 1:
             return last[0][1]
         if not done:
-            # The last piece that still leaves something new to be said of it, or behind it.
-            exhausted = last[1][0] + 1 >= len(self.pieces)
-            return last[0][0] + (1 if exhausted else 0)
+            # Where the second name can go no further, the first has to.
+            return last[0][0] + (0 if last[1][0] < self._starts[-1] else 1)
         return last[1][0] + 1 if done[0][0] == last[0][0] else 0

@@ -86,7 +86,7 @@ def read_entities(response: str, kinds: Sequence[str]) -> Parsed:
     kinds (Sequence[str]): the kinds that a mention may have.
     RETURNS (Parsed): the mentions.
     """
-    pattern = re.compile(rf"\s*(.+?)\s*\(\s*({'|'.join(map(re.escape, kinds))})\s*\)\s*", re.IGNORECASE)
+    pattern = re.compile(rf"\s*(\S.*?)\s*\(\s*({'|'.join(map(re.escape, kinds))})\s*\)\s*", re.IGNORECASE)
     known = {kind.casefold(): kind for kind in kinds}
     items, malformed = [], 0
     for part in _parts(response):

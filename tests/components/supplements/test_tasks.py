@@ -1,0 +1,119 @@
+"""Windows and questions of documents, and answers on their way back."""
+
+import pytest
+import spacy
+from spacy.tokens import Span
+
+from spacy_ragre.components.supplement_tasks import EntityLabels, char_span, questions, windows, without_mentions
+from spacy_ragre.components.task_answerer import mixing_weights
+
+LABELS = EntityLabels("SUPPLEMENT", "EVENT")
+nlp = spacy.blank("en")
+
+
+def ask(doc, task, gold=False, max_tokens=64):
+    return questions(doc, task, doc.ents, LABELS, max_tokens, gold=gold)
+
+
+def test_questions_with_their_gold_answers(gold):
+    doc = gold(nlp)[4]
+    (entities,) = ask(doc, "ner", gold=True)
+    assert entities.instance.response == "fish oil (supplement); rash (event); zinc (supplement)"
+    assert [q.instance.response for q in ask(doc, "uc", gold=True)] == ["continuing", "discontinued"]
+    relations = ask(doc, "re", gold=True)
+    assert [(q.instance.first_text, q.instance.second_text, q.instance.response) for q in relations] == [
+        ("fish oil", "rash", "not related"),
+        ("zinc", "rash", "not related"),
+    ]
+    assert ask(doc, "te", gold=True)[0].instance.response == "none"
+    assert ask(gold(nlp)[0], "te", gold=True)[0].instance.response == "zinc | positive | colds"
+
+
+def test_questions_without_gold_tell_no_answers(gold):
+    for task in ("ner", "re", "te", "uc"):
+        for question in ask(gold(nlp)[0], task):
+            assert question.instance.response == "" and question.instance.answers is None
+
+
+def test_what_is_not_annotated_is_not_learned():
+    doc = nlp("Takes zinc for colds .")
+    doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 3, 4, "EVENT")]
+    assert [ask(doc, task, gold=True) for task in ("re", "te", "uc")] == [[], [], []]
+    assert len(ask(doc, "ner", gold=True)) == 1
+
+
+def test_no_text_and_no_mentions():
+    empty = nlp("")
+    assert windows(empty, 8) == [] and ask(empty, "ner") == ask(empty, "te") == []
+    assert ask(nlp("Nothing here ."), "uc") == ask(nlp("Nothing here ."), "re") == []
+
+
+def test_long_documents_are_cut_between_sentences():
+    doc = nlp("Takes zinc daily . No pain .\nNext line goes on . " * 10)
+    cuts = windows(doc, 12)
+    assert cuts[0][0] == 0 and cuts[-1][1] == len(doc) and all(end - start <= 12 for start, end in cuts)
+    assert all(a[1] == b[0] for a, b in zip(cuts, cuts[1:]))
+    assert all(doc[end - 1].text in (".", "\n") or doc[end - 1].is_space for _, end in cuts)
+    assert windows(doc, 1000) == [(0, len(doc))]
+
+
+def test_a_sentence_without_end_is_cut_where_it_is_full():
+    doc = nlp("zinc " * 30)
+    assert windows(doc, 8) == [(0, 8), (8, 16), (16, 24), (24, 30)]
+
+
+def test_sentences_of_the_pipeline_are_used():
+    doc = nlp("a b c d e f g h i j k l")
+    for token in doc:
+        token.is_sent_start = token.i in (0, 5)
+    assert windows(doc, 8) == [(0, 5), (5, 12)]
+
+
+def test_a_mention_on_a_cut_is_read_whole():
+    doc = nlp("word " * 7 + "fish oil " + "word " * 6)
+    doc.ents = [Span(doc, 7, 9, "SUPPLEMENT")]
+    (question,) = ask(doc, "uc", max_tokens=8)
+    assert question.instance.first_text == "fish oil"
+    assert question.instance.text.endswith("fish oil")
+
+
+def test_pairs_in_different_windows_are_not_asked():
+    doc = nlp("Takes zinc daily with food . " + "Sleeps well at night . " * 4 + "Has colds .")
+    zinc, colds = 1, len(doc) - 2
+    doc.ents = [Span(doc, zinc, zinc + 1, "SUPPLEMENT"), Span(doc, colds, colds + 1, "EVENT")]
+    assert ask(doc, "re", max_tokens=12) == [] and len(ask(doc, "re", max_tokens=64)) == 1
+
+
+def test_parts_without_mentions_teach_that_there_may_be_none(gold):
+    doc = nlp("Takes zinc daily, sleeps well on most nights, no pain .")
+    doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 11, 12, "EVENT")]
+    (part,) = without_mentions(doc, doc.ents)
+    assert (part.text, part.response) == ("sleeps well on most nights,", "none")
+
+
+@pytest.mark.parametrize(
+    "text, start, end, expected",
+    [
+        ("takes vitamin D.", 6, 15, "vitamin D."),
+        ("takes vitamin D daily", 6, 15, "vitamin D"),
+        ("takes zincs", 6, 10, None),
+        ("takes zinc", 6, 10, "zinc"),
+    ],
+)
+def test_tokens_of_a_mention(text, start, end, expected):
+    span = char_span(nlp(text), start, end, "SUPPLEMENT")
+    assert (span.text if span is not None else None) == expected
+
+
+@pytest.mark.parametrize(
+    "temperature, expected",
+    [(1, {"ner": 1, "uc": 1}), (2, {"ner": 4 / 3, "uc": 2 / 3}), (1e9, {"ner": 2.5, "uc": 0.625})],
+)
+def test_mixing_weights(temperature, expected):
+    counts = {"ner": 100, "uc": 400, "te": 0}
+    weights = mixing_weights(counts, temperature)
+    assert sum(weights[task] * count for task, count in counts.items()) == pytest.approx(500)
+    share = weights["ner"] * 100 / 500
+    assert share == pytest.approx(100 ** (1 / temperature) / (100 ** (1 / temperature) + 400 ** (1 / temperature)))
+    if temperature != 2:
+        assert {task: weights[task] for task in expected} == pytest.approx(expected)

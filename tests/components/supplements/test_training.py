@@ -1,0 +1,169 @@
+"""Training of all tasks and of some, saving and loading."""
+
+import pickle
+
+import pytest
+import spacy
+from spacy.lang.en import English as Language
+from spacy.tokens import DocBin
+from spacy.training import Example
+
+from spacy_ragre.components.supplement_tasks import EntityLabels
+from spacy_ragre.prompts.supplements import TASKS
+
+NAME = "supplement_usage_classifier"
+
+
+@pytest.fixture
+def pipe():
+    return lambda nlp: nlp.get_pipe(NAME)
+
+
+def evaluate(nlp, gold):
+    """Scores end to end, from texts."""
+    return nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in gold(nlp)])
+
+
+def test_all_tasks_are_learned_by_one_adapter(trained_supplements, gold):
+    scores = evaluate(spacy.load(trained_supplements), gold)
+    assert scores["ner_strict_f"] > 0.9 and scores["te_strict_f"] > 0.9
+    assert scores["re_micro_f"] > 0.9 and scores["uc_macro_f"] > 0.9
+    assert scores["uc_confusion"]["started"] == {"started": 1}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_one_task_alone(make_supplements, gold_examples_of, train_supplements, task):
+    nlp = make_supplements(tasks=[task], n_examples=1)
+    examples = gold_examples_of(nlp)
+    losses = train_supplements(nlp, examples, steps=40)
+    assert losses[-1] < losses[0] / 2
+    scores = nlp.evaluate(examples)
+    own = {"ner": "ner_strict_f", "re": "re_micro_f", "te": "te_strict_f", "uc": "uc_macro_f"}
+    assert scores[own[task]] > 0.5
+    assert not [key for key in scores if key[:3] in {f"{other}_" for other in TASKS if other != task}]
+
+
+def test_stores_hold_the_training_examples_of_each_task(make_supplements, gold_examples_of, pipe):
+    nlp = make_supplements(n_examples=2)
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    sizes = {task: len(store) for task, store in pipe(nlp).answerer.stores.items()}
+    assert sizes == {"ner": 7, "re": 5, "te": 7, "uc": 7}
+    # An example never finds its own text.
+    for task, store in pipe(nlp).answerer.stores.items():
+        instances = store.store.instances
+        for instance, found in zip(instances, pipe(nlp).answerer.found(task, instances)):
+            assert len(found) == 2 and all(neighbour.instance.text != instance.text for neighbour in found)
+
+
+def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examples_of, pipe):
+    nlp = make_supplements(tasks=["re", "te"], mixing_temperature=1e6)
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    weights = pipe(nlp).weights
+    assert weights["re"] * 5 == pytest.approx(weights["te"] * 7, rel=1e-3)
+
+
+def test_gradients_add_up_until_the_step(make_supplements, gold_examples_of, pipe):
+    nlp = make_supplements(tasks=["uc"])
+    examples = gold_examples_of(nlp)
+    optimizer = nlp.initialize(lambda: examples)
+    before = pipe(nlp).model.to_bytes()
+    # Without an optimizer; `nlp.update` would make one.
+    pipe(nlp).update(examples)
+    assert pipe(nlp).model.to_bytes() == before and not pipe(nlp).answerer.trained
+    pipe(nlp).finish_update(optimizer)
+    assert pipe(nlp).model.to_bytes() != before and pipe(nlp).answerer.trained
+
+
+def test_nothing_to_learn(make_supplements, pipe):
+    nlp = make_supplements(tasks=["uc"])
+    examples = [Example(nlp.make_doc("Sleeps well ."), nlp.make_doc("Sleeps well ."))]
+    nlp.initialize(lambda: examples)
+    assert not pipe(nlp).answerer.shim.has_head
+    assert nlp.update(examples)[NAME] == 0.0
+
+
+def test_saved_and_loaded(trained_supplements, all_of, tmp_path):
+    texts = ["Takes zinc for colds .", "Stopped iron due to nausea .", ""]
+    nlp = spacy.load(trained_supplements)
+    expected = all_of(nlp.pipe(texts))
+    nlp.to_disk(tmp_path / "again")
+    assert all_of(spacy.load(tmp_path / "again").pipe(texts)) == expected
+    copy = Language.from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert all_of(copy.pipe(texts)) == expected
+    assert all_of(pickle.loads(pickle.dumps(nlp)).pipe(texts)) == expected
+
+
+def test_stores_are_saved(make_supplements, gold_examples_of, tmp_path, pipe):
+    nlp = make_supplements(n_examples=1)
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    nlp.to_disk(tmp_path)
+    for task, store in pipe(spacy.load(tmp_path)).answerer.stores.items():
+        assert store.store.instances == pipe(nlp).answerer.stores[task].store.instances
+
+
+def test_some_tasks_of_a_trained_pipeline(trained_supplements, gold):
+    nlp = spacy.load(trained_supplements, config={f"components.{NAME}.tasks": ["uc"]})
+    component = nlp.get_pipe(NAME)
+    assert component.tasks == ("uc",) and component.answerer.mode == "head"
+    doc = nlp(gold(nlp)[0])
+    assert doc.ents[0]._.usage == "continuing" and doc._.triples == gold(nlp)[0]._.triples
+
+
+def test_tasks_that_were_not_trained_are_refused(make_supplements, gold_examples_of, tmp_path):
+    nlp = make_supplements(tasks=["uc"])
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    nlp.to_disk(tmp_path)
+    with pytest.raises(ValueError, match=r"\[R534\].*ner"):
+        spacy.load(tmp_path, config={f"components.{NAME}.tasks": ["ner", "uc"]})
+
+
+@pytest.mark.parametrize("damage, code", [("delete", "R108"), ("cut", "R108"), ("store", "R210")])
+def test_damaged_pipelines(trained_supplements, tmp_path, damage, code):
+    nlp = spacy.load(trained_supplements)
+    nlp.to_disk(tmp_path)
+    model = tmp_path / NAME / "model"
+    if damage == "delete":
+        model.unlink()
+    elif damage == "cut":
+        model.write_bytes(model.read_bytes()[:300])
+    else:
+        (tmp_path / NAME / "store_uc" / "store" / "meta.json").unlink()
+    with pytest.raises((OSError, ValueError), match=rf"\[{code}\]"):
+        spacy.load(tmp_path)
+
+
+def test_annotations_survive_a_docbin(trained_supplements, all_of):
+    nlp = spacy.load(trained_supplements)
+    docs = list(nlp.pipe(["Takes zinc for colds .", "Start biotin today ."]))
+    doc_bin = DocBin(docs=docs, store_user_data=True)
+    assert all_of(DocBin().from_bytes(doc_bin.to_bytes()).get_docs(nlp.vocab)) == all_of(docs)
+
+
+def test_entity_labels_are_free(make_supplements, gold, pipe):
+    nlp = make_supplements(tasks=["uc"], supplement_label="DRUG", event_label="SIGN")
+    assert pipe(nlp).entity_labels == EntityLabels("DRUG", "SIGN")
+    assert [ent.label_ for ent in nlp("Takes zinc .").ents] == ["DRUG"]
+    doc = nlp(gold(nlp)[0])
+    assert {ent.label_ for ent in doc.ents} == {"SUPPLEMENT", "EVENT"}
+
+
+def test_an_encoder_decoder_model(make_supplements, gold_examples_of, train_supplements, tiny_t5):
+    model = {
+        "@architectures": "ragre.MultiTaskModel.v1",
+        "backbone": {
+            "@ragre_backbones": "ragre.Seq2SeqLM.v1",
+            "name": str(tiny_t5),
+            "device": "cpu",
+            "lora": {"rank": 8},
+        },
+    }
+    nlp = make_supplements(model=model)
+    examples = gold_examples_of(nlp)
+    losses = train_supplements(nlp, examples, steps=40)
+    assert losses[-1] < losses[0]
+    for doc in nlp.pipe(["Takes zinc for colds .", ""]):
+        assert all(head in doc.text and tail in doc.text for head, _, tail in doc._.triples)

@@ -1,0 +1,118 @@
+"""Losses and generation on plain token ids, and the model with heads for several tasks, on tiny random models."""
+
+import math
+
+import numpy as np
+import pytest
+from thinc.api import Adam
+
+from spacy_ragre.backbones.causal import CausalLM
+from spacy_ragre.backbones.seq2seq import Seq2SeqLM
+from spacy_ragre.models.copying import CopyGrammar, Piece
+from spacy_ragre.models.generation_loss import end_id, generate_ids, last_states, response_loss
+from spacy_ragre.models.multi_task_model import MultiTaskModel
+
+PROMPTS = [[0, 40, 41, 42], [0, 43], [0, 44, 45, 46, 47, 48]]
+RESPONSES = [[50, 51], [52, 53, 54, 55], []]
+
+
+@pytest.fixture(params=["causal", "seq2seq"])
+def backbone(request, tiny_llama, tiny_t5):
+    if request.param == "causal":
+        return CausalLM(str(tiny_llama), device="cpu", lora={"rank": 4})
+    return Seq2SeqLM(str(tiny_t5), device="cpu", lora={"rank": 4})
+
+
+def by_hand(backbone, prompt, response):
+    """Mean loss of one response, from the whole model's own loss."""
+    import torch
+
+    closed = [*response, end_id(backbone)]
+    if backbone.model.config.is_encoder_decoder:
+        batch = {"input_ids": torch.tensor([prompt]), "labels": torch.tensor([closed])}
+    else:
+        labels = torch.tensor([[-100] * len(prompt) + closed])
+        batch = {"input_ids": torch.tensor([prompt + closed]), "labels": labels}
+    with torch.no_grad():
+        return float(backbone.model(**batch).loss)
+
+
+def test_loss_is_that_of_the_response_tokens(backbone):
+    import torch
+
+    weights = [0.5, 2.0, 1.0]
+    with torch.no_grad():
+        loss = float(response_loss(backbone, PROMPTS, RESPONSES, weights))
+    parts = [by_hand(backbone, p, r) for p, r in zip(PROMPTS, RESPONSES)]
+    assert loss == pytest.approx(sum(w * part for w, part in zip(weights, parts)), abs=1e-4)
+
+
+def test_states_equal_one_prompt_at_a_time(backbone):
+    import torch
+
+    with torch.no_grad():
+        together = last_states(backbone, PROMPTS).numpy()
+        alone = np.concatenate([last_states(backbone, [prompt]).numpy() for prompt in PROMPTS])
+    assert together.shape == (3, 32) and np.allclose(together, alone, atol=1e-5)
+
+
+def test_generation_equals_one_prompt_at_a_time(backbone):
+    together = generate_ids(backbone, PROMPTS, 6)
+    assert together == [generate_ids(backbone, [prompt], 6)[0] for prompt in PROMPTS]
+    assert all(len(row) <= 6 and end_id(backbone) not in row for row in together)
+
+
+def test_generation_keeps_to_the_grammar_of_each_row(backbone):
+    def rules(words):
+        pieces = [Piece((w, 100), (w, 101)) for w in words]
+        return CopyGrammar(pieces, [None, [(7,), (8,)]], separator=(9,), none=(6,), end=end_id(backbone))
+
+    grammars = [rules([60, 61, 62]), rules([70]), rules([])]
+    rows = generate_ids(backbone, PROMPTS, 40, grammars)
+    for row, grammar in zip(rows, grammars):
+        states = grammar.start()
+        for token in row:
+            assert token in grammar.allowed(states)
+            states = grammar.advance(states, token)
+        assert end_id(backbone) in grammar.allowed(states)
+    assert rows[2] == [6]
+
+
+def test_heads_and_responses_learn_together(tiny_llama):
+    backbone = CausalLM(str(tiny_llama), device="cpu", lora={"rank": 8, "alpha": 16})
+    model = MultiTaskModel(backbone)
+    shim = model.shims[0]
+    shim.init_head([" a", " b", " c"])
+    optimizer = Adam(0.02)
+    targets = [0, 2, 1]
+    first = None
+    for _ in range(40):
+        loss = shim.train_responses(PROMPTS, RESPONSES, [1 / 3] * 3)
+        (logits, _), backprop = model.begin_update(PROMPTS)
+        gradient = np.exp(logits - logits.max(1, keepdims=True))
+        gradient /= gradient.sum(1, keepdims=True)
+        gradient[np.arange(3), targets] -= 1
+        backprop(gradient.astype("float32") / 3)
+        model.finish_update(optimizer)
+        first = first or loss
+    assert loss < first / 4 and math.isfinite(loss)
+    assert model.predict(PROMPTS)[0].argmax(1).tolist() == targets
+    assert shim.generate(PROMPTS, 8) == RESPONSES
+
+    copy = MultiTaskModel(CausalLM(str(tiny_llama), device="cpu", lora={"rank": 8, "alpha": 16}))
+    copy.from_bytes(model.to_bytes())
+    assert copy.shims[0].generate(PROMPTS, 8) == RESPONSES
+    assert np.allclose(copy.predict(PROMPTS)[0], model.predict(PROMPTS)[0], atol=1e-5)
+
+
+def test_no_dropout_outside_of_training(tiny_llama):
+    model = MultiTaskModel(CausalLM(str(tiny_llama), device="cpu", lora={"rank": 4, "dropout": 0.5}))
+    shim = model.shims[0]
+    shim.init_head([" a", " b"])
+    for parameter in shim.parameters().values():
+        parameter.data.normal_()
+    before = model.predict(PROMPTS)[0]
+    shim.train_responses(PROMPTS, RESPONSES, [1.0] * 3)
+    assert np.allclose(model.predict(PROMPTS)[0], before)
+    model.begin_update(PROMPTS)
+    assert shim.generate(PROMPTS, 4) == shim.generate(PROMPTS, 4)
