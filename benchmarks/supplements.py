@@ -1,0 +1,344 @@
+"""The four supplement tasks: baselines, single-task and multi-task with and without retrieval, interference, retrieval
+quality, training size and speed. Each part writes rows of one results file; seeds of a row are added one by one.
+
+    python benchmarks/supplements.py --parts baselines
+    python benchmarks/supplements.py --parts main,interference,curve,retrieval,speed --seed 0 --device cuda:0
+
+Pipelines are trained by `configs/ramie_supplements.cfg` into `--work` where they are not there yet, so that a run that
+was cut off goes on where it ended. Relations and usage are scored on gold mentions, as in RAMIE (arXiv 2411.15700).
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import spacy
+from semeval import add_row
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_ragre.components.supplement_tasks import EntityLabels, questions
+from spacy_ragre.corpora.reader import copy_input, read_docs
+from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, Task
+from spacy_ragre.relations import PairInstance
+from spacy_ragre.retrieval import TextEncoder
+from spacy_ragre.scoring import score_supplements
+
+NAME = "supplement_usage_classifier"
+CONFIG = Path(__file__).parents[1] / "configs" / "ramie_supplements.cfg"
+TITLE = "Dietary supplements (invented sentences)"
+MAIN = {"ner": "ner_strict_f", "re": "re_micro_f", "te": "te_strict_f", "uc": "uc_macro_f"}
+SCORES = (*MAIN.values(), "ner_lenient_f", "re_macro_f", "uc_micro_f")
+SPEED_DOCS = 64
+
+
+class Run:
+    """What all parts need.
+
+    args (argparse.Namespace): the command line.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.vocab = spacy.blank("en").vocab
+        self.corpora = {
+            name: list(read_docs(args.corpus / f"{name}.spacy", self.vocab)) for name in ("train", "dev", "test")
+        }
+        self.split = f"test ({len(self.corpora['test'])})"
+
+    def report(self, name: str, description: str, scores: Dict[str, float], file: str = "supplements") -> None:
+        """Write a row of the results."""
+        known = {key: value for key, value in scores.items() if value is not None}
+        row = {"name": name, "description": description, "split": self.split}
+        add_row(self.args.output / f"{file}.json", row, self.args.seed, known)
+        path = self.args.output / f"{file}.json"
+        data = json.loads(path.read_text())
+        data["benchmark"] = TITLE if file == "supplements" else f"{TITLE}: {file.removeprefix('supplements_')}"
+        path.write_text(json.dumps(data, indent=2) + "\n")
+        print(name, {key: round(value, 4) for key, value in known.items()}, flush=True)
+
+    def pipeline(self, tasks: Sequence[Task], examples: int, limit: int = 0) -> Tuple[Language, float]:
+        """A pipeline trained on some tasks, and the seconds that it took.
+
+        tasks (Sequence[str]): the tasks.
+        examples (int): retrieved examples in a prompt.
+        limit (int): train on a seeded subset of this size; 0 for all.
+        """
+        name = f"{'-'.join(tasks)}.{examples}.{limit or 'all'}.{self.args.seed}"
+        folder = self.args.work / name
+        timing = folder / "seconds.json"
+        if not timing.exists():
+            started = time.time()
+            train(self.args, folder, tasks, examples, limit, len(self.corpora["train"]))
+            timing.write_text(json.dumps(time.time() - started))
+        return spacy.load(folder / "model-best"), float(json.loads(timing.read_text()))
+
+
+def train(args: argparse.Namespace, folder: Path, tasks: Sequence[Task], examples: int, limit: int, size: int) -> None:
+    """`spacy train` with overrides. A smaller training set gets as many steps as half of the whole one would."""
+    from spacy.cli.train import train as spacy_train
+
+    steps = args.steps or args.epochs * -(-size // args.batch_docs)
+    if limit and not args.steps:
+        steps = max(steps // 2, round(steps * limit / size))
+    overrides: Dict[str, Any] = {
+        "paths.train": str(args.corpus / "train.spacy"),
+        "paths.dev": str(args.corpus / "dev.spacy"),
+        "system.seed": args.seed,
+        "vars.tasks": list(tasks),
+        "vars.n_examples": examples,
+        "vars.train_limit": limit,
+        "vars.epochs": 0,
+        "vars.max_steps": steps,
+        "vars.total_steps": steps,
+        "vars.warmup_steps": max(1, steps // 10),
+        "vars.eval_frequency": max(1, steps // 4),
+        "vars.batch_docs": args.batch_docs,
+        "vars.learn_rate": args.learn_rate,
+        "vars.backbone": args.backbone,
+        "vars.dtype": args.dtype,
+        "vars.device": args.device,
+    }
+    spacy_train(CONFIG, folder, overrides=overrides)
+
+
+def evaluate(nlp: Language, docs: Sequence[Doc]) -> Dict[str, float]:
+    """Scores of the pipeline's tasks. Those that ask about mentions are given the gold ones."""
+    component: Any = nlp.get_pipe(NAME)
+    scores: Dict[str, Any] = {}
+    groups = [("ner",), tuple(task for task in TASKS if task != "ner")]
+    for group in groups:
+        chosen = [task for task in component.tasks if task in group]
+        if not chosen:
+            continue
+        predicted = [copy_input(doc, gold_ents="ner" not in chosen) for doc in docs]
+        for start in range(0, len(predicted), 64):
+            part = predicted[start : start + 64]
+            component.set_annotations(part, component.predict(part, tasks=chosen))
+        examples = [Example(p, d) for p, d in zip(predicted, docs)]
+        found = score_supplements(examples, tasks=chosen)
+        scores.update({key: found[key] for key in SCORES if found.get(key) is not None})
+    return scores
+
+
+# Baselines
+
+
+def asked(docs: Sequence[Doc], task: Task) -> List[PairInstance]:
+    """The gold questions of a task."""
+    labels = EntityLabels("SUPPLEMENT", "EVENT")
+    return [q.instance for d in docs for q in questions(d, task, d.ents, labels, 10_000, gold=True)]
+
+
+def marked(task: Task, instance: PairInstance) -> str:
+    return SupplementsPrompt(instruction=False).segments(task, instance).text
+
+
+def run_baselines(run: Run) -> None:
+    """Logistic regression over word n-grams and over sentence embeddings of the marked text."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
+    from sklearn.pipeline import FeatureUnion
+
+    def tfidf(task: Task, train_set: List[PairInstance], test_set: List[PairInstance]) -> Tuple[Any, Any]:
+        # Words around the mention, apart from words of the whole sentence.
+        union = FeatureUnion(
+            [
+                ("text", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)),
+                ("near", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, preprocessor=_near)),
+            ]
+        )
+        texts = [[marked(task, item) for item in items] for items in (train_set, test_set)]
+        return union.fit_transform(texts[0]), union.transform(texts[1])
+
+    def embeddings(task: Task, train_set: List[PairInstance], test_set: List[PairInstance]) -> Tuple[Any, Any]:
+        encoder = TextEncoder(text="marked", device="cpu")
+        return encoder.encode_queries(train_set), encoder.encode_queries(test_set)
+
+    features: Dict[str, Callable[..., Tuple[Any, Any]]] = {"TF-IDF": tfidf, "sentence embeddings": embeddings}
+    for name, make in features.items():
+        scores = {}
+        for task in LABELS:
+            train_set, test_set = (asked(run.corpora[part], task) for part in ("train", "test"))  # type: ignore[arg-type]
+            gold = [[item.response for item in items] for items in (train_set, test_set)]
+            seen, unseen = make(task, train_set, test_set)
+            model = LogisticRegression(max_iter=2000, C=10.0).fit(seen, gold[0])
+            predicted = model.predict(unseen)
+            for average in ("micro", "macro"):
+                scores[f"{task}_{average}_f"] = float(f1_score(gold[1], predicted, average=average))
+        run.report(f"{name} + logistic regression", "on the marked text", scores)
+
+
+def _near(text: str) -> str:
+    """The four words on both sides of the first mark."""
+    words = text.lower().split()
+    at = next((i for i, word in enumerate(words) if word.startswith("[")), 0)
+    return " ".join(f"near_{word}" for word in words[max(0, at - 4) : at + 6])
+
+
+# Trained rows
+
+
+def run_main(run: Run) -> None:
+    """The table of the paper and the two rows that it lacks."""
+    for examples, suffix in ((0, ""), (1, " + retrieval")):
+        scores: Dict[str, float] = {}
+        seconds = 0.0
+        for task in TASKS:
+            nlp, took = run.pipeline([task], examples)
+            scores.update(evaluate(nlp, run.corpora["test"]))
+            seconds += took
+        more = {"adapters": 4.0, "train_minutes": seconds / 60}
+        run.report(f"single-task{suffix}", "an adapter for each task", {**scores, **more})
+        nlp, seconds = run.pipeline(TASKS, examples)
+        more = {"adapters": 1.0, "train_minutes": seconds / 60}
+        run.report(f"multi-task{suffix}", "one adapter for all tasks", {**evaluate(nlp, run.corpora["test"]), **more})
+
+
+def run_interference(run: Run) -> None:
+    """How two tasks act on each other: scores of one adapter for both, without retrieval."""
+    for pair in combinations(TASKS, 2):
+        nlp, _ = run.pipeline(pair, 0)
+        scores = evaluate(nlp, run.corpora["test"])
+        run.report(" + ".join(pair), "one adapter for two tasks", scores, "supplements_interference")
+
+
+def run_curve(run: Run) -> None:
+    """All tasks, trained on parts of the training set."""
+    whole = len(run.corpora["train"])
+    for limit in (whole // 8, whole // 4, whole // 2, 0):
+        nlp, _ = run.pipeline(TASKS, run.args.curve_examples, limit)
+        scores = evaluate(nlp, run.corpora["test"])
+        run.report(f"{limit or whole} sentences", "multi-task", scores, "supplements_training-size")
+
+
+# Retrieval
+
+
+def run_retrieval(run: Run) -> None:
+    """Precision at k of the stores, and the questions whose answers retrieval puts right or wrong."""
+    nlp, _ = run.pipeline(TASKS, 1)
+    plain, _ = run.pipeline(TASKS, 0)
+    component: Any = nlp.get_pipe(NAME)
+    precision: Dict[str, float] = {}
+    for task in TASKS:
+        items = asked(run.corpora["test"], task)
+        found = component.answerer.stores[task].retrieve(items, k=5)
+        for k in (1, 3, 5):
+            hits = [_agrees(task, item, n.instance) for item, near in zip(items, found) for n in near[:k]]
+            precision[f"{task}_precision_at_{k}"] = float(np.mean(hits))
+    run.report("precision at k", "share of found examples that agree", precision, "supplements_retrieval")
+    for task in LABELS:
+        items = asked(run.corpora["test"], task)  # type: ignore[arg-type]
+        gold = [item.answers[0].label for item in items if item.answers]
+        right = [
+            [label == g for label, g in zip(c.answerer.choose(task, items).labels, gold)]
+            for c in (plain.get_pipe(NAME), component)
+        ]
+        cases = Counter(zip(*right))
+        shares = {
+            "helped": cases[False, True] / len(gold),
+            "harmed": cases[True, False] / len(gold),
+            "right without": sum(right[0]) / len(gold),
+        }
+        run.report(f"{task}: cases", "share of the questions", shares, "supplements_retrieval")
+
+
+def _agrees(task: Task, query: PairInstance, example: PairInstance) -> bool:
+    """Same label; for lists, a supplement in common or none in both."""
+    if task not in GENERATED:
+        return query.response == example.response
+    names = [
+        {part.strip().split(" (")[0].split(" | ")[0].casefold() for part in i.response.split(";")}
+        for i in (query, example)
+    ]
+    return bool(names[0] & names[1])
+
+
+# Speed
+
+
+def run_speed(run: Run) -> None:
+    """Sentences a second in `nlp.pipe` with all tasks, and with one prompt at a time and every answer generated."""
+    for examples, suffix in ((0, ""), (1, " + retrieval")):
+        nlp, _ = run.pipeline(TASKS, examples)
+        texts = [doc.text for doc in run.corpora["test"][:SPEED_DOCS]]
+        list(nlp.pipe(texts[:4]))
+        started = time.time()
+        docs = list(nlp.pipe(texts))
+        fast = len(texts) / (time.time() - started)
+        run.report(f"nlp.pipe{suffix}", "all four tasks", {"throughput": fast}, "supplements_speed")
+        for instruction in (False, True):
+            few = run.args.slow_docs
+            slow = one_at_a_time(nlp, docs[:few], instruction)
+            words = "with" if instruction else "without"
+            run.report(
+                f"one prompt at a time{suffix}, {words} instruction",
+                "all answers generated",
+                {"throughput": slow, "times slower": fast / slow},
+                "supplements_speed",
+            )
+
+
+def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> float:
+    """Sentences a second where each question is a prompt of its own and each answer is generated freely, by the same
+    model. Mentions are those that the pipeline found, so that as many questions are asked.
+    """
+    component: Any = nlp.get_pipe(NAME)
+    answerer = component.answerer
+    prompt, constrained = answerer.prompt, answerer.constrained
+    answerer.prompt, answerer.constrained = SupplementsPrompt(instruction), False
+    started = time.time()
+    try:
+        for doc in docs:
+            for task in TASKS:
+                for question in questions(doc, task, doc.ents, component.entity_labels, component.max_tokens):
+                    answerer.respond(task, [question.instance])
+    finally:
+        answerer.prompt, answerer.constrained = prompt, constrained
+    return len(docs) / (time.time() - started)
+
+
+PARTS: Dict[str, Callable[[Run], None]] = {
+    "baselines": run_baselines,
+    "main": run_main,
+    "interference": run_interference,
+    "curve": run_curve,
+    "retrieval": run_retrieval,
+    "speed": run_speed,
+}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default="baselines", help=f"any of {', '.join(PARTS)}")
+    parser.add_argument("--corpus", type=Path, default=Path("corpus/supplements"), help="folder with .spacy files")
+    parser.add_argument("--work", type=Path, default=Path("training/supplements-benchmark"), help="trained pipelines")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=0, help="updates, in place of epochs")
+    parser.add_argument("--batch-docs", type=int, default=16)
+    parser.add_argument("--learn-rate", type=float, default=0.001)
+    parser.add_argument(
+        "--curve-examples", type=int, default=0, help="retrieved examples in the pipelines of the curve"
+    )
+    parser.add_argument("--slow-docs", type=int, default=16, help="sentences for the speed of one prompt at a time")
+    parser.add_argument("--backbone", default="smollm2-135m-instruct")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args(argv)
+    run = Run(args)
+    for part in args.parts.split(","):
+        PARTS[part.strip()](run)
+
+
+if __name__ == "__main__":
+    main()
