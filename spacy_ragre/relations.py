@@ -6,7 +6,7 @@ attribute is read.
 """
 
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc, Span
@@ -93,6 +93,10 @@ class Answer(NamedTuple):
     label: str
     inverse: bool = False
 
+    def turned(self) -> "Answer":
+        """RETURNS (Answer): the same relation, read in the other order."""
+        return Answer(self.label, not self.inverse)
+
 
 @dataclass(frozen=True)
 class PairInstance:
@@ -124,6 +128,18 @@ class PairInstance:
     @property
     def second_text(self) -> str:
         return self.text[slice(*self.second)]
+
+    def turned(self) -> "PairInstance":
+        """RETURNS (PairInstance): the same pair, asked about in the other order."""
+        answers = None if self.answers is None else tuple(answer.turned() for answer in self.answers)
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            first_type=self.second_type,
+            second_type=self.first_type,
+            answers=answers,
+        )
 
 
 @dataclass(frozen=True)

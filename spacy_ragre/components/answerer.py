@@ -1,6 +1,7 @@
 """Answers for pairs of mentions: what the relation components share between documents and the language model."""
 
 import os
+import random
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
@@ -52,6 +53,8 @@ class PairAnswerer:
     n_examples (int): most examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1.
+    both_orders (bool): train the head on pairs in both orders, one of them at random in each step, and average its
+        answers to both.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class PairAnswerer:
         n_examples: int = 0,
         multi_label: bool = False,
         label_smoothing: float = 0.0,
+        both_orders: bool = False,
     ) -> None:
         if answer not in ANSWERS:
             raise ValueError(Errors.R502.format(value=answer, known=", ".join(ANSWERS)))
@@ -78,6 +82,7 @@ class PairAnswerer:
         self.n_examples = n_examples
         self.multi_label = multi_label
         self.label_smoothing = label_smoothing
+        self.both_orders = both_orders
         self.trained = False
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
@@ -264,7 +269,9 @@ class PairAnswerer:
         mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
         count = max(self.n_examples, mixed) if count is None else count
         if mode == "head" and self.uses_states and self.n_examples == 0:
-            logits, states = self._forward(self._ids(instances, [[] for _ in instances]))
+            nothing: List[List[Neighbour]] = [[] for _ in instances]
+            logits, states = self._forward(self._ids(instances, nothing))
+            logits = self._with_turned(instances, nothing, logits)
             scored = Scored(logits, self._found(instances, count, normalize(states)))
         else:
             found = self._found(instances, count)
@@ -273,9 +280,19 @@ class PairAnswerer:
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         return scored
 
+    def _with_turned(self, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]], logits: Any) -> Any:
+        """RETURNS (numpy.ndarray): the mean of the logits and those of the pairs in the other order, where both are
+        asked for, *Shape* (pairs, classes).
+        """
+        if not self.both_orders:
+            return logits
+        turned, _ = self._forward(self._ids([instance.turned() for instance in instances], found))
+        classes = [0 if c is None else self.labels.index(c.turned()) for c in self.labels.classes]
+        return (logits + turned[:, classes]) / 2
+
     def _score_mode(self, mode: str, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
-            return self._forward(self._ids(instances, found))[0]
+            return self._with_turned(instances, found, self._forward(self._ids(instances, found))[0])
         prompts = [self.pieces(i, n[: self.n_examples]) for i, n in zip(instances, found)]
         if mode == "trie":
             answers = [self.prompt.answers(i, self.labels) for i in instances]
@@ -340,8 +357,10 @@ class PairAnswerer:
         instances (Sequence[PairInstance]): pairs with answers.
         RETURNS (float): the mean loss.
         """
-        targets = self.targets(instances)
         found = self._found(instances, self.n_examples)
+        if self.both_orders:
+            instances = [instance.turned() if random.random() < 0.5 else instance for instance in instances]
+        targets = self.targets(instances)
         total = 0.0
         count = len(instances)
         for chunk in self.backbone.pack(self._ids(instances, found)):

@@ -41,6 +41,7 @@ n_examples = 3
 multi_label = false
 threshold = 0.0
 label_smoothing = 0.0
+both_orders = false
 spans_key = null
 
 [rag_relation_extractor.model]
@@ -94,6 +95,7 @@ def make_rag_relation_extractor(
     multi_label: bool,
     threshold: float,
     label_smoothing: float,
+    both_orders: bool,
     spans_key: Optional[str],
     prompt: Prompt,
     candidates: CandidateGenerator,
@@ -112,6 +114,8 @@ def make_rag_relation_extractor(
     threshold (float): least probability of a relation, from 0 to 1.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1. Of no effect
         with `multi_label`.
+    both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the
+        work in prediction.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
     candidates (CandidateGenerator): which pairs are asked about.
@@ -128,6 +132,7 @@ def make_rag_relation_extractor(
         multi_label=multi_label,
         threshold=threshold,
         label_smoothing=label_smoothing,
+        both_orders=both_orders,
         spans_key=spans_key,
         prompt=prompt,
         candidates=candidates,
@@ -157,6 +162,7 @@ class RagRelationExtractor(TrainablePipe):
         multi_label: bool = False,
         threshold: float = 0.0,
         label_smoothing: float = 0.0,
+        both_orders: bool = False,
         spans_key: Optional[str] = None,
         scorer: Optional[Callable] = None,
     ) -> None:
@@ -175,6 +181,7 @@ class RagRelationExtractor(TrainablePipe):
             n_examples=n_examples,
             multi_label=multi_label,
             label_smoothing=label_smoothing,
+            both_orders=both_orders,
         )
         self.answerer.calibration = Calibration(threshold=threshold)
         self.cfg: Dict[str, Any] = {}

@@ -383,3 +383,33 @@ def test_initialising_again_starts_anew(make_nlp, gold_examples, train):
     again = train(nlp, examples, steps=4)
     # An adapter that changes nothing yet, and the head's first rows: the loss before the first step is the same.
     assert again[0] == pytest.approx(first[0], rel=1e-4) and first[-1] < 0.8 * first[0]
+
+
+# Both orders
+
+
+def test_a_turned_pair_has_turned_answers(make_nlp, gold_examples, component):
+    nlp = make_nlp()
+    for example in gold_examples(nlp):
+        for candidate in component(nlp)._labelled(example.reference):
+            turned = candidate.instance.turned()
+            assert (turned.first, turned.second) == (candidate.instance.second, candidate.instance.first)
+            assert [(a.label, a.inverse) for a in turned.answers] == [
+                (a.label, not a.inverse) for a in candidate.instance.answers
+            ]
+            assert turned.turned() == candidate.instance
+
+
+def test_answers_to_both_orders_agree(make_nlp, gold_examples, train, found, component):
+    nlp = make_nlp(both_orders=True)
+    train(nlp, gold_examples(nlp), steps=80)
+    answerer = component(nlp).answerer
+    pairs = [c.instance for e in gold_examples(nlp) for c in component(nlp)._labelled(e.reference)]
+    scores = answerer.score(pairs).scores
+    assert [int(row.argmax()) for row in scores] == [(t or [0])[0] for t in answerer.targets(pairs)]
+    # The mean over both orders is the same whichever order is asked in.
+    classes = [0 if c is None else answerer.labels.index(c.turned()) for c in answerer.labels.classes]
+    turned = answerer.score([pair.turned() for pair in pairs]).scores
+    np.testing.assert_allclose(turned[:, classes], scores, atol=1e-4)
+    answerer.both_orders = False
+    assert np.abs(answerer.score(pairs).scores - scores).max() > 1e-3
