@@ -9,16 +9,13 @@ pipeline trained with it adds to the rows of the same output file.
 
 import argparse
 import json
-import platform
 import random
-import subprocess
-import sys
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import spacy
+from results import command, describe
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -97,40 +94,11 @@ def label_agreement(nlp: Language, docs: List[Doc]) -> float:
     return hits / len(pairs)
 
 
-def machine() -> Dict[str, Any]:
-    import torch
-
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    return {
-        "processor": _processor(),
-        "cores": torch.get_num_threads(),
-        "gpu": gpu,
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
-def _commit() -> str:
-    result = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return result.stdout.strip()
-
-
 def add_row(path: Path, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
     """Write one seed's scores of a row into the results file, in place of that seed's earlier ones."""
     data = json.loads(path.read_text()) if path.exists() else {"benchmark": "SemEval-2010 Task 8", "rows": []}
-    # An absolute path says nothing to others.
-    command = " ".join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv)
-    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    data.update(commit=_commit(), machine=machine(), date=date)
-    row = {**row, "command": f"python {command}", "commit": _commit()}
+    data.update(describe())
+    row = {**row, "command": command(), "commit": data["commit"]}
     known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
     if known is None:
         known = {**row, "seeds": [], "scores": {}}

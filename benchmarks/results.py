@@ -1,0 +1,60 @@
+"""What every result file says: the machine, the commit, the command and the day."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Dict
+
+
+def machine() -> Dict[str, Any]:
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "processor": _processor(),
+        "cores": torch.get_num_threads(),
+        "gpu": gpu,
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def commit() -> str:
+    result = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return result.stdout.strip()
+
+
+def command() -> str:
+    """RETURNS (str): the command line, without absolute paths, which say nothing to others."""
+    return "python " + " ".join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv)
+
+
+def describe() -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): commit, machine and day."""
+    day = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    return {"commit": commit(), "machine": machine(), "date": day}
+
+
+def merge(path: Path, name: str, parts: Dict[str, Any]) -> None:
+    """Write measurements into a result file, in place of earlier ones of the same names.
+
+    path (Path): the file.
+    name (str): the benchmark.
+    parts (Dict[str, Any]): measurements by name, each a table; command, commit, machine and day are added to each.
+    """
+    data = json.loads(path.read_text()) if path.exists() else {"benchmark": name, "parts": {}}
+    for key, values in parts.items():
+        data["parts"][key] = {**values, "command": command(), **describe()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n")
