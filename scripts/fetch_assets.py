@@ -99,8 +99,8 @@ def download(asset: Dict[str, str]) -> bytes:
                 data = response.read()
         except (OSError, urllib.error.URLError) as error:
             raise AssetError(
-                f"Can't download {asset['url']}: {error}. Without a connection, set {VARIABLE} to a folder that holds "
-                f"{', '.join(f'{FOLDER}/{name}' for name in PARTS)}."
+                f"Can't download {asset['url']}: {error}. Without a connection, set {VARIABLE} to a folder "
+                "with a copy of the data."
             ) from error
         write(data, asset, asset["url"])
     return Path(asset["dest"]).read_bytes()

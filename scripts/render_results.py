@@ -17,6 +17,14 @@ COLUMNS = {
     "official macro-F1": ("semeval_macro_f",),
     "micro-F1, all labels": ("micro_all_f", "semeval_micro_all_f", "rels_micro_all_f"),
     "nearest neighbour has the label": ("label_agreement",),
+    "precision of pairs": ("pairs_p",),
+    "recall of pairs": ("pairs_r",),
+    "F1 of pairs": ("pairs_f",),
+    "other pairs dropped": ("pairs_dropped",),
+    "F1": ("docred_f",),
+    "Ign F1": ("docred_ign_f",),
+    "intra": ("docred_intra_f",),
+    "inter": ("docred_inter_f",),
 }
 
 

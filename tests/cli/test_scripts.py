@@ -141,6 +141,40 @@ def test_overrides_are_settings_of_the_config() -> None:
     assert {"backbone", "device"} <= set(variables)
 
 
+# Re-DocRED
+
+
+def test_redocred_is_copied_from_a_mirror(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    names = load("fetch_redocred").PARTS
+    mirror = project.parent / "mirror" / "redocred"
+    mirror.mkdir(parents=True)
+    assets = []
+    for name in names:
+        (mirror / name).write_text("[]", encoding="utf8")
+        url = (project.parent / "web" / name).as_uri()
+        assets.append({"dest": f"assets/redocred/{name}", "url": url, "checksum": checksum(b"[]")})
+    srsly.write_yaml(project / "project.yml", {"assets": assets})
+    assert load("fetch_redocred").main() == 1
+    assert "RAGRE_ASSETS" in capsys.readouterr().err
+    monkeypatch.setenv("RAGRE_ASSETS", str(mirror.parent))
+    assert load("fetch_redocred").main() == 0
+    assert sorted(path.name for path in (project / "assets" / "redocred").iterdir()) == sorted(names)
+    monkeypatch.delenv("RAGRE_ASSETS")
+    assert load("fetch_redocred").main() == 0
+    assert "there already" in capsys.readouterr().out
+
+
+def test_the_redocred_workflow_is_valid() -> None:
+    command = [sys.executable, "-m", "spacy", "project", "run", "redocred", str(ROOT), "--dry", "--force"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    commands = [line for line in result.stdout.splitlines() if line.startswith("Running command")]
+    assert "fetch_redocred.py" in commands[0] and "--build sdist" in commands[-1]
+
+
 # render_results
 
 RESULT = {

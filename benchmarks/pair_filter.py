@@ -1,0 +1,125 @@
+"""The filter of candidate pairs alone, on Re-DocRED: how many gold pairs are kept and how many others dropped, at
+thresholds that were chosen on the held-out documents, and with shorter context windows.
+
+    python benchmarks/pair_filter.py --pipeline training/redocred-filter/model-best
+
+The pipeline is one of configs/pair_filter_redocred.cfg. Thresholds come from the development documents, and the figures
+from the test documents. A second run with another `--seed` and a pipeline trained with it adds to the rows.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+import spacy
+from results import command, describe
+from spacy.training import Example
+
+from spacy_ragre.corpora import Corpus
+
+NAME = "pair_candidate_filter"
+RECALLS = (0.8, 0.9, 0.95, 0.98, 0.99)
+
+
+def decisions(pipe: Any, examples: Sequence[Example]) -> Tuple[np.ndarray, np.ndarray, float]:
+    """RETURNS (Tuple[numpy.ndarray, numpy.ndarray, float]): probability of every ordered pair, whether it holds a
+    relation, and the seconds for the probabilities.
+    """
+    started = time.perf_counter()
+    parts = []
+    for start in range(0, len(examples), 32):
+        parts += pipe.score_pairs([example.predicted for example in examples[start : start + 32]])
+    seconds = time.perf_counter() - started
+    probability: List[np.ndarray] = []
+    related: List[np.ndarray] = []
+    for example, part in zip(examples, parts):
+        gold = np.zeros(part.shape, dtype=bool)
+        for rel in example.reference._.relations:
+            gold[rel.head_cluster, rel.tail_cluster] = True
+        off = ~np.eye(len(part), dtype=bool)
+        probability.append(part[off])
+        related.append(gold[off])
+    return np.concatenate(probability), np.concatenate(related), seconds
+
+
+def measure(probability: np.ndarray, related: np.ndarray, threshold: float) -> Dict[str, float]:
+    kept = probability >= threshold
+    right = float((kept & related).sum())
+    precision, recall = right / max(1, kept.sum()), right / max(1, related.sum())
+    return {
+        "pairs_p": precision,
+        "pairs_r": recall,
+        "pairs_f": 2 * precision * recall / (precision + recall) if right else 0.0,
+        "pairs_dropped": float((~kept & ~related).sum() / max(1, (~related).sum())),
+    }
+
+
+def threshold_for(probability: np.ndarray, related: np.ndarray, recall: float) -> float:
+    best_first = np.sort(probability[related])[::-1]
+    return float(best_first[max(1, int(np.ceil(recall * len(best_first)))) - 1])
+
+
+def add_row(path: Path, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
+    """Write one seed's scores of a row into the results file, in place of that seed's earlier ones."""
+    data = json.loads(path.read_text()) if path.exists() else {"benchmark": "Re-DocRED, candidate pairs", "rows": []}
+    data.update(describe())
+    known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
+    if known is None:
+        known = {**row, "command": command(), "commit": data["commit"], "seeds": [], "scores": {}}
+        data["rows"].append(known)
+    if seed in known["seeds"]:
+        at = known["seeds"].index(seed)
+        known["seeds"].pop(at)
+        for values in known["scores"].values():
+            values.pop(at)
+    known["seeds"].append(seed)
+    for key, value in scores.items():
+        known["scores"].setdefault(key, []).append(round(float(value), 6))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, required=True, help="a trained pipeline with the filter")
+    parser.add_argument("--dev", type=Path, default=Path("corpus/redocred/dev.spacy"))
+    parser.add_argument("--test", type=Path, default=Path("corpus/redocred/test.spacy"))
+    parser.add_argument("--windows", default="128,64", help="other context windows to try, in word pieces")
+    parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
+    parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/pair_filter.json"))
+    args = parser.parse_args()
+
+    nlp = spacy.load(args.pipeline)
+    pipe: Any = nlp.get_pipe(NAME)
+    dev = list(Corpus(args.dev)(nlp))
+    # The subset does not depend on the seed of the training.
+    test = list(Corpus(args.test, limit=args.limit, seed=0)(nlp))
+    split = f"test ({len(test)})" if not args.limit else f"test, seeded subset ({len(test)})"
+
+    def report(name: str, description: str, scores: Dict[str, float]) -> None:
+        add_row(args.output, {"name": name, "description": description, "split": split}, args.seed, scores)
+        print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)
+
+    encoder = pipe.shim.encoder
+    whole = encoder.window
+    for window in (whole, *(int(w) for w in args.windows.split(",") if w)):
+        encoder.window, encoder.overlap = window, min(encoder.overlap, window // 2)
+        dev_probability, dev_related, _ = decisions(pipe, dev)
+        probability, related, seconds = decisions(pipe, test)
+        context = f"windows of {window} word pieces"
+        if window == whole:
+            scores = measure(probability, related, 0.5)
+            report("as likely as not", f"pairs of probability 0.5 and more; {context}", scores)
+        for recall in RECALLS if window == whole else (0.95,):
+            scores = measure(probability, related, threshold_for(dev_probability, dev_related, recall))
+            scores["documents_per_second"] = len(test) / seconds
+            name = f"recall {recall} on dev" + ("" if window == whole else f", {context}")
+            report(name, f"threshold chosen on the {len(dev)} held-out documents; {context}", scores)
+
+
+if __name__ == "__main__":
+    main()
