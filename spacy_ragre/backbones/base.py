@@ -21,6 +21,7 @@ from typing import (
 )
 
 from ..errors import Errors
+from .merging import MergedWeights
 from .packing import Chunk, Ids, TokenPrompt, pack
 from .resolve import hash_weights, load_problem, resolve
 from .trie import TokenTrie
@@ -119,6 +120,7 @@ class Backbone:
         self._model: Any = None
         self._tokenizer: Any = None
         self._fingerprint: Optional[str] = None
+        self._merged = MergedWeights()
         self._piece_ids = lru_cache(maxsize=1 << 16)(self._encode_piece)
 
     def __getstate__(self) -> Dict[str, Any]:
@@ -414,9 +416,29 @@ class Backbone:
 
         length (int): tokens of the longest sequence.
         """
+        self._set_merged()
         # Bitsandbytes logs a line for every int8 product.
         quiet = _quiet("bitsandbytes") if self.quantization == "int8" else nullcontext()
-        return _compute(self.device.type, self.dtype, self.has_adapter, length, quiet)
+        # LoRA weights stay in float32, so a 16-bit base needs mixed precision while they are apart.
+        mixed = self.has_adapter and not self._merged
+        return _compute(self.device.type, self.dtype, mixed, length, quiet)
+
+    def _set_merged(self) -> None:
+        """Merge the adapter for predictions, on the CPU: on a GPU, memory is dearer."""
+        import torch
+
+        if not self.has_adapter or self.quantization is not None or self.device.type != "cpu":
+            return
+        if torch.is_grad_enabled() or self.model.training:
+            self._merged.restore()
+        else:
+            self._merged.merge(self.model, self.version())
+
+    def version(self) -> Tuple[int, ...]:
+        """RETURNS (Tuple[int, ...]): equal as long as the weights are the same. Every change in place counts a tensor's
+        version up: steps of an optimizer, a loaded adapter, averages.
+        """
+        return (id(self._model), *(p._version for p in self.adapter_parameters().values()))
 
     @property
     def pad_id(self) -> int:
@@ -431,7 +453,6 @@ def _compute(device: str, dtype: Any, mixed: bool, length: int, quiet: ContextMa
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     low = dtype in (torch.bfloat16, torch.float16)
-    # LoRA weights stay in float32, so a 16-bit base needs autocast once it has an adapter.
     precision = torch.autocast(device, dtype) if mixed and low else nullcontext()
     short = device == "cpu" and length <= SHORT_ATTENTION and torch.is_grad_enabled()
     kernel = sdpa_kernel(SDPBackend.MATH) if short else nullcontext()

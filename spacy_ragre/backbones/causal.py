@@ -100,7 +100,7 @@ class CausalLM(Backbone):
         parent = self._context(shared.parent) if shared.parent is not None else None
         trained = torch.is_grad_enabled() and self.has_adapter
         # An instruction stays the same until the weights change: answers to one document after another share it.
-        state = (shared.instruction, self._version())
+        state = (shared.instruction, self.version())
         if not (shared.documents or trained):
             if self._kept is None or self._kept[0] != state:
                 self._kept = (state, self._read(None, [shared.instruction], False))
@@ -108,10 +108,6 @@ class CausalLM(Backbone):
         else:
             shared.context = self._read(parent, shared.documents or [shared.instruction], trained)
         return shared.context
-
-    def _version(self) -> Tuple[int, ...]:
-        # Every change in place counts a tensor's version up: steps of an optimizer, a loaded adapter, averages.
-        return (id(self._model), *(p._version for p in self.adapter_parameters().values()))
 
     def _read(self, before: Optional[Context], rows: Sequence[Ids], trained: bool) -> Context:
         """Compute the keys and values of rows.
