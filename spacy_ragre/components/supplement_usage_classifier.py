@@ -21,6 +21,7 @@ from ..gazetteer import Gazetteer
 from ..prompts.supplements import TASKS, Task, TaskPrompt
 from ..relations import PairInstance
 from ..retrieval import Retriever
+from .streams import annotate_stream
 from .supplement_tasks import EntityLabels, char_span, other_relations, questions, without_mentions
 from .task_answerer import TaskAnswerer, mixing_weights
 from .task_runner import Predicted, TaskRunner
@@ -330,20 +331,7 @@ class SupplementUsageClassifier(TrainablePipe):
         batch_size (int): documents of a batch. Their questions are put to the model together.
         YIELDS (Doc): the documents, in order.
         """
-        handler = self.get_error_handler()
-        for docs in util.minibatch(stream, size=batch_size):
-            try:
-                self.set_annotations(docs, self.predict(docs))
-            except Exception:  # one by one below, where the handler gets what fails
-                for doc in docs:
-                    try:
-                        self.set_annotations([doc], self.predict([doc]))
-                    except Exception as error:
-                        handler(self.name, self, [doc], error)
-                    else:
-                        yield doc
-            else:
-                yield from docs
+        return annotate_stream(self, stream, batch_size)
 
     # Training
 

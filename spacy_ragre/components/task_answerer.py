@@ -1,6 +1,5 @@
 """Answers to the questions of several tasks by one language model, with a store of examples for each task."""
 
-import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
@@ -13,13 +12,13 @@ from ..errors import Errors
 from ..models.copying import CopyGrammar, Piece
 from ..models.losses import cross_entropy
 from ..models.multi_task_model import MultiTaskShim
+from ..models.threads import use_own_threads
 from ..prompts.responses import NONE, response_pieces, split_pieces_of
 from ..prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ..relations import PairInstance
 from ..retrieval import Neighbour, Retriever
 
 MODES = ("auto", "head", "trie")
-_PROCESS = os.getpid()
 # What names end with besides words: "vitamin E (natural)", "multivitamin +", "HbA1c 9%".
 _ENDS = frozenset(")+%")
 # Each task's rows of the label head.
@@ -198,7 +197,7 @@ class TaskAnswerer:
             return Answered([], [], [])
         import numpy as np
 
-        _use_own_threads()
+        use_own_threads()
         found = self.found(task, instances)
         if self.mode == "head":
             scores = self._logits(self._ids(task, instances, found))[:, _ROWS[task]]
@@ -230,7 +229,7 @@ class TaskAnswerer:
         """
         if not instances:
             return []
-        _use_own_threads()
+        use_own_threads()
         ids = self._ids(task, instances, self.found(task, instances))
         responses = [""] * len(ids)
         for batch in batches([len(prompt) for prompt in ids], self.backbone.batch_tokens):
@@ -313,13 +312,3 @@ def mixing_weights(counts: Mapping[Task, int], temperature: float) -> Dict[Task,
     total = sum(sizes.values())
     known = {task: shares[task] / whole * total / count for task, count in sizes.items()}
     return {task: known.get(task, 1.0) for task in counts}
-
-
-def _use_own_threads() -> None:
-    """Keep the workers of `nlp.pipe(n_process=2)` from waiting for ever: a forked process has none of the threads that
-    torch started before, and torch does not notice.
-    """
-    if os.getpid() != _PROCESS:
-        import torch
-
-        torch.set_num_threads(1)
