@@ -254,7 +254,7 @@ def run_retrieval(run: Run) -> None:
         shares = {
             "helped": cases[False, True] / len(gold),
             "harmed": cases[True, False] / len(gold),
-            "right without": sum(right[0]) / len(gold),
+            "right_without": sum(right[0]) / len(gold),
         }
         run.report(f"{task}: cases", "share of the questions", shares, "supplements_retrieval")
 
@@ -290,7 +290,7 @@ def run_speed(run: Run) -> None:
             run.report(
                 f"one prompt at a time{suffix}, {words} instruction",
                 "all answers generated",
-                {"throughput": slow, "times slower": fast / slow},
+                {"throughput": slow, "times_slower": fast / slow},
                 "supplements_speed",
             )
 

@@ -1,6 +1,7 @@
-"""Write the tables of `benchmarks/results/*.json` into the README, between its markers for results.
+"""Write the tables of `benchmarks/results/*.json` into the README, and those of speed and memory into
+docs/performance.md, between their markers for results.
 
-With `--check` nothing is written, and the exit code is 1 where the README is stale.
+With `--check` nothing is written, and the exit code is 1 where a page is stale.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
+SUPPLEMENT_TASKS = ("ner", "re", "te", "uc")
 # Columns with the names that a score may have in a results file.
 COLUMNS = {
     "official macro-F1": ("semeval_macro_f",),
@@ -25,38 +27,94 @@ COLUMNS = {
     "Ign F1": ("docred_ign_f",),
     "intra": ("docred_intra_f",),
     "inter": ("docred_inter_f",),
+    "NER strict F1": ("ner_strict_f",),
+    "NER lenient F1": ("ner_lenient_f",),
+    "RE micro-F1": ("re_micro_f",),
+    "RE macro-F1": ("re_macro_f",),
+    "TE strict F1": ("te_strict_f",),
+    "UC micro-F1": ("uc_micro_f",),
+    "UC macro-F1": ("uc_macro_f",),
+    **{f"{task.upper()} precision at {k}": (f"{task}_precision_at_{k}",) for task in SUPPLEMENT_TASKS for k in (1, 5)},
+    "right without retrieval": ("right_without",),
+    "helped": ("helped",),
+    "harmed": ("harmed",),
+}
+# Columns whose numbers are no shares.
+NUMBERS = {
+    "adapters": ("adapters",),
+    "minutes of training": ("train_minutes",),
+    "sentences a second": ("throughput",),
+    "times slower": ("times_slower",),
 }
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail where the README is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is stale")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="folder of the JSON files")
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    parser.add_argument("--performance", type=Path, default=Path("docs/performance.md"))
     args = parser.parse_args(argv)
-    readme = args.readme.read_text(encoding="utf8")
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        print(f"{args.readme} needs the lines {BEGIN} and {END}, once and in this order.", file=sys.stderr)
+    codes = [
+        update(args.readme, render(args.results, "rows"), args.check),
+        update(args.performance, render(args.results, "parts"), args.check),
+    ]
+    return max(codes)
+
+
+def update(page: Path, tables: str, check: bool) -> int:
+    """Put tables into a page.
+
+    page (Path): the page.
+    tables (str): Markdown.
+    check (bool): write nothing.
+    RETURNS (int): the exit code.
+    """
+    text = page.read_text(encoding="utf8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        print(f"{page} needs the lines {BEGIN} and {END}, once and in this order.", file=sys.stderr)
         return 1
-    head, rest = readme.split(BEGIN)
+    head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
-    updated = f"{head}{BEGIN}\n{render(args.results)}{END}{tail}"
-    if updated == readme:
+    updated = f"{head}{BEGIN}\n{tables}{END}{tail}"
+    if updated == text:
         return 0
-    if args.check:
-        print(f"{args.readme} is stale. Run: python scripts/render_results.py", file=sys.stderr)
+    if check:
+        print(f"{page} is stale. Run: python scripts/render_results.py", file=sys.stderr)
         return 1
-    args.readme.write_text(updated, encoding="utf8")
+    page.write_text(updated, encoding="utf8")
     return 0
 
 
-def render(folder: Path) -> str:
-    """RETURNS (str): Markdown, one table a file; empty lines around it."""
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        return "\nNo results yet.\n\n"
-    parts = [render_file(json.loads(path.read_text(encoding="utf8"))) for path in files]
-    return "\n" + "\n".join(parts) + "\n"
+def render(folder: Path, kind: str) -> str:
+    """folder (Path): the JSON files.
+    kind (str): "rows" for tables of scores, "parts" for tables of speed and memory.
+    RETURNS (str): Markdown, one table a file; empty lines around it.
+    """
+    results = [json.loads(path.read_text(encoding="utf8")) for path in sorted(folder.glob("*.json"))]
+    show = {"rows": render_file, "parts": render_parts}[kind]
+    parts = [show(result) for result in results if kind in result]
+    return "\n" + "\n".join(parts) + "\n" if parts else "\nNo results yet.\n\n"
+
+
+def render_parts(result: Dict[str, Any]) -> str:
+    """result (Dict[str, Any]): a file of measurements by name.
+    RETURNS (str): its heading and a table for each measurement.
+    """
+    lines = [f"### {result['benchmark']}", ""]
+    for name, values in result["parts"].items():
+        shown = {key: value for key, value in values.items() if key not in ("command", "commit", "machine", "date")}
+        about = [f"`{values['command']}`", f"commit `{values['commit']}`", _machine(values["machine"]), values["date"]]
+        lines += [_line([name.replace("_", " "), ""]), _line(["---", "---:"])]
+        lines += [_line([key.replace("_", " "), _number(value)]) for key, value in shown.items()]
+        lines += ["", f"{'; '.join(filter(None, about))}.", ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def render_file(result: Dict[str, Any]) -> str:
@@ -64,7 +122,7 @@ def render_file(result: Dict[str, Any]) -> str:
     RETURNS (str): its heading, table and provenance.
     """
     rows = result["rows"]
-    columns = [name for name, keys in COLUMNS.items() if any(_values(row, keys) for row in rows)]
+    columns = [name for name, keys in {**COLUMNS, **NUMBERS}.items() if any(_values(row, keys) for row in rows)]
     header = ["setting", "", *columns, "seeds", "split"]
     lines = [
         f"### {result['benchmark']}",
@@ -73,7 +131,10 @@ def render_file(result: Dict[str, Any]) -> str:
         _line(["---"] * 2 + ["---:"] * len(columns) + ["---"] * 2),
     ]
     for row in rows:
-        scores = [_score(_values(row, COLUMNS[name])) for name in columns]
+        scores = [
+            _score(_values(row, COLUMNS[name])) if name in COLUMNS else _score(_values(row, NUMBERS[name]), 1)
+            for name in columns
+        ]
         seeds = ", ".join(map(str, row.get("seeds", []))) or "none"
         lines.append(_line([row["name"], row.get("description", ""), *scores, seeds, row.get("split", "")]))
     about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", ""))]
@@ -90,11 +151,11 @@ def _values(row: Dict[str, Any], keys: Sequence[str]) -> List[float]:
     return next((row["scores"][key] for key in keys if row["scores"].get(key)), [])
 
 
-def _score(values: Sequence[float]) -> str:
+def _score(values: Sequence[float], factor: int = 100) -> str:
     if not values:
         return ""
-    mean = f"{100 * statistics.mean(values):.1f}"
-    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.1f}"
+    mean = f"{factor * statistics.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {factor * statistics.stdev(values):.1f}"
 
 
 def _machine(machine: Any) -> str:
