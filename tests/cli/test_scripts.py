@@ -198,10 +198,12 @@ RESULT = {
 
 @pytest.fixture
 def render(tmp_path: Path) -> Callable[..., int]:
-    (tmp_path / "README.md").write_text(README, encoding="utf8")
+    for name in ("README.md", "performance.md"):
+        (tmp_path / name).write_text(README, encoding="utf8")
     (tmp_path / "results").mkdir()
     main = load("render_results").main
     paths = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
+    paths += ["--performance", str(tmp_path / "performance.md")]
     return lambda *args: main([*args, *paths])
 
 
@@ -216,6 +218,20 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
     assert "`abc1234`; CPU X, 2 CPU cores; 2026-01-01" in text
     assert text.startswith("# Title\n") and text.endswith("\nEnd.\n") and "old" not in text
+
+
+def test_measurements_become_tables_of_the_performance_page(render: Callable[..., int], tmp_path: Path) -> None:
+    about = {key: RESULT[key] for key in ("commit", "machine", "date", "command")}
+    parts = {"all_pairs": {"documents": 20, "pairs_per_second": 123.456, "ratio": 12.3456, **about}}
+    data = {"benchmark": "Packed scoring", "parts": parts}
+    (tmp_path / "results" / "packed.json").write_text(json.dumps(data), encoding="utf8")
+    assert render("--check") == 1
+    assert render() == 0
+    assert render("--check") == 0
+    text = (tmp_path / "performance.md").read_text(encoding="utf8")
+    assert "| all pairs |  |\n| --- | ---: |\n| documents | 20 |\n| pairs per second | 123 |\n| ratio | 12.3 |" in text
+    assert "`python benchmarks/x.py`; commit `abc1234`; CPU X, 2 CPU cores; 2026-01-01." in text
+    assert "No results yet." in (tmp_path / "README.md").read_text(encoding="utf8")
 
 
 def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -> None:
