@@ -36,7 +36,7 @@ class MergedWeights:
             for layer in model.modules():
                 # Quantised layers are of other classes, and keep the two products of their own.
                 if type(layer) is Linear and not layer.merged:
-                    base = layer.get_base_layer().weight
+                    base: Any = layer.get_base_layer().weight
                     self._kept.append((layer, base.data))
                     base.data = (base.data.float() + layer.get_delta_weight(ADAPTER).float()).to(base.dtype)
                     layer.merged_adapters.append(ADAPTER)
