@@ -48,6 +48,24 @@ def test_states_do_not_depend_on_padding(backbone: CausalLM) -> None:
         torch.testing.assert_close(backbone.states(unshared([prompt]))[0], state, atol=1e-3, rtol=1e-3)
 
 
+def test_packed_prompts_equal_separate_ones(backbone: CausalLM) -> None:
+    names = ["Microsoft", "Bill Gates", "Paul Allen", "Albuquerque"]
+    questions = [f"The relation between {a} and {b}:" for a in names for b in names if a != b]
+    prompts = [backbone.tokenize(("Say how two entities are related.\n", TEXT + "\n", [q])) for q in questions]
+    tries = [TokenTrie.build(backbone.encode_answers([" founded by", " founded in", " no relation"])) for _ in prompts]
+    with torch.no_grad():
+        for chunk in backbone.pack(prompts):
+            assert chunk.shared is not None and chunk.shared.documents
+            states = backbone.states(chunk)
+            totals = [found.totals for found in backbone.likelihoods(chunk, [tries[i] for i in chunk.indexes])]
+            for i, state, total in zip(chunk.indexes, states, totals):
+                alone = unshared([prompts[i]])
+                torch.testing.assert_close(backbone.states(alone)[0], state, atol=1e-3, rtol=1e-3)
+                (expected,) = backbone.likelihoods(alone, [tries[i]])
+                assert total == pytest.approx(expected.totals, abs=1e-3)
+            chunk.release()
+
+
 def test_loading_twice_gives_the_same_hash(backbone: CausalLM) -> None:
     backbone.load()
     again = CausalLM(NAME)
