@@ -8,19 +8,19 @@ from the test documents. A second run with another `--seed` and a pipeline train
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import command, describe
+from results import add_row
 from spacy.training import Example
 
 from spacy_ragre.corpora import Corpus
 
 NAME = "pair_candidate_filter"
+TITLE = "Re-DocRED, candidate pairs"
 RECALLS = (0.8, 0.9, 0.95, 0.98, 0.99)
 
 
@@ -62,26 +62,6 @@ def threshold_for(probability: np.ndarray, related: np.ndarray, recall: float) -
     return float(best_first[max(1, int(np.ceil(recall * len(best_first)))) - 1])
 
 
-def add_row(path: Path, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
-    """Write one seed's scores of a row into the results file, in place of that seed's earlier ones."""
-    data = json.loads(path.read_text()) if path.exists() else {"benchmark": "Re-DocRED, candidate pairs", "rows": []}
-    data.update(describe())
-    known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
-    if known is None:
-        known = {**row, "command": command(), "commit": data["commit"], "seeds": [], "scores": {}}
-        data["rows"].append(known)
-    if seed in known["seeds"]:
-        at = known["seeds"].index(seed)
-        known["seeds"].pop(at)
-        for values in known["scores"].values():
-            values.pop(at)
-    known["seeds"].append(seed)
-    for key, value in scores.items():
-        known["scores"].setdefault(key, []).append(round(float(value), 6))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2) + "\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", type=Path, required=True, help="a trained pipeline with the filter")
@@ -101,7 +81,7 @@ def main() -> None:
     split = f"test ({len(test)})" if not args.limit else f"test, seeded subset ({len(test)})"
 
     def report(name: str, description: str, scores: Dict[str, float]) -> None:
-        add_row(args.output, {"name": name, "description": description, "split": split}, args.seed, scores)
+        add_row(args.output, TITLE, {"name": name, "description": description, "split": split}, args.seed, scores)
         print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)
 
     encoder = pipe.shim.encoder

@@ -58,3 +58,31 @@ def merge(path: Path, name: str, parts: Dict[str, Any]) -> None:
         data["parts"][key] = {**values, "command": command(), **describe()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def add_row(path: Path, name: str, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
+    """Write one seed's scores of a row into a result file, in place of that seed's earlier ones.
+
+    path (Path): the file.
+    name (str): the benchmark.
+    row (Dict[str, Any]): `name`, `description` and `split` of the row.
+    seed (int): the seed.
+    scores (Dict[str, float]): scores by name.
+    """
+    data = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    data = {**data, "benchmark": name, **describe()}
+    known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
+    if known is None:
+        known = {**row, "seeds": [], "scores": {}}
+        data["rows"].append(known)
+    known.update(command=command(), commit=data["commit"])
+    if seed in known["seeds"]:
+        at = known["seeds"].index(seed)
+        known["seeds"].pop(at)
+        for values in known["scores"].values():
+            values.pop(at)
+    known["seeds"].append(seed)
+    for key, value in scores.items():
+        known["scores"].setdefault(key, []).append(round(float(value), 6))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n")

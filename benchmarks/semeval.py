@@ -8,14 +8,13 @@ pipeline trained with it adds to the rows of the same output file.
 """
 
 import argparse
-import json
 import random
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import spacy
-from results import command, describe
+from results import add_row
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -94,27 +93,6 @@ def label_agreement(nlp: Language, docs: List[Doc]) -> float:
     return hits / len(pairs)
 
 
-def add_row(path: Path, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
-    """Write one seed's scores of a row into the results file, in place of that seed's earlier ones."""
-    data = json.loads(path.read_text()) if path.exists() else {"benchmark": "SemEval-2010 Task 8", "rows": []}
-    data.update(describe())
-    row = {**row, "command": command(), "commit": data["commit"]}
-    known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
-    if known is None:
-        known = {**row, "seeds": [], "scores": {}}
-        data["rows"].append(known)
-    if seed in known["seeds"]:
-        at = known["seeds"].index(seed)
-        known["seeds"].pop(at)
-        for values in known["scores"].values():
-            values.pop(at)
-    known["seeds"].append(seed)
-    for key, value in scores.items():
-        known["scores"].setdefault(key, []).append(round(float(value), 6))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2) + "\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", type=Path, help="a trained and calibrated pipeline, for the fine-tuned rows")
@@ -139,7 +117,8 @@ def main() -> None:
     train = list(read_docs(args.train, vocab)) if len(trained) < len(wanted) or "retrieval" in wanted else None
 
     def report(name: str, description: str, scores: Dict[str, float], split: str = split) -> None:
-        add_row(args.output, {"name": name, "description": description, "split": split}, args.seed, scores)
+        row = {"name": name, "description": description, "split": split}
+        add_row(args.output, "SemEval-2010 Task 8", row, args.seed, scores)
         print(name, split, {key: round(value, 4) for key, value in scores.items()}, flush=True)
 
     for row in wanted:

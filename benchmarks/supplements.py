@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import spacy
-from semeval import add_row
+from results import add_row
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -57,11 +57,8 @@ class Run:
         """Write a row of the results."""
         known = {key: value for key, value in scores.items() if value is not None}
         row = {"name": name, "description": description, "split": self.split}
-        add_row(self.args.output / f"{file}.json", row, self.args.seed, known)
-        path = self.args.output / f"{file}.json"
-        data = json.loads(path.read_text())
-        data["benchmark"] = TITLE if file == "supplements" else f"{TITLE}: {file.removeprefix('supplements_')}"
-        path.write_text(json.dumps(data, indent=2) + "\n")
+        title = TITLE if file == "supplements" else f"{TITLE}: {file.removeprefix('supplements_')}"
+        add_row(self.args.output / f"{file}.json", title, row, self.args.seed, known)
         print(name, {key: round(value, 4) for key, value in known.items()}, flush=True)
 
     def pipeline(self, tasks: Sequence[Task], examples: int, limit: int = 0) -> Tuple[Language, float]:

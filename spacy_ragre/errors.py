@@ -300,9 +300,7 @@ class Errors(metaclass=_WithCodes):
     )
     R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
     R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."
-    R523 = (
-        "Can't calibrate the filter: no pair of the examples has a relation. Give annotated development documents."
-    )
+    R523 = "Can't calibrate the filter: no pair of the examples has a relation. Give annotated development documents."
     R524 = (
         "The filter gave scores that are not numbers. Where it comes up in training, lower the learning rate; else "
         "train it again."

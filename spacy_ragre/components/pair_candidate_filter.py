@@ -24,6 +24,7 @@ from ..models.pair_filter import PairFilterShim
 from ..models.platt import PlattScale, fit_platt
 from ..models.transformer_encoder import TransformerEncoder
 from ..relations import RELATIONS_KEY, CandidatePair, cluster_entities
+from .saving import load_model
 from .streams import annotate_stream
 
 DEFAULT_CONFIG = """
@@ -395,16 +396,8 @@ class PairCandidateFilter(TrainablePipe):
         """
         super().from_disk(path, exclude=[*exclude, "model"])
         self._read_cfg(exclude)
-        util.from_disk(path, {"model": self._load_model}, exclude)
+        util.from_disk(path, {"model": lambda p: load_model(self.model, p, Errors.R150)}, exclude)
         return self
-
-    def _load_model(self, path: Path) -> None:
-        if not path.exists():
-            raise OSError(Errors.R150.format(problem=f"missing ({path})"))
-        try:
-            self.model.from_bytes(path.read_bytes())
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(Errors.R150.format(problem=f"damaged ({path}: {error})")) from error
 
     def _write_cfg(self) -> None:
         self.cfg = {

@@ -29,6 +29,7 @@ from ..relations import LabelSet, PairInstance, cluster_entities
 from ..retrieval import Retriever, evidence
 from .answerer import PairAnswerer
 from .pairs import Found, allowed_classes, propose, to_relations, with_proposals
+from .saving import load_model
 from .streams import annotate_stream
 
 logger = logging.getLogger(__name__)
@@ -470,20 +471,12 @@ class RagRelationExtractor(TrainablePipe):
         super().from_disk(path, exclude=[*exclude, "model"])
         self._read_cfg(exclude)
         parts: Dict[str, Callable[[Path], Any]] = {
-            "model": self._load_model,
+            "model": lambda p: load_model(self.model, p, Errors.R108),
             "store": self.answerer.retriever.from_disk,
             "waiting": self._load_waiting,
         }
         util.from_disk(path, parts, exclude)
         return self
-
-    def _load_model(self, path: Path) -> None:
-        if not path.exists():
-            raise OSError(Errors.R108.format(problem=f"missing ({path})"))
-        try:
-            self.model.from_bytes(path.read_bytes())
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(Errors.R108.format(problem=f"damaged ({path}: {error})")) from error
 
     def _load_waiting(self, path: Path) -> None:
         if not path.exists():

@@ -21,6 +21,7 @@ from ..gazetteer import Gazetteer
 from ..prompts.supplements import TASKS, Task, TaskPrompt
 from ..relations import PairInstance
 from ..retrieval import Retriever
+from .saving import load_model
 from .streams import annotate_stream
 from .supplement_tasks import EntityLabels, char_span, other_relations, questions, without_mentions
 from .task_answerer import TaskAnswerer, mixing_weights
@@ -434,18 +435,10 @@ class SupplementUsageClassifier(TrainablePipe):
         """
         super().from_disk(path, exclude=[*exclude, "model"])
         self._read_cfg(exclude)
-        parts: Dict[str, Callable[[Path], Any]] = {"model": self._load_model}
+        parts: Dict[str, Callable[[Path], Any]] = {"model": lambda p: load_model(self.model, p, Errors.R108)}
         parts.update({_part(task): store.from_disk for task, store in self.answerer.stores.items()})
         util.from_disk(path, parts, exclude)
         return self
-
-    def _load_model(self, path: Path) -> None:
-        if not path.exists():
-            raise OSError(Errors.R108.format(problem=f"missing ({path})"))
-        try:
-            self.model.from_bytes(path.read_bytes())
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(Errors.R108.format(problem=f"damaged ({path}: {error})")) from error
 
     def _write_cfg(self) -> None:
         weights = {task: float(weight) for task, weight in self.weights.items()}

@@ -6,14 +6,14 @@ class. The rows start as the mean embedding of the class's words and are trained
 
 import hashlib
 import json
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from thinc.api import Model, Optimizer, Shim
+from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..errors import Errors
 from ..registry import registry
+from .torch_shim import TorchShim
 
 # A chunk of prompts; see `spacy_ragre.backbones.packing`.
 Prompts = Any
@@ -59,7 +59,7 @@ def _no_backprop(gradient: Any) -> Any:
     return []
 
 
-class LabelShim(Shim):
+class LabelShim(TorchShim):
     """Holds the torch side: the backbone's adapter and the head's parameters.
 
     backbone (Encodes): the language model.
@@ -126,35 +126,6 @@ class LabelShim(Shim):
         self.restore()
         head = {} if self.weight is None else {"head.weight": self.weight, "head.bias": self.bias}
         return {**self.backbone.adapter_parameters(), **head}
-
-    def finish_update(self, optimizer: Optimizer) -> None:
-        import torch
-
-        with torch.no_grad():
-            for name, parameter in self.parameters().items():
-                if parameter.grad is None:
-                    continue
-                value, _ = optimizer((self.id, name), parameter.detach().cpu().numpy(), parameter.grad.cpu().numpy())
-                parameter.copy_(torch.as_tensor(value))
-                parameter.grad = None
-
-    @contextmanager
-    def use_params(self, params: Any) -> Iterator[None]:
-        import torch
-
-        own = self.parameters() if self.weight is not None else {}
-        kept = {}
-        with torch.no_grad():
-            for name, parameter in own.items():
-                if (self.id, name) in params:
-                    kept[name] = parameter.detach().clone()
-                    parameter.copy_(torch.as_tensor(params[(self.id, name)]))
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, value in kept.items():
-                    own[name].copy_(value)
 
     # Serialisation
 

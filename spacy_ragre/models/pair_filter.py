@@ -1,11 +1,10 @@
 """The model of `pair_candidate_filter`: an encoder and localized context pooling, as a Thinc model."""
 
 import json
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from thinc.api import Model, Optimizer, Shim
+from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..errors import Errors
@@ -13,6 +12,7 @@ from ..registry import registry
 from .context_pooling import ContextPooling, Encoded, distance_buckets
 from .pair_encoder import HuggingFaceEncoder, PairInput
 from .threads import use_own_threads
+from .torch_shim import TorchShim
 from .transformer_encoder import TransformerEncoder
 
 PairEncoder = Union[HuggingFaceEncoder, TransformerEncoder]
@@ -95,7 +95,7 @@ def _gradients(datas: Sequence[Any], states: Sequence[Optional[Any]]) -> List[An
     return result
 
 
-class PairFilterShim(Shim):
+class PairFilterShim(TorchShim):
     """Holds the torch side: the encoder and the pooling.
 
     encoder (PairEncoder): the encoder.
@@ -220,37 +220,8 @@ class PairFilterShim(Shim):
             result.update((f"encoder.{name}", value) for name, value in self.encoder.parameters().items())
         return result
 
-    def finish_update(self, optimizer: Optimizer) -> None:
-        import torch
-
-        with torch.no_grad():
-            for name, parameter in self.parameters().items():
-                if parameter.grad is None:
-                    continue
-                rate = self.settings["head_rate"] if name.startswith("pooling.") else 1.0
-                value, _ = optimizer(
-                    (self.id, name), parameter.detach().cpu().numpy(), parameter.grad.cpu().numpy(), lr_scale=rate
-                )
-                parameter.copy_(torch.as_tensor(value))
-                parameter.grad = None
-
-    @contextmanager
-    def use_params(self, params: Any) -> Iterator[None]:
-        import torch
-
-        kept = {}
-        own = self.parameters() if any(key[0] == self.id for key in params) else {}
-        with torch.no_grad():
-            for name, parameter in own.items():
-                if (self.id, name) in params:
-                    kept[name] = parameter.detach().clone()
-                    parameter.copy_(torch.as_tensor(params[(self.id, name)]))
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, value in kept.items():
-                    own[name].copy_(value)
+    def rate(self, name: str) -> float:
+        return self.settings["head_rate"] if name.startswith("pooling.") else 1.0
 
     # Serialisation
 
