@@ -306,6 +306,33 @@ class Errors(metaclass=_WithCodes):
         "train it again."
     )
 
+    R540 = "The setting {setting}={value!r} of the extractor is not valid: {expected} is needed."
+    R541 = (
+        "Can't choose k={k} neighbours among {count} candidates. Lower k, or raise the number of preselected instances "
+        "(preselect), which must be at least k."
+    )
+    R542 = (
+        "{count} of {total} similarities of queries and instances are not numbers. Where it comes up in training, lower "
+        "the learning rate; else check the encoder's weights."
+    )
+    R543 = (
+        "Component {name!r} is set to k={k} neighbours, but its store has {count} instance(s). Lower k, or give more "
+        "annotated documents to initialize() or add_examples()."
+    )
+    R544 = (
+        "Component {name!r} has no instances to retrieve. Call nlp.initialize() with annotated documents, or set k to 0 "
+        "to answer without retrieval."
+    )
+    R545 = (
+        "The encoder {name!r} is not the one that this pipeline was trained with (fingerprint {found}, expected "
+        "{expected}). Give the encoder that it was trained with."
+    )
+    R546 = (
+        "Can't train all weights of the language model {model!r}: {problem}. Set tuning to 'lora', or the backbone's "
+        "quantization to none and its dtype to 'float32'."
+    )
+    R547 = "Component {name!r} was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
+
     # command line
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
     R602 = (
@@ -361,4 +388,8 @@ class Warnings(metaclass=_WithCodes):
     W501 = (
         "The retrieval keys of component {name!r} are older than its weights, so that neighbours are left out. Make "
         "them again with: python -m spacy ragre calibrate"
+    )
+    W502 = (
+        "All instances in the store of component {name!r} have the same answer ({answer}), so that what is retrieved tells "
+        "nothing. Give documents with several labels, or set k to 0."
     )
