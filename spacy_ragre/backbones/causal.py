@@ -68,6 +68,23 @@ class CausalLM(Backbone):
             rows = torch.tensor(chunk.cells, device=ids.device)
             return hidden[rows, lengths[rows] - 1].float()
 
+    def states_after(self, vectors: Any, chunk: Chunk) -> Any:
+        """Hidden states of prompts that come after vectors of their own (soft prompts).
+
+        vectors (torch.Tensor): what stands before the input embeddings, *Shape* (prompts, vectors, width).
+        chunk (Chunk): prompts that share nothing.
+        RETURNS (torch.Tensor): float32, *Shape* (prompts, width), with gradients where they are enabled.
+        """
+        import torch
+
+        ids, lengths = self._pad([prompt.ids for prompt in chunk.prompts])
+        count = vectors.shape[1]
+        with self.compute(count + ids.shape[1]):
+            tokens = self._whole.get_input_embeddings()(ids)
+            inputs = torch.cat([vectors.to(tokens), tokens], dim=1)
+            hidden = self._decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
+            return hidden[torch.arange(len(ids), device=ids.device), count + lengths - 1].float()
+
     def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         import torch
 

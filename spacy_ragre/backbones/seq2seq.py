@@ -61,6 +61,25 @@ class Seq2SeqLM(Backbone):
             hidden = self._decode(start, None, encoded, mask)
         return hidden[torch.tensor(places, device=hidden.device), 0].float()
 
+    def states_after(self, vectors: Any, chunk: Chunk) -> Any:
+        """Hidden states of prompts that come after vectors of their own (soft prompts).
+
+        vectors (torch.Tensor): what stands before the encoder's input embeddings, *Shape* (prompts, vectors, width).
+        chunk (Chunk): prompts that share nothing.
+        RETURNS (torch.Tensor): float32, *Shape* (prompts, width), with gradients where they are enabled.
+        """
+        import torch
+
+        ids, mask = self._pad([prompt.ids for prompt in chunk.prompts])
+        with self.compute(vectors.shape[1] + ids.shape[1]):
+            encoder = self._whole.get_encoder()
+            tokens = encoder.get_input_embeddings()(ids)
+            inputs = torch.cat([vectors.to(tokens), tokens], dim=1)
+            mask = torch.cat([mask.new_ones(vectors.shape[:2]), mask], dim=1)
+            encoded = encoder(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
+            start = torch.full((len(ids), 1), self._start, device=self.device)
+            return self._decode(start, None, encoded, mask)[:, 0].float()
+
     def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         import torch
 
