@@ -312,6 +312,16 @@ class TextEncoder:
         result._model, result._tokenizer, result.tuned = model.eval(), self.tokenizer, True
         return result
 
+    def mark_tuned(self) -> None:
+        """Say that the weights were changed in place, so that the fingerprint is made anew."""
+        self.tuned = True
+        self._weights_hash = None
+
+    def reset(self) -> None:
+        """Forget tuned weights. The model as it was published loads at the next use."""
+        self._model = self._tokenizer = self._weights_hash = None
+        self.tuned = False
+
     def to_disk(self, path: Union[str, Path]) -> None:
         """Save tuned weights with all that is needed to load them; untouched weights are not saved.
 

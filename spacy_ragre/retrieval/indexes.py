@@ -59,6 +59,19 @@ def add_keys(index: Any, kind: IndexKind, keys: np.ndarray) -> Any:
     return index
 
 
+def overwrite_keys(index: Any, positions: np.ndarray, keys: np.ndarray) -> None:
+    """Put keys in the place of others, at a cost that does not depend on the size of the index.
+
+    index (faiss.Index): the index, flat or hnsw.
+    positions (np.ndarray): where. *Shape* (n,).
+    keys (np.ndarray): unit vectors, float32. *Shape* (n, width).
+    """
+    faiss = load_faiss()
+    storage = faiss.downcast_index(index.storage) if isinstance(index, faiss.IndexHNSW) else index
+    rows = faiss.rev_swig_ptr(storage.get_xb(), storage.ntotal * storage.d)
+    rows.reshape(storage.ntotal, storage.d)[positions] = keys
+
+
 def nearest(index: Any, keys: np.ndarray, count: int, *, effort: int) -> Tuple[np.ndarray, np.ndarray]:
     """The nearest keys.
 

@@ -197,10 +197,16 @@ def evidence(neighbours: Sequence[Neighbour]) -> List[Dict[str, Any]]:
     neighbours (Sequence[Neighbour]): the neighbours.
     RETURNS (List[Dict[str, Any]]): dicts with `id`, `text`, `score` and `labels`: a list of dicts with `label`, the
         texts of `head` and `tail`, and `inverse`, True where the head is the second mention. `labels` is None where
-        the example's answers are not known.
+        the example's answers are not known. Examples that were weighted have a `weight`, too.
     """
     return [
-        {"id": item.instance.id, "text": item.instance.text, "labels": _labels(item.instance), "score": item.score}
+        {
+            "id": item.instance.id,
+            "text": item.instance.text,
+            "labels": _labels(item.instance),
+            "score": item.score,
+            **({} if item.weight is None else {"weight": item.weight}),
+        }
         for item in neighbours
     ]
 

@@ -13,7 +13,7 @@ import srsly
 from ..errors import Errors
 from ..relations import Answer, PairInstance
 from .folders import existing, replace_folder
-from .indexes import IndexKind, add_keys, load_faiss, nearest
+from .indexes import IndexKind, add_keys, load_faiss, nearest, overwrite_keys
 from .texts import normalise
 
 VERSION = 1
@@ -35,11 +35,13 @@ class Neighbour:
     instance (PairInstance): the example.
     score (float): cosine similarity of its key and the query's.
     index (int): its position in the store.
+    weight (Optional[float]): its share of what was read, where instances are weighted; None where they are shown.
     """
 
     instance: PairInstance
     score: float
     index: int
+    weight: Optional[float] = None
 
 
 class ExampleStore:
@@ -111,6 +113,49 @@ class ExampleStore:
             rows = again
             effort += 1
         return results
+
+    def preselect(self, keys: np.ndarray, count: int, queries: Sequence[PairInstance]) -> Tuple[np.ndarray, np.ndarray]:
+        """Find the positions of the examples most similar to each key, as arrays; ties are in any order.
+
+        keys (np.ndarray): the queries' keys, of any length. *Shape* (n, width).
+        count (int): how many to find; fewer where the store has fewer.
+        queries (Sequence[PairInstance]): the queries.
+        RETURNS (Tuple[np.ndarray, np.ndarray]): positions, and whether a query may use them, bool: False where the
+            example has its text or its id, as in `search`, and where there was none to find. *Shapes* (n, count).
+        """
+        keys = self._unit(keys, len(queries))
+        excluded = self._excluded(queries)
+        fetch = min(len(self), count + max(map(len, excluded), default=0))
+        _, positions = nearest(self._index, keys, fetch, effort=0)
+        allowed = positions >= 0
+        for row, own in enumerate(excluded):
+            if own:
+                allowed[row] &= ~np.isin(positions[row], list(own))
+        # Those that may be used come first, each part in its order.
+        order = np.argsort(~allowed, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(positions, order, 1), np.take_along_axis(allowed, order, 1)
+
+    def keys_of(self, positions: np.ndarray) -> np.ndarray:
+        """positions (np.ndarray): positions in the store. *Shape* (n,).
+        RETURNS (np.ndarray): the keys there, unit vectors, float32; not those of an `ivfpq` index, which keeps none.
+            *Shape* (n, width).
+        """
+        return self._index.reconstruct_batch(np.ascontiguousarray(positions, dtype="int64"))
+
+    def replace_keys(self, positions: np.ndarray, keys: np.ndarray) -> None:
+        """Put other keys in the place of some, of a `flat` or `hnsw` index. The links of `hnsw` stay until all keys
+        are replaced at once.
+
+        positions (np.ndarray): positions in the store. *Shape* (n,).
+        keys (np.ndarray): the new keys, of any length. *Shape* (n, width).
+        """
+        keys = self._unit(keys, len(positions))
+        if len(positions) == len(self):
+            whole = np.empty_like(keys)
+            whole[positions] = keys
+            self._index = add_keys(None, self.kind, whole)
+        else:
+            overwrite_keys(self._index, positions, keys)
 
     def _batches(self, keys: np.ndarray, rows: Dict[int, int], effort: int) -> Any:
         """Search for rows that need equally many results together."""
