@@ -312,16 +312,16 @@ class Errors(metaclass=_WithCodes):
         "(preselect), which must be at least k."
     )
     R542 = (
-        "{count} of {total} similarities of queries and instances are not numbers. Where it comes up in training, lower "
-        "the learning rate; else check the encoder's weights."
+        "{count} of {total} similarities of queries and instances are not numbers. Where it comes up in training, "
+        "lower the learning rate; else check the encoder's weights."
     )
     R543 = (
         "Component {name!r} is set to k={k} neighbours, but its store has {count} instance(s). Lower k, or give more "
         "annotated documents to initialize() or add_examples()."
     )
     R544 = (
-        "Component {name!r} has no instances to retrieve. Call nlp.initialize() with annotated documents, or set k to 0 "
-        "to answer without retrieval."
+        "Component {name!r} has no instances to retrieve. Call nlp.initialize() with annotated documents, or set k to "
+        "0 to answer without retrieval."
     )
     R545 = (
         "The encoder {name!r} is not the one that this pipeline was trained with (fingerprint {found}, expected "
@@ -390,6 +390,6 @@ class Warnings(metaclass=_WithCodes):
         "them again with: python -m spacy ragre calibrate"
     )
     W502 = (
-        "All instances in the store of component {name!r} have the same answer ({answer}), so that what is retrieved tells "
-        "nothing. Give documents with several labels, or set k to 0."
+        "All instances in the store of component {name!r} have the same answer ({answer}), so that what is retrieved "
+        "tells nothing. Give documents with several labels, or set k to 0."
     )

@@ -139,10 +139,18 @@ class LabelShim(TorchShim):
             return b""
         from safetensors.torch import save
 
+        return save(self.tensors(), metadata={"base": json.dumps(self.describe())})
+
+    def tensors(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, torch.Tensor]): what is saved, by name, on the CPU."""
         tensors = {f"adapter.{n}": t for n, t in self.backbone.adapter_state().items()}
         tensors["head.weight"] = self.weight.detach().cpu().contiguous()
         tensors["head.bias"] = self.bias.detach().cpu().contiguous()
-        return save(tensors, metadata={"base": json.dumps(self.backbone.describe())})
+        return tensors
+
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): what the saved tensors belong to: the base model's name, hash and LoRA settings."""
+        return self.backbone.describe()
 
     def fingerprint(self) -> str:
         """RETURNS (str): hash of the trained tensors; of the base model's name where nothing was trained."""
@@ -156,7 +164,7 @@ class LabelShim(TorchShim):
         self._saved = bytes(data) or None
         self.weight = self.bias = None
         if self._saved is not None:
-            _read_metadata(self._saved)
+            read_metadata(self._saved)
         return self
 
     def restore(self) -> None:
@@ -167,7 +175,7 @@ class LabelShim(TorchShim):
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        base = _read_metadata(self._saved)
+        base = read_metadata(self._saved)
         if base.get("hash") != self.backbone.fingerprint:
             raise ValueError(
                 Errors.R107.format(
@@ -183,14 +191,22 @@ class LabelShim(TorchShim):
             raise ValueError(Errors.R108.format(problem=f"damaged ({error})")) from error
         if "head.weight" not in tensors or "head.bias" not in tensors:
             raise ValueError(Errors.R108.format(problem="without a label head"))
-        adapter = {n[len("adapter.") :]: t for n, t in tensors.items() if n.startswith("adapter.")}
-        self.backbone.load_adapter_state(adapter)
+        self.load_tensors(tensors, base)
         self.weight = torch.nn.Parameter(tensors["head.weight"])
         self.bias = torch.nn.Parameter(tensors["head.bias"])
         self._saved = None
 
+    def load_tensors(self, tensors: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """Put saved tensors into the model, those of the head left out.
 
-def _read_metadata(data: bytes) -> Dict[str, Any]:
+        tensors (Mapping[str, torch.Tensor]): the tensors by name.
+        about (Mapping[str, Any]): what they belong to, from `describe`.
+        """
+        adapter = {n[len("adapter.") :]: t for n, t in tensors.items() if n.startswith("adapter.")}
+        self.backbone.load_adapter_state(adapter)
+
+
+def read_metadata(data: bytes) -> Dict[str, Any]:
     """The base's description from a safetensors file: 8 bytes with the length of a JSON header, then the header."""
     try:
         length = int.from_bytes(data[:8], "little")

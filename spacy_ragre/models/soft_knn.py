@@ -1,7 +1,7 @@
 """Soft selection of the k nearest neighbours (neural nearest neighbours, Plötz and Roth 2018, arXiv 1810.12575).
 
-A softmax over similarities is a soft choice of one neighbour. To choose the next one, what was chosen is taken out as far
-as it was chosen: its similarity goes down by the log of what is left of it. With a low temperature these are the k
+A softmax over similarities is a soft choice of one neighbour. To choose the next one, what was chosen is taken out as
+far as it was chosen: its similarity goes down by the log of what is left of it. With a low temperature these are the k
 nearest, one after the other; with a high one, each is the mean of all.
 """
 
@@ -25,7 +25,8 @@ class SoftKNN(nn.Module):
         super().__init__()
         if not 0 < temperature < math.inf:
             raise ValueError(Errors.R540.format(setting="temperature", value=temperature, expected="a number above 0"))
-        value = torch.tensor(math.log(temperature))
+        # Optimizers take no number without a dimension.
+        value = torch.tensor([math.log(temperature)])
         if learnable:
             self.log_temperature = nn.Parameter(value)
         else:

@@ -87,7 +87,7 @@ def test_gradients_are_right(temperature):
     def by_temperature(value):
         return torch.func.functional_call(module, {"log_temperature": value}, (similarity.detach(), 3, allowed))
 
-    value = torch.tensor(math.log(temperature), dtype=torch.float64, requires_grad=True)
+    value = torch.tensor([math.log(temperature)], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(by_temperature, (value,))
 
 

@@ -1,0 +1,327 @@
+"""Answers for pairs of mentions whose retrieval is trained with the answers."""
+
+import logging
+from functools import partial
+from typing import Any, Iterator, List, Optional, Sequence
+
+from thinc.api import Model, Optimizer
+
+from ..backbones.packing import Chunk, pack
+from ..errors import Errors
+from ..models.etrag import Batch, ETRAGShim, Preselected, Selection
+from ..models.threads import use_own_threads
+from ..prompts import Prompt, class_words
+from ..relations import LabelSet, PairInstance
+from ..retrieval import Neighbour, Retriever
+from ..retrieval.indexes import IndexKind
+from ..retrieval.texts import mark_mentions
+from .answerer import PairAnswerer, Scored
+
+logger = logging.getLogger(__name__)
+
+# Keys that are made at once.
+_CHUNK = 512
+# Queries that are answered at once without the language model.
+_QUERIES = 64
+
+
+class SharedEncoder:
+    """The encoder of the store: the one that is trained inside the model. It has no weights of its own.
+
+    shim (ETRAGShim): the torch side of the model.
+    labels (LabelSet): the labels, which instances are read with.
+    """
+
+    def __init__(self, shim: ETRAGShim, labels: LabelSet) -> None:
+        self.shim = shim
+        self.labels = labels
+
+    @property
+    def width(self) -> int:
+        """RETURNS (int): width of a key."""
+        return self.shim.encoder.width
+
+    @property
+    def fingerprint(self) -> str:
+        """RETURNS (str): hash of what makes the keys."""
+        return self.shim.encoder_fingerprint
+
+    def encode_queries(self, instances: Sequence[PairInstance]) -> Any:
+        """RETURNS (numpy.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
+        return self.shim.encode([mark_mentions(instance) for instance in instances]).cpu().numpy()
+
+    def encode_examples(self, instances: Sequence[PairInstance]) -> Any:
+        """RETURNS (numpy.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
+        return self.shim.encode([self.read(instance) for instance in instances]).cpu().numpy()
+
+    def read(self, instance: PairInstance) -> str:
+        """RETURNS (str): the text of an instance: its relations in words, then the text with both mentions marked. A
+        text that is too long for the encoder loses its end and never its label.
+        """
+        if instance.answers is None:
+            return mark_mentions(instance)
+        words = class_words(self.labels)
+        classes = sorted({self.labels.index(answer) for answer in instance.answers}) or [0]
+        return f"{', '.join(words[i] for i in classes)}: {mark_mentions(instance)}"
+
+    def to_disk(self, path: Any) -> None:
+        """Does nothing: the weights are saved with the model."""
+
+    def from_disk(self, path: Any) -> "SharedEncoder":
+        """Does nothing: the weights are loaded with the model."""
+        return self
+
+
+class ETRAGAnswerer(PairAnswerer):
+    """Scores the classes of pairs with a language model that reads retrieved instances as soft prompts.
+
+    model (Model): see `spacy_ragre.models.etrag`.
+    prompt (Prompt): how a pair is put to the language model.
+    labels (LabelSet): the labels.
+    name (str): the component's name, for messages.
+    preselect (int): instances that the index finds for a query; the soft selection runs inside them.
+    refresh_every (int): steps of training after which kept keys are made anew; 0 for never.
+    refresh_size (int): most keys that are made anew then, one part of the store after another; 0 for all.
+    index (str): "flat" or "hnsw".
+    **settings (Any): see `PairAnswerer`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: Prompt,
+        labels: LabelSet,
+        *,
+        name: str,
+        preselect: int,
+        refresh_every: int,
+        refresh_size: int,
+        index: IndexKind,
+        **settings: Any,
+    ) -> None:
+        shim: ETRAGShim = model.shims[0]  # type: ignore[assignment]
+        if preselect < shim.k:
+            raise ValueError(Errors.R541.format(k=shim.k, count=preselect))
+        if index not in ("flat", "hnsw"):
+            raise ValueError(Errors.R540.format(setting="index", value=index, expected="'flat' or 'hnsw'"))
+        for setting, value in (("refresh_every", refresh_every), ("refresh_size", refresh_size)):
+            if value < 0:
+                raise ValueError(Errors.R540.format(setting=setting, value=value, expected="0 or more"))
+        super().__init__(
+            model, prompt, Retriever(SharedEncoder(shim, labels), index=index), labels, answer="head", **settings
+        )
+        self.name = name
+        self.preselect = preselect
+        self.refresh_every = refresh_every
+        self.refresh_size = refresh_size
+        # Mean 1 - cosine of the keys that were made anew last, before and after.
+        self.staleness = 0.0
+        self._steps = 0
+        self._next = 0
+
+    @property
+    def mode(self) -> str:
+        """RETURNS (str): the way to answer: always with the head."""
+        if not self.shim.has_head:
+            raise ValueError(Errors.R547.format(name=self.name))
+        return "head"
+
+    @property
+    def etrag(self) -> ETRAGShim:
+        """RETURNS (ETRAGShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    @property
+    def encoder(self) -> SharedEncoder:
+        """RETURNS (SharedEncoder): the encoder of the store."""
+        return self.retriever.encoder  # type: ignore[return-value]
+
+    # Examples
+
+    def add_examples(self, instances: Sequence[PairInstance]) -> None:
+        """Put examples into the store; nothing is kept without retrieval.
+
+        instances (Sequence[PairInstance]): pairs with answers.
+        """
+        if not self.shim.has_head:
+            raise ValueError(Errors.R547.format(name=self.name))
+        if self.etrag.k:
+            self.refresh()
+            super().add_examples(instances)
+
+    def init_head(self) -> None:
+        """Make all that is trained, with an empty store."""
+        self.retriever.clear()
+        self._steps = self._next = 0
+        super().init_head()
+
+    def refresh(self) -> None:
+        """Make the kept keys anew, where the encoder has changed since they were made."""
+        store = self.retriever.store
+        if len(store) and self.shim.has_head and store.fingerprint != self.encoder.fingerprint:
+            self._renew(len(store))
+
+    def _renew(self, count: int) -> None:
+        """Make the next keys anew, round and round. Logs by how much they had changed."""
+        import numpy as np
+
+        store = self.retriever.store
+        whole = count >= len(store)
+        positions = (self._next + np.arange(min(count, len(store)))) % len(store)
+        self._next = int(positions[-1] + 1) % len(store)
+        change = 0.0
+        renewed = []
+        for start in range(0, len(positions), _CHUNK):
+            part = positions[start : start + _CHUNK]
+            keys = self.encoder.encode_examples([store.instances[i] for i in part])
+            change += float((1 - (store.keys_of(part) * keys).sum(1)).sum())
+            renewed.append(keys)
+        store.replace_keys(positions, np.concatenate(renewed))
+        # Keys of several states of the encoder are those of none.
+        store.fingerprint = self.encoder.fingerprint if whole else ""
+        self.staleness = change / len(positions)
+        steps = self.etrag.staleness
+        within = sum(steps) / len(steps) if steps else 0.0
+        logger.info(
+            "%s: %d keys made anew after %d steps; staleness %.5f, of those that were used %.5f",
+            self.name,
+            len(positions),
+            self._steps,
+            self.staleness,
+            within,
+        )
+        steps.clear()
+
+    # Retrieval
+
+    def _search(self, queries: Sequence[PairInstance], keys: Any) -> Preselected:
+        """What the index finds for queries, with all that the soft selection needs of it."""
+        import numpy as np
+
+        store = self.retriever.store
+        if not len(store):
+            raise ValueError(Errors.R544.format(name=self.name))
+        positions, allowed = store.preselect(keys, self.preselect, queries)
+        if positions.shape[1] < self.etrag.k:
+            raise ValueError(Errors.R543.format(name=self.name, k=self.etrag.k, count=len(store)))
+        unique, rows = np.unique(np.maximum(positions, 0), return_inverse=True)
+        classes = np.zeros((len(unique), len(self.labels.classes)), dtype="float32")
+        for row, position in enumerate(unique):
+            answers = store.instances[position].answers
+            if answers is not None:
+                own = [self.labels.index(answer) for answer in answers] or [0]
+                classes[row, own] = 1 / len(own)
+        return Preselected(
+            positions,
+            rows.reshape(positions.shape).astype("int64"),
+            allowed,
+            store.keys_of(unique),
+            classes,
+            lambda picked: [self.encoder.read(store.instances[unique[row]]) for row in picked],
+        )
+
+    def _batch(self, chunk: Optional[Chunk], instances: Sequence[PairInstance]) -> Batch:
+        own = list(instances) if chunk is None else [instances[i] for i in chunk.indexes]
+        return Batch(chunk, [mark_mentions(instance) for instance in own], partial(self._search, own))
+
+    def _chunks(self, instances: Sequence[PairInstance]) -> Iterator[Chunk]:
+        prompts = self._ids(instances, [[] for _ in instances])
+        # Soft prompts come first and are each pair's own, so that nothing after them can be shared.
+        return pack(prompts, self.backbone.batch_tokens, False, lambda index: self.etrag.prompt_tokens)
+
+    def _nearest(self, selection: Optional[Selection], rows: int, count: int) -> List[List[Neighbour]]:
+        import numpy as np
+
+        if selection is None:
+            return [[] for _ in range(rows)]
+        similarity = np.where(selection.allowed, selection.similarity, -np.inf)
+        order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        return [
+            [
+                Neighbour(
+                    self.retriever.store.instances[selection.positions[row, at]],
+                    float(similarity[row, at]),
+                    int(selection.positions[row, at]),
+                    float(selection.weights[row, at]),
+                )
+                for at in places
+                if selection.allowed[row, at]
+            ]
+            for row, places in enumerate(order)
+        ]
+
+    def neighbours(self, instances: Sequence[PairInstance]) -> List[List[Neighbour]]:
+        """The instances that pairs retrieve; the language model is not asked.
+
+        instances (Sequence[PairInstance]): the pairs.
+        RETURNS (List[List[Neighbour]]): the k with most weight for each pair, best first.
+        """
+        import torch
+
+        self.refresh()
+        found: List[List[Neighbour]] = []
+        for start in range(0, len(instances), _QUERIES):
+            part = instances[start : start + _QUERIES]
+            with torch.no_grad():
+                selection = self.etrag.select(self._batch(None, part))[1]
+            found += self._nearest(selection, len(part), self.etrag.k)
+        return found
+
+    # Answering
+
+    def score(self, instances: Sequence[PairInstance], count: Optional[int] = None) -> Scored:
+        """Score every class of every pair.
+
+        instances (Sequence[PairInstance]): the pairs.
+        count (Optional[int]): number of neighbours to tell of; as many as the model and calibration use if None.
+        RETURNS (Scored): logits of the head, and the neighbours with their weights.
+        """
+        import numpy as np
+
+        scores = np.zeros((len(instances), len(self.labels.classes)), dtype="float32")
+        found: List[List[Neighbour]] = [[] for _ in instances]
+        if not instances:
+            return Scored(scores, found)
+        use_own_threads()
+        if self.mode == "head":
+            self.refresh()
+        if count is None:
+            count = max(self.etrag.k, self.calibration.neighbours if self.calibration.weight > 0 else 0)
+        for chunk in self._chunks(instances):
+            scores[chunk.indexes], selection = self.model.predict(self._batch(chunk, instances))
+            for index, near in zip(chunk.indexes, self._nearest(selection, len(chunk), count)):
+                found[index] = near
+        if not np.isfinite(scores).all():
+            raise ValueError(Errors.R504.format(model=self.backbone.name))
+        return Scored(scores, found)
+
+    # Training
+
+    def train(self, instances: Sequence[PairInstance]) -> float:
+        """One forward and backward pass. Gradients add up until `finish_update`.
+
+        instances (Sequence[PairInstance]): pairs with answers.
+        RETURNS (float): the mean loss.
+        """
+        targets = self.targets(instances)
+        total = 0.0
+        for chunk in self._chunks(instances):
+            (logits, _), backprop = self.model.begin_update(self._batch(chunk, instances))
+            loss, gradient = self._loss(logits, [targets[i] for i in chunk.indexes])
+            backprop(gradient / len(instances))
+            total += loss
+        self._has_gradients = True
+        return total / len(instances)
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients that added up, and make keys anew where it is time. Does nothing where there
+        are no gradients.
+
+        sgd (Optimizer): the optimizer.
+        """
+        stepped = self._has_gradients
+        super().finish_update(sgd)
+        self._steps += stepped
+        due = stepped and self.refresh_every and self._steps % self.refresh_every == 0
+        if due and self.etrag.trains_retriever and len(self.retriever.store):
+            self._renew(self.refresh_size or len(self.retriever.store))

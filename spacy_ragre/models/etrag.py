@@ -1,0 +1,452 @@
+"""A language model with a label head that reads retrieved instances as soft prompts, as a Thinc model.
+
+Retrieval and answer are trained by one loss (ETRAG, arXiv 2406.03790). An encoder embeds the query and the instances,
+k neighbours are chosen softly, and each is projected to vectors that stand before the prompt's input embeddings. Beyond
+the paper: only instances that an index found are looked at, and of those only the ones with most weight are encoded
+anew, so that a step costs the same whatever the size of the store; and to what is projected, the verbalised labels of
+the neighbours are added as the language model itself embeds them, by the same weights.
+"""
+
+import logging
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
+
+from thinc.api import Model, Optimizer
+from thinc.types import Floats2d
+
+from ..errors import Errors
+from ..registry import registry
+from .label_model import LabelShim, Prompts, read_metadata
+from .threads import use_own_threads
+
+logger = logging.getLogger(__name__)
+
+TUNING = ("lora", "full")
+# The projection starts as a small addition to the labels' embeddings.
+_START = 0.1
+# Texts that are encoded at once.
+_TEXTS = 64
+
+
+class Preselected(NamedTuple):
+    """The instances that an index found for the queries of a batch.
+
+    positions (numpy.ndarray): each query's candidates in the store, *Shape* (queries, M).
+    rows (numpy.ndarray): the same as rows of `keys`, int64, *Shape* (queries, M).
+    allowed (numpy.ndarray): bool, which of them a query may use, *Shape* (queries, M).
+    keys (numpy.ndarray): the keys that were kept, unit vectors, *Shape* (instances, key width).
+    classes (numpy.ndarray): each instance's share of the classes, float32, *Shape* (instances, classes).
+    read (Callable): gives the texts of rows of `keys`, for encoding them anew.
+    """
+
+    positions: Any
+    rows: Any
+    allowed: Any
+    keys: Any
+    classes: Any
+    read: Callable[[Sequence[int]], List[str]]
+
+
+class Batch(NamedTuple):
+    """What the model takes: prompts that share nothing, the texts of their queries, and the index.
+
+    prompts (Chunk): see `spacy_ragre.backbones.packing`.
+    queries (List[str]): the text of each prompt's query.
+    search (Callable): finds instances by the queries' keys, *Shape* (queries, key width).
+    """
+
+    prompts: Prompts
+    queries: List[str]
+    search: Callable[[Any], Preselected]
+
+
+class Selection(NamedTuple):
+    """What was retrieved.
+
+    positions (numpy.ndarray): each query's candidates in the store, *Shape* (queries, M).
+    allowed (numpy.ndarray): bool, which of them a query may use, *Shape* (queries, M).
+    similarity (numpy.ndarray): of queries and candidates, *Shape* (queries, M).
+    weights (numpy.ndarray): each candidate's share of the k neighbours, *Shape* (queries, M).
+    """
+
+    positions: Any
+    allowed: Any
+    similarity: Any
+    weights: Any
+
+
+Output = Tuple[Floats2d, Optional[Selection]]
+
+
+class TrainableEncoder(Protocol):
+    """What the model needs of an encoder, such as `ragre.TextEncoder.v1`."""
+
+    tuned: bool
+    name: str
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def model(self) -> Any: ...
+    def tokenise(self, texts: Sequence[str]) -> List[List[int]]: ...
+    def forward(self, token_ids: Sequence[Sequence[int]]) -> Any: ...
+    def mark_tuned(self) -> None: ...
+    def reset(self) -> None: ...
+
+
+@registry.architectures("ragre.ETRAG.v1")
+def ETRAG(
+    backbone: Any,
+    encoder: TrainableEncoder,
+    k: int = 4,
+    prompt_length: int = 1,
+    temperature: float = 0.1,
+    learn_temperature: bool = True,
+    train_retriever: bool = True,
+    fresh: int = 32,
+    tuning: str = "lora",
+    retriever_rate: float = 0.05,
+) -> Model[Batch, Output]:
+    """Build the model. Nothing is loaded before `init_head` of its shim or the first use of a saved state.
+
+    backbone (Backbone): the language model.
+    encoder (TrainableEncoder): embeds queries and instances.
+    k (int): neighbours; 0 for no retrieval.
+    prompt_length (int): vectors of the soft prompt for each neighbour.
+    temperature (float): of the soft selection, where training starts.
+    learn_temperature (bool): train the temperature.
+    train_retriever (bool): train the encoder with the rest. False keeps it as it was published.
+    fresh (int): most instances that are encoded anew, with gradients, for a batch in training: those with most weight.
+        All others have the key that was kept.
+    tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
+    retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
+    RETURNS (Model[Batch, Tuple[Floats2d, Optional[Selection]]]): gives the logits, *Shape* (prompts, classes), and what
+        was retrieved. Its gradient is that of the logits.
+    """
+    for name, value, least in (("k", k, 0), ("prompt_length", prompt_length, 1), ("fresh", fresh, 0)):
+        if value < least:
+            raise ValueError(Errors.R540.format(setting=name, value=value, expected=f"{least} or more"))
+    if not temperature > 0:
+        raise ValueError(Errors.R540.format(setting="temperature", value=temperature, expected="a number above 0"))
+    if tuning not in TUNING:
+        raise ValueError(Errors.R540.format(setting="tuning", value=tuning, expected=" or ".join(map(repr, TUNING))))
+    settings = {
+        "k": k,
+        "prompt_length": prompt_length,
+        "temperature": temperature,
+        "learn_temperature": learn_temperature,
+        "train_retriever": train_retriever,
+        "fresh": fresh,
+        "tuning": tuning,
+        "retriever_rate": retriever_rate,
+    }
+    return Model("ragre_etrag", _forward, shims=[ETRAGShim(backbone, encoder, settings)])
+
+
+def _forward(model: Model, batch: Batch, is_train: bool) -> Tuple[Output, Callable]:
+    shim: ETRAGShim = model.shims[0]  # type: ignore[assignment]
+    return shim.begin_update(batch) if is_train else (shim.predict(batch), lambda gradient: [])
+
+
+class ETRAGShim(LabelShim):
+    """Holds the torch side: language model, label head, encoder, soft selection and projection.
+
+    backbone (Backbone): the language model.
+    encoder (TrainableEncoder): embeds queries and instances.
+    settings (Dict[str, Any]): the settings of `ETRAG`.
+    """
+
+    def __init__(self, backbone: Any, encoder: TrainableEncoder, settings: Dict[str, Any]) -> None:
+        super().__init__(backbone)
+        self.encoder = encoder
+        self.settings = settings
+        # Soft selection, projection and embeddings of the labels.
+        self.reader: Any = None
+        # Mean 1 - cosine of kept and fresh keys in each training step, of the instances that were encoded anew.
+        self.staleness: List[float] = []
+        # Whether all weights of the language model may have changed.
+        self._whole = False
+
+    @property
+    def k(self) -> int:
+        """RETURNS (int): the number of neighbours."""
+        return self.settings["k"]
+
+    @property
+    def trains_retriever(self) -> bool:
+        """RETURNS (bool): whether the encoder is trained."""
+        return self.k > 0 and self.settings["train_retriever"]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """RETURNS (int): the number of vectors before a prompt."""
+        return self.k * self.settings["prompt_length"]
+
+    # Making
+
+    def init_head(self, words: Sequence[str]) -> None:
+        """Make all parts that are trained.
+
+        words (Sequence[str]): the words of every class.
+        """
+        if self.settings["tuning"] == "lora":
+            super().init_head(words)
+        else:
+            self._init_full(words)
+        if self.k:
+            if self.encoder.tuned:
+                self.encoder.reset()
+            self._prepare_encoder()
+            self.reader = self._make_reader(len(words))
+            self.reader.start(self.backbone.word_embeddings(words))
+
+    def _init_full(self, words: Sequence[str]) -> None:
+        import torch
+
+        backbone: Any = self.backbone
+        if backbone.quantization is not None or backbone.dtype != torch.float32:
+            problem = f"they are quantised ({backbone.quantization})" if backbone.quantization else "they have 16 bits"
+            raise ValueError(Errors.R546.format(model=backbone.name, problem=problem))
+        if self._whole:
+            # What an earlier training left is in the weights themselves: load them again.
+            backbone._model = None
+        self._saved = None
+        self._train_backbone()
+        self.weight = torch.nn.Parameter(backbone.word_embeddings(words).clone())
+        self.bias = torch.nn.Parameter(torch.zeros(len(words)))
+
+    def _train_backbone(self) -> None:
+        backbone: Any = self.backbone
+        backbone.model.requires_grad_(True)
+        self._whole = True
+
+    def _prepare_encoder(self) -> None:
+        self.encoder.model.requires_grad_(False)
+        if self.trains_retriever:
+            for _, parameter in self._encoder_parameters():
+                parameter.requires_grad_(True)
+            self.encoder.mark_tuned()
+
+    def _encoder_parameters(self) -> Iterator[Tuple[str, Any]]:
+        # The table of word embeddings is half of a small encoder and sees few of its rows in training: it stays, and
+        # steps of the optimizer take half the time.
+        table = self.encoder.model.get_input_embeddings()
+        frozen = {id(parameter) for parameter in table.parameters()}
+        for name, parameter in self.encoder.model.named_parameters():
+            if id(parameter) not in frozen:
+                yield name, parameter
+
+    def _make_reader(self, classes: int) -> Any:
+        from .soft_prompts import SoftPrompts
+
+        backbone: Any = self.backbone
+        return SoftPrompts(
+            self.encoder.width,
+            backbone.width,
+            classes,
+            length=self.settings["prompt_length"],
+            temperature=self.settings["temperature"],
+            learn_temperature=self.settings["learn_temperature"],
+            start=_START,
+        )
+
+    # Retrieval
+
+    def encode(self, texts: Sequence[str], training: bool = False) -> Any:
+        """Embed texts.
+
+        texts (Sequence[str]): the texts of queries or instances.
+        training (bool): keep what gradients need.
+        RETURNS (torch.Tensor): unit vectors, *Shape* (len(texts), key width).
+        """
+        import torch
+
+        self.restore()
+        use_own_threads()
+        if not texts:
+            return torch.zeros(0, self.encoder.width)
+        token_ids = self.encoder.tokenise(texts)
+        # Texts of similar length together.
+        order = sorted(range(len(texts)), key=lambda i: -len(token_ids[i]))
+        parts = []
+        with torch.set_grad_enabled(training and self.trains_retriever):
+            for start in range(0, len(order), _TEXTS):
+                parts.append(self.encoder.forward([token_ids[i] for i in order[start : start + _TEXTS]]))
+        place = torch.tensor(order, device=parts[0].device).argsort()
+        return torch.cat(parts)[place]
+
+    def select(self, batch: Batch, training: bool = False) -> Tuple[Any, Optional[Selection]]:
+        """Retrieve for the queries of a batch.
+
+        batch (Batch): the batch; its prompts are not looked at.
+        training (bool): encode the instances with most weight anew, and keep what gradients need.
+        RETURNS (Tuple[torch.Tensor, Optional[Selection]]): soft prompts, *Shape* (queries, vectors, width), and what
+            was retrieved; None without retrieval.
+        """
+        import torch
+
+        self.restore()
+        if self.k == 0:
+            backbone: Any = self.backbone
+            return torch.zeros(len(batch.queries), 0, backbone.width), None
+        if self.reader is None:
+            raise ValueError(Errors.R503)
+        queries = self.encode(batch.queries, training)
+        found = batch.search(queries.detach().cpu().numpy())
+        device = queries.device
+        rows = torch.as_tensor(found.rows, device=device)
+        allowed = torch.as_tensor(found.allowed, device=device)
+        table = torch.as_tensor(found.keys, device=device)
+        self.reader.to(device)
+        if training and self.trains_retriever and self.settings["fresh"]:
+            with torch.no_grad():
+                weights = self.reader.weigh((queries @ table.T).gather(1, rows), self.k, allowed)
+                total = table.new_zeros(len(table)).index_add(0, rows.flatten(), weights.sum(1).flatten())
+                picked = total.topk(min(self.settings["fresh"], len(table))).indices
+                picked = picked[total[picked] > 0]
+            if len(picked):
+                fresh = self.encode(found.read(picked.tolist()), training)
+                self.staleness.append(1 - float((fresh.detach() * table[picked]).sum(1).mean()))
+                table = table.index_copy(0, picked, fresh)
+        similarity = (queries @ table.T).gather(1, rows)
+        weights = self.reader.weigh(similarity, self.k, allowed)
+        classes = torch.as_tensor(found.classes, device=device)
+        vectors = self.reader(weights, rows, table, classes)
+        share = weights.detach().sum(1) / self.k
+        scores = similarity.detach().cpu().numpy()
+        return vectors, Selection(found.positions, found.allowed, scores, share.cpu().numpy())
+
+    # Forward and backward
+
+    def predict(self, prompts: Batch) -> Output:  # type: ignore[override]
+        import torch
+
+        self.restore()
+        self.backbone.set_training(False)
+        with torch.no_grad():
+            logits, selection = self._run(prompts, training=False)
+            return logits.cpu().numpy(), selection
+
+    def begin_update(self, prompts: Batch) -> Tuple[Output, Callable]:  # type: ignore[override]
+        import torch
+
+        self.restore()
+        self.backbone.set_training(True)
+        with torch.enable_grad():
+            logits, selection = self._run(prompts, training=True)
+
+        def backprop(gradient: Floats2d) -> List[Any]:
+            logits.backward(torch.as_tensor(gradient, dtype=logits.dtype, device=logits.device))
+            return []
+
+        return (logits.detach().cpu().numpy(), selection), backprop
+
+    def _run(self, batch: Batch, training: bool) -> Tuple[Any, Optional[Selection]]:
+        backbone: Any = self.backbone
+        vectors, selection = self.select(batch, training)
+        return self._logits(backbone.states_after(vectors.to(backbone.device), batch.prompts)), selection
+
+    def parameters(self) -> Dict[str, Any]:
+        result = super().parameters()
+        if self.settings["tuning"] == "full" and self.weight is not None:
+            backbone: Any = self.backbone
+            result.update((f"adapter.{name}", p) for name, p in backbone.model.named_parameters())
+        if self.reader is not None:
+            result.update((f"reader.{name}", p) for name, p in self.reader.named_parameters())
+            if self.trains_retriever:
+                result.update((f"encoder.{name}", p) for name, p in self._encoder_parameters())
+        return result
+
+    def rate(self, name: str) -> float:
+        return self.settings["retriever_rate"] if name.startswith("encoder.") else 1.0
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        super().finish_update(optimizer)
+        self._mark_tuned()
+
+    @contextmanager
+    def use_params(self, params: Any) -> Iterator[None]:
+        with super().use_params(params):
+            self._mark_tuned()
+            yield
+        self._mark_tuned()
+
+    def _mark_tuned(self) -> None:
+        if self.reader is not None and self.trains_retriever:
+            self.encoder.mark_tuned()
+
+    # Serialisation
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        """RETURNS (str): hash of what makes the keys. Loads nothing where a saved state is waiting, or none is
+        there.
+        """
+        if self._saved is not None:
+            return str(read_metadata(self._saved).get("keys", ""))
+        return "" if self.reader is None else self.encoder.fingerprint
+
+    def tensors(self) -> Dict[str, Any]:
+        tensors = super().tensors()
+        own = {name: p for name, p in self.parameters().items() if name.split(".")[0] in ("adapter", "encoder")}
+        if self.reader is not None:
+            own.update((f"reader.{name}", tensor) for name, tensor in self.reader.state_dict().items())
+        tensors.update((name, tensor.detach().cpu().contiguous()) for name, tensor in own.items())
+        return tensors
+
+    def describe(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): base model, settings that the tensors depend on, and the encoder's fingerprint."""
+        keep = ("k", "prompt_length", "train_retriever", "tuning", "learn_temperature")
+        about: Dict[str, Any] = {"etrag": {name: self.settings[name] for name in keep}}
+        if self.reader is not None:
+            about.update(encoder={"name": self.encoder.name}, keys=self.encoder.fingerprint)
+        return {**super().describe(), **about}
+
+    def from_bytes(self, data: bytes) -> "ETRAGShim":
+        super().from_bytes(data)
+        self.reader = None
+        return self
+
+    def load_tensors(self, tensors: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        groups: Dict[str, Dict[str, Any]] = {"adapter": {}, "encoder": {}, "reader": {}, "head": {}}
+        for name, tensor in tensors.items():
+            group, _, rest = name.partition(".")
+            groups.setdefault(group, {})[rest] = tensor
+        if self.settings["tuning"] == "lora":
+            super().load_tensors(tensors, about)
+        else:
+            self._train_backbone()
+            backbone: Any = self.backbone
+            _copy(dict(backbone.model.named_parameters()), groups["adapter"])
+        if not self.k:
+            return
+        if self.encoder.tuned:
+            self.encoder.reset()
+        self._prepare_encoder()
+        reader = self._make_reader(len(tensors["head.bias"]))
+        _copy(dict(reader.state_dict(keep_vars=True)), groups["reader"])
+        _copy(dict(self._encoder_parameters()) if self.trains_retriever else {}, groups["encoder"])
+        self._mark_tuned()
+        if self.encoder.fingerprint != about.get("keys"):
+            raise ValueError(
+                Errors.R545.format(
+                    name=self.encoder.name,
+                    found=self.encoder.fingerprint[:12],
+                    expected=str(about.get("keys"))[:12],
+                )
+            )
+        self.reader = reader
+
+
+def _copy(own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """Copy saved tensors into a model's. Raises a ValueError where names or shapes differ."""
+    import torch
+
+    wrong = sorted(set(own) ^ set(saved)) or [name for name in own if own[name].shape != saved[name].shape]
+    if wrong:
+        raise ValueError(Errors.R108.format(problem=f"of other settings (first difference: {wrong[0]})"))
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(saved[name])

@@ -1,0 +1,71 @@
+"""From instances with weights to the vectors that a language model reads."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from .soft_knn import SoftKNN
+
+
+class SoftPrompts(nn.Module):
+    """Chooses k soft neighbours and projects each to vectors of the language model's width.
+
+    key_width (int): width of an instance's key.
+    width (int): width of the language model's input embeddings.
+    classes (int): number of classes.
+    length (int): vectors for each neighbour.
+    temperature (float): of the soft selection.
+    learn_temperature (bool): whether it is trained.
+    start (float): size of the projection's first output, as a share of the size of the labels' embeddings.
+    """
+
+    def __init__(
+        self,
+        key_width: int,
+        width: int,
+        classes: int,
+        *,
+        length: int = 1,
+        temperature: float = 0.1,
+        learn_temperature: bool = True,
+        start: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.length = length
+        self.size = start
+        self.knn = SoftKNN(temperature, learnable=learn_temperature)
+        self.projection = nn.Linear(key_width, length * width)
+        self.labels = nn.Parameter(torch.zeros(classes, width))
+
+    def start(self, words: Any) -> None:
+        """Begin with the embeddings of the labels' words.
+
+        words (torch.Tensor): *Shape* (classes, width).
+        """
+        with torch.no_grad():
+            self.labels.copy_(words)
+            size = float(words.square().mean().sqrt()) or 1.0
+            # Keys have length 1, so that the output has the deviation of the weights.
+            nn.init.normal_(self.projection.weight, std=self.size * size)
+            nn.init.zeros_(self.projection.bias)
+
+    def weigh(self, similarity: Any, k: int, allowed: Any) -> Any:
+        """See `SoftKNN`."""
+        return self.knn(similarity, k, allowed)
+
+    def forward(self, weights: Any, rows: Any, table: Any, classes: Any) -> Any:
+        """weights (torch.Tensor): of each neighbour over the candidates, *Shape* (queries, k, M).
+        rows (torch.Tensor): the candidates' rows in the table, *Shape* (queries, M).
+        table (torch.Tensor): the instances' keys, *Shape* (instances, key width).
+        classes (torch.Tensor): their shares of the classes, *Shape* (instances, classes).
+        RETURNS (torch.Tensor): *Shape* (queries, k * length, width). The first neighbour comes last, next to the
+            prompt.
+        """
+        count, k, _ = weights.shape
+        spread = weights.new_zeros(count, k, len(table)).scatter_add(2, rows[:, None].expand_as(weights), weights)
+        vectors = self.projection(spread @ table).view(count, k, self.length, -1)
+        # The labels' share is that of a mean over the vectors, so that their sum does not grow with their number.
+        vectors = vectors + (spread @ classes @ self.labels)[:, :, None] / math.sqrt(self.length)
+        return vectors.flip(1).flatten(1, 2)
