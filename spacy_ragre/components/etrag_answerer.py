@@ -234,13 +234,14 @@ class ETRAGAnswerer(PairAnswerer):
 
         if selection is None:
             return [[] for _ in range(rows)]
-        similarity = np.where(selection.allowed, selection.similarity, -np.inf)
-        order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        # By weight, and not by similarity: of many that are nearly as similar, later neighbours are those that earlier
+        # ones left aside.
+        order = np.argsort(np.where(selection.allowed, -selection.weights, np.inf), axis=1, kind="stable")[:, :count]
         return [
             [
                 Neighbour(
                     self.retriever.store.instances[selection.positions[row, at]],
-                    float(similarity[row, at]),
+                    float(selection.similarity[row, at]),
                     int(selection.positions[row, at]),
                     float(selection.weights[row, at]),
                 )

@@ -414,3 +414,57 @@ def test_interrupted_write_leaves_nothing(store, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.to_disk(tmp_path / "store")
     assert not list(tmp_path.iterdir())
+
+
+# Keys of an encoder that is trained
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_preselect_finds_what_search_finds(vectors, kind):
+    store = ExampleStore(kind)
+    store.add(examples(60), vectors(60))
+    queries = [PairInstance(f"TEXT  {i}", (0, 4), (5, 6)) for i in range(6)]
+    keys = vectors(60)[:6]
+    positions, allowed = store.preselect(keys, 8, queries)
+    assert positions.shape == allowed.shape == (6, 8) and allowed.all()
+    found = [[item.index for item in row] for row in store.search(keys, 8, queries)]
+    assert positions.tolist() == found
+    assert not any(i in row for i, row in enumerate(positions.tolist()))
+
+
+def test_preselect_marks_what_a_query_may_not_use(vectors):
+    store = ExampleStore()
+    store.add(examples(4), vectors(4))
+    positions, allowed = store.preselect(vectors(1), 9, [PairInstance("text 2", (0, 4), (5, 6))])
+    assert positions.shape == (1, 4) and sorted(positions[0].tolist()) == [0, 1, 2, 3]
+    assert positions[0][~allowed[0]].tolist() == [2] and not allowed[0, -1]
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+@pytest.mark.parametrize("count", [3, 50])
+def test_replaced_keys_are_found(vectors, kind, count):
+    store = ExampleStore(kind)
+    store.add(examples(50), vectors(50))
+    positions = np.arange(count)[::-1]
+    new = vectors(count, seed=5)
+    store.replace_keys(positions, 3 * new)
+    expected = vectors(50)
+    expected[positions] = new
+    np.testing.assert_allclose(store.keys_of(np.arange(50)), expected, atol=1e-6)
+    queries = vectors(5, seed=9)
+    if kind == "flat" or count == 50:
+        best = (queries @ expected.T).argmax(1)
+        assert [row[0].index for row in store.search(queries, 1)] == best.tolist()
+    again = ExampleStore().from_bytes(store.to_bytes())
+    np.testing.assert_array_equal(again.keys_of(np.arange(50)), store.keys_of(np.arange(50)))
+
+
+def test_replaced_keys_are_checked(store, vectors):
+    with pytest.raises(ValueError, match="R204"):
+        store.replace_keys(np.arange(3), vectors(2))
+    keys = vectors(1)
+    keys[0, 0] = np.nan
+    with pytest.raises(ValueError, match="R205"):
+        store.replace_keys(np.arange(1), keys)
+    with pytest.raises(ValueError, match="R205"):
+        store.preselect(keys, 1, examples(1))

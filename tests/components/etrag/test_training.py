@@ -1,9 +1,12 @@
 """Training the extractor: all parts learn from one loss, and what must not be used is not."""
 
+import logging
+
 import numpy as np
 import pytest
-import spacy
 import torch
+
+from spacy_ragre.corpora.reader import copy_input
 
 NAME = "etrag_extractor"
 
@@ -32,3 +35,294 @@ def test_multi_label(make_etrag, train_etrag, gold_examples):
     nlp = make_etrag(multi_label=True)
     losses = train_etrag(nlp, gold_examples(nlp), steps=8)
     assert losses[-1] < losses[0]
+
+
+def weights(nlp):
+    return {name: p.detach().clone() for name, p in nlp.get_pipe(NAME).answerer.shim.parameters().items()}
+
+
+def changed(before, after):
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_one_step_changes_all_parts(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=1)  # lets LoRA's second matrices leave 0, so that the first ones learn, too
+    before = weights(nlp)
+    table = etrag(nlp).answerer.shim.encoder.model.get_input_embeddings().weight.clone()
+    train_etrag(nlp, examples, steps=1, initialize=False)
+    after = weights(nlp)
+    untouched = set(before) - changed(before, after)
+    # Pieces' types and the position of the longest text's end are not seen by all texts.
+    assert not {name for name in untouched if "embeddings" not in name and "key.bias" not in name}, untouched
+    assert "reader.knn.log_temperature" in changed(before, after)
+    assert torch.equal(table, etrag(nlp).answerer.shim.encoder.model.get_input_embeddings().weight)
+
+
+def test_a_frozen_retriever_stays_as_it_is(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag(train_retriever=False)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    shim = etrag(nlp).answerer.shim
+    before = {name: p.clone() for name, p in shim.encoder.model.named_parameters()}
+    keys = shim.encoder_fingerprint
+    train_etrag(nlp, examples, steps=4, initialize=False)
+    assert all(torch.equal(before[name], p) for name, p in shim.encoder.model.named_parameters())
+    assert shim.encoder_fingerprint == keys == etrag(nlp).answerer.retriever.store.fingerprint
+    assert not shim.encoder.tuned and not any(name.startswith("encoder.") for name in shim.parameters())
+
+
+def test_without_retrieval_nothing_is_encoded(make_etrag, train_etrag, gold_examples, etrag, tmp_path):
+    nlp = make_etrag(k=0, encoder=tmp_path / "nowhere")
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=2)
+    docs = list(nlp.pipe(example.predicted for example in examples))
+    assert not len(etrag(nlp).answerer.retriever)
+    assert all(not r.evidence["examples"] for doc in docs for r in doc._.relations)
+
+
+def test_gradients_reach_queries_and_instances(make_etrag, train_etrag, gold_examples, etrag):
+    """Where no instance is encoded anew, the encoder learns from the queries alone."""
+    gradients = []
+    for fresh in (0, 8):
+        nlp = make_etrag(fresh=fresh)
+        examples = gold_examples(nlp)
+        train_etrag(nlp, examples, steps=0)
+        etrag(nlp).update(examples)
+        shim = etrag(nlp).answerer.shim
+        gradients.append({n: p.grad for n, p in shim.parameters().items() if n.startswith("encoder.encoder")})
+    assert all(g is not None and g.abs().sum() > 0 for g in gradients[0].values() if g is not None)
+    assert any(not torch.allclose(gradients[0][n], gradients[1][n]) for n in gradients[0])
+
+
+def test_gradient_of_an_encoder_weight_is_right(make_etrag, train_etrag, gold_examples, etrag):
+    """With every instance encoded anew, the loss changes by a weight of the encoder as its gradient says."""
+    nlp = make_etrag(fresh=100)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=3)
+    answerer = etrag(nlp).answerer
+    instances = etrag(nlp)._gold([example.reference for example in examples])
+    answerer.train(instances)
+    parameter = dict(answerer.shim.parameters())["encoder.encoder.layer.1.output.dense.weight"]
+    gradient = parameter.grad.clone()
+    for p in answerer.shim.parameters().values():
+        p.grad = None
+    place = np.unravel_index(int(gradient.abs().argmax()), gradient.shape)
+    losses = []
+    for step in (1e-2, -2e-2):
+        with torch.no_grad():
+            parameter[place] += step
+        losses.append(answerer.train(instances))
+    assert (losses[0] - losses[1]) / 2e-2 == pytest.approx(float(gradient[place]), rel=0.1)
+
+
+# What must not be used
+
+
+def test_own_instance_and_duplicates_are_never_used(make_etrag, make_doc, train_etrag, etrag, monkeypatch):
+    from spacy.training import Example
+
+    nlp = make_etrag(k=2, preselect=20)
+    texts = ["Acme was founded by Ann .", "acme was  FOUNDED by ann .", "Acme was founded by Bob .", "Eve met Finn ."]
+    pairs = [("Acme", "Ann"), ("acme", "ann"), ("Acme", "Bob"), ("Eve", "Finn")]
+    docs = []
+    for text, (first, second) in zip(texts, pairs):
+        relations = [] if "met" in text else [(0, "founded_by", 1)]
+        docs.append(make_doc(nlp, text, [(first, "X"), (second, "Y")], relations))
+    examples = [Example(copy_input(doc), doc) for doc in docs]
+    answerer = etrag(nlp).answerer
+    seen = []
+    for name in ("begin_update", "predict"):
+        method = getattr(answerer.shim, name)
+
+        def spy(batch, method=method, name=name):
+            result = method(batch)
+            seen.append((name, batch.queries, (result if name == "predict" else result[0])[1]))
+            return result
+
+        monkeypatch.setattr(answerer.shim, name, spy)
+    train_etrag(nlp, examples, steps=2)
+    list(nlp.pipe(copy_input(doc) for doc in docs))
+    assert {name for name, _, _ in seen} == {"begin_update", "predict"}
+    own = {0: {0, 1}, 1: {0, 1}, 2: {2}, 3: {3}}
+    for _, queries, selection in seen:
+        for row, query in enumerate(queries):
+            plain = query
+            for mark in ("[ ", " ]", "{ ", " }"):
+                plain = plain.replace(mark, "")
+            used = selection.weights[row] > 0
+            assert (used == selection.allowed[row]).all()
+            assert set(selection.positions[row][used].tolist()) == {0, 1, 2, 3} - own[texts.index(plain)]
+
+
+def test_fewer_allowed_than_k(make_etrag, make_doc, train_etrag):
+    """Two texts and k = 2: each query may use one instance, and the second neighbour is left out."""
+    from spacy.training import Example
+
+    nlp = make_etrag(k=2)
+    docs = [
+        make_doc(nlp, "Acme was founded by Ann .", [("Acme", "X"), ("Ann", "Y")], [(0, "founded_by", 1)]),
+        make_doc(nlp, "Eve met Finn .", [("Eve", "X"), ("Finn", "Y")], []),
+    ]
+    losses = train_etrag(nlp, [Example(copy_input(doc), doc) for doc in docs], steps=3)
+    assert np.isfinite(losses).all()
+    doc = nlp(copy_input(docs[0]))
+    for relation in doc._.relations:
+        assert len(relation.evidence["examples"]) == 1
+        assert relation.evidence["examples"][0]["weight"] == pytest.approx(0.5)
+
+
+# Keys that were kept
+
+
+def test_keys_are_made_anew_while_training(make_etrag, train_etrag, gold_examples, etrag, caplog):
+    nlp = make_etrag(refresh_every=2)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    store = etrag(nlp).answerer.retriever.store
+    first = store.keys_of(np.arange(len(store)))
+    train_etrag(nlp, examples, steps=1, initialize=False)
+    np.testing.assert_array_equal(store.keys_of(np.arange(len(store))), first)
+    with caplog.at_level(logging.INFO):
+        train_etrag(nlp, examples, steps=1, initialize=False)
+    assert "made anew after 2 steps" in caplog.text and "staleness" in caplog.text
+    renewed = store.keys_of(np.arange(len(store)))
+    answerer = etrag(nlp).answerer
+    assert answerer.staleness == pytest.approx(float((1 - (first * renewed).sum(1)).mean()), abs=1e-5)
+    assert answerer.staleness > 0
+    np.testing.assert_allclose(renewed, answerer.encoder.encode_examples(store.instances), atol=1e-5)
+
+
+@pytest.mark.parametrize("index", ["flat", "hnsw"])
+def test_keys_are_made_anew_in_parts(make_etrag, train_etrag, gold_examples, etrag, index):
+    nlp = make_etrag(refresh_every=1, refresh_size=3, index=index)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    answerer = etrag(nlp).answerer
+    store = answerer.retriever.store
+    every = np.arange(len(store))
+    first = store.keys_of(every)
+    for expected in ({0, 1, 2}, set(range(6)), set(range(8))):
+        train_etrag(nlp, examples, steps=1, initialize=False)
+        differs = (store.keys_of(every) != first).any(1)
+        assert set(np.flatnonzero(differs).tolist()) == expected
+    # Before it answers, all keys are those of the encoder as it is.
+    nlp(examples[0].predicted)
+    np.testing.assert_allclose(store.keys_of(every), answerer.encoder.encode_examples(store.instances), atol=1e-5)
+    assert store.fingerprint == answerer.encoder.fingerprint
+
+
+def test_staleness_of_what_is_used(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag(refresh_every=0)
+    train_etrag(nlp, gold_examples(nlp), steps=4)
+    stale = etrag(nlp).answerer.shim.staleness
+    assert len(stale) == 4 and stale[0] == pytest.approx(0, abs=1e-5) and stale[-1] > stale[0]
+
+
+# Life of the component
+
+
+def test_initialize_starts_anew(make_etrag, train_etrag, gold_examples, etrag):
+    for settings in ({}, {"tuning": "full"}):
+        nlp = make_etrag(**settings)
+        examples = gold_examples(nlp)
+        first = train_etrag(nlp, examples, steps=8)
+        again = train_etrag(nlp, examples, steps=1)
+        assert again[0] == pytest.approx(first[0], rel=0.02) and first[-1] < 0.8 * first[0]
+        assert len(etrag(nlp).answerer.retriever) == 8
+
+
+def test_examples_can_be_added_without_training(make_etrag, train_etrag, gold_examples, make_doc, etrag):
+    nlp = make_etrag(preselect=20)
+    train_etrag(nlp, gold_examples(nlp), steps=2)
+    doc = make_doc(nlp, "Stark was founded by Jon !", [("Stark", "ORG"), ("Jon", "PERSON")], [(0, "founded_by", 1)])
+    pipe = etrag(nlp)
+    assert pipe.add_examples([doc]) == 1 and len(pipe.answerer.retriever) == 9
+    queries = pipe._gold([make_doc(nlp, "Eve met Jon .", [("Eve", "PERSON"), ("Jon", "PERSON")])])
+    selection = pipe.answerer.shim.select(pipe.answerer._batch(None, queries))[1]
+    assert selection.weights[0, selection.positions[0].tolist().index(8)] > 0
+
+
+def test_gradients_add_up(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    before = weights(nlp)
+    etrag(nlp).update(examples)
+    assert not changed(before, weights(nlp))
+    etrag(nlp).finish_update(nlp.create_optimizer())
+    assert changed(before, weights(nlp))
+
+
+def test_averages_are_used_and_taken_back(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=3)
+    shim = etrag(nlp).answerer.shim
+    before, keys = weights(nlp), shim.encoder_fingerprint
+    name = next(n for n in before if n.startswith("encoder."))
+    with nlp.use_params({(shim.id, name): (before[name] * 2).numpy()}):
+        assert changed(before, weights(nlp)) == {name}
+        assert shim.encoder_fingerprint != keys
+    assert not changed(before, weights(nlp)) and shim.encoder_fingerprint == keys
+
+
+def test_score_and_loss(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples)
+    assert nlp.evaluate(examples)["rels_micro_f"] == 1.0
+    instances = etrag(nlp)._gold([example.reference for example in examples])
+    scores = etrag(nlp).answerer.score(instances).scores
+    loss, gradient = etrag(nlp).get_loss(examples, scores)
+    assert 0 <= loss < 0.2 and gradient.shape == scores.shape
+
+
+def test_calibration(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=3)
+    scores = etrag(nlp).calibrate(examples)
+    assert scores["after"] >= scores["before"]
+
+
+# Inspection
+
+
+def test_evidence(make_etrag, train_etrag, gold_examples):
+    nlp = make_etrag(k=2, temperature=0.01, learn_temperature=False)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples)
+    doc = nlp(examples[0].predicted)
+    (relation,) = doc._.relations
+    shown = relation.evidence["examples"]
+    assert len(shown) == 2 and shown[0]["weight"] >= shown[1]["weight"]
+    assert 2 / 7 < sum(item["weight"] for item in shown) <= 1.0001  # more than two of seven equal ones
+    assert all(isinstance(item["weight"], float) for item in shown)
+    assert doc.text not in {item["text"] for item in shown}
+
+
+def test_report(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
+    nlp = make_etrag(k=2)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    pipe = etrag(nlp)
+    report = pipe.retrieval_report(examples)
+    assert report["pairs"] == 8
+    queries = pipe._gold([example.reference for example in examples])
+    found = pipe.answerer.neighbours(queries)
+    pairs = [(query, neighbour.instance) for query, near in zip(queries, found) for neighbour in near]
+    assert len(pairs) == 16
+    assert report["label"] == pytest.approx(np.mean([a.answers == b.answers for a, b in pairs]))
+    names = [{a.first_text, a.second_text} & {b.first_text, b.second_text} for a, b in pairs]
+    assert report["entity"] == pytest.approx(np.mean([bool(n) for n in names]))
+    nearest = [near[0].instance.answers == query.answers for query, near in zip(queries, found)]
+    assert report["nearest"] == pytest.approx(np.mean(nearest))
+    assert 0 <= report["weight"] <= 1 and report["either"] >= max(report["label"], report["entity"])
+
+
+def test_report_of_nothing(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    train_etrag(nlp, gold_examples(nlp), steps=0)
+    assert set(etrag(nlp).retrieval_report([]).values()) == {0.0}
