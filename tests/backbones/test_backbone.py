@@ -384,3 +384,35 @@ def test_gradients_do_not_depend_on_earlier_predictions(tiny_llama: Path, quanti
     assert len(fresh) == len(used) == 2 * 7 * 2
     for name, gradient in fresh.items():
         torch.testing.assert_close(used[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+# Vectors before a prompt
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_states_after_embeddings_are_those_of_the_longer_prompt(
+    tiny_llama: Path, tiny_t5: Path, kind: str, adapted: bool
+) -> None:
+    backbone: Any = (
+        CausalLM(str(tiny_llama), device="cpu") if kind == "llama" else Seq2SeqLM(str(tiny_t5), device="cpu")
+    )
+    if adapted:
+        backbone.init_adapter()
+        change_adapter(backbone)
+    heads = torch.tensor([[5, 6, 7], [8, 9, 10]])
+    whole = backbone.states(rows([[*head.tolist(), *prompt] for head, prompt in zip(heads, PROMPTS)]))
+    vectors = backbone.model.get_input_embeddings()(heads)
+    torch.testing.assert_close(backbone.states_after(vectors, rows(PROMPTS)), whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(backbone.states_after(vectors[:, :0], rows(PROMPTS)), backbone.states(rows(PROMPTS)))
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_gradients_reach_the_vectors(tiny_llama: Path, tiny_t5: Path, kind: str) -> None:
+    backbone: Any = (
+        CausalLM(str(tiny_llama), device="cpu") if kind == "llama" else Seq2SeqLM(str(tiny_t5), device="cpu")
+    )
+    vectors = torch.randn(2, 3, 32, requires_grad=True)
+    backbone.states_after(vectors, rows(PROMPTS))[0].square().sum().backward()
+    assert vectors.grad is not None
+    assert (vectors.grad[0].abs().sum(1) > 0).all() and (vectors.grad[1] == 0).all()
