@@ -112,7 +112,7 @@ def whole_document(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[
     clusters = _cluster_mentions(cluster_entities(doc, spans))
     if len(clusters) < 2:
         return []
-    windows = Windows(doc, max_tokens)
+    windows = Windows(doc, max_tokens, shared=True)
     result = []
     for i, cluster in enumerate(clusters):
         for other in clusters[i + 1 :]:
@@ -135,7 +135,7 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
         if head != tail:
             directions = grouped.setdefault((min(head, tail), max(head, tail)), {})
             directions[head, tail] = max(score, directions.get((head, tail), score))
-    windows = Windows(doc, max_tokens)
+    windows = Windows(doc, max_tokens, shared=True)
     result = []
     for (a, b), directions in grouped.items():
         pair = nearest(clusters[a], clusters[b])

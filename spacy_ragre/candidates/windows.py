@@ -1,7 +1,8 @@
 """Text windows for pairs of mentions in long documents.
 
-Each pair gets a window of its own, around its two mentions, so that no pair falls on the border between two fixed
-windows. The work for a pair grows with the window and not with the document.
+Each pair gets a window around its two mentions, so that no pair falls on the border between two fixed windows. The
+work for a pair grows with the window and not with the document. For many pairs of a document, windows stand on a grid,
+so that pairs of one neighbourhood have the same text, which a language model then reads once.
 """
 
 from bisect import bisect_left, bisect_right
@@ -32,10 +33,12 @@ class Windows:
 
     doc (Doc): the document.
     max_tokens (int): the limit, in spaCy tokens.
+    shared (bool): let windows stand on a grid, as far as both mentions keep context. Else mentions stand in the middle.
     """
 
-    def __init__(self, doc: Doc, max_tokens: int) -> None:
+    def __init__(self, doc: Doc, max_tokens: int, shared: bool = False) -> None:
         self.max_tokens = check_max_tokens(max_tokens)
+        self.shared = shared
         self.length = len(doc)
         self._text = doc.text
         self._starts = [token.idx for token in doc]
@@ -66,7 +69,7 @@ class Windows:
         bounds = bounds or (0, self.length)
         low, high = first[0], max(first[1], second[1])
         if high - low <= self.max_tokens or first[1] > second[0]:
-            window = self._fit(low, high, self.max_tokens, bounds)
+            window = self._on_grid(low, high, bounds) or self._fit(low, high, self.max_tokens, bounds)
             return self._get(window), self._chars(first, window), self._chars(second, window)
         # A mention that is longer than half the limit takes its part from the other one's context.
         half = (self.max_tokens - 1) // 2
@@ -107,6 +110,23 @@ class Windows:
         after = min(right - high, spare - before)
         before = min(low - left, spare - after)
         return low - before, high + after
+
+    def _on_grid(self, low: int, high: int, bounds: Offsets) -> Optional[Offsets]:
+        """The grid's window whose middle is nearest to that of tokens `low` to `high`, without the sentences that it
+        cuts off; None where windows are not shared, or the mentions would stand at its end.
+        """
+        size, (left, right) = self.max_tokens, bounds
+        cell = size // 4
+        if not self.shared or right - left <= size or high - low > size - 2 * cell:
+            return None
+        start = round(((low + high) / 2 - size / 2 - left) / cell) * cell + left
+        start = min(max(start, left), right - size)
+        end = start + size
+        if self.has_sentences:
+            first = self.borders[bisect_left(self.borders, start)]
+            last = self.borders[bisect_right(self.borders, end) - 1]
+            start, end = (first if first <= low else start), (last if last >= high else end)
+        return start, end
 
     def _fit_sentences(self, low: int, high: int, size: int, bounds: Offsets) -> Offsets:
         """Take in sentences one by one, on the side with less context where both fit."""

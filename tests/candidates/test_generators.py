@@ -170,6 +170,24 @@ def test_windows_use_their_room_at_the_ends(vocab, position):
     assert len(candidate.instance.text.split()) == 40
 
 
+@pytest.mark.parametrize("sentences", [True, False])
+def test_pairs_of_one_neighbourhood_share_their_text(vocab, sentences):
+    words = [f"w{i}" if i % 9 else "." for i in range(4000)]
+    starts = [i % 9 == 1 or i == 0 for i in range(4000)] if sentences else None
+    doc = Doc(vocab, words=words, sent_starts=starts)
+    doc._.entity_clusters = [[(i, i + 1, "X")] for i in range(5, 4000, 10)]
+    doc._.candidate_pairs = [(i, j, 1.0) for i in range(400) for j in range(i + 1, min(400, i + 6))]
+    candidates = make_proposed(max_tokens=200)(doc, [])
+    assert len(candidates) == len(doc._.candidate_pairs)
+    check_texts(doc, candidates, 200)
+    assert len({c.instance.text for c in candidates}) <= 4000 // 50 + 4
+    for candidate in candidates:
+        # Each mention has context on both sides, but at the ends of the document.
+        text, (first, second) = candidate.instance.text, (candidate.instance.first, candidate.instance.second)
+        assert candidate.first[0] < 100 or len(text[: first[0]].split()) >= 30
+        assert candidate.second[1] > 3900 or len(text[second[1] :].split()) >= 30
+
+
 def test_whole_document_takes_the_nearest_mentions(vocab):
     ents = [(0, 1, "PERSON"), (10, 11, "PERSON"), (12, 13, "ORG"), (20, 21, "ORG")]
     words = [f"w{i}" for i in range(30)]
