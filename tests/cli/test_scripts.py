@@ -167,6 +167,13 @@ def test_redocred_is_copied_from_a_mirror(
     assert "there already" in capsys.readouterr().out
 
 
+def test_the_etrag_workflow_is_valid() -> None:
+    command = [sys.executable, "-m", "spacy", "project", "run", "etrag", str(ROOT), "--dry", "--force"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("spacy train configs/etrag_semeval.cfg") == 4
+
+
 def test_the_redocred_workflow_is_valid() -> None:
     command = [sys.executable, "-m", "spacy", "project", "run", "redocred", str(ROOT), "--dry", "--force"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
