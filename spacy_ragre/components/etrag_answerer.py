@@ -2,7 +2,7 @@
 
 import logging
 from functools import partial
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from thinc.api import Model, Optimizer
 
@@ -122,9 +122,12 @@ class ETRAGAnswerer(PairAnswerer):
     @property
     def mode(self) -> str:
         """RETURNS (str): the way to answer: always with the head."""
+        self._check_trained()
+        return "head"
+
+    def _check_trained(self) -> None:
         if not self.shim.has_head:
             raise ValueError(Errors.R547.format(name=self.name))
-        return "head"
 
     @property
     def etrag(self) -> ETRAGShim:
@@ -143,8 +146,7 @@ class ETRAGAnswerer(PairAnswerer):
 
         instances (Sequence[PairInstance]): pairs with answers.
         """
-        if not self.shim.has_head:
-            raise ValueError(Errors.R547.format(name=self.name))
+        self._check_trained()
         if self.etrag.k:
             self.refresh()
             super().add_examples(instances)
@@ -205,18 +207,21 @@ class ETRAGAnswerer(PairAnswerer):
         if positions.shape[1] < self.etrag.k:
             raise ValueError(Errors.R543.format(name=self.name, k=self.etrag.k, count=len(store)))
         unique, rows = np.unique(np.maximum(positions, 0), return_inverse=True)
-        classes = np.zeros((len(unique), len(self.labels.classes)), dtype="float32")
-        for row, position in enumerate(unique):
+        # Thousands of instances have a few answers.
+        known: Dict[Any, Any] = {}
+        for position in unique:
             answers = store.instances[position].answers
-            if answers is not None:
-                own = [self.labels.index(answer) for answer in answers] or [0]
-                classes[row, own] = 1 / len(own)
+            if answers not in known:
+                known[answers] = np.zeros(len(self.labels.classes), dtype="float32")
+                if answers is not None:
+                    own = sorted({self.labels.index(answer) for answer in answers}) or [0]
+                    known[answers][own] = 1 / len(own)
         return Preselected(
             positions,
             rows.reshape(positions.shape).astype("int64"),
             allowed,
             store.keys_of(unique),
-            classes,
+            np.stack([known[store.instances[position].answers] for position in unique]),
             lambda picked: [self.encoder.read(store.instances[unique[row]]) for row in picked],
         )
 
@@ -259,6 +264,7 @@ class ETRAGAnswerer(PairAnswerer):
         """
         import torch
 
+        self._check_trained()
         self.refresh()
         found: List[List[Neighbour]] = []
         for start in range(0, len(instances), _QUERIES):
@@ -284,8 +290,8 @@ class ETRAGAnswerer(PairAnswerer):
         if not instances:
             return Scored(scores, found)
         use_own_threads()
-        if self.mode == "head":
-            self.refresh()
+        self._check_trained()
+        self.refresh()
         if count is None:
             count = max(self.etrag.k, self.calibration.neighbours if self.calibration.weight > 0 else 0)
         for chunk in self._chunks(instances):

@@ -45,6 +45,7 @@ prompt_length = 1
 temperature = 0.1
 learn_temperature = true
 train_retriever = true
+train_layers = 0
 fresh = 32
 tuning = "lora"
 retriever_rate = 0.05

@@ -105,6 +105,7 @@ def ETRAG(
     temperature: float = 0.1,
     learn_temperature: bool = True,
     train_retriever: bool = True,
+    train_layers: int = 0,
     fresh: int = 32,
     tuning: str = "lora",
     retriever_rate: float = 0.05,
@@ -118,6 +119,7 @@ def ETRAG(
     temperature (float): of the soft selection, where training starts.
     learn_temperature (bool): train the temperature.
     train_retriever (bool): train the encoder with the rest. False keeps it as it was published.
+    train_layers (int): how many of the encoder's last layers are trained; 0 for all.
     fresh (int): most instances that are encoded anew, with gradients, for a batch in training: those with most weight.
         All others have the key that was kept.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
@@ -125,7 +127,13 @@ def ETRAG(
     RETURNS (Model[Batch, Tuple[Floats2d, Optional[Selection]]]): gives the logits, *Shape* (prompts, classes), and what
         was retrieved. Its gradient is that of the logits.
     """
-    for name, value, least in (("k", k, 0), ("prompt_length", prompt_length, 1), ("fresh", fresh, 0)):
+    least_values = (
+        ("k", k, 0),
+        ("prompt_length", prompt_length, 1),
+        ("train_layers", train_layers, 0),
+        ("fresh", fresh, 0),
+    )
+    for name, value, least in least_values:
         if value < least:
             raise ValueError(Errors.R540.format(setting=name, value=value, expected=f"{least} or more"))
     if not temperature > 0:
@@ -138,6 +146,7 @@ def ETRAG(
         "temperature": temperature,
         "learn_temperature": learn_temperature,
         "train_retriever": train_retriever,
+        "train_layers": train_layers,
         "fresh": fresh,
         "tuning": tuning,
         "retriever_rate": retriever_rate,
@@ -232,10 +241,13 @@ class ETRAGShim(LabelShim):
     def _encoder_parameters(self) -> Iterator[Tuple[str, Any]]:
         # The table of word embeddings is half of a small encoder and sees few of its rows in training: it stays, and
         # steps of the optimizer take half the time.
-        table = self.encoder.model.get_input_embeddings()
-        frozen = {id(parameter) for parameter in table.parameters()}
-        for name, parameter in self.encoder.model.named_parameters():
-            if id(parameter) not in frozen:
+        model, last = self.encoder.model, self.settings["train_layers"]
+        frozen = {id(parameter) for parameter in model.get_input_embeddings().parameters()}
+        trained = (
+            {id(parameter) for layer in _layers(model)[-last:] for parameter in layer.parameters()} if last else None
+        )
+        for name, parameter in model.named_parameters():
+            if id(parameter) not in frozen and (trained is None or id(parameter) in trained):
                 yield name, parameter
 
     def _make_reader(self, classes: int) -> Any:
@@ -398,7 +410,7 @@ class ETRAGShim(LabelShim):
 
     def describe(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): base model, settings that the tensors depend on, and the encoder's fingerprint."""
-        keep = ("k", "prompt_length", "train_retriever", "tuning", "learn_temperature")
+        keep = ("k", "prompt_length", "train_retriever", "train_layers", "tuning", "learn_temperature")
         about: Dict[str, Any] = {"etrag": {name: self.settings[name] for name in keep}}
         if self.reader is not None:
             about.update(encoder={"name": self.encoder.name}, keys=self.encoder.fingerprint)
@@ -438,6 +450,15 @@ class ETRAGShim(LabelShim):
                 )
             )
         self.reader = reader
+
+
+def _layers(model: Any) -> List[Any]:
+    """RETURNS (List[torch.nn.Module]): the layers of an encoder, first to last."""
+    import torch
+
+    count = model.config.num_hidden_layers
+    lists = (m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)
+    return list(next(lists, []))
 
 
 def _copy(own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:

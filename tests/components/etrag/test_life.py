@@ -233,6 +233,8 @@ def test_not_trained(make_etrag, make_docs, gold_docs):
         nlp(make_docs(nlp)[0])
     with pytest.raises(ValueError, match="R547"):
         nlp.get_pipe(NAME).add_examples(gold_docs(nlp))
+    with pytest.raises(ValueError, match="R547"):
+        nlp.get_pipe(NAME).retrieval_report([Example(doc, doc) for doc in gold_docs(nlp)])
     assert not nlp(nlp.make_doc("Nobody is here ."))._.relations
 
 
@@ -309,6 +311,7 @@ def test_scores_that_are_no_numbers(trained_etrag, make_docs):
         {"k": -1},
         {"prompt_length": 0},
         {"fresh": -1},
+        {"train_layers": -1},
         {"temperature": 0.0},
         {"tuning": "none"},
         {"index": "ivfpq"},

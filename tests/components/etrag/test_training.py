@@ -73,6 +73,13 @@ def test_a_frozen_retriever_stays_as_it_is(make_etrag, train_etrag, gold_example
     assert not shim.encoder.tuned and not any(name.startswith("encoder.") for name in shim.parameters())
 
 
+def test_last_layers_alone(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag(train_layers=1)
+    train_etrag(nlp, gold_examples(nlp), steps=2)
+    names = [name for name in etrag(nlp).answerer.shim.parameters() if name.startswith("encoder.")]
+    assert names and all(name.startswith("encoder.encoder.layer.1.") for name in names)
+
+
 def test_without_retrieval_nothing_is_encoded(make_etrag, train_etrag, gold_examples, etrag, tmp_path):
     nlp = make_etrag(k=0, encoder=tmp_path / "nowhere")
     examples = gold_examples(nlp)
