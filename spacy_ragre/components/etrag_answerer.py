@@ -227,7 +227,8 @@ class ETRAGAnswerer(PairAnswerer):
 
     def _batch(self, chunk: Optional[Chunk], instances: Sequence[PairInstance]) -> Batch:
         own = list(instances) if chunk is None else [instances[i] for i in chunk.indexes]
-        return Batch(chunk, [mark_mentions(instance) for instance in own], partial(self._search, own))
+        texts = [mark_mentions(instance) for instance in own]
+        return Batch(chunk, texts, partial(self._search, own), len(own) / max(1, len(instances)))
 
     def _chunks(self, instances: Sequence[PairInstance]) -> Iterator[Chunk]:
         prompts = self._ids(instances, [[] for _ in instances])

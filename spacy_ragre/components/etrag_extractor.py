@@ -46,7 +46,7 @@ temperature = 0.1
 learn_temperature = true
 train_retriever = true
 train_layers = 0
-fresh = 32
+fresh = 16
 tuning = "lora"
 retriever_rate = 0.05
 

@@ -7,9 +7,22 @@ anew, so that a step costs the same whatever the size of the store; and to what 
 the neighbours are added as the language model itself embeds them, by the same weights.
 """
 
-import logging
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
+import math
+from contextlib import contextmanager, nullcontext
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
@@ -18,8 +31,6 @@ from ..errors import Errors
 from ..registry import registry
 from .label_model import LabelShim, Prompts, read_metadata
 from .threads import use_own_threads
-
-logger = logging.getLogger(__name__)
 
 TUNING = ("lora", "full")
 # The projection starts as a small addition to the labels' embeddings.
@@ -53,11 +64,13 @@ class Batch(NamedTuple):
     prompts (Chunk): see `spacy_ragre.backbones.packing`.
     queries (List[str]): the text of each prompt's query.
     search (Callable): finds instances by the queries' keys, *Shape* (queries, key width).
+    share (float): the part of a training step that this batch is, and of the instances that are encoded anew in it.
     """
 
     prompts: Prompts
     queries: List[str]
     search: Callable[[Any], Preselected]
+    share: float = 1.0
 
 
 class Selection(NamedTuple):
@@ -106,7 +119,7 @@ def ETRAG(
     learn_temperature: bool = True,
     train_retriever: bool = True,
     train_layers: int = 0,
-    fresh: int = 32,
+    fresh: int = 16,
     tuning: str = "lora",
     retriever_rate: float = 0.05,
 ) -> Model[Batch, Output]:
@@ -120,7 +133,7 @@ def ETRAG(
     learn_temperature (bool): train the temperature.
     train_retriever (bool): train the encoder with the rest. False keeps it as it was published.
     train_layers (int): how many of the encoder's last layers are trained; 0 for all.
-    fresh (int): most instances that are encoded anew, with gradients, for a batch in training: those with most weight.
+    fresh (int): most instances that are encoded anew, with gradients, in a step of training: those with most weight.
         All others have the key that was kept.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
     retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
@@ -283,11 +296,21 @@ class ETRAGShim(LabelShim):
         # Texts of similar length together.
         order = sorted(range(len(texts)), key=lambda i: -len(token_ids[i]))
         parts = []
-        with torch.set_grad_enabled(training and self.trains_retriever):
+        with torch.set_grad_enabled(training and self.trains_retriever), self._precision():
             for start in range(0, len(order), _TEXTS):
                 parts.append(self.encoder.forward([token_ids[i] for i in order[start : start + _TEXTS]]))
         place = torch.tensor(order, device=parts[0].device).argsort()
-        return torch.cat(parts)[place]
+        # Of 16 bits, the length would be off in its third digit.
+        return torch.nn.functional.normalize(torch.cat(parts)[place].float(), dim=1)
+
+    def _precision(self) -> ContextManager[Any]:
+        """The encoder computes in 16 bits where the language model does, its weights in 32."""
+        import torch
+
+        backbone: Any = self.backbone
+        if backbone.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.encoder.model.device.type, torch.bfloat16)
 
     def select(self, batch: Batch, training: bool = False) -> Tuple[Any, Optional[Selection]]:
         """Retrieve for the queries of a batch.
@@ -312,11 +335,12 @@ class ETRAGShim(LabelShim):
         allowed = torch.as_tensor(found.allowed, device=device)
         table = torch.as_tensor(found.keys, device=device)
         self.reader.to(device)
-        if training and self.trains_retriever and self.settings["fresh"]:
+        anew = math.ceil(self.settings["fresh"] * batch.share)
+        if training and self.trains_retriever and anew:
             with torch.no_grad():
                 weights = self.reader.weigh((queries @ table.T).gather(1, rows), self.k, allowed)
                 total = table.new_zeros(len(table)).index_add(0, rows.flatten(), weights.sum(1).flatten())
-                picked = total.topk(min(self.settings["fresh"], len(table))).indices
+                picked = total.topk(min(anew, len(table))).indices
                 picked = picked[total[picked] > 0]
             if len(picked):
                 fresh = self.encode(found.read(picked.tolist()), training)

@@ -227,6 +227,38 @@ def test_staleness_of_what_is_used(make_etrag, train_etrag, gold_examples, etrag
     assert len(stale) == 4 and stale[0] == pytest.approx(0, abs=1e-5) and stale[-1] > stale[0]
 
 
+def test_a_step_of_several_passes_encodes_no_more_anew(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
+    nlp = make_etrag(fresh=4)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    pipe = etrag(nlp)
+    counts = []
+    encode = pipe.answerer.shim.encode
+
+    def count(texts, training=False):
+        counts.append(len(texts) * training)
+        return encode(texts, training)
+
+    monkeypatch.setattr(pipe.answerer.shim, "encode", count)
+    pipe.update(examples)
+    assert counts == [8, 4]  # queries, and instances
+    counts.clear()
+    pipe.answerer.backbone.batch_tokens = 64
+    pipe.update(examples)
+    assert len(counts) > 2 and sum(counts[::2]) == 8 and sum(counts[1::2]) <= 4 + len(counts) // 2
+
+
+def test_16_bits(make_etrag, train_etrag, gold_examples, etrag):
+    nlp = make_etrag()
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    exact = etrag(nlp).answerer.shim.encode(["Acme was founded by Ann ."])
+    etrag(nlp).answerer.backbone.dtype_name = "bfloat16"
+    rough = etrag(nlp).answerer.shim.encode(["Acme was founded by Ann ."])
+    assert rough.dtype == torch.float32 and float(rough.norm()) == pytest.approx(1, abs=1e-5)
+    assert float((exact * rough).sum()) > 0.99 and not torch.equal(exact, rough)
+
+
 # Life of the component
 
 
