@@ -56,8 +56,13 @@ LENGTHS = (1, 2, 4)
 
 def settings(args: argparse.Namespace) -> Dict[str, Any]:
     """RETURNS (Dict[str, Any]): the overrides of the command line."""
-    pairs = (item.split("=", 1) for item in args.set)
-    own = {name: json.loads(value) if value[:1] in "-0123456789tfn[" else value for name, value in pairs}
+    own: Dict[str, Any] = {}
+    for item in args.set:
+        name, _, value = item.partition("=")
+        try:
+            own[name] = json.loads(value)
+        except json.JSONDecodeError:  # a text, such as float32
+            own[name] = value
     return {"paths.train": str(args.train), "paths.dev": str(args.dev), **own}
 
 
