@@ -106,6 +106,37 @@ def download(asset: Dict[str, str]) -> bytes:
     return Path(asset["dest"]).read_bytes()
 
 
+def bring(folder: str, parts: Sequence[str]) -> int:
+    """Bring files into the project, from the local copy where there is one, else from their addresses.
+
+    folder (str): their folder, in the assets and in the copy.
+    parts (Sequence[str]): their names.
+    RETURNS (int): the exit code.
+    """
+    assets: Dict[str, Dict[str, str]] = {item["dest"]: item for item in srsly.read_yaml(Path(PROJECT))["assets"]}
+    mirror = os.environ.get(VARIABLE)
+    try:
+        for name in parts:
+            asset = assets[f"assets/{folder}/{name}"]
+            if is_there(asset):
+                print(f"{asset['dest']} is there already")
+                continue
+            if mirror:
+                copy(Path(mirror) / folder / name, asset)
+            elif "url" in asset:
+                download(asset)
+            else:
+                raise AssetError(
+                    f"{asset['dest']} is missing. It was written for this project and has no public address: set "
+                    f"{VARIABLE} to a folder that holds {folder}/{name}."
+                )
+            print(f"{asset['dest']} is ready")
+    except AssetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def write(data: bytes, asset: Dict[str, str], source: Any) -> None:
     """Write a file whose checksum is right."""
     found = checksum(data)

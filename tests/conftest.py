@@ -1,7 +1,7 @@
 """Tiny random models, so that no test of behaviour needs a download or real weights."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 import pytest
 import spacy
@@ -80,30 +80,40 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random two-layer BERT that reads letters and has room for 64 pieces."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+def make_bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """`make_bert(room)`: a folder with a random two-layer BERT that reads letters and has room for so many pieces."""
 
-    path = tmp_path_factory.mktemp("models") / "tiny-encoder"
-    path.mkdir()
-    letters = [chr(c) for c in range(33, 127)]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    (path / "vocab.txt").write_text("\n".join(words), encoding="utf8")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=64,
-            initializer_range=0.2,
-        )
-        BertModel(config).save_pretrained(path)
-    BertTokenizerFast(vocab_file=str(path / "vocab.txt"), do_lower_case=False).save_pretrained(path)
-    return path
+    def make(room: int) -> Path:
+        import torch
+        from transformers import BertConfig, BertModel, BertTokenizerFast
+
+        path = tmp_path_factory.mktemp("models") / f"tiny-bert-{room}"
+        path.mkdir()
+        letters = [chr(c) for c in range(33, 127)]
+        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+        (path / "vocab.txt").write_text("\n".join(words), encoding="utf8")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            config = BertConfig(
+                vocab_size=len(words),
+                hidden_size=16,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=32,
+                max_position_embeddings=room,
+                initializer_range=0.2,
+            )
+            BertModel(config).save_pretrained(path)
+        BertTokenizerFast(vocab_file=str(path / "vocab.txt"), do_lower_case=False).save_pretrained(path)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(make_bert: Callable[[int], Path]) -> Path:
+    """A BERT with little room."""
+    return make_bert(64)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Answers for pairs of mentions: what the relation components share between documents and the language model."""
 
-import os
 import random
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -15,6 +14,7 @@ from ..errors import Errors
 from ..models.calibration import Calibration, fit_temperature, interpolate, micro_f, pick, probabilities
 from ..models.label_model import LabelShim
 from ..models.losses import adaptive_threshold, cross_entropy
+from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
 from ..relations import LabelSet, PairInstance
 from ..retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
@@ -23,7 +23,6 @@ from ..retrieval.store import pack_instances, unpack_instances
 ANSWERS = ("auto", "head", "trie", "generate")
 # Work on fewer pairs than this shows no progress bar.
 _LONG = 2000
-_PROCESS = os.getpid()
 _CHUNK = 512
 # What calibration chooses from.
 _NEIGHBOURS = (1, 2, 4, 8, 16, 32)
@@ -264,7 +263,7 @@ class PairAnswerer:
 
         if not instances:
             return Scored(np.zeros((0, len(self.labels.classes)), dtype="float32"), [])
-        _use_own_threads()
+        use_own_threads()
         mode = self.mode
         mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
         count = max(self.n_examples, mixed) if count is None else count
@@ -430,13 +429,3 @@ class PairAnswerer:
         best = max(range(len(options)), key=lambda i: (scores[i], i == 1, -i))
         self.calibration = options[best]
         return {"before": scores[0], "after": scores[best]}
-
-
-def _use_own_threads() -> None:
-    """Keep the workers of `nlp.pipe(n_process=2)` from waiting for ever: a forked process has none of the threads that
-    torch started before, and torch does not notice.
-    """
-    if os.getpid() != _PROCESS:
-        import torch
-
-        torch.set_num_threads(1)

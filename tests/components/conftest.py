@@ -154,30 +154,9 @@ def other_llama(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> P
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random two-layer BERT that reads letters."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    path = tmp_path_factory.mktemp("models") / "tiny-bert"
-    path.mkdir()
-    letters = [chr(c) for c in range(33, 127)]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    (path / "vocab.txt").write_text("\n".join(words), encoding="utf8")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=128,
-            initializer_range=0.2,
-        )
-        BertModel(config).save_pretrained(path)
-    BertTokenizerFast(vocab_file=str(path / "vocab.txt"), do_lower_case=False).save_pretrained(path)
-    return path
+def tiny_bert(make_bert: Callable[[int], Path]) -> Path:
+    """A BERT with room for a sentence."""
+    return make_bert(128)
 
 
 @pytest.fixture(scope="session")
