@@ -7,7 +7,7 @@ from thinc.api import Model, Optimizer
 from ..backbones.answering import fit_examples, score_texts
 from ..backbones.base import Backbone, Pieces
 from ..backbones.encoder import BackboneEncoder
-from ..backbones.packing import Ids, batches
+from ..backbones.packing import TokenPrompt, batches
 from ..errors import Errors
 from ..models.copying import CopyGrammar, Piece
 from ..models.losses import cross_entropy
@@ -140,8 +140,10 @@ class TaskAnswerer:
 
     # Prompts
 
-    def _ids(self, task: Task, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> List[Ids]:
-        return [self.backbone.tokenize(self._fit(task, i, n)).ids for i, n in zip(instances, found)]
+    def _prompts(
+        self, task: Task, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]
+    ) -> List[TokenPrompt]:
+        return [self.backbone.tokenize(self._fit(task, i, n)) for i, n in zip(instances, found)]
 
     def _fit(self, task: Task, instance: PairInstance, neighbours: Sequence[Neighbour]) -> Pieces:
         shown = [neighbour.instance for neighbour in neighbours]
@@ -200,7 +202,7 @@ class TaskAnswerer:
         use_own_threads()
         found = self.found(task, instances)
         if self.mode == "head":
-            scores = self._logits(self._ids(task, instances, found))[:, _ROWS[task]]
+            scores = self._logits(self._prompts(task, instances, found))[:, _ROWS[task]]
         else:
             pieces = [self._fit(task, i, n) for i, n in zip(instances, found)]
             scores = np.asarray(score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces)))
@@ -212,12 +214,14 @@ class TaskAnswerer:
         chosen = [float(row[label]) for row, label in zip(probability, best)]
         return Answered([LABELS[task][label] for label in best], chosen, found)
 
-    def _logits(self, ids: Sequence[Sequence[int]]) -> Any:
+    def _logits(self, prompts: Sequence[TokenPrompt]) -> Any:
         import numpy as np
 
-        logits = np.zeros((len(ids), _COUNT), dtype="float32")
-        for batch in batches([len(prompt) for prompt in ids], self.backbone.batch_tokens):
-            logits[batch] = self.model.predict([ids[i] for i in batch])[0]
+        logits = np.zeros((len(prompts), _COUNT), dtype="float32")
+        self.shim.restore()
+        for chunk in self.backbone.pack(prompts):
+            logits[chunk.indexes] = self.model.predict(chunk)[0]
+            chunk.release()
         return logits
 
     def respond(self, task: Task, instances: Sequence[PairInstance]) -> List[str]:
@@ -230,7 +234,7 @@ class TaskAnswerer:
         if not instances:
             return []
         use_own_threads()
-        ids = self._ids(task, instances, self.found(task, instances))
+        ids = [prompt.ids for prompt in self._prompts(task, instances, self.found(task, instances))]
         responses = [""] * len(ids)
         for batch in batches([len(prompt) for prompt in ids], self.backbone.batch_tokens):
             grammars = [self._grammar(task, instances[i].text) for i in batch] if self.constrained else None
@@ -260,29 +264,31 @@ class TaskAnswerer:
         if not total:
             return 0.0
         loss = 0.0
-        labelled: List[Tuple[Task, int, Ids]] = []
+        labelled: List[Tuple[Task, int, TokenPrompt]] = []
         for task, items in questions.items():
             share = weights[task] / total
-            ids = self._ids(task, items, self._found_once(task, items))
+            prompts = self._prompts(task, items, self._found_once(task, items))
             if task not in GENERATED:
                 targets = [LABELS[task].index(item.answers[0].label) for item in items if item.answers]
-                labelled.extend(zip([task] * len(ids), targets, ids))
+                labelled.extend(zip([task] * len(prompts), targets, prompts))
                 continue
+            ids = [prompt.ids for prompt in prompts]
             responses = [self._response_ids(f" {item.response}") for item in items]
             lengths = [len(prompt) + len(response) for prompt, response in zip(ids, responses)]
             for batch in batches(lengths, self.backbone.batch_tokens):
                 loss += self.shim.train_responses(
                     [ids[i] for i in batch], [responses[i] for i in batch], [share] * len(batch)
                 )
-        for batch in batches([len(prompt) for _, _, prompt in labelled], self.backbone.batch_tokens):
-            (logits, _), backprop = self.model.begin_update([labelled[i][2] for i in batch])
+        for chunk in self.backbone.pack([prompt for _, _, prompt in labelled]):
+            (logits, _), backprop = self.model.begin_update(chunk)
             gradient = np.zeros_like(logits)
-            for row, (task, target, _) in enumerate(labelled[i] for i in batch):
+            for row, (task, target, _) in enumerate(labelled[i] for i in chunk.indexes):
                 own = logits[row : row + 1, _ROWS[task]]
                 part, slope = cross_entropy(own, [[target]], self.label_smoothing)
                 loss += part * weights[task] / total
                 gradient[row, _ROWS[task]] = slope[0] * weights[task] / total
             backprop(gradient)
+            chunk.release()
         self._has_gradients = True
         return loss
 

@@ -1,4 +1,4 @@
-"""Hidden states, next-token losses and constrained decoding on a language model, with plain token ids.
+"""Next-token losses and constrained decoding on a language model, with plain token ids.
 
 Works on what a backbone holds: `model`, a decoder-only or encoder-decoder model of transformers, with an adapter or
 without. Rows are padded on the right and no mask is needed for decoders, whose tokens see what is before them only.
@@ -23,26 +23,6 @@ class Holds(Protocol):
     @property
     def pad_id(self) -> int: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
-
-
-def last_states(backbone: Holds, prompts: Sequence[Ids]) -> Any:
-    """Hidden state at the end of each prompt; for an encoder-decoder model, the decoder's first one.
-
-    backbone (Holds): the language model.
-    prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
-    RETURNS (torch.Tensor): float32, *Shape* (prompts, width), with gradients where they are enabled.
-    """
-    import torch
-
-    whole = _whole(backbone)
-    ids, mask = _pad(backbone, prompts)
-    with backbone.compute(ids.shape[1]):
-        if whole.config.is_encoder_decoder:
-            start = torch.full((len(ids), 1), whole.config.decoder_start_token_id, device=ids.device)
-            output = whole(input_ids=ids, attention_mask=mask, decoder_input_ids=start, output_hidden_states=True)
-            return output.decoder_hidden_states[-1][:, 0].float()
-        hidden = _decoder(whole)(input_ids=ids, use_cache=False).last_hidden_state
-    return hidden[torch.arange(len(ids), device=ids.device), mask.sum(1) - 1].float()
 
 
 def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[Ids], weights: Sequence[float]) -> Any:

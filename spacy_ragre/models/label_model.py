@@ -45,10 +45,11 @@ def LabelModel(backbone: Encodes) -> Model[Prompts, Output]:
     RETURNS (Model[Prompts, Tuple[Floats2d, Floats2d]]): takes a chunk of prompts, and gives the logits, *Shape*
         (prompts, classes), and the hidden states, *Shape* (prompts, width). Its gradient is that of the logits.
     """
-    return Model("ragre_label_model", _forward, shims=[LabelShim(backbone)])
+    return Model("ragre_label_model", forward, shims=[LabelShim(backbone)])
 
 
-def _forward(model: Model, prompts: Prompts, is_train: bool) -> Tuple[Output, Callable]:
+def forward(model: Model, prompts: Prompts, is_train: bool) -> Tuple[Output, Callable]:
+    """The forward pass of a Thinc model whose shim is a `LabelShim`."""
     shim: LabelShim = model.shims[0]  # type: ignore[assignment]
     if is_train:
         return shim.begin_update(prompts)

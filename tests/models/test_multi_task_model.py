@@ -7,9 +7,10 @@ import pytest
 from thinc.api import Adam
 
 from spacy_ragre.backbones.causal import CausalLM
+from spacy_ragre.backbones.packing import TokenPrompt, unshared
 from spacy_ragre.backbones.seq2seq import Seq2SeqLM
 from spacy_ragre.models.copying import CopyGrammar, Piece
-from spacy_ragre.models.generation_loss import end_id, generate_ids, last_states, response_loss
+from spacy_ragre.models.generation_loss import end_id, generate_ids, response_loss
 from spacy_ragre.models.multi_task_model import MultiTaskModel
 
 PROMPTS = [[0, 40, 41, 42], [0, 43], [0, 44, 45, 46, 47, 48]]
@@ -21,6 +22,10 @@ def backbone(request, tiny_llama, tiny_t5):
     if request.param == "causal":
         return CausalLM(str(tiny_llama), device="cpu", lora={"rank": 4})
     return Seq2SeqLM(str(tiny_t5), device="cpu", lora={"rank": 4})
+
+
+def rows(prompts):
+    return unshared([TokenPrompt(pair=tuple(prompt)) for prompt in prompts])
 
 
 def by_hand(backbone, prompt, response):
@@ -51,8 +56,8 @@ def test_states_equal_one_prompt_at_a_time(backbone):
     import torch
 
     with torch.no_grad():
-        together = last_states(backbone, PROMPTS).numpy()
-        alone = np.concatenate([last_states(backbone, [prompt]).numpy() for prompt in PROMPTS])
+        together = backbone.states(rows(PROMPTS)).numpy()
+        alone = np.concatenate([backbone.states(rows([prompt])).numpy() for prompt in PROMPTS])
     assert together.shape == (3, 32) and np.allclose(together, alone, atol=1e-5)
 
 
@@ -88,7 +93,7 @@ def test_heads_and_responses_learn_together(tiny_llama):
     first = None
     for _ in range(40):
         loss = shim.train_responses(PROMPTS, RESPONSES, [1 / 3] * 3)
-        (logits, _), backprop = model.begin_update(PROMPTS)
+        (logits, _), backprop = model.begin_update(rows(PROMPTS))
         gradient = np.exp(logits - logits.max(1, keepdims=True))
         gradient /= gradient.sum(1, keepdims=True)
         gradient[np.arange(3), targets] -= 1
@@ -96,13 +101,13 @@ def test_heads_and_responses_learn_together(tiny_llama):
         model.finish_update(optimizer)
         first = first or loss
     assert loss < first / 4 and math.isfinite(loss)
-    assert model.predict(PROMPTS)[0].argmax(1).tolist() == targets
+    assert model.predict(rows(PROMPTS))[0].argmax(1).tolist() == targets
     assert shim.generate(PROMPTS, 8) == RESPONSES
 
     copy = MultiTaskModel(CausalLM(str(tiny_llama), device="cpu", lora={"rank": 8, "alpha": 16}))
     copy.from_bytes(model.to_bytes())
     assert copy.shims[0].generate(PROMPTS, 8) == RESPONSES
-    assert np.allclose(copy.predict(PROMPTS)[0], model.predict(PROMPTS)[0], atol=1e-5)
+    assert np.allclose(copy.predict(rows(PROMPTS))[0], model.predict(rows(PROMPTS))[0], atol=1e-5)
 
 
 def test_no_dropout_outside_of_training(tiny_llama):
@@ -111,8 +116,8 @@ def test_no_dropout_outside_of_training(tiny_llama):
     shim.init_head([" a", " b"])
     for parameter in shim.parameters().values():
         parameter.data.normal_()
-    before = model.predict(PROMPTS)[0]
+    before = model.predict(rows(PROMPTS))[0]
     shim.train_responses(PROMPTS, RESPONSES, [1.0] * 3)
-    assert np.allclose(model.predict(PROMPTS)[0], before)
-    model.begin_update(PROMPTS)
+    assert np.allclose(model.predict(rows(PROMPTS))[0], before)
+    model.begin_update(rows(PROMPTS))
     assert shim.generate(PROMPTS, 4) == shim.generate(PROMPTS, 4)
