@@ -53,7 +53,7 @@ class PairAnswerer:
     multi_label (bool): whether a pair may hold several relations.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1.
     both_orders (bool): train the head on pairs in both orders, one of them at random in each step, and average its
-        answers to both.
+        answers to both. Keys that are hidden states are then those of both.
     """
 
     def __init__(
@@ -112,10 +112,11 @@ class PairAnswerer:
 
     def fingerprint(self) -> str:
         """RETURNS (str): hash of what makes the keys, where those are hidden states."""
-        return self.shim.fingerprint()
+        fingerprint = self.shim.fingerprint()
+        return f"{fingerprint}-both" if self.both_orders else fingerprint
 
     def _width(self) -> int:
-        return self.backbone.width
+        return self.backbone.width * (2 if self.both_orders else 1)
 
     # Examples
 
@@ -225,12 +226,28 @@ class PairAnswerer:
         ]
 
     def states(self, instances: Sequence[PairInstance]) -> Any:
-        """Hidden state at the end of each pair's prompt, without examples.
+        """Hidden state at the end of each pair's prompt, without examples; with `both_orders`, the states of the pair
+        and of the turned pair, side by side.
 
         instances (Sequence[PairInstance]): the pairs.
-        RETURNS (numpy.ndarray): float32, *Shape* (pairs, width).
+        RETURNS (numpy.ndarray): float32, *Shape* (pairs, width), or (pairs, 2 * width) with `both_orders`.
         """
-        return self._forward(self._ids(instances, [[] for _ in instances]))[1]
+        return self._read(instances, [[] for _ in instances])[1]
+
+    def _read(self, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> Tuple[Any, Any]:
+        """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits, the mean of both orders where both are asked in, and
+        hidden states, those of both orders side by side.
+        """
+        import numpy as np
+
+        logits, states = self._forward(self._ids(instances, found))
+        if not self.both_orders:
+            return logits, states
+        turned_logits, turned_states = self._forward(self._ids([instance.turned() for instance in instances], found))
+        if self.shim.has_head:
+            classes = [0 if c is None else self.labels.index(c.turned()) for c in self.labels.classes]
+            logits = (logits + turned_logits[:, classes]) / 2
+        return logits, np.concatenate([states, turned_states], axis=1)
 
     def _forward(self, prompts: Sequence[TokenPrompt]) -> Tuple[Any, Any]:
         """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits (empty without a head) and hidden states."""
@@ -269,8 +286,7 @@ class PairAnswerer:
         count = max(self.n_examples, mixed) if count is None else count
         if mode == "head" and self.uses_states and self.n_examples == 0:
             nothing: List[List[Neighbour]] = [[] for _ in instances]
-            logits, states = self._forward(self._ids(instances, nothing))
-            logits = self._with_turned(instances, nothing, logits)
+            logits, states = self._read(instances, nothing)
             scored = Scored(logits, self._found(instances, count, normalize(states)))
         else:
             found = self._found(instances, count)
@@ -279,19 +295,9 @@ class PairAnswerer:
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         return scored
 
-    def _with_turned(self, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]], logits: Any) -> Any:
-        """RETURNS (numpy.ndarray): the mean of the logits and those of the pairs in the other order, where both are
-        asked for, *Shape* (pairs, classes).
-        """
-        if not self.both_orders:
-            return logits
-        turned, _ = self._forward(self._ids([instance.turned() for instance in instances], found))
-        classes = [0 if c is None else self.labels.index(c.turned()) for c in self.labels.classes]
-        return (logits + turned[:, classes]) / 2
-
     def _score_mode(self, mode: str, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
-            return self._with_turned(instances, found, self._forward(self._ids(instances, found))[0])
+            return self._read(instances, found)[0]
         prompts = [self.pieces(i, n[: self.n_examples]) for i, n in zip(instances, found)]
         if mode == "trie":
             answers = [self.prompt.answers(i, self.labels) for i in instances]

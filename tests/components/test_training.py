@@ -402,7 +402,7 @@ def test_a_turned_pair_has_turned_answers(make_nlp, gold_examples, component):
 
 def test_answers_to_both_orders_agree(make_nlp, gold_examples, train, found, component):
     nlp = make_nlp(both_orders=True)
-    train(nlp, gold_examples(nlp), steps=80)
+    train(nlp, gold_examples(nlp), steps=80, learn_rate=0.01)
     answerer = component(nlp).answerer
     pairs = [c.instance for e in gold_examples(nlp) for c in component(nlp)._labelled(e.reference)]
     scores = answerer.score(pairs).scores
@@ -413,3 +413,19 @@ def test_answers_to_both_orders_agree(make_nlp, gold_examples, train, found, com
     np.testing.assert_allclose(turned[:, classes], scores, atol=1e-4)
     answerer.both_orders = False
     assert np.abs(answerer.score(pairs).scores - scores).max() > 1e-3
+
+
+def test_keys_are_the_states_of_both_orders(make_nlp, gold_examples, component):
+    nlp = make_nlp(both_orders=True)
+    answerer = component(nlp).answerer
+    pairs = [c.instance for e in gold_examples(nlp) for c in component(nlp)._labelled(e.reference)]
+    answerer.add_examples(pairs)
+    width = answerer.backbone.width
+    assert answerer.retriever.encoder.width == answerer.retriever.store.width == 2 * width
+    states, turned = answerer.states(pairs), answerer.states([pair.turned() for pair in pairs])
+    np.testing.assert_allclose(states[:, :width], turned[:, width:], atol=1e-5)
+    np.testing.assert_allclose(states[:, width:], turned[:, :width], atol=1e-5)
+    # Keys of one order are of no use for queries in both.
+    both = answerer.fingerprint()
+    answerer.both_orders = False
+    assert answerer.states(pairs).shape == (len(pairs), width) and answerer.fingerprint() != both
