@@ -32,7 +32,7 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
 
 from spacy_ragre.corpora import Corpus
-from spacy_ragre.relations import PairInstance
+from spacy_ragre.labels import PairInstance
 
 ETRAG = "etrag_extractor"
 RAG = "rag_relation_extractor"

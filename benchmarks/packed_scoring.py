@@ -24,8 +24,8 @@ from spacy_ragre.backbones.packing import TokenPrompt, pack
 from spacy_ragre.corpora import SEMEVAL_LABELS
 from spacy_ragre.corpora.docred import find_relation_names, read_docred
 from spacy_ragre.corpora.reader import copy_input, read_docs
+from spacy_ragre.labels import PairInstance
 from spacy_ragre.prompts import make_rag4re_prompt
-from spacy_ragre.relations import PairInstance
 
 NAME = "rag_relation_extractor"
 

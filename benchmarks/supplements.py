@@ -26,8 +26,8 @@ from spacy.training import Example
 
 from spacy_ragre.components.supplement_tasks import EntityLabels, questions
 from spacy_ragre.corpora.reader import copy_input, read_docs
+from spacy_ragre.labels import PairInstance
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, Task
-from spacy_ragre.relations import PairInstance
 from spacy_ragre.retrieval import TextEncoder
 from spacy_ragre.scoring import score_supplements
 

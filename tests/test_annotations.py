@@ -7,16 +7,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_ragre.relations import (
-    Answer,
-    CandidatePair,
-    EntityCluster,
-    LabelSet,
-    LabelSpec,
-    Relation,
-    cluster_entities,
-    register_extensions,
-)
+from spacy_ragre.labels import Answer, LabelSet, LabelSpec
+from spacy_ragre.relations import CandidatePair, EntityCluster, Relation, cluster_entities, register_extensions
 
 WORDS = "Acme Steel Corp was founded by Ada Poe and Poe met ACME STEEL in Rome .".split()
 

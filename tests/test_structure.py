@@ -22,11 +22,11 @@ PACKAGE = Path(spacy_ragre.__file__).parent
 GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 
 # What every room may import.
-FOUNDATION = {"relations", "registry", "errors", "embedded"}
+FOUNDATION = {"relations", "labels", "registry", "errors", "embedded"}
 # These may import everything, and nothing below may import them.
 UPPER = {"components", "cli"}
 # What the foundation's own modules may import.
-FOUNDATION_MAY = {"relations": {"errors"}, "registry": set(), "errors": set(), "embedded": set()}
+FOUNDATION_MAY = {"relations": {"errors"}, "labels": {"errors"}, "registry": set(), "errors": set(), "embedded": set()}
 # Low rooms that need another one, module by module.
 ALLOWED: Dict[Tuple[str, str], str] = {
     # A filter's encoder is found, loaded and given LoRA layers as those of the other rooms are.

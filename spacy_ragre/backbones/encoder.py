@@ -7,8 +7,8 @@ far less often than the state of a model that was tuned for the labels.
 from typing import Any, Callable, Optional, Sequence
 
 from ..errors import Errors
+from ..labels import PairInstance
 from ..registry import registry
-from ..relations import PairInstance
 
 States = Callable[[Sequence[PairInstance]], Any]
 

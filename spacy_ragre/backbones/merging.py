@@ -38,7 +38,7 @@ class MergedWeights:
                 if type(layer) is Linear and not layer.merged:
                     base: Any = layer.get_base_layer().weight
                     self._kept.append((layer, base.data))
-                    base.data = (base.data.float() + layer.get_delta_weight(ADAPTER).float()).to(base.dtype)
+                    base.data = layer.get_delta_weight(ADAPTER).float().add_(base.data).to(base.dtype)
                     layer.merged_adapters.append(ADAPTER)
         self._version = version
 

@@ -5,7 +5,8 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..relations import ID_KEY, PairInstance
+from ..labels import PairInstance
+from ..relations import ID_KEY
 from .windows import Windows
 
 

@@ -5,7 +5,8 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..relations import Answer, LabelSet, Relation, cluster_entities
+from ..labels import Answer, LabelSet
+from ..relations import Relation, cluster_entities
 from .base import Candidate
 
 # What tells a pair of arguments: cluster indexes, or token offsets at sentence level.

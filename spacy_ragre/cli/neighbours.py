@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
     from ..candidates import Candidate
-    from ..relations import PairInstance
+    from ..labels import PairInstance
     from ..retrieval import Neighbour, Retriever
 
 _BATCH = 256
@@ -113,7 +113,7 @@ def _search(
 
 
 def _neighbour(neighbour: "Neighbour") -> Dict[str, Any]:
-    from ..relations import NO_RELATION
+    from ..labels import NO_RELATION
 
     instance = neighbour.instance
     labels = None

@@ -11,12 +11,12 @@ from ..backbones.base import Backbone, Pieces
 from ..backbones.encoder import BackboneEncoder, normalize
 from ..backbones.packing import TokenPrompt
 from ..errors import Errors
+from ..labels import LabelSet, PairInstance
 from ..models.calibration import Calibration, fit_temperature, interpolate, micro_f, pick, probabilities
 from ..models.label_model import LabelShim
 from ..models.losses import adaptive_threshold, cross_entropy
 from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
-from ..relations import LabelSet, PairInstance
 from ..retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
 from ..retrieval.store import pack_instances, unpack_instances
 

@@ -8,10 +8,10 @@ from thinc.api import Model, Optimizer
 
 from ..backbones.packing import Chunk, pack
 from ..errors import Errors
+from ..labels import LabelSet, PairInstance
 from ..models.etrag import Batch, ETRAGShim, Preselected, Selection
 from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
-from ..relations import LabelSet, PairInstance
 from ..retrieval import Neighbour, Retriever
 from ..retrieval.indexes import IndexKind
 from ..retrieval.texts import mark_mentions

@@ -18,9 +18,9 @@ from thinc.api import Config, Model
 
 from ..candidates import CandidateGenerator
 from ..errors import Errors, Warnings
+from ..labels import LabelSet, PairInstance
 from ..models.calibration import Calibration
 from ..prompts import Prompt
-from ..relations import LabelSet, PairInstance
 from ..retrieval import Neighbour
 from .etrag_answerer import ETRAGAnswerer
 from .pairs import with_proposals

@@ -8,7 +8,8 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..candidates import Candidate
-from ..relations import PAIRS_KEY, LabelSet, cluster_entities
+from ..labels import LabelSet
+from ..relations import PAIRS_KEY, cluster_entities
 
 
 class Found(NamedTuple):

@@ -23,9 +23,10 @@ from thinc.api import Config, Model, Optimizer
 
 from ..candidates import Candidate, CandidateGenerator, filter_by_types, label_candidates, unreached
 from ..errors import Errors, Warnings
+from ..labels import LabelSet, PairInstance
 from ..models.calibration import Calibration
 from ..prompts import Prompt
-from ..relations import LabelSet, PairInstance, cluster_entities
+from ..relations import cluster_entities
 from ..retrieval import Retriever, evidence
 from .answerer import PairAnswerer
 from .pairs import Found, allowed_classes, propose, to_relations, with_proposals

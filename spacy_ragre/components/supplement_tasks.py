@@ -7,9 +7,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
+from ..labels import Answer, PairInstance
 from ..prompts.responses import Mention, TripleText, write_entities, write_triples
 from ..prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, Task, label_text
-from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Answer, PairInstance, Relation
+from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*$|\n")
 _PART_END = re.compile(r"[.!?,;:\n]$")

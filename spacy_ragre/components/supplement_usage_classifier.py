@@ -18,8 +18,8 @@ from thinc.api import Config, Model, Optimizer
 
 from ..errors import Errors
 from ..gazetteer import Gazetteer
+from ..labels import PairInstance
 from ..prompts.supplements import TASKS, Task, TaskPrompt
-from ..relations import PairInstance
 from ..retrieval import Retriever
 from .saving import load_model
 from .streams import annotate_stream

@@ -9,13 +9,13 @@ from ..backbones.base import Backbone, Pieces
 from ..backbones.encoder import BackboneEncoder
 from ..backbones.packing import TokenPrompt, batches
 from ..errors import Errors
+from ..labels import PairInstance
 from ..models.copying import CopyGrammar, Piece
 from ..models.losses import cross_entropy
 from ..models.multi_task_model import MultiTaskShim
 from ..models.threads import use_own_threads
 from ..prompts.responses import NONE, response_pieces, split_pieces_of
 from ..prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
-from ..relations import PairInstance
 from ..retrieval import Neighbour, Retriever
 
 MODES = ("auto", "head", "trie")

@@ -21,7 +21,7 @@ first piece only.
 from dataclasses import dataclass
 from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
-from ..relations import Answer, LabelSet, PairInstance
+from ..labels import Answer, LabelSet, PairInstance
 
 Part = Union[str, Tuple[str, ...]]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Set
 
 from ..errors import Errors
+from ..labels import NO_RELATION, Answer, LabelSet, PairInstance
 from ..registry import registry
-from ..relations import NO_RELATION, Answer, LabelSet, PairInstance
 from .base import ParsedAnswer, Prompt, Segments
 from .matching import match_classes, normalize
 from .relation import check_distinct

@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import Errors
+from ..labels import NO_RELATION, Answer, LabelSet, PairInstance
 from ..registry import registry
-from ..relations import NO_RELATION, Answer, LabelSet, PairInstance
 from .base import ParsedAnswer, Prompt, Segments
 from .matching import match_classes
 from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces

@@ -12,7 +12,7 @@ from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from ..errors import Errors
-from ..relations import PairInstance
+from ..labels import PairInstance
 
 # Stands where two pieces meet while a template is rendered. Python counts it as whitespace, so that no value has it.
 CUT = "\x1f"

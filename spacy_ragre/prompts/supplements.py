@@ -8,8 +8,8 @@ is the answer in words, which examples have.
 from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Protocol, Sequence, Tuple
 
+from ..labels import PairInstance
 from ..registry import registry
-from ..relations import PairInstance
 from .base import Segments
 from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces
 

@@ -2,7 +2,7 @@
 
 from typing import List
 
-from ..relations import LabelSet
+from ..labels import LabelSet
 from .rendering import one_line
 
 NO_RELATION_WORDS = "no relation"

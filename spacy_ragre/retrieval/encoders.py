@@ -12,8 +12,8 @@ from typing import Any, Dict, List, Literal, Optional, Protocol, Sequence, Union
 import numpy as np
 
 from ..errors import Errors
+from ..labels import PairInstance
 from ..registry import registry
-from ..relations import PairInstance
 from .loading import load_encoder, locate_encoder, pick_device
 from .texts import mark_mentions, with_response
 

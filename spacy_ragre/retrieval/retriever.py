@@ -8,8 +8,8 @@ import numpy as np
 import srsly
 
 from ..errors import Errors
+from ..labels import LabelSet, PairInstance
 from ..registry import registry
-from ..relations import LabelSet, PairInstance
 from .encoders import Encoder
 from .folders import existing, replace_folder
 from .indexes import IndexKind

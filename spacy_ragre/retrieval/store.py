@@ -11,7 +11,7 @@ import numpy as np
 import srsly
 
 from ..errors import Errors
-from ..relations import Answer, PairInstance
+from ..labels import Answer, PairInstance
 from .folders import existing, replace_folder
 from .indexes import IndexKind, add_keys, load_faiss, nearest, overwrite_keys
 from .texts import normalise

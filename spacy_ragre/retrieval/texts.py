@@ -2,7 +2,7 @@
 
 from typing import Dict
 
-from ..relations import PairInstance
+from ..labels import PairInstance
 
 FIRST_MARKS = ("[ ", " ]")
 SECOND_MARKS = ("{ ", " }")

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple, cast
 
 from ..errors import Errors
-from ..relations import Answer, LabelSet, PairInstance
+from ..labels import Answer, LabelSet, PairInstance
 from .encoders import TextEncoder
 
 _WARMUP = 0.1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spacy_ragre.backbones.encoder import BackboneEncoder, create_backbone_encoder, normalize
-from spacy_ragre.relations import PairInstance
+from spacy_ragre.labels import PairInstance
 
 PAIRS = [PairInstance("Ada met Bob", (0, 3), (8, 11)), PairInstance("Bob met Ada", (0, 3), (8, 11))]
 

@@ -10,7 +10,7 @@ from spacy_ragre.candidates import (
     make_whole_document,
     unreached,
 )
-from spacy_ragre.relations import Answer, LabelSet
+from spacy_ragre.labels import Answer, LabelSet
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 import spacy
 
 from spacy_ragre.corpora import SEMEVAL_LABELS, read_semeval
-from spacy_ragre.relations import ID_KEY, RELATIONS_KEY, LabelSet
+from spacy_ragre.labels import LabelSet
+from spacy_ragre.relations import ID_KEY, RELATIONS_KEY
 from spacy_ragre.scoring import doc_label
 
 RECORDS = """1\t"The <e1>fire</e1> was caused by a <e2>cigarette</e2>."

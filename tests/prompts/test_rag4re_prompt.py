@@ -2,9 +2,9 @@ import pickle
 
 import pytest
 
+from spacy_ragre.labels import Answer, LabelSet, PairInstance
 from spacy_ragre.prompts import make_rag4re_prompt
 from spacy_ragre.registry import registry
-from spacy_ragre.relations import Answer, LabelSet, PairInstance
 
 SEMEVAL = LabelSet({"Cause-Effect": "", "Message-Topic": ""})
 TACRED = LabelSet({"per:title": "", "org:founded_by": "", "per:parents": "", "org:parents": ""})

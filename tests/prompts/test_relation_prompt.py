@@ -3,9 +3,9 @@ import pickle
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
+from spacy_ragre.labels import Answer, LabelSet, PairInstance
 from spacy_ragre.prompts import make_rag4re_prompt, make_relation_prompt
 from spacy_ragre.registry import registry
-from spacy_ragre.relations import Answer, LabelSet, PairInstance
 
 LABELS = LabelSet(
     {

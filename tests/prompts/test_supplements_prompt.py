@@ -2,9 +2,9 @@
 
 import pytest
 
+from spacy_ragre.labels import Answer, PairInstance
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, make_supplements_prompt
 from spacy_ragre.registry import registry
-from spacy_ragre.relations import Answer, PairInstance
 
 TEXT = "Takes fish oil for\n dry eyes."
 OIL, EYES = (6, 14), (20, 28)

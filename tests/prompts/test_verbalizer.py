@@ -1,7 +1,7 @@
 import time
 
+from spacy_ragre.labels import LabelSet, PairInstance
 from spacy_ragre.prompts import Segments, class_words, make_relation_prompt
-from spacy_ragre.relations import LabelSet, PairInstance
 
 
 def test_class_words():

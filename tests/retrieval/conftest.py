@@ -7,7 +7,7 @@ from typing import Callable, List
 import numpy as np
 import pytest
 
-from spacy_ragre.relations import Answer, PairInstance
+from spacy_ragre.labels import Answer, PairInstance
 
 NAMES = ["acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "wonka", "soylent", "tyrell"]
 PEOPLE = ["ann", "bob", "cara", "dan", "eve", "finn", "gus", "hana", "ivy", "jon"]

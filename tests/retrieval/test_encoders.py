@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spacy_ragre.labels import PairInstance
 from spacy_ragre.registry import registry
-from spacy_ragre.relations import PairInstance
 from spacy_ragre.retrieval import DualEncoder, Encoder, TextEncoder, mark_mentions
 from spacy_ragre.retrieval.texts import normalise
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import srsly
 
+from spacy_ragre.labels import Answer, LabelSet, PairInstance
 from spacy_ragre.registry import registry
-from spacy_ragre.relations import Answer, LabelSet, PairInstance
 from spacy_ragre.retrieval import Neighbour, Retriever, TextEncoder, evidence, neighbour_distribution
 
 

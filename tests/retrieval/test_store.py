@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_ragre.relations import Answer, PairInstance
+from spacy_ragre.labels import Answer, PairInstance
 from spacy_ragre.retrieval import ExampleStore
 from spacy_ragre.retrieval import folders as folders_module
 from spacy_ragre.retrieval import indexes as indexes_module

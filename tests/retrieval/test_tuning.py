@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spacy_ragre.relations import Answer, LabelSet, PairInstance
+from spacy_ragre.labels import Answer, LabelSet, PairInstance
 from spacy_ragre.retrieval import Retriever, TextEncoder, tune_encoder
 from spacy_ragre.retrieval.tuning import _batches, _group
 

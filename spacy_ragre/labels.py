@@ -1,0 +1,205 @@
+"""What a language model is asked about: pairs of mentions in a text, their answers, and the labels."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from .errors import Errors
+
+NO_RELATION = "no_relation"
+
+
+class Answer(NamedTuple):
+    """One relation of a pair that is read in the order of the text.
+
+    label (str): the relation's label.
+    inverse (bool): True where the second mention is the head.
+    """
+
+    label: str
+    inverse: bool = False
+
+    def turned(self) -> "Answer":
+        """RETURNS (Answer): the same relation, read in the other order."""
+        return Answer(self.label, not self.inverse)
+
+
+@dataclass(frozen=True)
+class PairInstance:
+    """Two mentions in a piece of text, in the order of the text: what a prompt asks about and what a store keeps.
+
+    text (str): the text to read.
+    first (Tuple[int, int]): character offsets of the mention that starts first, end exclusive.
+    second (Tuple[int, int]): character offsets of the other mention. It may overlap or contain the first.
+    first_type (str): entity type of the first mention, or "".
+    second_type (str): entity type of the second mention, or "".
+    answers (Optional[Tuple[Answer, ...]]): the pair's relations; empty for none, None where they are not known.
+    id (str): the document that it comes from, or "".
+    response (str): the answer in words, for tasks whose answer is a text; "" for none.
+    """
+
+    text: str
+    first: Tuple[int, int]
+    second: Tuple[int, int]
+    first_type: str = ""
+    second_type: str = ""
+    answers: Optional[Tuple[Answer, ...]] = None
+    id: str = ""
+    response: str = ""
+
+    @property
+    def first_text(self) -> str:
+        return self.text[slice(*self.first)]
+
+    @property
+    def second_text(self) -> str:
+        return self.text[slice(*self.second)]
+
+    def turned(self) -> "PairInstance":
+        """RETURNS (PairInstance): the same pair, asked about in the other order."""
+        answers = None if self.answers is None else tuple(answer.turned() for answer in self.answers)
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            first_type=self.second_type,
+            second_type=self.first_type,
+            answers=answers,
+        )
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What is known of one label.
+
+    text (str): the words between head and tail: "was founded by".
+    definition (str): what the label means, for prompts.
+    symmetric (bool): True where head and tail can be exchanged ("is married to").
+    head_types (Tuple[str, ...]): entity types that a head may have; empty for any.
+    tail_types (Tuple[str, ...]): entity types that a tail may have; empty for any.
+    """
+
+    text: str
+    definition: str = ""
+    symmetric: bool = False
+    head_types: Tuple[str, ...] = ()
+    tail_types: Tuple[str, ...] = ()
+
+
+class LabelSet:
+    """The labels and the classes that answer a pair.
+
+    A pair is asked about once, in the order of the text, so that a label gives two classes, one for each
+    direction, unless it is symmetric. Class 0 is "no relation" (`None` in `classes`).
+
+    labels (Mapping[str, Union[str, Mapping]]): each label with its text, or with a table of `LabelSpec`'s fields.
+    """
+
+    def __init__(self, labels: Mapping[str, Union[str, Mapping[str, Any]]] = {}) -> None:
+        self.specs: Dict[str, LabelSpec] = {}
+        self.classes: List[Optional[Answer]] = [None]
+        self._index: Dict[Answer, int] = {}
+        for label, value in labels.items():
+            self.add(label, value)
+
+    def __len__(self) -> int:
+        """RETURNS (int): the number of labels, "no relation" not counted."""
+        return len(self.specs)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self.specs
+
+    def __iter__(self) -> Any:
+        return iter(self.specs)
+
+    def add(self, label: str, value: Union[str, Mapping[str, Any]] = "") -> bool:
+        """Add a label at the end.
+
+        label (str): the label.
+        value (Union[str, Mapping]): its text, or a table of `LabelSpec`'s fields. Without a text, the label's own
+            words are used: "founded_by" reads "founded by".
+        RETURNS (bool): False where the label was there already; it stays as it was.
+        """
+        if label in self.specs:
+            return False
+        if label == NO_RELATION:
+            raise ValueError(Errors.R005.format(label=label))
+        spec = _label_spec(label, value)
+        self.specs[label] = spec
+        for inverse in (False,) if spec.symmetric else (False, True):
+            answer = Answer(label, inverse)
+            self._index[answer] = len(self.classes)
+            self.classes.append(answer)
+        return True
+
+    def replace(self, labels: Mapping[str, Union[str, Mapping[str, Any]]]) -> None:
+        """Take other labels in place of those that are there.
+
+        labels (Mapping[str, Union[str, Mapping]]): as for `LabelSet(...)`.
+        """
+        self.__dict__ = LabelSet(labels).__dict__
+
+    def index(self, answer: Optional[Answer]) -> int:
+        """RETURNS (int): the class of an answer; 0 for None. An unknown label raises a ValueError."""
+        if answer is None:
+            return 0
+        if answer.label not in self.specs:
+            raise ValueError(Errors.R007.format(label=answer.label, known=", ".join(self.specs) or "none"))
+        if self.specs[answer.label].symmetric:
+            answer = Answer(answer.label, False)
+        return self._index[Answer(*answer)]
+
+    def allowed(self, first_type: str, second_type: str) -> List[bool]:
+        """Which classes the labels' type constraints allow.
+
+        first_type (str): entity type of the first mention.
+        second_type (str): entity type of the second mention.
+        RETURNS (List[bool]): one value a class; "no relation" is always allowed.
+        """
+        result = [True]
+        for answer in self._index:
+            spec = self.specs[answer.label]
+            pairs = [(second_type, first_type) if answer.inverse else (first_type, second_type)]
+            if spec.symmetric:
+                pairs.append((second_type, first_type))
+            result.append(
+                any(
+                    (not spec.head_types or head in spec.head_types)
+                    and (not spec.tail_types or tail in spec.tail_types)
+                    for head, tail in pairs
+                )
+            )
+        return result
+
+    def to_dict(self) -> Dict[str, Dict[str, Any]]:
+        """RETURNS (Dict[str, Dict[str, Any]]): what `LabelSet(...)` needs to build the same set."""
+        return {
+            label: {
+                "text": spec.text,
+                "definition": spec.definition,
+                "symmetric": spec.symmetric,
+                "head_types": list(spec.head_types),
+                "tail_types": list(spec.tail_types),
+            }
+            for label, spec in self.specs.items()
+        }
+
+
+def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
+    default = label.replace("_", " ").replace("-", " ").lower()
+    if isinstance(value, str):
+        return LabelSpec(text=value or default)
+    if not isinstance(value, Mapping):
+        raise ValueError(Errors.R006.format(label=label, problem=f"got {value!r}"))
+    unknown = set(value) - {"text", "definition", "symmetric", "head_types", "tail_types"}
+    if unknown:
+        raise ValueError(Errors.R006.format(label=label, problem=f"unknown keys {sorted(unknown)}"))
+    for key in ("head_types", "tail_types"):
+        if isinstance(value.get(key, []), str):
+            raise ValueError(Errors.R006.format(label=label, problem=f"{key} must be a list, got {value[key]!r}"))
+    return LabelSpec(
+        text=value.get("text") or default,
+        definition=value.get("definition", ""),
+        symmetric=bool(value.get("symmetric", False)),
+        head_types=tuple(value.get("head_types") or ()),
+        tail_types=tuple(value.get("tail_types") or ()),
+    )
