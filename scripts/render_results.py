@@ -48,6 +48,9 @@ NUMBERS = {
     "minutes of training": ("train_minutes",),
     "sentences a second": ("throughput",),
     "times slower": ("times_slower",),
+    "pairs a document": ("pairs_a_document",),
+    "tokens a document": ("tokens_a_document",),
+    "seconds a document": ("seconds_a_document",),
 }
 
 

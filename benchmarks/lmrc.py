@@ -1,0 +1,114 @@
+"""The language model on all pairs of Re-DocRED documents, on those that the filter proposes, and on those that hold a
+relation: official F1, and what it costs in pairs, tokens and time.
+
+    python benchmarks/lmrc.py --pipeline training/redocred/model-best
+
+The pipeline is one of configs/lmrc_redocred.cfg. A second run with another `--seed` and a pipeline trained with it adds
+to the rows.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Sequence
+
+import spacy
+from results import add_row
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from tqdm import tqdm
+
+from spacy_ragre.corpora import Corpus
+from spacy_ragre.corpora.reader import read_docs
+from spacy_ragre.relations import CandidatePair
+from spacy_ragre.scoring import score_docred, train_facts
+
+FILTER = "pair_candidate_filter"
+EXTRACTOR = "rag_relation_extractor"
+TITLE = "Re-DocRED, the pairs that the language model is asked about"
+SCORES = ("docred_f", "docred_ign_f", "docred_intra_f", "docred_inter_f")
+
+Propose = Callable[[Language, Example], List[CandidatePair]]
+
+
+def all_pairs(nlp: Language, example: Example) -> List[CandidatePair]:
+    count = len(example.predicted._.entity_clusters)
+    return [CandidatePair(head, tail, 1.0) for head in range(count) for tail in range(count) if head != tail]
+
+
+def filtered_pairs(nlp: Language, example: Example) -> List[CandidatePair]:
+    # On a copy, so that nothing stays for the other rows.
+    return nlp.get_pipe(FILTER)(example.predicted.copy())._.candidate_pairs
+
+
+def gold_pairs(nlp: Language, example: Example) -> List[CandidatePair]:
+    # The corpus gives input documents the clusters of their references.
+    pairs = {(relation.head_cluster, relation.tail_cluster) for relation in example.reference._.relations}
+    return [CandidatePair(head, tail, 1.0) for head, tail in sorted(pairs)]
+
+
+ROWS: Dict[str, Any] = {
+    "all pairs": ("every ordered pair of entities", all_pairs),
+    "filtered pairs": ("pairs that the filter proposes", filtered_pairs),
+    "gold pairs": ("only pairs that hold a relation: what a perfect filter would give", gold_pairs),
+}
+
+
+def measure(nlp: Language, examples: Sequence[Example], propose: Propose, facts: Any, title: str) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): scores, and pairs, tokens and seconds a document. Tokens are those that go through
+    the model: what several pairs share is counted once.
+    """
+    extractor: Any = nlp.get_pipe(EXTRACTOR)
+    pairs = tokens = 0
+    seconds = 0.0
+    scored = []
+    for example in tqdm(examples, desc=title):
+        doc: Doc = example.predicted.copy()
+        started = time.perf_counter()
+        doc._.candidate_pairs = propose(nlp, example)
+        extractor(doc)
+        seconds += time.perf_counter() - started
+        pairs += len(doc._.candidate_pairs)
+        tokens += shared_tokens(extractor, doc)
+        scored.append(Example(doc, example.reference))
+    scores = score_docred(scored, facts=facts)
+    costs = {"pairs": pairs, "tokens": tokens, "seconds": seconds}
+    return {**{key: scores[key] for key in SCORES}, **{f"{k}_a_document": v / len(scored) for k, v in costs.items()}}
+
+
+def shared_tokens(extractor: Any, doc: Doc) -> int:
+    """RETURNS (int): tokens of a document's prompts, those of common texts once."""
+    answerer = extractor.answerer
+    prompts = [answerer.backbone.tokenize(answerer.pieces(c.instance)) for c in extractor._candidates(doc)]
+    instructions = {prompt.instruction for prompt in prompts}
+    documents = {(prompt.instruction, prompt.document) for prompt in prompts}
+    shared = [*instructions, *(document for _, document in documents)]
+    return sum(len(part) for part in shared) + sum(len(prompt.pair) for prompt in prompts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, required=True, help="a trained pipeline of filter and extractor")
+    parser.add_argument("--train", type=Path, default=Path("corpus/redocred/train.spacy"), help="for Ign F1")
+    parser.add_argument("--test", type=Path, default=Path("corpus/redocred/test.spacy"))
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
+    parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/lmrc.json"))
+    args = parser.parse_args()
+
+    nlp = spacy.load(args.pipeline)
+    facts = train_facts(read_docs(args.train, nlp.vocab))
+    # The subset does not depend on the seed of the training.
+    examples = list(Corpus(args.test, limit=args.limit, seed=0)(nlp))
+    split = f"test, seeded subset ({len(examples)})" if args.limit else f"test ({len(examples)})"
+    for row in (name.strip() for name in args.rows.split(",")):
+        description, propose = ROWS[row]
+        scores = measure(nlp, examples, propose, facts, row)
+        add_row(args.output, TITLE, {"name": row, "description": description, "split": split}, args.seed, scores)
+        print(row, {key: round(value, 4) for key, value in scores.items()}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
