@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--rows", default="fine-tuned,fine-tuned + retrieval,retrieval")
     parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
-    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--dtype", default="auto", help="precision, of trained pipelines in place of their own")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/semeval.json"))
     args = parser.parse_args()
 
@@ -143,7 +143,8 @@ def main() -> None:
             report(row, UNTRAINED[row][0], evaluate(untrained(row, args.dtype, train), test, row))
     if not trained:
         return
-    nlp = spacy.load(args.pipeline)
+    override = {} if args.dtype == "auto" else {f"components.{NAME}.model.backbone.dtype": args.dtype}
+    nlp = spacy.load(args.pipeline, config=override)
     answerer = nlp.get_pipe(NAME).answerer
     chosen = answerer.calibration
     speed = share_passes(nlp, test, max(1, chosen.neighbours))
@@ -157,7 +158,8 @@ def main() -> None:
     for row in trained:
         if row in rows:
             description, answerer.calibration = rows[row]
-            report(row, description, {**evaluate(nlp, test, row), "sentences_per_second": speed})
+            name = f"{row}, {args.dtype}" if override else row
+            report(name, description, {**evaluate(nlp, test, row), "sentences_per_second": speed})
     if "retrieval" in wanted:
         share = label_agreement(nlp, test, lambda pairs: answerer.score(pairs).neighbours)
         report("nearest neighbour, own state", "nearest example has the query's label", {"label_agreement": share})
