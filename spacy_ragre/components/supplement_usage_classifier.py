@@ -255,12 +255,15 @@ class SupplementUsageClassifier(TrainablePipe):
         relations = self.runner.relations(docs, spans) if "re" in chosen else None
         triples = self.runner.triples(docs) if "te" in chosen else None
         usage = self.runner.usage(docs, spans) if "uc" in chosen else None
+        # What the gazetteer finds is added; what NER finds is all there is.
+        replaced = tuple(self.entity_labels) if "ner" in chosen else ()
         return [
             Predicted(
                 mentions[i],
                 None if relations is None else relations[i],
                 None if triples is None else triples[i],
                 None if usage is None else usage[i],
+                replaced,
             )
             for i in range(len(docs))
         ]
@@ -302,7 +305,8 @@ class SupplementUsageClassifier(TrainablePipe):
         """
         for doc, found in zip(docs, predictions):
             if found.mentions is not None:
-                self._set_mentions(doc, [Span(doc, start, end, label) for start, end, label in found.mentions])
+                mentions = [Span(doc, start, end, label) for start, end, label in found.mentions]
+                self._set_mentions(doc, mentions, found.replaced)
             if found.relations is not None:
                 doc._.relations = [*other_relations(doc), *found.relations]
             if found.triples is not None:
@@ -311,8 +315,7 @@ class SupplementUsageClassifier(TrainablePipe):
                 span = doc[start:end]
                 span._.usage, span._.usage_score = status, score
 
-    def _set_mentions(self, doc: Doc, mentions: Sequence[Span]) -> None:
-        replaced = set(self.entity_labels) if "ner" in self.tasks else set()
+    def _set_mentions(self, doc: Doc, mentions: Sequence[Span], replaced: Sequence[str]) -> None:
         if self.spans_key is not None:
             kept = [span for span in self._spans(doc) if span.label_ not in replaced]
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=[*kept, *mentions])

@@ -17,16 +17,18 @@ logger = logging.getLogger(__name__)
 class Predicted(NamedTuple):
     """What was found in a document; None for tasks that were not asked.
 
-    mentions (Optional[List[Tuple[int, int, str]]]): token offsets and labels of mentions that the document lacks.
+    mentions (Optional[List[Tuple[int, int, str]]]): token offsets and labels of mentions to set.
     relations (Optional[List[Dict[str, Any]]]): as `doc._.relations` takes them.
     triples (Optional[List[Tuple[str, str, str]]]): as `doc._.triples` takes them.
     usage (Optional[List[Tuple[int, int, str, float]]]): token offsets of a supplement, its status and the probability.
+    replaced (Tuple[str, ...]): labels of the mentions that the new ones take the place of.
     """
 
     mentions: Optional[List[Tuple[int, int, str]]] = None
     relations: Optional[List[Dict[str, Any]]] = None
     triples: Optional[List[Tuple[str, str, str]]] = None
     usage: Optional[List[Tuple[int, int, str, float]]] = None
+    replaced: Tuple[str, ...] = ()
 
 
 class TaskRunner:

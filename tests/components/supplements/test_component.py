@@ -205,6 +205,14 @@ def test_generated_mentions_replace_those_of_both_labels_and_keep_others(make_su
     assert [(ent.text, ent.label_) for ent in nlp(doc).ents] == [("Ann", "PERSON"), ("zinc", "SUPPLEMENT")]
 
 
+def test_usage_alone_keeps_the_mentions_that_are_there(make_supplements, pipe):
+    nlp = make_supplements(tasks=["ner", "uc"])
+    doc = nlp.make_doc("zinc helps against rash .")
+    doc.ents = [Span(doc, 3, 4, "EVENT")]
+    pipe(nlp).set_annotations([doc], pipe(nlp).predict([doc], tasks=["uc"]))
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("zinc", "SUPPLEMENT"), ("rash", "EVENT")]
+
+
 @pytest.mark.parametrize("constrained", [True, False])
 def test_an_untrained_model_names_only_what_is_in_the_text(make_supplements, constrained):
     nlp = make_supplements(constrained=constrained)
