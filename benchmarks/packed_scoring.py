@@ -18,6 +18,7 @@ import spacy
 from results import merge
 from spacy.language import Language
 from spacy.tokens import Doc
+from tqdm import tqdm
 
 from spacy_ragre.backbones.answering import generate_texts
 from spacy_ragre.backbones.packing import TokenPrompt, pack
@@ -115,7 +116,7 @@ def best_of(count: int, call: Callable[[], Any]) -> float:
 
 def equality(nlp: Language, instances: Sequence[Sequence[PairInstance]]) -> Dict[str, Any]:
     largest, equal, total = 0.0, 0, 0
-    for own in instances:
+    for own in tqdm(instances, desc="documents, packed and separate"):
         prompts = prompts_of(nlp, own)
         together, alone = forward(nlp, prompts, True), forward(nlp, prompts, False)
         largest = max(largest, float(np.abs(together - alone).max()))
