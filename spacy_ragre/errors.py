@@ -48,6 +48,10 @@ class Errors(metaclass=_WithCodes):
         "Label {label!r} is unknown. Known labels: {known}. Add it with add_label() before initialisation, or "
         "remove it from the data."
     )
+    R008 = (
+        "Can't set span._.relations: it shows the relations of the document that the span takes part in. Set "
+        "doc._.relations instead."
+    )
 
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."

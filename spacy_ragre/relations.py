@@ -201,6 +201,11 @@ def _get_span_relations(span: Span) -> List[Relation]:
     ]
 
 
+def _set_span_relations(span: Span, value: Any) -> None:
+    """Raise: without a setter, spaCy keeps a value that no one reads."""
+    raise ValueError(Errors.R008)
+
+
 def _offsets(span: Span) -> Tuple[int, int]:
     return (span.start, span.end)
 
@@ -331,7 +336,7 @@ def register_extensions() -> None:
         if not Doc.has_extension(name):
             Doc.set_extension(name, getter=getter, setter=setter)
     if not Span.has_extension("relations"):
-        Span.set_extension("relations", getter=_get_span_relations)
+        Span.set_extension("relations", getter=_get_span_relations, setter=_set_span_relations)
     if not Span.has_extension("usage"):
         Span.set_extension("usage", getter=_get_usage, setter=_set_usage)
     if not Span.has_extension("usage_score"):

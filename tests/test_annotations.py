@@ -284,6 +284,11 @@ def test_triples(doc: Doc) -> None:
     assert doc._.triples == [("a", "b", "c"), ("Ada", "met", "Poe")]
 
 
+def test_relations_of_a_span_are_set_on_the_document(doc: Doc) -> None:
+    with pytest.raises(ValueError, match=r"R008.*doc\._\.relations"):
+        doc[0:1]._.relations = []
+
+
 def test_usage_and_its_score_belong_to_one_span(doc: Doc) -> None:
     doc[0:3]._.usage_score = np.float32(0.5)
     assert (doc[0:3]._.usage, doc[0:3]._.usage_score) == ("", 0.5)
