@@ -141,7 +141,7 @@ def render_file(result: Dict[str, Any]) -> str:
             _score(_values(row, COLUMNS[name])) if name in COLUMNS else _score(_values(row, NUMBERS[name]), 1)
             for name in columns
         ]
-        seeds = ", ".join(map(str, row.get("seeds", []))) or "none"
+        seeds = ", ".join(map(str, sorted(row.get("seeds", [])))) or "none"
         lines.append(_line([row["name"], row.get("description", ""), *scores, seeds, row.get("split", "")]))
     about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", ""))]
     lines += ["", f"Scores in percent, as mean ± standard deviation over seeds. {'; '.join(filter(None, about))}."]
