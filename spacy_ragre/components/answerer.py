@@ -7,7 +7,7 @@ from thinc.api import Model, Optimizer
 from tqdm import tqdm
 
 from ..backbones.answering import fit_examples, generate_texts, score_texts
-from ..backbones.base import Backbone, Pieces
+from ..backbones.base import Pieces
 from ..backbones.encoder import BackboneEncoder, normalize
 from ..backbones.packing import TokenPrompt
 from ..errors import Errors
@@ -19,8 +19,8 @@ from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
 from ..retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
 from ..retrieval.store import pack_instances, unpack_instances
+from .model_answerer import ModelAnswerer
 
-ANSWERS = ("auto", "head", "trie", "generate")
 # Work on fewer pairs than this shows no progress bar.
 _LONG = 2000
 _CHUNK = 512
@@ -41,7 +41,7 @@ class Scored(NamedTuple):
     neighbours: List[List[Neighbour]]
 
 
-class PairAnswerer:
+class PairAnswerer(ModelAnswerer):
     """Scores the classes of pairs with a language model and the examples in a store.
 
     model (Model): a label model; see `spacy_ragre.models.label_model`.
@@ -56,6 +56,8 @@ class PairAnswerer:
         answers to both. Keys that are hidden states are then those of both.
     """
 
+    modes = ("auto", "head", "trie", "generate")
+
     def __init__(
         self,
         model: Model,
@@ -69,24 +71,15 @@ class PairAnswerer:
         label_smoothing: float = 0.0,
         both_orders: bool = False,
     ) -> None:
-        if answer not in ANSWERS:
-            raise ValueError(Errors.R502.format(value=answer, known=", ".join(ANSWERS)))
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(Errors.R508.format(value=label_smoothing))
-        self.model = model
+        super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
         self.prompt = prompt
         self.retriever = retriever
         self.labels = labels
-        self.answer = answer
-        self.n_examples = n_examples
         self.multi_label = multi_label
-        self.label_smoothing = label_smoothing
         self.both_orders = both_orders
-        self.trained = False
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
         self.waiting: List[PairInstance] = []
-        self._has_gradients = False
         if isinstance(retriever.encoder, BackboneEncoder):
             # Bound methods, since a lambda would keep the component from being pickled for another process.
             retriever.encoder.bind(self.states, self.fingerprint, self._width)
@@ -95,20 +88,6 @@ class PairAnswerer:
     def shim(self) -> LabelShim:
         """RETURNS (LabelShim): the torch side of the model."""
         return self.model.shims[0]  # type: ignore[return-value]
-
-    @property
-    def backbone(self) -> Backbone:
-        """RETURNS (Backbone): the language model."""
-        return self.shim.backbone  # type: ignore[return-value]
-
-    @property
-    def mode(self) -> str:
-        """RETURNS (str): the way to answer now."""
-        if self.answer == "head" and not self.shim.has_head:
-            raise ValueError(Errors.R503)
-        if self.answer != "auto":
-            return self.answer
-        return "head" if self.trained and self.shim.has_head else "trie"
 
     def fingerprint(self) -> str:
         """RETURNS (str): hash of what makes the keys, where those are hidden states."""

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 from thinc.api import Model, Optimizer
 
 from ..backbones.answering import fit_examples, score_texts
-from ..backbones.base import Backbone, Pieces
+from ..backbones.base import Pieces
 from ..backbones.encoder import BackboneEncoder
 from ..backbones.packing import TokenPrompt, batches
 from ..errors import Errors
@@ -17,8 +17,8 @@ from ..models.threads import use_own_threads
 from ..prompts.responses import NONE, response_pieces, split_pieces_of
 from ..prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ..retrieval import Neighbour, Retriever
+from .model_answerer import ModelAnswerer
 
-MODES = ("auto", "head", "trie")
 # What names end with besides words: "vitamin E (natural)", "multivitamin +", "HbA1c 9%".
 _ENDS = frozenset(")+%")
 # Each task's rows of the label head.
@@ -42,7 +42,7 @@ class Answered(NamedTuple):
     neighbours: List[List[Neighbour]]
 
 
-class TaskAnswerer:
+class TaskAnswerer(ModelAnswerer):
     """Asks a language model the questions of several tasks.
 
     model (Model): a multi-task model; see `spacy_ragre.models.multi_task_model`.
@@ -69,24 +69,15 @@ class TaskAnswerer:
         max_new_tokens: int = 160,
         constrained: bool = True,
     ) -> None:
-        if answer not in MODES:
-            raise ValueError(Errors.R502.format(value=answer, known=", ".join(MODES)))
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(Errors.R508.format(value=label_smoothing))
+        super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
         if isinstance(retriever.encoder, BackboneEncoder):
             raise ValueError(Errors.R531)
-        self.model = model
         self.prompt = prompt
-        self.answer = answer
-        self.n_examples = n_examples
-        self.label_smoothing = label_smoothing
         self.max_new_tokens = max_new_tokens
         self.constrained = constrained
         self.stores: Dict[Task, Retriever] = {
             task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
         }
-        self.trained = False
-        self._has_gradients = False
         self._pieces: Dict[str, Tuple[int, ...]] = {}
         # Texts do not change while a model is trained, nor what is found for them.
         self._found_before: Dict[Tuple[Task, PairInstance], List[Neighbour]] = {}
@@ -95,20 +86,6 @@ class TaskAnswerer:
     def shim(self) -> MultiTaskShim:
         """RETURNS (MultiTaskShim): the torch side of the model."""
         return self.model.shims[0]  # type: ignore[return-value]
-
-    @property
-    def backbone(self) -> Backbone:
-        """RETURNS (Backbone): the language model."""
-        return self.shim.backbone  # type: ignore[return-value]
-
-    @property
-    def mode(self) -> str:
-        """RETURNS (str): how questions with labels are answered now."""
-        if self.answer == "head" and not self.shim.has_head:
-            raise ValueError(Errors.R503)
-        if self.answer != "auto":
-            return self.answer
-        return "head" if self.trained and self.shim.has_head else "trie"
 
     # Examples
 
