@@ -81,6 +81,11 @@ def evaluate(nlp: Language, docs: List[Doc], title: str) -> Dict[str, float]:
     return {**{key: scores[key] for key in SCORES}, "sentences_per_second": len(docs) / (time.time() - started)}
 
 
+def questions(component: Any, docs: List[Doc]) -> List[PairInstance]:
+    """The pairs that the component asks about, without their answers."""
+    return [candidate.instance for doc in docs for candidate in component._candidates(copy_input(doc))]
+
+
 def share_passes(nlp: Language, docs: List[Doc], count: int) -> float:
     """Score the documents' pairs once for all rows of a trained pipeline: the rows differ only in what they make of the
     same scores and neighbours.
@@ -88,7 +93,7 @@ def share_passes(nlp: Language, docs: List[Doc], count: int) -> float:
     RETURNS (float): sentences per second of the model's passes and the search.
     """
     component = nlp.get_pipe(NAME)
-    inputs = [candidate.instance for doc in docs for candidate in component._candidates(copy_input(doc))]
+    inputs = questions(component, docs)
     started = time.time()
     scored = component.answerer.score(inputs, count)
     speed = len(docs) / (time.time() - started)
@@ -105,7 +110,7 @@ def share_passes(nlp: Language, docs: List[Doc], count: int) -> float:
 def label_agreement(nlp: Language, docs: List[Doc], find: Callable[[List[PairInstance]], Any]) -> float:
     """Share of the pairs whose nearest example, as `find` gives it, has their answer."""
     component = nlp.get_pipe(NAME)
-    inputs = [candidate.instance for doc in docs for candidate in component._candidates(copy_input(doc))]
+    inputs = questions(component, docs)
     pairs = list(zip(component._gold(docs), find(inputs)))
     return sum(bool(n) and n[0].instance.answers == pair.answers for pair, n in pairs) / len(pairs)
 

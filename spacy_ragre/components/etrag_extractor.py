@@ -23,7 +23,7 @@ from ..models.calibration import Calibration
 from ..prompts import Prompt
 from ..retrieval import Neighbour
 from .etrag_answerer import ETRAGAnswerer
-from .pairs import with_proposals
+from .pairs import SCORE_WEIGHTS, with_proposals
 from .rag_relation_extractor import RagRelationExtractor
 
 DEFAULT_CONFIG = """
@@ -78,14 +78,7 @@ _CONFIG = Config().from_str(DEFAULT_CONFIG)["etrag_extractor"]
     assigns=["doc._.relations"],
     requires=["doc.ents"],
     default_config=_CONFIG,
-    default_score_weights={
-        "rels_micro_f": 1.0,
-        "rels_micro_p": None,
-        "rels_micro_r": None,
-        "rels_macro_f": None,
-        "rels_micro_all_f": None,
-        "rels_per_type": None,
-    },
+    default_score_weights=SCORE_WEIGHTS,
 )
 def make_etrag_extractor(
     nlp: Language,

@@ -11,6 +11,16 @@ from ..candidates import Candidate
 from ..labels import LabelSet
 from ..relations import PAIRS_KEY, cluster_entities
 
+# What the scorer of relations gives, and which of it chooses the best model.
+SCORE_WEIGHTS: Dict[str, Optional[float]] = {
+    "rels_micro_f": 1.0,
+    "rels_micro_p": None,
+    "rels_micro_r": None,
+    "rels_macro_f": None,
+    "rels_micro_all_f": None,
+    "rels_per_type": None,
+}
+
 
 class Found(NamedTuple):
     """A relation that was found in a document.

@@ -29,7 +29,7 @@ from ..prompts import Prompt
 from ..relations import cluster_entities
 from ..retrieval import Retriever, evidence
 from .answerer import PairAnswerer
-from .pairs import Found, allowed_classes, propose, to_relations, with_proposals
+from .pairs import SCORE_WEIGHTS, Found, allowed_classes, propose, to_relations, with_proposals
 from .saving import load_model
 from .streams import annotate_stream
 
@@ -78,14 +78,7 @@ _CONFIG = Config().from_str(DEFAULT_CONFIG)["rag_relation_extractor"]
     assigns=["doc._.relations"],
     requires=["doc.ents"],
     default_config=_CONFIG,
-    default_score_weights={
-        "rels_micro_f": 1.0,
-        "rels_micro_p": None,
-        "rels_micro_r": None,
-        "rels_macro_f": None,
-        "rels_micro_all_f": None,
-        "rels_per_type": None,
-    },
+    default_score_weights=SCORE_WEIGHTS,
 )
 def make_rag_relation_extractor(
     nlp: Language,
