@@ -14,7 +14,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,dev]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,dev]"
 	$(BIN)/python -m spacy ragre download all
 	touch $(STAMP)
 

@@ -1,95 +1,122 @@
-"""Ways to run the language model on a CPU: torch and OpenVINO, in 32 and in 16 bits, on the same batches.
+"""Ways to compute predictions on a CPU, on the same batches: torch in 32 and in 16 bits, OpenVINO in 32 and in 8.
 
-    pip install openvino
     python benchmarks/cpu_paths.py
 
-Plain forward passes over rows of one length, without an adapter, which predictions merge. OpenVINO is no dependency of
-the suite; without it, its lines are left out.
+The language model's packed passes, with an adapter; the sentence encoder; the encoder of the pair filter. Random text:
+the time does not depend on it. What the ways cost in F1 is measured by benchmarks/semeval.py.
 """
 
 import argparse
+import random
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Tuple
 
+import spacy
 import torch
 from results import merge
-from transformers import AutoModelForCausalLM
+from tqdm import tqdm
 
-from spacy_ragre.backbones.resolve import resolve
+from spacy_ragre.backbones import CausalLM
+from spacy_ragre.backbones.packing import TokenPrompt
+from spacy_ragre.engines import ENGINES
+from spacy_ragre.labels import PairInstance
+from spacy_ragre.models.pair_encoder import HuggingFaceEncoder, PairInput
+from spacy_ragre.retrieval import TextEncoder
 
-SHAPES = ((16, 48), (32, 48), (4, 256), (1, 800))
-
-
-class Decoder(torch.nn.Module):
-    """The decoder alone, with a mask made by plain operations, which can be traced."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        place = torch.arange(ids.shape[1])
-        least = torch.finfo(torch.float32).min
-        mask = torch.where(place[None, :] > place[:, None], least, 0.0)[None, None]
-        mask = mask.expand(ids.shape[0], 1, -1, -1).to(self.model.dtype)
-        return self.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-
-
-def load(name: str, dtype: torch.dtype) -> Decoder:
-    return Decoder(AutoModelForCausalLM.from_pretrained(resolve(name), torch_dtype=dtype).eval().model).eval()
+# Tokens of the instruction, of each document, and of each of its pairs; documents; pairs of each.
+PROMPTS: Dict[str, Tuple[int, int, int, int, int]] = {
+    "language model, 64 sentences of a pair each": (40, 0, 50, 64, 1),
+    "language model, 2 documents of 200 pairs": (40, 250, 16, 2, 200),
+}
+WAYS: Dict[str, Dict[str, str]] = {
+    "torch_float32": {"dtype": "float32"},
+    "torch_bfloat16": {"dtype": "bfloat16"},
+    "openvino": {"dtype": "float32", "engine": "openvino"},
+    "openvino_int8": {"dtype": "float32", "engine": "openvino-int8"},
+}
 
 
-def by_openvino(decoder: Decoder, threads: int) -> Dict[str, Callable[[torch.Tensor], Any]]:
-    try:
-        import openvino
-    except ImportError:
-        return {}
-    traced = openvino.convert_model(
-        decoder, example_input=torch.randint(5, 1000, SHAPES[0]), input=[openvino.PartialShape([-1, -1])]
-    )
-    core = openvino.Core()
-    calls = {}
-    for bits, hint in (("float32", "f32"), ("bfloat16", "bf16")):
-        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        compiled = core.compile_model(traced, "CPU", settings)
-        calls[f"openvino_{bits}"] = lambda ids, compiled=compiled: compiled(ids.numpy())[0]
-    return calls
+def prompts(instruction: int, document: int, pair: int, documents: int, pairs: int) -> List[TokenPrompt]:
+    rng = random.Random(0)
+
+    def ids(count: int) -> Tuple[int, ...]:
+        return tuple(rng.randrange(20, 40_000) for _ in range(count))
+
+    first = ids(instruction)
+    texts = [ids(document) for _ in range(documents)]
+    return [TokenPrompt(first, text, ids(pair)) for text in texts for _ in range(pairs)]
 
 
-def tokens_per_second(call: Callable[[torch.Tensor], Any], ids: torch.Tensor, seconds: float) -> float:
-    for _ in range(2):
-        call(ids)
-    best, until = float("inf"), time.perf_counter() + seconds
+def language_model(name: str, way: str) -> CausalLM:
+    backbone = CausalLM(name, device="cpu", **WAYS[way])
+    backbone.init_adapter()
+    return backbone
+
+
+def answer(backbone: CausalLM, asked: List[TokenPrompt]) -> None:
+    for chunk in backbone.pack(asked):
+        backbone.states(chunk)
+        chunk.release()
+
+
+def words(count: int, rng: random.Random) -> str:
+    known = "the a river city of was born in company founded by and large small north player team war year".split()
+    return " ".join(rng.choice(known) for _ in range(count))
+
+
+def seconds(call: Callable[[], Any], least: float) -> float:
+    """The best time of a call, repeated for some seconds after a first one that compiles what is to be compiled."""
+    call()
+    best, until = float("inf"), time.perf_counter() + least
     while time.perf_counter() < until:
         started = time.perf_counter()
-        call(ids)
+        call()
         best = min(best, time.perf_counter() - started)
-    return ids.numel() / best
+    return best
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--seconds", type=float, default=4.0, help="time for each way and shape; the best run counts")
+    parser.add_argument("--encoder", default="all-MiniLM-L6-v2")
+    parser.add_argument("--seconds", type=float, default=15.0, help="time for each way and task; the best run counts")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/cpu_paths.json"))
     args = parser.parse_args()
 
     torch.set_grad_enabled(False)
-    plain = load(args.model, torch.float32)
-    calls: Dict[str, Callable[[torch.Tensor], Any]] = {
-        "torch_float32": plain,
-        "torch_bfloat16": load(args.model, torch.bfloat16),
-        **by_openvino(plain, torch.get_num_threads()),
-    }
-    generator = torch.Generator().manual_seed(0)
-    for rows, length in SHAPES:
-        ids = torch.randint(5, 40_000, (rows, length), generator=generator)
-        speeds = {
-            f"{name}_tokens_per_second": tokens_per_second(call, ids, args.seconds) for name, call in calls.items()
-        }
-        merge(args.output, "The language model on a CPU", {f"{rows} rows of {length} tokens": speeds})
-        print(f"{rows} x {length}", {name: round(value) for name, value in speeds.items()}, flush=True)
+    rng = random.Random(0)
+    found: Dict[str, Dict[str, float]] = {}
+
+    def measure(task: str, way: str, unit: str, count: int, call: Callable[[], Any]) -> None:
+        speeds = found.setdefault(task, {})
+        speeds[f"{way}_{unit}_per_second"] = count / seconds(call, args.seconds)
+        first = next(iter(speeds.values()))
+        if len(speeds) > 1:
+            speeds[f"{way}_ratio"] = speeds[f"{way}_{unit}_per_second"] / first
+        merge(args.output, "Predictions on a CPU", {task: speeds})
+
+    bar = tqdm(total=len(WAYS) * len(PROMPTS) + 2 * len(ENGINES))
+    for way in WAYS:
+        backbone = language_model(args.model, way)
+        for task, shape in PROMPTS.items():
+            asked = prompts(*shape)
+            measure(task, way, "pairs", len(asked), partial(answer, backbone, asked))
+            bar.update()
+    texts = [words(rng.randrange(10, 40), rng) for _ in range(256)]
+    instances = [PairInstance(text, (0, 1), (2, 3)) for text in texts]
+    nlp = spacy.blank("en")
+    docs = [nlp(words(200, rng)) for _ in range(8)]
+    inputs = [PairInput(doc, [[(i, i + 1)] for i in range(0, 200, 10)], [""] * 20) for doc in docs]
+    for engine in ENGINES:
+        way = "torch_float32" if engine == "torch" else engine.replace("-", "_")
+        text_encoder = TextEncoder(args.encoder, device="cpu", engine=engine)
+        measure("sentence encoder", way, "texts", len(texts), partial(text_encoder.encode_queries, instances))
+        bar.update()
+        reader = HuggingFaceEncoder(args.encoder, device="cpu", engine=engine)
+        measure("encoder of the pair filter", way, "documents", len(docs), partial(reader.read, inputs, training=False))
+        bar.update()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from spacy_ragre.components.answerer import Scored
 from spacy_ragre.corpora import SEMEVAL_LABELS
 from spacy_ragre.corpora.reader import copy_input, read_docs
+from spacy_ragre.engines import ENGINES
 from spacy_ragre.labels import PairInstance
 from spacy_ragre.models.calibration import Calibration
 from spacy_ragre.scoring import make_semeval_scorer
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
     parser.add_argument("--dtype", default="auto", help="precision, of trained pipelines in place of their own")
+    parser.add_argument("--engine", choices=ENGINES, help="what computes trained pipelines, in place of their own")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/semeval.json"))
     args = parser.parse_args()
 
@@ -148,8 +150,9 @@ def main() -> None:
             report(row, UNTRAINED[row][0], evaluate(untrained(row, args.dtype, train), test, row))
     if not trained:
         return
-    override = {} if args.dtype == "auto" else {f"components.{NAME}.model.backbone.dtype": args.dtype}
-    nlp = spacy.load(args.pipeline, config=override)
+    changed = {"dtype": None if args.dtype == "auto" else args.dtype, "engine": args.engine}
+    changed = {key: value for key, value in changed.items() if value is not None}
+    nlp = spacy.load(args.pipeline, config={f"components.{NAME}.model.backbone.{k}": v for k, v in changed.items()})
     answerer = nlp.get_pipe(NAME).answerer
     chosen = answerer.calibration
     speed = share_passes(nlp, test, max(1, chosen.neighbours))
@@ -163,7 +166,7 @@ def main() -> None:
     for row in trained:
         if row in rows:
             description, answerer.calibration = rows[row]
-            name = f"{row}, {args.dtype}" if override else row
+            name = ", ".join([row, *changed.values()])
             report(name, description, {**evaluate(nlp, test, row), "sentences_per_second": speed})
     if "retrieval" in wanted:
         share = label_agreement(nlp, test, lambda pairs: answerer.score(pairs).neighbours)

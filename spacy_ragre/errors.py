@@ -83,6 +83,16 @@ class Errors(metaclass=_WithCodes):
         "The encoder 'ragre.BackboneEncoder.v1' uses a component's language model, but belongs to none. Name it in the "
         "retriever of a component, or use 'ragre.TextEncoder.v1' for a store of its own."
     )
+    R112 = "Engine {value!r} is not known. Use one of {known}."
+    R113 = (
+        "Engine {engine!r} needs the package {package!r}, which is not installed. Install it with: "
+        "pip install 'spacy-ragre[openvino]', or set engine = 'torch'."
+    )
+    R114 = (
+        "Engine {engine!r} compiles models that compute on the CPU in float32, but {model!r} computes on {device} in "
+        "{dtype}. Set device = 'cpu', and for a language model dtype = 'float32' and no quantization, or "
+        "engine = 'torch'."
+    )
     R150 = "The weights saved with this filter are {problem}. Save the trained pipeline again, or train it again."
     R151 = (
         "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap "
@@ -379,7 +389,7 @@ class Warnings(metaclass=_WithCodes):
     # backbones
     W101 = (
         "The attention of the language model {model!r} is not the plain one (a window, a cap, or code of its own), so "
-        "that what prompts share is computed for each of them. Answers are the same, slower."
+        "that what prompts share is computed for each of them, by torch. Answers are the same, slower."
     )
 
     # retrieval

@@ -22,11 +22,18 @@ PACKAGE = Path(spacy_ragre.__file__).parent
 GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 
 # What every room may import.
-FOUNDATION = {"relations", "labels", "registry", "errors", "embedded"}
+FOUNDATION = {"relations", "labels", "registry", "errors", "embedded", "engines"}
 # These may import everything, and nothing below may import them.
 UPPER = {"components", "cli"}
 # What the foundation's own modules may import.
-FOUNDATION_MAY = {"relations": {"errors"}, "labels": {"errors"}, "registry": set(), "errors": set(), "embedded": set()}
+FOUNDATION_MAY = {
+    "relations": {"errors"},
+    "labels": {"errors"},
+    "registry": set(),
+    "errors": set(),
+    "embedded": set(),
+    "engines": {"errors"},
+}
 # Low rooms that need another one, module by module.
 ALLOWED: Dict[Tuple[str, str], str] = {
     # A filter's encoder is found, loaded and given LoRA layers as those of the other rooms are.
@@ -39,7 +46,7 @@ ALLOWED: Dict[Tuple[str, str], str] = {
     ("scoring.semeval", "corpora.files"): "atomic_write",
 }
 # Slow to import, and needed only once weights are loaded or a store is searched.
-HEAVY = ("transformers", "faiss", "peft", "bitsandbytes", "sentence_transformers", "gguf")
+HEAVY = ("transformers", "faiss", "peft", "bitsandbytes", "sentence_transformers", "gguf", "openvino", "nncf")
 
 
 def modules() -> List[str]:

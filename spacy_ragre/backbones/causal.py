@@ -3,9 +3,11 @@
 import warnings
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..engines import TORCH, Compiler, check_place
 from ..errors import Warnings
 from ..registry import registry
 from .base import Backbone, Likelihoods
+from .decoder_graph import DecoderGraph
 from .packing import Chunk, Ids, Shared
 from .shared_attention import Context, KeysValues, can_share, shared_pass
 from .trie import TokenTrie
@@ -15,10 +17,15 @@ _LOGIT_ROWS = 256
 
 
 class CausalLM(Backbone):
-    """A decoder-only language model. See `Backbone` for the arguments."""
+    """A decoder-only language model. See `Backbone` for the other arguments.
 
-    def __init__(self, name: str, **settings: Any) -> None:
+    engine (str): what computes predictions on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`). A graph is
+        compiled at the first prediction and whenever the weights changed. Training and generation are torch's.
+    """
+
+    def __init__(self, name: str, *, engine: str = TORCH, **settings: Any) -> None:
         super().__init__(name, **settings)
+        self._compiler = Compiler(engine)
         self._shares: Optional[bool] = None
         # Keys and values of the last instruction, with what they depend on.
         self._kept: Optional[Tuple[Any, Context]] = None
@@ -61,10 +68,12 @@ class CausalLM(Backbone):
         # Padded on the right: under causal attention no token sees the padding, so no mask is needed.
         ids, lengths = self._pad(chunk.grid)
         with self.compute(ids.shape[1]):
-            if chunk.shared is None:
-                hidden = self._decoder(input_ids=ids, use_cache=False).last_hidden_state
+            if chunk.shared is not None:
+                hidden = self._after(self._context(chunk.shared), ids)
+            elif self._compiles():
+                hidden = self._after(None, ids)
             else:
-                hidden = self._after(self._context(chunk.shared), ids, chunk.per_document)
+                hidden = self._decoder(input_ids=ids, use_cache=False).last_hidden_state
             rows = torch.tensor(chunk.cells, device=ids.device)
             return hidden[rows, lengths[rows] - 1].float()
 
@@ -95,14 +104,15 @@ class CausalLM(Backbone):
         ids, _ = self._pad(cells)
         depths, seen = _tree_layout(ids.shape, chunk.cells, starts, tries)
         with torch.no_grad(), self.compute(ids.shape[1]):
-            if chunk.shared is None:
+            if chunk.shared is not None:
+                hidden = self._after(self._context(chunk.shared), ids, depths, seen)
+            elif self._compiles():
+                hidden = self._after(None, ids, depths, seen)
+            else:
                 mask = self._masks(seen, depths, ids.device)
                 hidden = self._decoder(
                     input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
                 ).last_hidden_state
-            else:
-                context = self._context(chunk.shared)
-                hidden = self._after(context, ids, chunk.per_document, depths, seen)
             return [
                 self._trie_likelihoods(hidden[cell, start - 1 : start + len(trie)], trie)
                 for cell, start, trie in zip(chunk.cells, starts, tries)
@@ -150,33 +160,52 @@ class CausalLM(Backbone):
 
     def _keys_values(self, before: Optional[Context], ids: Any) -> KeysValues:
         with self.compute(ids.shape[1]):
-            positions = self._positions(before, ids, len(ids))
-            with shared_pass(self._decoder, before, len(ids), keep=True) as layers:
-                self._decoder(input_ids=ids, position_ids=positions, use_cache=False)
-            return layers
+            return self._pass(before, ids, keep=True)[1]
 
-    def _positions(self, context: Optional[Context], ids: Any, rows_each: int, depths: Any = None) -> Any:
-        """RETURNS (torch.Tensor): positions of own tokens, *Shape* (rows, length): depths after the context's."""
-        import torch
-
-        depths = torch.arange(ids.shape[1])[None] if depths is None else depths
-        depths = depths.to(ids.device).expand(len(ids), -1)
-        return depths if context is None else depths + context.lengths.repeat_interleave(rows_each)[:, None]
-
-    def _after(self, context: Context, ids: Any, rows_each: int, depths: Any = None, seen: Any = None) -> Any:
+    def _after(self, context: Optional[Context], ids: Any, depths: Any = None, seen: Any = None) -> Any:
         """Hidden states of rows after a context.
 
         ids (torch.Tensor): own tokens, *Shape* (rows, length).
-        rows_each (int): rows of each of the context's documents.
         depths (Optional[torch.Tensor]): each token's distance from the row's start, where rows are trees, *Shape*
             (rows, length).
         seen (Optional[torch.Tensor]): bool, whether an own token sees another, *Shape* (rows, length, length).
         RETURNS (torch.Tensor): *Shape* (rows, length, width).
         """
-        positions = self._positions(context, ids, rows_each, depths)
+        return self._pass(context, ids, depths, seen)[0]
+
+    def _pass(
+        self, context: Optional[Context], ids: Any, depths: Any = None, seen: Any = None, keep: bool = False
+    ) -> Tuple[Any, KeysValues]:
+        """RETURNS (Tuple[torch.Tensor, Dict[int, Tuple[torch.Tensor, torch.Tensor]]]): hidden states of own tokens,
+        *Shape* (rows, length, width), and where they are kept their keys and values by layer, *Shape* (rows, key
+        heads, length, head width).
+        """
+        import torch
+
+        depths = torch.arange(ids.shape[1])[None] if depths is None else depths
+        positions = depths.to(ids.device).expand(len(ids), -1)
+        if context is not None:
+            each = len(ids) // len(context.lengths)
+            positions = positions + context.lengths.repeat_interleave(each)[:, None]
         own = None if seen is None else seen.to(ids.device)
-        with shared_pass(self._decoder, context, rows_each, own):
-            return self._decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
+        if self._compiles():
+            return self._graph()(ids, positions, context, own)
+        with shared_pass(self._decoder, context, own, keep) as layers:
+            out = self._decoder(input_ids=ids, position_ids=positions, use_cache=False)
+        return out.last_hidden_state, layers
+
+    def _compiles(self) -> bool:
+        """RETURNS (bool): whether a compiled graph computes what is asked for now."""
+        return self._compiler.applies() and not self.model.training and self.shares
+
+    def _graph(self) -> DecoderGraph:
+        """RETURNS (DecoderGraph): of the weights as they are, while the adapter is merged."""
+
+        def make() -> DecoderGraph:
+            check_place(self._compiler.engine, self.name, self.device, self.quantization or self.dtype)
+            return DecoderGraph(self._decoder, self._compiler.engine)
+
+        return self._compiler.compiled(self.version(), make)
 
     def _masks(self, seen: Any, positions: Any, device: Any) -> Any:
         """Additive masks. Transformers takes one that is given to it as it is, so that the window of layers which see
@@ -310,8 +339,9 @@ def create_causal_lm(
     lora: Optional[Dict[str, Any]] = None,
     max_length: int = 2048,
     batch_tokens: int = 4096,
+    engine: str = TORCH,
 ) -> CausalLM:
-    """A decoder-only language model; see `Backbone` for the arguments."""
+    """A decoder-only language model; see `CausalLM` and `Backbone` for the arguments."""
     settings: Mapping[str, Any] = lora or {}
     return CausalLM(
         name,
@@ -321,4 +351,5 @@ def create_causal_lm(
         lora=settings,
         max_length=max_length,
         batch_tokens=batch_tokens,
+        engine=engine,
     )

@@ -59,13 +59,12 @@ class Context:
 
 @dataclass
 class _Pass:
-    """context (Optional[Context]): what the rows see first. rows_each (int): rows of each document. own (Optional[
-    torch.Tensor]): bool, whether an own token sees another, *Shape* (rows, length, length); causal where None. keep
-    (bool): whether the rows' keys and values are kept in `layers`.
+    """context (Optional[Context]): what the rows see first. own (Optional[torch.Tensor]): bool, whether an own token
+    sees another, *Shape* (rows, length, length); causal where None. keep (bool): whether the rows' keys and values are
+    kept in `layers`.
     """
 
     context: Optional[Context]
-    rows_each: int
     own: Optional[Any]
     keep: bool
     layers: KeysValues = field(default_factory=dict)
@@ -76,13 +75,12 @@ _PASSES: List[_Pass] = []
 
 @contextmanager
 def shared_pass(
-    model: Any, context: Optional[Context], rows_each: int, own: Optional[Any] = None, keep: bool = False
+    model: Any, context: Optional[Context], own: Optional[Any] = None, keep: bool = False
 ) -> Iterator[KeysValues]:
     """Compute a forward pass of a transformers model with this attention.
 
     model (transformers.PreTrainedModel): the decoder.
-    context (Optional[Context]): what the rows see before their own tokens.
-    rows_each (int): rows of each of the context's documents.
+    context (Optional[Context]): what the rows see before their own tokens, the same number for each of its documents.
     own (Optional[torch.Tensor]): see `_Pass`.
     keep (bool): keep the rows' own keys and values.
     YIELDS (Dict[int, Tuple[torch.Tensor, torch.Tensor]]): where they are kept, *Shape* (rows, key heads, length, head
@@ -92,7 +90,7 @@ def shared_pass(
 
     if NAME not in ALL_ATTENTION_FUNCTIONS:
         ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
-    current = _Pass(context, rows_each, own, keep)
+    current = _Pass(context, own, keep)
     usual = model.config._attn_implementation
     _PASSES.append(current)
     # Transformers makes no mask for an attention whose masks it does not know.
@@ -146,8 +144,8 @@ def attention(
     rows, heads, length, width = query.shape
     shared_heads = key.shape[1]
     group = heads // shared_heads
-    each = current.rows_each
-    documents = rows // each
+    documents = 1 if current.context is None else current.context.layers[module.layer_idx][0].shape[0]
+    each = rows // documents
     scaling = width**-0.5 if scaling is None else scaling
 
     # Documents and key heads first, so that both products below read their factors in order.

@@ -17,6 +17,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..backbones.base import LoraSettings
+from ..engines import TORCH, Compiler
 from ..errors import Errors
 from ..registry import registry
 from ..retrieval.loading import load_encoder, locate_encoder, only_encoder, pick_device
@@ -47,10 +48,18 @@ def create_huggingface_encoder(
     lora: Optional[Dict[str, Any]] = None,
     batch_tokens: int = 4096,
     device: str = "auto",
+    engine: str = TORCH,
 ) -> "HuggingFaceEncoder":
     """Registered maker of `HuggingFaceEncoder`; see there for the arguments."""
     return HuggingFaceEncoder(
-        name, window=window, overlap=overlap, marker=marker, lora=lora, batch_tokens=batch_tokens, device=device
+        name,
+        window=window,
+        overlap=overlap,
+        marker=marker,
+        lora=lora,
+        batch_tokens=batch_tokens,
+        device=device,
+        engine=engine,
     )
 
 
@@ -84,6 +93,7 @@ class HuggingFaceEncoder:
         weights.
     batch_tokens (int): most pieces of a batch, padding included.
     device (str): torch's name of a device, or "auto".
+    engine (str): what computes predictions on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`).
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class HuggingFaceEncoder:
         lora: Optional[Mapping[str, Any]] = None,
         batch_tokens: int = 4096,
         device: str = "auto",
+        engine: str = TORCH,
     ) -> None:
         if window < MIN_WINDOW or not 0 <= overlap <= window // 2:
             raise ValueError(Errors.R151.format(window=window, overlap=overlap, least=MIN_WINDOW))
@@ -106,6 +117,7 @@ class HuggingFaceEncoder:
         self.lora = None if lora is None else LoraSettings.from_config(lora)
         self.batch_tokens = batch_tokens
         self.device = device
+        self._compiler = Compiler(engine)
         self._model: Any = None
         self._tokenizer: Any = None
         self._base_hash = ""
@@ -244,15 +256,15 @@ class HuggingFaceEncoder:
             batch = windows[first:last]
             ids, columns = self._fill(batch, pieces, length)
             mask = columns < length
-            output = self.model(input_ids=ids.to(device), attention_mask=mask.long().to(device), output_attentions=True)
+            hidden, attentions = self._read(ids.to(device), mask.long().to(device))
             columns = columns.to(device)
             docs = torch.tensor([window.doc for window in batch], device=device).unsqueeze(1)
             flat = (docs * (length + 1) + columns).flatten()
-            total = total.index_add(0, flat, output.last_hidden_state.flatten(0, 1).float())
+            total = total.index_add(0, flat, hidden.flatten(0, 1).float())
             counts.index_add_(0, flat, torch.ones_like(flat, dtype=counts.dtype))
             chosen = rows.of(first, last)
             window_index = torch.as_tensor(rows.window[chosen] - first, device=device)
-            attention = output.attentions[-1][window_index, :, torch.as_tensor(rows.row[chosen], device=device)]
+            attention = attentions[window_index, :, torch.as_tensor(rows.row[chosen], device=device)]
             missing = longest - columns.shape[1]
             parts.append(torch.nn.functional.pad(attention.float(), (0, missing)))
             all_columns.append(torch.nn.functional.pad(columns[window_index], (0, missing), value=length))
@@ -268,6 +280,16 @@ class HuggingFaceEncoder:
             row_end=rows.end + SPECIALS,
             starts=pad_starts([[[p + SPECIALS for p in c] for c in clusters] for clusters in places]).to(device),
         )
+
+    def _read(self, ids: Any, mask: Any) -> Tuple[Any, Any]:
+        """RETURNS (Tuple[torch.Tensor, torch.Tensor]): hidden states, *Shape* (windows, pieces, width), and the last
+        layer's attentions, *Shape* (windows, heads, pieces, pieces).
+        """
+        if self._compiler.applies() and not self.model.training:
+            hidden, attentions = self._compiler.encoder(self.model, self.name, attentions=True)(ids, mask)
+            return hidden, attentions
+        output = self.model(input_ids=ids, attention_mask=mask, output_attentions=True)
+        return output.last_hidden_state, output.attentions[-1]
 
     def _encode_word(self, word: str) -> Tuple[int, ...]:
         return tuple(self._tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"])

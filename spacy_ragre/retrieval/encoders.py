@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Literal, Optional, Protocol, Sequence, Union
 
 import numpy as np
 
+from ..engines import TORCH, Compiler
 from ..errors import Errors
 from ..labels import PairInstance
 from ..registry import registry
@@ -69,6 +70,7 @@ def create_text_encoder(
     batch_size: int = 64,
     device: str = "auto",
     end_token: bool = False,
+    engine: str = TORCH,
 ) -> "TextEncoder":
     """Registered maker of `TextEncoder`; see there for the arguments."""
     return TextEncoder(
@@ -81,6 +83,7 @@ def create_text_encoder(
         batch_size=batch_size,
         device=device,
         end_token=end_token,
+        engine=engine,
     )
 
 
@@ -96,6 +99,7 @@ def create_dual_encoder(
     passage_max_length: int = 512,
     batch_size: int = 64,
     device: str = "auto",
+    engine: str = TORCH,
 ) -> "DualEncoder":
     """Registered maker of `DualEncoder`.
 
@@ -108,7 +112,17 @@ def create_dual_encoder(
     """
 
     def make(name: str, max_length: int) -> "TextEncoder":
-        return create_text_encoder(name, pooling, text, query_prefix, passage_prefix, max_length, batch_size, device)
+        return TextEncoder(
+            name,
+            pooling=pooling,
+            text=text,
+            query_prefix=query_prefix,
+            passage_prefix=passage_prefix,
+            max_length=max_length,
+            batch_size=batch_size,
+            device=device,
+            engine=engine,
+        )
 
     return DualEncoder(make(query, query_max_length), make(passage, passage_max_length))
 
@@ -128,6 +142,7 @@ class TextEncoder:
     device (str): torch's name of a device, or `auto`.
     end_token (bool): end each text with the tokenizer's end token, as decoders that became encoders were trained to
         read; its state is then what `last` pools.
+    engine (str): what computes on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`). Tuning is torch's.
     """
 
     def __init__(
@@ -142,6 +157,7 @@ class TextEncoder:
         batch_size: int = 64,
         device: str = "auto",
         end_token: bool = False,
+        engine: str = TORCH,
     ) -> None:
         self.name = name
         self.pooling = pooling
@@ -153,6 +169,7 @@ class TextEncoder:
         self.device = device
         self.end_token = end_token
         self.tuned = False
+        self._compiler = Compiler(engine)
         self._model: Any = None
         self._tokenizer: Any = None
         self._weights_hash: Optional[str] = None
@@ -296,7 +313,10 @@ class TextEncoder:
         ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in token_ids], device=self.model.device)
         lengths = torch.tensor([len(row) for row in token_ids], device=self.model.device)
         mask = (torch.arange(longest, device=self.model.device) < lengths.unsqueeze(1)).long()
-        hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        if self._compiler.applies():
+            (hidden,) = self._compiler.encoder(self.model, self.name)(ids, mask)
+        else:
+            hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return _pool(hidden, mask, self.pooling)
 
     def with_model(self, model: Any, *, text: TextKind) -> "TextEncoder":
@@ -307,7 +327,11 @@ class TextEncoder:
         RETURNS (TextEncoder): the encoder; `to_disk` saves its weights.
         """
         result = TextEncoder(
-            self.name, **{**self.settings, "text": text}, batch_size=self.batch_size, device=self.device
+            self.name,
+            **{**self.settings, "text": text},
+            batch_size=self.batch_size,
+            device=self.device,
+            engine=self._compiler.engine,
         )
         result._model, result._tokenizer, result.tuned = model.eval(), self.tokenizer, True
         return result
