@@ -53,9 +53,8 @@ class DecoderGraph:
             hidden = torch.ones(1, 1, dtype=torch.bool)
         else:
             keys, values = (torch.stack([pair[i] for _, pair in sorted(context.layers.items())]) for i in (0, 1))
-            hidden = context.padded
-            if hidden is None:
-                hidden = torch.zeros(keys.shape[1], keys.shape[3], dtype=torch.bool)
+            nothing_hidden = torch.zeros(keys.shape[1], keys.shape[3], dtype=torch.bool)
+            hidden = nothing_hidden if context.padded is None else context.padded
         states, keys, values = self._graph(
             ids.contiguous(), positions.contiguous(), own.contiguous(), keys, values, hidden
         )
