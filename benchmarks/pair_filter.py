@@ -18,6 +18,7 @@ from results import add_row
 from spacy.training import Example
 
 from spacy_ragre.corpora import Corpus
+from spacy_ragre.engines import ENGINES
 
 NAME = "pair_candidate_filter"
 TITLE = "Re-DocRED, candidate pairs"
@@ -69,11 +70,13 @@ def main() -> None:
     parser.add_argument("--test", type=Path, default=Path("corpus/redocred/test.spacy"))
     parser.add_argument("--windows", default="128,64", help="other context windows to try, in word pieces")
     parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
+    parser.add_argument("--engine", choices=ENGINES, help="what computes, in place of the pipeline's own")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/pair_filter.json"))
     args = parser.parse_args()
 
-    nlp = spacy.load(args.pipeline)
+    engine = {f"components.{NAME}.model.encoder.engine": args.engine} if args.engine else {}
+    nlp = spacy.load(args.pipeline, config=engine)
     pipe: Any = nlp.get_pipe(NAME)
     dev = list(Corpus(args.dev)(nlp))
     # The subset does not depend on the seed of the training.
@@ -84,20 +87,21 @@ def main() -> None:
         add_row(args.output, TITLE, {"name": name, "description": description, "split": split}, args.seed, scores)
         print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)
 
+    suffix = f", {args.engine}" if args.engine else ""
     encoder = pipe.shim.encoder
     whole = encoder.window
     for window in (whole, *(int(w) for w in args.windows.split(",") if w)):
         encoder.window, encoder.overlap = window, min(encoder.overlap, window // 2)
         dev_probability, dev_related, _ = decisions(pipe, dev)
         probability, related, seconds = decisions(pipe, test)
-        context = f"windows of {window} word pieces"
+        context = f"windows of {window} word pieces" + (f"; {args.engine}" if args.engine else "")
         if window == whole:
             scores = measure(probability, related, 0.5)
-            report("as likely as not", f"pairs of probability 0.5 and more; {context}", scores)
+            report(f"as likely as not{suffix}", f"pairs of probability 0.5 and more; {context}", scores)
         for recall in RECALLS if window == whole else (0.95,):
             scores = measure(probability, related, threshold_for(dev_probability, dev_related, recall))
             scores["documents_per_second"] = len(test) / seconds
-            name = f"recall {recall} on dev" + ("" if window == whole else f", {context}")
+            name = f"recall {recall} on dev" + ("" if window == whole else f", windows of {window}") + suffix
             report(name, f"threshold chosen on the {len(dev)} held-out documents; {context}", scores)
 
 
