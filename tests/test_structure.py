@@ -38,7 +38,7 @@ FOUNDATION_MAY = {
 ALLOWED: Dict[Tuple[str, str], str] = {
     # A filter's encoder is found, loaded and given LoRA layers as those of the other rooms are.
     ("models.pair_encoder", "retrieval.loading"): "load_encoder",
-    ("models.pair_encoder", "backbones.base"): "LoraSettings",
+    ("models.pair_encoder", "backbones.lora"): "LoraSettings",
     # Ign F1 compares with the names of a training file, which may be DocRED's own.
     ("scoring.docred", "corpora.docred"): "read_docred",
     ("scoring.docred", "corpora.reader"): "read_docs",

@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import chain
 from typing import (
@@ -17,10 +17,10 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    Union,
 )
 
 from ..errors import Errors
+from .lora import LoraSettings
 from .merging import MergedWeights
 from .packing import Chunk, Ids, TokenPrompt, pack
 from .resolve import hash_weights, load_problem, resolve
@@ -34,36 +34,6 @@ SHORT_ATTENTION = 256
 
 # The pieces of a prompt: instruction, document, and those of the pair.
 Pieces = Tuple[str, str, Sequence[str]]
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685).
-
-    rank (int): width of the update.
-    alpha (float): its scale is alpha / rank.
-    dropout (float): on the update's input, from 0 to 1. Costs a third of the training speed on CPU.
-    target_modules (Union[str, Tuple[str, ...]]): names of the layers, or "all-linear".
-    """
-
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
-    target_modules: Union[str, Tuple[str, ...]] = "all-linear"
-
-    @classmethod
-    def from_config(cls, config: Optional[Mapping[str, Any]]) -> "LoraSettings":
-        """RETURNS (LoraSettings): the settings of a config block, checked."""
-        config = dict(config or {})
-        unknown = set(config) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise ValueError(Errors.R110.format(problem=f"unknown keys {sorted(unknown)}"))
-        if isinstance(config.get("target_modules"), list):
-            config["target_modules"] = tuple(config["target_modules"])
-        settings = cls(**config)
-        if settings.rank < 1 or not 0 <= settings.dropout < 1:
-            raise ValueError(Errors.R110.format(problem=f"rank={settings.rank}, dropout={settings.dropout}"))
-        return settings
 
 
 class Likelihoods(NamedTuple):
@@ -143,6 +113,17 @@ class Backbone:
         """RETURNS (transformers.PreTrainedModel): the model, loaded now if it was not."""
         self.load()
         return self._model
+
+    @property
+    def whole(self) -> Any:
+        """RETURNS (transformers.PreTrainedModel): the model without the wrapper of its adapter."""
+        return self.model.get_base_model() if self.has_adapter else self.model
+
+    @property
+    def decoder(self) -> Any:
+        """RETURNS (transformers.PreTrainedModel): the part that gives hidden states and no logits."""
+        # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
+        return self.whole.get_decoder() if hasattr(self.whole, "get_decoder") else self.whole.base_model
 
     @property
     def tokenizer(self) -> Any:
@@ -340,6 +321,24 @@ class Backbone:
 
     def _encode_piece(self, piece: str) -> Tuple[int, ...]:
         return tuple(self.tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def pad(self, rows: Sequence[Sequence[int]], left: bool = False) -> Tuple[Any, Any]:
+        """Put rows of token ids into a tensor.
+
+        rows (Sequence[Sequence[int]]): token ids.
+        left (bool): put the padding before a row and not after it.
+        RETURNS (Tuple[torch.Tensor, torch.Tensor]): ids and mask, int64, *Shape* (rows, length).
+        """
+        import torch
+
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), self.pad_id)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for i, row in enumerate(rows):
+            where = slice(longest - len(row), None) if left else slice(0, len(row))
+            ids[i, where] = torch.tensor(row)
+            mask[i, where] = 1
+        return ids.to(self.device), mask.to(self.device)
 
     @property
     def shares(self) -> bool:

@@ -42,22 +42,12 @@ class CausalLM(Backbone):
         return "CAUSAL_LM"
 
     @property
-    def _whole(self) -> Any:
-        return self.model.get_base_model() if self.has_adapter else self.model
-
-    @property
-    def _decoder(self) -> Any:
-        whole = self._whole
-        # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
-        return whole.get_decoder() if hasattr(whole, "get_decoder") else whole.base_model
-
-    @property
     def shares(self) -> bool:
         """RETURNS (bool): whether what prompts share is computed once. A model whose attention is not the plain one
         computes every prompt on its own, and says so once.
         """
         if self._shares is None:
-            self._shares = can_share(self._whole, self.max_length)
+            self._shares = can_share(self.whole, self.max_length)
             if not self._shares:
                 warnings.warn(Warnings.W101.format(model=self.name), stacklevel=2)
         return self._shares
@@ -66,16 +56,16 @@ class CausalLM(Backbone):
         import torch
 
         # Padded on the right: under causal attention no token sees the padding, so no mask is needed.
-        ids, lengths = self._pad(chunk.grid)
+        ids, mask = self.pad(chunk.grid)
         with self.compute(ids.shape[1]):
             if chunk.shared is not None:
                 hidden = self._after(self._context(chunk.shared), ids)
             elif self._compiles():
                 hidden = self._after(None, ids)
             else:
-                hidden = self._decoder(input_ids=ids, use_cache=False).last_hidden_state
+                hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state
             rows = torch.tensor(chunk.cells, device=ids.device)
-            return hidden[rows, lengths[rows] - 1].float()
+            return hidden[rows, mask.sum(1)[rows] - 1].float()
 
     def states_after(self, vectors: Any, chunk: Chunk) -> Any:
         """Hidden states of prompts that come after vectors of their own (soft prompts).
@@ -86,13 +76,13 @@ class CausalLM(Backbone):
         """
         import torch
 
-        ids, lengths = self._pad([prompt.ids for prompt in chunk.prompts])
+        ids, mask = self.pad([prompt.ids for prompt in chunk.prompts])
         count = vectors.shape[1]
         with self.compute(count + ids.shape[1]):
-            tokens = self._whole.get_input_embeddings()(ids)
+            tokens = self.whole.get_input_embeddings()(ids)
             inputs = torch.cat([vectors.to(tokens), tokens], dim=1)
-            hidden = self._decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
-            return hidden[torch.arange(len(ids), device=ids.device), count + lengths - 1].float()
+            hidden = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
+            return hidden[torch.arange(len(ids), device=ids.device), count + mask.sum(1) - 1].float()
 
     def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         import torch
@@ -101,7 +91,7 @@ class CausalLM(Backbone):
         starts = [len(row) for row in chunk.rows]
         for cell, row, trie in zip(chunk.cells, chunk.rows, tries):
             cells[cell] = row + tuple(trie.tokens)
-        ids, _ = self._pad(cells)
+        ids, _ = self.pad(cells)
         depths, seen = _tree_layout(ids.shape, chunk.cells, starts, tries)
         with torch.no_grad(), self.compute(ids.shape[1]):
             if chunk.shared is not None:
@@ -110,7 +100,7 @@ class CausalLM(Backbone):
                 hidden = self._after(None, ids, depths, seen)
             else:
                 mask = self._masks(seen, depths, ids.device)
-                hidden = self._decoder(
+                hidden = self.decoder(
                     input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
                 ).last_hidden_state
             return [
@@ -146,9 +136,9 @@ class CausalLM(Backbone):
         """
         import torch
 
-        ids, lengths = self._pad(rows)
+        ids, mask = self.pad(rows)
         layers = self._keys_values(before, ids)
-        padded = torch.arange(ids.shape[1], device=ids.device)[None] >= lengths[:, None]
+        lengths, padded = mask.sum(1), mask == 0
         if before is not None:
             count, early = len(rows), before.layers
             for index, (key, value) in layers.items():
@@ -190,8 +180,8 @@ class CausalLM(Backbone):
         own = None if seen is None else seen.to(ids.device)
         if self._compiles():
             return self._graph()(ids, positions, context, own)
-        with shared_pass(self._decoder, context, own, keep) as layers:
-            out = self._decoder(input_ids=ids, position_ids=positions, use_cache=False)
+        with shared_pass(self.decoder, context, own, keep) as layers:
+            out = self.decoder(input_ids=ids, position_ids=positions, use_cache=False)
         return out.last_hidden_state, layers
 
     def _compiles(self) -> bool:
@@ -203,7 +193,7 @@ class CausalLM(Backbone):
 
         def make() -> DecoderGraph:
             check_place(self._compiler.engine, self.name, self.device, self.quantization or self.dtype)
-            return DecoderGraph(self._decoder, self._compiler.engine)
+            return DecoderGraph(self.decoder, self._compiler.engine)
 
         return self._compiler.compiled(self.version(), make)
 
@@ -223,7 +213,7 @@ class CausalLM(Backbone):
             mask = torch.zeros(allowed.shape, dtype=self.dtype)
             return mask.masked_fill_(~allowed, torch.finfo(self.dtype).min)[:, None].to(device)
 
-        config = self._whole.config
+        config = self.whole.config
         window = getattr(config, "sliding_window", None)
         kinds = set(getattr(config, "layer_types", None) or ())
         if not kinds and getattr(config, "use_sliding_window", True):
@@ -241,8 +231,8 @@ class CausalLM(Backbone):
         """
         import torch
 
-        config = self._whole.config
-        logits = self._whole.get_output_embeddings()(hidden).float()
+        config = self.whole.config
+        logits = self.whole.get_output_embeddings()(hidden).float()
         if getattr(config, "logits_scaling", None) is not None:  # Granite
             logits = logits / config.logits_scaling
         if getattr(config, "logit_scale", None) is not None:  # Cohere
@@ -278,9 +268,8 @@ class CausalLM(Backbone):
     def generate(self, inputs: Sequence[Sequence[int]], max_new_tokens: int) -> List[str]:
         import torch
 
-        ids, lengths = self._pad(inputs, left=True)
+        ids, mask = self.pad(inputs, left=True)
         length = ids.shape[1]
-        mask = (torch.arange(length, device=ids.device)[None] >= (length - lengths)[:, None]).long()
         with torch.no_grad(), self.compute(length + max_new_tokens):
             out = self.model.generate(
                 input_ids=ids,
@@ -290,17 +279,6 @@ class CausalLM(Backbone):
                 pad_token_id=self.pad_id,
             )
         return self.tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
-
-    def _pad(self, inputs: Sequence[Sequence[int]], left: bool = False) -> Any:
-        """RETURNS (Tuple[torch.Tensor, torch.Tensor]): ids, *Shape* (batch, length), and lengths, *Shape* (batch)."""
-        import torch
-
-        lengths = torch.tensor([len(p) for p in inputs])
-        ids = torch.full((len(inputs), int(lengths.max())), self.pad_id)
-        for i, prompt in enumerate(inputs):
-            where = slice(ids.shape[1] - len(prompt), None) if left else slice(0, len(prompt))
-            ids[i, where] = torch.tensor(prompt)
-        return ids.to(self.device), lengths.to(self.device)
 
 
 def _tree_layout(

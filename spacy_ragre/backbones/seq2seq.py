@@ -23,12 +23,8 @@ class Seq2SeqLM(Backbone):
         return "SEQ_2_SEQ_LM"
 
     @property
-    def _whole(self) -> Any:
-        return self.model.get_base_model() if self.has_adapter else self.model
-
-    @property
     def _start(self) -> int:
-        config = self._whole.config
+        config = self.whole.config
         start = getattr(config, "decoder_start_token_id", None)
         return self.pad_id if start is None else start
 
@@ -36,13 +32,13 @@ class Seq2SeqLM(Backbone):
         """RETURNS (Tuple[torch.Tensor, torch.Tensor]): the encoder's states, *Shape* (batch, length, width), and the
         mask, *Shape* (batch, length).
         """
-        ids, mask = self._pad(inputs)
-        encoder = self._whole.get_encoder()
+        ids, mask = self.pad(inputs)
+        encoder = self.whole.get_encoder()
         return encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask
 
     def _decode(self, ids: Any, mask: Any, states: Any, states_mask: Any) -> Any:
         return (
-            self._whole.get_decoder()(
+            self.decoder(
                 input_ids=ids,
                 attention_mask=mask,
                 encoder_hidden_states=states,
@@ -70,9 +66,9 @@ class Seq2SeqLM(Backbone):
         """
         import torch
 
-        ids, mask = self._pad([prompt.ids for prompt in chunk.prompts])
+        ids, mask = self.pad([prompt.ids for prompt in chunk.prompts])
         with self.compute(vectors.shape[1] + ids.shape[1]):
-            encoder = self._whole.get_encoder()
+            encoder = self.whole.get_encoder()
             tokens = encoder.get_input_embeddings()(ids)
             inputs = torch.cat([vectors.to(tokens), tokens], dim=1)
             mask = torch.cat([mask.new_ones(vectors.shape[:2]), mask], dim=1)
@@ -91,7 +87,7 @@ class Seq2SeqLM(Backbone):
         with torch.no_grad(), self.compute(max(map(len, inputs))):
             encoded, mask = self._encode(inputs)
             for rows in _slices([len(answer) for answer in options], self.batch_tokens):
-                targets, target_mask = self._pad(options[rows])
+                targets, target_mask = self.pad(options[rows])
                 start = torch.full((len(targets), 1), self._start, device=self.device)
                 at = prompt_of[rows].to(self.device)
                 hidden = self._decode(torch.cat([start, targets[:, :-1]], dim=1), None, encoded[at], mask[at])
@@ -102,7 +98,7 @@ class Seq2SeqLM(Backbone):
         return [Likelihoods([next(found) for _ in trie.paths], [len(path) for path in trie.paths]) for trie in tries]
 
     def _logits(self, hidden: Any) -> Any:
-        whole = self._whole
+        whole = self.whole
         if whole.config.model_type in _SCALED and whole.config.tie_word_embeddings:
             hidden = hidden * whole.config.d_model**-0.5
         logits = whole.get_output_embeddings()(hidden).float()
@@ -112,24 +108,12 @@ class Seq2SeqLM(Backbone):
     def generate(self, inputs: Sequence[Sequence[int]], max_new_tokens: int) -> List[str]:
         import torch
 
-        ids, mask = self._pad(inputs)
+        ids, mask = self.pad(inputs)
         with torch.no_grad(), self.compute(ids.shape[1]):
             out = self.model.generate(
                 input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False
             )
         return self.tokenizer.batch_decode(out, skip_special_tokens=True)
-
-    def _pad(self, inputs: Sequence[Sequence[int]]) -> Any:
-        """RETURNS (Tuple[torch.Tensor, torch.Tensor]): ids and mask, both of *Shape* (batch, length)."""
-        import torch
-
-        length = max(len(p) for p in inputs)
-        ids = torch.full((len(inputs), length), self.pad_id)
-        mask = torch.zeros((len(inputs), length), dtype=torch.long)
-        for i, prompt in enumerate(inputs):
-            ids[i, : len(prompt)] = torch.tensor(prompt)
-            mask[i, : len(prompt)] = 1
-        return ids.to(self.device), mask.to(self.device)
 
 
 def _distinct(chunk: Chunk) -> Tuple[List[Ids], List[int]]:

@@ -17,11 +17,16 @@ class Holds(Protocol):
     @property
     def model(self) -> Any: ...
     @property
+    def whole(self) -> Any: ...
+    @property
+    def decoder(self) -> Any: ...
+    @property
     def tokenizer(self) -> Any: ...
     @property
     def device(self) -> Any: ...
     @property
     def pad_id(self) -> int: ...
+    def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
 
 
@@ -36,22 +41,22 @@ def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[I
     """
     import torch
 
-    whole = _whole(backbone)
+    whole = backbone.whole
     closed = [[*response, end_id(backbone)] for response in responses]
     targets = torch.tensor([token for row in closed for token in row], device=backbone.device)
     share = [weight / len(row) for weight, row in zip(weights, closed) for _ in row]
     if whole.config.is_encoder_decoder:
-        ids, mask = _pad(backbone, prompts)
+        ids, mask = backbone.pad(prompts)
         shifted = [[whole.config.decoder_start_token_id, *row[:-1]] for row in closed]
-        inputs, _ = _pad(backbone, shifted)
+        inputs, _ = backbone.pad(shifted)
         with backbone.compute(max(ids.shape[1], inputs.shape[1])):
             logits = whole(input_ids=ids, attention_mask=mask, decoder_input_ids=inputs).logits
         rows, columns = _cells(closed, [0] * len(closed), backbone.device)
         logits = logits[rows, columns].float()
     else:
-        ids, _ = _pad(backbone, [[*prompt, *row[:-1]] for prompt, row in zip(prompts, closed)])
+        ids, _ = backbone.pad([[*prompt, *row[:-1]] for prompt, row in zip(prompts, closed)])
         with backbone.compute(ids.shape[1]):
-            hidden = _decoder(whole)(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = backbone.decoder(input_ids=ids, use_cache=False).last_hidden_state
             # The state before a token predicts it, the prompt's last one the response's first.
             rows, columns = _cells(closed, [len(prompt) - 1 for prompt in prompts], backbone.device)
             logits = whole.get_output_embeddings()(hidden[rows, columns]).float()
@@ -75,9 +80,9 @@ def generate_ids(
     """
     import torch
 
-    whole = _whole(backbone)
+    whole = backbone.whole
     encoder_decoder = whole.config.is_encoder_decoder
-    ids, mask = _pad(backbone, prompts, left=not encoder_decoder)
+    ids, mask = backbone.pad(prompts, left=not encoder_decoder)
     # What generation gives back begins with the prompt, or with the decoder's start token.
     start = 1 if encoder_decoder else ids.shape[1]
     follow = _Follower(grammars, start) if grammars is not None else None
@@ -120,30 +125,6 @@ def end_id(backbone: Holds) -> int:
     """RETURNS (int): the token that ends a response."""
     end = backbone.tokenizer.eos_token_id
     return backbone.pad_id if end is None else end
-
-
-def _whole(backbone: Holds) -> Any:
-    model = backbone.model
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def _decoder(whole: Any) -> Any:
-    # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
-    return whole.get_decoder() if hasattr(whole, "get_decoder") else whole.base_model
-
-
-def _pad(backbone: Holds, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]:
-    """RETURNS (Tuple[torch.Tensor, torch.Tensor]): token ids and mask, *Shapes* (rows, length)."""
-    import torch
-
-    longest = max(map(len, rows))
-    ids = torch.full((len(rows), longest), backbone.pad_id)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    for i, row in enumerate(rows):
-        where = slice(longest - len(row), None) if left else slice(0, len(row))
-        ids[i, where] = torch.tensor(list(row))
-        mask[i, where] = 1
-    return ids.to(backbone.device), mask.to(backbone.device)
 
 
 def _cells(rows: Sequence[Ids], starts: Sequence[int], device: Any) -> Tuple[Any, Any]:

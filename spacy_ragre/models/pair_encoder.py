@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 import numpy as np
 from spacy.tokens import Doc
 
-from ..backbones.base import LoraSettings
+from ..backbones.lora import LoraSettings
 from ..engines import TORCH, Compiler
 from ..errors import Errors
 from ..registry import registry
