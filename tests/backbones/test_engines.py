@@ -4,7 +4,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 import spacy
@@ -189,6 +189,21 @@ def test_filters_read_the_same(tiny_encoder: Path, lora: Any) -> None:
             found.append(encoder.read(inputs, training=False))
     torch.testing.assert_close(found[1].hidden, found[0].hidden, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(found[1].rows, found[0].rows, atol=1e-4, rtol=1e-4)
+
+
+def test_processes_use_the_graph(tiny_config: Dict[str, Any]) -> None:
+    """After a prediction here, so that processes are copies of one that has threads of its own."""
+    tiny_config["model"]["backbone"]["engine"] = "openvino"
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "X", "pattern": name} for name in ("Bill", "Apple", "Paris")])
+    nlp.add_pipe("rag_relation_extractor", config={**tiny_config, "n_examples": 0, "labels": {"runs": "runs"}})
+    texts = ["Bill runs Apple in Paris.", "Apple is in Paris.", "Bill is in Paris with Apple."]
+    here, there = ([doc._.relations for doc in nlp.pipe(texts, n_process=count)] for count in (1, 2))
+    assert any(here)
+    for one, other in zip(here, there):
+        assert [r.label for r in one] == [r.label for r in other]
+        assert [r.score for r in one] == pytest.approx([r.score for r in other], abs=1e-5)
 
 
 # Bad input
