@@ -80,8 +80,8 @@ def test_two_thousand_labels(make_nlp, make_doc, answerer, trained) -> None:
     assert found.shape == (1, 4001) and np.isfinite(found).all()
     sizes: List[int] = []
     backbone = answerer(nlp).backbone
-    original = backbone._pad
-    backbone._pad = lambda rows, left=False: (sizes.append(max(map(len, rows))), original(rows, left))[1]
+    original = backbone.pad
+    backbone.pad = lambda rows, left=False: (sizes.append(max(map(len, rows))), original(rows, left))[1]
     scores(nlp, doc, True)
     # The trie is cut: no row is longer than the prompt and 512 nodes.
     assert max(sizes) < 600
