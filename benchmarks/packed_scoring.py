@@ -202,9 +202,9 @@ def efficiency(nlp: Language, instances: Sequence[Sequence[PairInstance]]) -> Di
     backbone = nlp.get_pipe(NAME).answerer.backbone
     prompts = [prompts_of(nlp, own) for own in instances]
     tokens = flops = 0
-    weights = {n: m.weight.shape for n, m in backbone._decoder.named_modules() if _is_base_linear(n, m)}
+    weights = {n: m.weight.shape for n, m in backbone.decoder.named_modules() if _is_base_linear(n, m)}
     per_token = 2 * sum(a * b for a, b in weights.values())
-    config = backbone._whole.config
+    config = backbone.whole.config
     for own in prompts:
         for chunk in pack(own, backbone.batch_tokens):
             assert chunk.shared is not None
