@@ -3,15 +3,15 @@
 A graph is for predictions only, has no gradients and holds the weights as they were when it was compiled.
 """
 
-import logging
 import sys
 import warnings
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from importlib import import_module
 from io import StringIO
-from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from .errors import Errors
+from .quiet import quiet
 
 TORCH = "torch"
 INT8 = "openvino-int8"
@@ -141,7 +141,7 @@ class Graph:
 def _in_8_bits(model: Any) -> Any:
     nncf = _load("nncf", INT8)
     # It reports every step, and draws a bar.
-    with _quiet("nncf"):
+    with quiet("nncf"), redirect_stdout(StringIO()):
         return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
 
 
@@ -158,15 +158,3 @@ def _load(package: str, engine: str) -> Any:
         del sys.modules[reporter]
         if known is not None:
             sys.modules[reporter] = known
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with redirect_stdout(StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)

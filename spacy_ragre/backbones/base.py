@@ -1,6 +1,5 @@
 """What causal and encoder-decoder language models have in common: loading, quantisation, LoRA, tokens, batches."""
 
-import logging
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import (
 )
 
 from ..errors import Errors
+from ..quiet import quiet
 from .lora import LoraSettings
 from .merging import MergedWeights
 from .packing import Chunk, Ids, TokenPrompt, pack
@@ -173,7 +173,7 @@ class Backbone:
             return
         path = resolve(self.name)
         try:
-            with _quiet("bitsandbytes", "transformers"):
+            with quiet("bitsandbytes", "transformers"):
                 self._tokenizer = self._load_tokenizer(path)
                 self._model = self._load_model(path)
         except Exception as error:  # damaged files raise nearly anything, safetensors and tokenizers their own
@@ -232,7 +232,7 @@ class Backbone:
                     module.reset_lora_parameters("default", True)
             return
         base = self.model
-        with _quiet("bitsandbytes"):
+        with quiet("bitsandbytes"):
             from peft import LoraConfig, get_peft_model
 
             modules = self.lora.target_modules
@@ -417,10 +417,10 @@ class Backbone:
         """
         self._set_merged()
         # Bitsandbytes logs a line for every int8 product.
-        quiet = _quiet("bitsandbytes") if self.quantization == "int8" else nullcontext()
+        silence = quiet("bitsandbytes") if self.quantization == "int8" else nullcontext()
         # LoRA weights stay in float32, so a 16-bit base needs mixed precision while they are apart.
         mixed = self.has_adapter and not self._merged
-        return _compute(self.device.type, self.dtype, mixed, length, quiet)
+        return _compute(self.device.type, self.dtype, mixed, length, silence)
 
     def _set_merged(self) -> None:
         """Merge the adapter for predictions, on the CPU: on a GPU, memory is dearer."""
@@ -447,7 +447,7 @@ class Backbone:
 
 
 @contextmanager
-def _compute(device: str, dtype: Any, mixed: bool, length: int, quiet: ContextManager[Any]) -> Iterator[None]:
+def _compute(device: str, dtype: Any, mixed: bool, length: int, silence: ContextManager[Any]) -> Iterator[None]:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -455,22 +455,8 @@ def _compute(device: str, dtype: Any, mixed: bool, length: int, quiet: ContextMa
     precision = torch.autocast(device, dtype) if mixed and low else nullcontext()
     short = device == "cpu" and length <= SHORT_ATTENTION and torch.is_grad_enabled()
     kernel = sdpa_kernel(SDPBackend.MATH) if short else nullcontext()
-    with precision, kernel, quiet:
+    with precision, kernel, silence:
         yield
-
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Hold back warnings that libraries log while they are loaded and that a user can do nothing about."""
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
 
 
 def _special_tokens(tokenizer: Any) -> Tuple[Ids, Ids]:

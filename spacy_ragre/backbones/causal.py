@@ -58,10 +58,8 @@ class CausalLM(Backbone):
         # Padded on the right: under causal attention no token sees the padding, so no mask is needed.
         ids, mask = self.pad(chunk.grid)
         with self.compute(ids.shape[1]):
-            if chunk.shared is not None:
+            if chunk.shared is not None or self._compiles():
                 hidden = self._after(self._context(chunk.shared), ids)
-            elif self._compiles():
-                hidden = self._after(None, ids)
             else:
                 hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state
             rows = torch.tensor(chunk.cells, device=ids.device)
@@ -94,10 +92,8 @@ class CausalLM(Backbone):
         ids, _ = self.pad(cells)
         depths, seen = _tree_layout(ids.shape, chunk.cells, starts, tries)
         with torch.no_grad(), self.compute(ids.shape[1]):
-            if chunk.shared is not None:
+            if chunk.shared is not None or self._compiles():
                 hidden = self._after(self._context(chunk.shared), ids, depths, seen)
-            elif self._compiles():
-                hidden = self._after(None, ids, depths, seen)
             else:
                 mask = self._masks(seen, depths, ids.device)
                 hidden = self.decoder(
@@ -108,13 +104,15 @@ class CausalLM(Backbone):
                 for cell, start, trie in zip(chunk.cells, starts, tries)
             ]
 
-    def _context(self, shared: Shared) -> Context:
-        """The keys and values of what is shared, computed now if they were not."""
+    def _context(self, shared: Optional[Shared]) -> Optional[Context]:
+        """The keys and values of what is shared, computed now if they were not; None where nothing is."""
         import torch
 
+        if shared is None:
+            return None
         if shared.context is not None:
             return shared.context
-        parent = self._context(shared.parent) if shared.parent is not None else None
+        parent = self._context(shared.parent)
         trained = torch.is_grad_enabled() and self.has_adapter
         # An instruction stays the same until the weights change: answers to one document after another share it.
         state = (shared.instruction, self.version())

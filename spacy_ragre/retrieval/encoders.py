@@ -112,17 +112,8 @@ def create_dual_encoder(
     """
 
     def make(name: str, max_length: int) -> "TextEncoder":
-        return TextEncoder(
-            name,
-            pooling=pooling,
-            text=text,
-            query_prefix=query_prefix,
-            passage_prefix=passage_prefix,
-            max_length=max_length,
-            batch_size=batch_size,
-            device=device,
-            engine=engine,
-        )
+        prefixes = (query_prefix, passage_prefix)
+        return create_text_encoder(name, pooling, text, *prefixes, max_length, batch_size, device, engine=engine)
 
     return DualEncoder(make(query, query_max_length), make(passage, passage_max_length))
 
