@@ -23,7 +23,9 @@ class Candidate:
     inverse (bool): True where relations with the second mention as head are asked for.
     first_cluster (Optional[int]): index into the document's entity clusters; None at sentence level.
     second_cluster (Optional[int]): the same for the second mention.
-    score (float): probability that the pair holds a relation, from `doc._.candidate_pairs`; 1.0 where not given.
+    forward_score (Optional[float]): probability that there are relations with the first mention as head, from
+        `doc._.candidate_pairs`; None where these were not asked.
+    inverse_score (Optional[float]): the same with the second mention as head.
     """
 
     first: Tuple[int, int]
@@ -33,7 +35,8 @@ class Candidate:
     inverse: bool = True
     first_cluster: Optional[int] = None
     second_cluster: Optional[int] = None
-    score: float = 1.0
+    forward_score: Optional[float] = None
+    inverse_score: Optional[float] = None
 
 
 CandidateGenerator = Callable[[Doc, Sequence[Span]], List[Candidate]]
@@ -81,7 +84,8 @@ def make_candidate(
     bounds: Optional[Tuple[int, int]] = None,
     forward: bool = True,
     inverse: bool = True,
-    score: float = 1.0,
+    forward_score: Optional[float] = None,
+    inverse_score: Optional[float] = None,
 ) -> Candidate:
     """Put a pair into its text.
 
@@ -92,7 +96,8 @@ def make_candidate(
     bounds (Optional[Tuple[int, int]]): tokens that the text must not leave; None for the whole document.
     forward (bool): ask for relations with the first mention as head.
     inverse (bool): ask for relations with the second mention as head.
-    score (float): the pair's score.
+    forward_score (Optional[float]): see `Candidate`.
+    inverse_score (Optional[float]): see `Candidate`.
     RETURNS (Candidate): the candidate.
     """
     text, first_chars, second_chars = windows.cut(first.offsets, second.offsets, bounds)
@@ -112,5 +117,6 @@ def make_candidate(
         inverse=inverse,
         first_cluster=first.cluster,
         second_cluster=second.cluster,
-        score=score,
+        forward_score=forward_score,
+        inverse_score=inverse_score,
     )

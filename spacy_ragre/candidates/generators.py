@@ -60,7 +60,7 @@ def make_whole_document(max_tokens: int = 400) -> CandidateGenerator:
 def make_proposed(max_tokens: int = 400) -> CandidateGenerator:
     """The pairs of entity clusters in `doc._.candidate_pairs`, as a `pair_candidate_filter` sets them.
 
-    (a, b) and (b, a) become one candidate that asks for both directions, with the higher of their scores. A cluster
+    (a, b) and (b, a) become one candidate that asks for both directions, with the score of each. A cluster
     paired with itself is left out.
 
     max_tokens (int): the largest text, in spaCy tokens, as for `ragre.WholeDocument.v1`.
@@ -141,14 +141,15 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
         pair = nearest(clusters[a], clusters[b])
         if pair is None:
             continue
-        order = (pair[0].cluster, pair[1].cluster)
+        order = (a, b) if pair[0].cluster == a else (b, a)
         candidate = make_candidate(
             doc,
             windows,
             *pair,
             forward=order in directions,
             inverse=order[::-1] in directions,
-            score=max(directions.values()),
+            forward_score=directions.get(order),
+            inverse_score=directions.get(order[::-1]),
         )
         result.append(candidate)
     return result

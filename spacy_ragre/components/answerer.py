@@ -1,6 +1,7 @@
 """Answers for pairs of mentions: what the relation components share between documents and the language model."""
 
 import random
+from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
@@ -12,9 +13,18 @@ from ..backbones.encoder import BackboneEncoder, normalize
 from ..backbones.packing import TokenPrompt
 from ..errors import Errors
 from ..labels import LabelSet, PairInstance
-from ..models.calibration import Calibration, fit_temperature, interpolate, micro_f, pick, probabilities
+from ..models.calibration import (
+    Calibration,
+    fit_decision,
+    fit_temperature,
+    interpolate,
+    micro_f,
+    pick,
+    probabilities,
+)
 from ..models.label_model import LabelShim
 from ..models.losses import adaptive_threshold, cross_entropy
+from ..models.platt import fit_logistic
 from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
 from ..retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
@@ -28,6 +38,16 @@ _CHUNK = 512
 _NEIGHBOURS = (1, 2, 4, 8, 16, 32)
 _WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _NEIGHBOUR_TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
+
+
+def _gold_classes(shape: Tuple[int, int], targets: Sequence[Sequence[int]]) -> Any:
+    """RETURNS (numpy.ndarray): bool, which classes hold, *Shape* (pairs, classes)."""
+    import numpy as np
+
+    gold = np.zeros(shape, dtype=bool)
+    for row, classes in enumerate(targets):
+        gold[row, list(classes)] = True
+    return gold
 
 
 class Scored(NamedTuple):
@@ -293,22 +313,24 @@ class PairAnswerer(ModelAnswerer):
             scores[row, self.labels.index(parsed.answer)] = 0.0
         return scores
 
-    def probabilities(self, scored: Scored, allowed: Optional[Any] = None) -> Any:
+    def probabilities(self, scored: Scored, allowed: Optional[Any] = None, odds: Optional[Any] = None) -> Any:
         """Calibrated probabilities, mixed with the answers of the neighbours.
 
         scored (Scored): what `score` gave.
         allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes): the classes that a pair may have.
+        odds (Optional[numpy.ndarray]): log-odds that a filter before gave them, *Shape* (pairs, classes).
         RETURNS (numpy.ndarray): *Shape* (pairs, classes).
         """
-        return self._mix(scored, self.calibration, allowed)
+        return self._mix(scored, self.calibration, allowed, odds)
 
-    def _mix(self, scored: Scored, settings: Calibration, allowed: Optional[Any] = None) -> Any:
+    def _mix(self, scored: Scored, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]) -> Any:
         import numpy as np
 
         scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
         if allowed is not None:
             scores = np.where(allowed, scores, -np.inf)
-        result = probabilities(scores, settings.temperature, self.multi_label)
+        shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
+        result = probabilities(scores, settings.temperature, self.multi_label, shift)
         if settings.weight > 0:
             near = [n[: settings.neighbours] for n in scored.neighbours]
             shares = neighbour_distribution(near, self.labels, settings.neighbour_temperature)
@@ -320,7 +342,7 @@ class PairAnswerer(ModelAnswerer):
 
     def pick(self, probability: Any) -> Tuple[Tuple[int, ...], ...]:
         """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
-        return pick(probability, self.calibration.threshold, self.multi_label)
+        return pick(probability, self.calibration.threshold, self.multi_label, self.calibration.decision)
 
     # Training
 
@@ -379,38 +401,72 @@ class PairAnswerer(ModelAnswerer):
         return cross_entropy(logits, targets, self.label_smoothing)
 
     def calibrate(
-        self, instances: Sequence[PairInstance], allowed: Optional[Any] = None, threshold: float = 0.0
+        self,
+        instances: Sequence[PairInstance],
+        allowed: Optional[Any] = None,
+        threshold: float = 0.0,
+        odds: Optional[Any] = None,
     ) -> Dict[str, float]:
-        """Choose prior, temperature and neighbours on pairs that were not trained on.
+        """Choose prior, temperature and neighbours on pairs that were not trained on; with several relations a pair,
+        also how much a filter's score counts, and how likely a relation must be.
 
         instances (Sequence[PairInstance]): pairs with answers.
         allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
         threshold (float): least probability of a relation.
+        odds (Optional[numpy.ndarray]): as for `probabilities`.
         RETURNS (Dict[str, float]): micro-F1 before and after, from 0 to 1.
         """
-        import numpy as np
-
         self.refresh()
         targets = self.targets(instances)
         scored = self.score(instances, max(*_NEIGHBOURS, self.n_examples))
-        prior: Tuple[float, ...] = ()
-        if self.mode == "trie":
-            prior = tuple(float(value) for value in scored.scores.mean(axis=0))
-        scores_alone = scored.scores - np.asarray(prior) if prior else scored.scores
-        temperature = 1.0 if self.multi_label else fit_temperature(scores_alone, targets)
-        options = [Calibration(threshold=threshold), Calibration(temperature, threshold=threshold, prior=prior)]
+        plain = Calibration(threshold=threshold)
+        fitted = self._fit(scored, targets, plain, allowed, odds)
+        options = [plain, fitted]
         if len(self.retriever.store):
             options += [
-                Calibration(temperature, k, weight, near, threshold, prior)
+                replace(fitted, neighbours=k, weight=weight, neighbour_temperature=near)
                 for k in _NEIGHBOURS
                 for weight in _WEIGHTS
                 for near in _NEIGHBOUR_TEMPERATURES
             ]
         scores = []
-        for option in options:
-            chosen = pick(self._mix(scored, option, allowed), option.threshold, self.multi_label)
-            scores.append(micro_f(chosen, targets))
+        for i, option in enumerate(options):
+            probability = self._mix(scored, option, allowed, odds)
+            if self.multi_label and i:
+                decision = fit_decision(probability[:, 1:], _gold_classes(probability.shape, targets)[:, 1:])
+                options[i] = option = replace(option, decision=decision)
+            scores.append(micro_f(pick(probability, threshold, self.multi_label, option.decision), targets))
         # Of equally good ones the second: fitted, and without neighbours.
         best = max(range(len(options)), key=lambda i: (scores[i], i == 1, -i))
         self.calibration = options[best]
         return {"before": scores[0], "after": scores[best]}
+
+    def _fit(
+        self,
+        scored: Scored,
+        targets: Sequence[Sequence[int]],
+        settings: Calibration,
+        allowed: Optional[Any],
+        odds: Optional[Any],
+    ) -> Calibration:
+        """RETURNS (Calibration): the settings, with prior, temperature, bias and the weight of a filter's score that
+        make the gold answers likeliest.
+        """
+        import numpy as np
+
+        if self.mode == "trie":
+            settings = replace(settings, prior=tuple(float(value) for value in scored.scores.mean(axis=0)))
+        scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
+        if not self.multi_label:
+            return replace(settings, temperature=fit_temperature(scores, targets))
+        asked = np.ones(scores.shape, dtype=bool) if allowed is None else allowed.copy()
+        asked[:, 0] = False
+        gold = _gold_classes(scores.shape, targets)[asked]
+        if gold.all() or not gold.any():
+            return settings
+        features = [(scores - scores[:, :1])[asked]]
+        if odds is not None and odds[asked].std() > 0:
+            features.append(odds[asked])
+        weights, bias = fit_logistic(np.stack(features, axis=1), gold)
+        proposal = float(weights[1]) if len(weights) > 1 else 0.0
+        return replace(settings, temperature=1 / float(weights[0]), proposal=proposal, bias=bias)

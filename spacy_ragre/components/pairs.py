@@ -21,6 +21,9 @@ SCORE_WEIGHTS: Dict[str, Optional[float]] = {
     "rels_per_type": None,
 }
 
+# Scores of proposed pairs are kept this far from 0 and 1, so that none is certain.
+_LEAST_SCORE = 1e-4
+
 
 class Found(NamedTuple):
     """A relation that was found in a document.
@@ -61,6 +64,33 @@ def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> Any:
             known[key] = np.array(labels.allowed(*types)) & direction
         rows.append(known[key])
     return np.array(rows, dtype=bool).reshape(len(rows), len(labels.classes))
+
+
+def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional[Any]:
+    """How sure the component that proposed the pairs is that they hold a relation.
+
+    candidates (Sequence[Candidate]): the pairs.
+    labels (LabelSet): the labels.
+    RETURNS (Optional[numpy.ndarray]): log-odds for each class, by its direction, *Shape* (pairs, classes); 0 for
+        class 0, and for directions that were not proposed. None where no pair has a score.
+    """
+    import numpy as np
+
+    scores = np.array([(c.forward_score, c.inverse_score) for c in candidates], dtype="float64").reshape(-1, 2)
+    if np.isnan(scores).all():
+        return None
+    odds = np.log(np.clip(scores, _LEAST_SCORE, 1 - _LEAST_SCORE))
+    odds = np.nan_to_num(odds - np.log1p(-np.exp(odds)))
+    either = np.where(np.isnan(scores).all(axis=1), 0.0, np.where(np.isnan(scores), -np.inf, odds).max(axis=1))
+    columns = []
+    for answer in labels.classes:
+        if answer is None:
+            columns.append(np.zeros(len(odds)))
+        elif labels.specs[answer.label].symmetric:
+            columns.append(either)
+        else:
+            columns.append(odds[:, int(answer.inverse)])
+    return np.stack(columns, axis=1)
 
 
 def to_relations(found: Sequence[Found], spans: Sequence[Span]) -> List[Dict[str, Any]]:

@@ -29,7 +29,7 @@ from ..prompts import Prompt
 from ..relations import cluster_entities
 from ..retrieval import Retriever, evidence
 from .answerer import PairAnswerer
-from .pairs import SCORE_WEIGHTS, Found, allowed_classes, propose, to_relations, with_proposals
+from .pairs import SCORE_WEIGHTS, Found, allowed_classes, proposal_odds, propose, to_relations, with_proposals
 from .saving import load_model
 from .streams import annotate_stream
 
@@ -264,7 +264,8 @@ class RagRelationExtractor(TrainablePipe):
         if self.answerer.waiting and self.answerer.calibration.weight > 0:
             warnings.warn(Warnings.W501.format(name=self.name), stacklevel=2)
         scored = self.answerer.score([candidate.instance for candidate in flat])
-        probability = self.answerer.probabilities(scored, allowed_classes(flat, self.answerer.labels))
+        labels = self.answerer.labels
+        probability = self.answerer.probabilities(scored, allowed_classes(flat, labels), proposal_odds(flat, labels))
         chosen = self.answerer.pick(probability)
         results: List[List[Found]] = []
         row = 0
@@ -407,9 +408,9 @@ class RagRelationExtractor(TrainablePipe):
         candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
         if not candidates:
             raise ValueError(Errors.R506)
-        allowed = allowed_classes(candidates, self.answerer.labels)
+        allowed, odds = (make(candidates, self.answerer.labels) for make in (allowed_classes, proposal_odds))
         threshold = self.answerer.calibration.threshold
-        return self.answerer.calibrate([c.instance for c in candidates], allowed, threshold)
+        return self.answerer.calibrate([c.instance for c in candidates], allowed, threshold, odds)
 
     # Serialisation
 

@@ -20,6 +20,9 @@ class Calibration:
     prior (Tuple[float, ...]): what is taken off each class's score first: its mean over many pairs, so that what a
         model finds likely anyhow gets no advantage (batch calibration, Zhou et al. 2023, arXiv 2309.17249). Empty for
         none.
+    proposal (float): weight of the log-odds that a filter gave a pair, where a pair may hold several relations.
+    bias (float): added to the scores of all relations, where a pair may hold several.
+    decision (float): a relation must be likelier than this, where a pair may hold several.
     """
 
     temperature: float = 1.0
@@ -28,6 +31,9 @@ class Calibration:
     neighbour_temperature: float = 0.1
     threshold: float = 0.0
     prior: Tuple[float, ...] = ()
+    proposal: float = 0.0
+    bias: float = 0.0
+    decision: float = 0.5
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
@@ -39,18 +45,21 @@ class Calibration:
         return {**asdict(self), "prior": list(self.prior)}
 
 
-def probabilities(scores: Any, temperature: float, multi_label: bool) -> Any:
+def probabilities(scores: Any, temperature: float, multi_label: bool, shift: Any = 0.0) -> Any:
     """Probability of every class.
 
     scores (numpy.ndarray): logits or log-likelihoods, *Shape* (pairs, classes); -inf for classes that are not allowed.
     temperature (float): divides the scores.
     multi_label (bool): False for one answer a pair (softmax); True where class 0 is the threshold that every other
         class is held against (sigmoid of the difference).
+    shift (Union[float, numpy.ndarray]): added to the differences, where there may be several answers.
     RETURNS (numpy.ndarray): *Shape* (pairs, classes).
     """
     scaled = np.asarray(scores, dtype="float64") / temperature
     if multi_label:
-        return 1.0 / (1.0 + np.exp(-np.clip(scaled - scaled[:, :1], -500, 500)))
+        result = 1.0 / (1.0 + np.exp(-np.clip(scaled - scaled[:, :1] + shift, -500, 500)))
+        result[:, 0] = 0.5
+        return result
     scaled = scaled - scaled.max(axis=1, keepdims=True)
     exp = np.exp(scaled)
     return exp / exp.sum(axis=1, keepdims=True)
@@ -87,21 +96,44 @@ def fit_temperature(scores: Any, targets: Sequence[Sequence[int]]) -> float:
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
 
-def pick(probability: Any, threshold: float, multi_label: bool) -> Tuple[Tuple[int, ...], ...]:
+def fit_decision(probability: Any, gold: Any) -> float:
+    """The limit that gives the best micro-F1.
+
+    probability (numpy.ndarray): *Shape* (pairs, classes), class 0 left out.
+    gold (numpy.ndarray): bool, which of them hold, of the same shape.
+    RETURNS (float): what a relation must be likelier than, in the middle between two probabilities.
+    """
+    flat = np.asarray(probability).ravel()
+    order = np.argsort(-flat, kind="stable")
+    best_first = flat[order]
+    right = np.cumsum(np.asarray(gold).ravel()[order])
+    if not len(flat) or not right[-1]:
+        return 0.5
+    scores = 2 * right / (np.arange(1, len(flat) + 1) + right[-1])
+    # Of those that are equally likely, all or none are taken.
+    following = np.append(best_first[1:], 0.0)
+    scores = np.where(best_first > following, scores, -1.0)
+    best = int(np.argmax(scores))
+    return float(best_first[best] + following[best]) / 2
+
+
+def pick(probability: Any, threshold: float, multi_label: bool, decision: float = 0.5) -> Tuple[Tuple[int, ...], ...]:
     """The classes that each pair is given.
 
     probability (numpy.ndarray): *Shape* (pairs, classes).
     threshold (float): least probability of a relation.
     multi_label (bool): whether a pair may have several.
+    decision (float): each of several must be likelier than this.
     RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its classes, likeliest first, without class 0.
     """
     if len(probability) == 0:
         return ()
     if multi_label:
-        limit = max(threshold, 0.5)
+        chosen = (probability >= threshold) & (probability > decision)
+        chosen[:, 0] = False
         return tuple(
-            tuple(int(c) for c in np.argsort(-row, kind="stable") if c != 0 and row[c] >= limit and row[c] > 0.5)
-            for row in probability
+            tuple(int(c) for c in sorted(np.flatnonzero(found), key=lambda c: -row[c]))
+            for row, found in zip(probability, chosen)
         )
     best = probability.argmax(axis=1)
     return tuple((int(c),) if c != 0 and row[c] >= threshold else () for c, row in zip(best, probability))

@@ -1,6 +1,6 @@
-"""Probabilities from the scores of a binary decision."""
+"""Probabilities from the scores of binary decisions."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
@@ -27,27 +27,40 @@ class PlattScale(NamedTuple):
 
 
 def fit_platt(scores: np.ndarray, targets: np.ndarray) -> PlattScale:
-    """Fit slope and shift by Newton's method, with the smoothed targets that Platt gives.
+    """Fit slope and shift with the smoothed targets that Platt gives.
 
     scores (numpy.ndarray): *Shape* (decisions,).
     targets (numpy.ndarray): bool, *Shape* (decisions,).
     RETURNS (PlattScale): the scale. The order of the scores is kept: where they say nothing, the slope is small.
     """
-    scores = np.asarray(scores, dtype="float64")
-    center, spread = float(scores.mean()), float(scores.std()) or 1.0
-    features = np.stack([(scores - center) / spread, np.ones_like(scores)], axis=1)
+    (slope,), shift = fit_logistic(np.asarray(scores)[:, None], targets)
+    return PlattScale(float(slope), shift)
+
+
+def fit_logistic(features: np.ndarray, targets: np.ndarray) -> Tuple[np.ndarray, float]:
+    """Logistic regression by Newton's method, with the smoothed targets that Platt gives.
+
+    features (numpy.ndarray): *Shape* (decisions, features). More of each must speak for a decision.
+    targets (numpy.ndarray): bool, *Shape* (decisions,).
+    RETURNS (Tuple[numpy.ndarray, float]): the features' weights, and what is added. No weight is negative: that of a
+        feature which says nothing is small.
+    """
+    features = np.asarray(features, dtype="float64")
+    center, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    scaled = np.concatenate([(features - center) / spread, np.ones((len(features), 1))], axis=1)
     positives, negatives = int(targets.sum()), int((~targets).sum())
     wanted = np.where(targets, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    weights = np.array([1.0, 0.0])
+    weights = np.append(np.ones(features.shape[1]), 0.0)
     for _ in range(_STEPS):
-        probability = 1 / (1 + np.exp(-np.clip(features @ weights, -500, 500)))
-        gradient = features.T @ (probability - wanted)
+        probability = 1 / (1 + np.exp(-np.clip(scaled @ weights, -500, 500)))
+        gradient = scaled.T @ (probability - wanted)
         curvature = np.maximum(probability * (1 - probability), 1e-9)
-        hessian = (features * curvature[:, None]).T @ features + _RIDGE * np.eye(2)
+        hessian = (scaled * curvature[:, None]).T @ scaled + _RIDGE * np.eye(len(weights))
         step = np.linalg.solve(hessian, gradient)
         # A full step can overshoot where all probabilities are near 0 or 1.
         weights = weights - step * min(1.0, 5.0 / max(1e-12, float(np.abs(step).max())))
         if np.abs(step).max() < 1e-9:
             break
-    slope = max(float(weights[0]), 1e-3) / spread
-    return PlattScale(slope, float(weights[1]) - slope * center)
+    slopes = np.maximum(weights[:-1], 1e-3) / spread
+    return slopes, float(weights[-1] - slopes @ center)

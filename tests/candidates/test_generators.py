@@ -72,7 +72,8 @@ def test_text_at_both_ends(vocab, name):
     assert instance.text == "Ada met Bob" and instance.id == "d1"
     assert (instance.first, instance.second) == ((0, 3), (8, 11))
     assert (instance.first_type, instance.second_type) == ("PERSON", "")
-    assert candidate.forward and candidate.inverse and candidate.score == 1.0
+    assert candidate.forward and candidate.inverse
+    assert candidate.forward_score is None and candidate.inverse_score is None
     assert instance.answers is None
 
 
@@ -258,10 +259,11 @@ def test_proposed(vocab):
     doc.ents = doc.spans["all"]
     doc._.candidate_pairs = [(1, 0, 0.5), (0, 1, 0.75), (2, 0, 0.25), (1, 1, 0.9)]
     candidates = make_proposed()(doc, doc.ents)
-    assert [(c.first_cluster, c.second_cluster, c.forward, c.inverse, c.score) for c in candidates] == [
-        (0, 1, True, True, 0.75),
-        (0, 2, False, True, 0.25),
+    assert [(c.first_cluster, c.second_cluster, c.forward, c.inverse) for c in candidates] == [
+        (0, 1, True, True),
+        (0, 2, False, True),
     ]
+    assert [(c.forward_score, c.inverse_score) for c in candidates] == [(0.75, 0.5), (None, 0.25)]
     check_texts(doc, candidates, 400)
 
 
@@ -272,6 +274,7 @@ def test_proposed_direction_follows_the_text(vocab):
     (candidate,) = make_proposed()(doc, [])
     assert (candidate.first_cluster, candidate.second_cluster) == (1, 0)
     assert (candidate.forward, candidate.inverse) == (False, True)
+    assert (candidate.forward_score, candidate.inverse_score) == (None, 0.5)
 
 
 def test_proposed_of_other_entities_is_an_error(vocab):

@@ -1,12 +1,16 @@
 """A relation extractor that learns on the pairs that a filter proposes."""
 
+import numpy as np
 import pytest
+import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_ragre.components.pairs import propose, with_proposals
+from spacy_ragre.candidates import Candidate
+from spacy_ragre.components.pairs import proposal_odds, propose, with_proposals
 from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.labels import LabelSet, PairInstance
 from spacy_ragre.relations import PAIRS_KEY
 
 NAME = "rag_relation_extractor"
@@ -130,3 +134,52 @@ def test_without_proposals_nothing_is_learned(make_nlp, reference):
     examples = [Example(copy_input(reference), reference)]
     optimizer = nlp.initialize(lambda: examples)
     assert nlp.update(examples, sgd=optimizer)[NAME] == 0.0
+
+
+def test_the_filters_score_counts_after_calibration(make_pipeline, reference, tmp_path):
+    nlp = make_pipeline()
+    reference = Doc(nlp.vocab).from_bytes(reference.to_bytes())
+    with nlp.select_pipes(disable=["test_proposer"]):
+        nlp.initialize(lambda: [Example(copy_input(reference), reference)])
+    pipe = nlp.get_pipe(NAME)
+    pipe.answerer.trained = True
+    # A head that knows nothing: all depends on the scores of the proposals, each for its own direction.
+    pipe.answerer.shim.weight.data.zero_()
+    pipe.answerer.shim.bias.data.zero_()
+    predicted = copy_input(reference)
+    predicted._.candidate_pairs = [(0, 3, 0.8), (3, 0, 0.3), (2, 1, 0.25), (1, 2, 0.1)]
+    scores = pipe.calibrate([Example(predicted, reference)])
+    assert scores["after"] == 1.0 > scores["before"]
+    assert pipe.answerer.calibration.proposal > 0 and pipe.answerer.calibration.weight == 0
+    nlp.to_disk(tmp_path)
+    for again in (nlp, spacy.load(tmp_path)):
+        doc = predicted.copy()
+        again.get_pipe(NAME)(doc)
+        assert [(r.head_cluster, r.tail_cluster, r.label) for r in doc._.relations] == [(0, 3, "located_in")]
+        # Without scores, no direction is likelier than another.
+        doc._.candidate_pairs = [(0, 3, 0.5), (3, 0, 0.5)]
+        again.get_pipe(NAME)(doc)
+        assert len({relation.score for relation in doc._.relations}) < 2
+
+
+@pytest.mark.parametrize(
+    "forward, inverse, expected",
+    [
+        (0.9, 0.5, [0, 2.197, 0, 2.197]),
+        (0.5, 0.2, [0, 0, -1.386, 0]),
+        (None, 0.2, [0, 0, -1.386, -1.386]),
+        (1.0, 0.0, [0, 9.21, -9.21, 9.21]),
+    ],
+)
+def test_odds_follow_the_direction_of_a_class(forward, inverse, expected):
+    labels = LabelSet({"located_in": "", "sibling": {"symmetric": True}})
+    instance = PairInstance(text="a b", first=(0, 1), second=(2, 3))
+    candidate = Candidate((0, 1), (1, 2), instance, forward_score=forward, inverse_score=inverse)
+    odds = proposal_odds([candidate], labels)
+    assert odds == pytest.approx(np.asarray([expected]), abs=1e-3)
+
+
+def test_no_odds_without_scores():
+    instance = PairInstance(text="a b", first=(0, 1), second=(2, 3))
+    assert proposal_odds([Candidate((0, 1), (1, 2), instance)], LabelSet({"located_in": ""})) is None
+    assert proposal_odds([], LabelSet({"located_in": ""})) is None

@@ -3,13 +3,21 @@ import json
 import numpy as np
 import pytest
 
-from spacy_ragre.models.calibration import Calibration, fit_temperature, interpolate, micro_f, pick, probabilities
+from spacy_ragre.models.calibration import (
+    Calibration,
+    fit_decision,
+    fit_temperature,
+    interpolate,
+    micro_f,
+    pick,
+    probabilities,
+)
 
 SCORES = np.asarray([[1.0, 3.0, -2.0], [0.5, 0.0, 0.25]])
 
 
 def test_settings_survive_json() -> None:
-    settings = Calibration(2.0, 4, 0.3, 0.05, 0.5)
+    settings = Calibration(2.0, 4, 0.3, 0.05, 0.5, (0.5, -1.0), 0.75, -0.25, 0.4)
     assert Calibration.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
@@ -33,6 +41,12 @@ def test_several_answers_a_pair_are_held_against_class_0() -> None:
     found = probabilities(SCORES, 2.0, multi_label=True)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-(SCORES - SCORES[:, :1]) / 2)))
     assert (found[:, 0] == 0.5).all()
+    shifted = probabilities(SCORES, 2.0, multi_label=True, shift=np.asarray([[0.0, 1.0, -1.0]]))
+    np.testing.assert_allclose(np.log(shifted / (1 - shifted)), (SCORES - SCORES[:, :1]) / 2 + [0.0, 1.0, -1.0])
+
+
+def test_class_0_is_never_shifted() -> None:
+    assert (probabilities(SCORES, 1.0, multi_label=True, shift=3.0)[:, 0] == 0.5).all()
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
@@ -91,6 +105,31 @@ def test_pick_of_several_takes_all_above_class_0_likeliest_first() -> None:
     assert pick(rows, 0.0, multi_label=True) == ((2, 1), ())
     assert pick(rows, 0.7, multi_label=True) == ((2,), ())
     assert pick(rows, 0.95, multi_label=True) == ((), ())
+
+
+def test_pick_of_several_with_another_decision() -> None:
+    rows = np.asarray([[0.5, 0.3, 0.9, 0.2]])
+    assert pick(rows, 0.0, multi_label=True, decision=0.25) == ((2, 1),)
+    assert pick(rows, 0.4, multi_label=True, decision=0.25) == ((2,),)
+    assert pick(rows, 0.0, multi_label=True, decision=0.3) == ((2,),)
+
+
+def test_fitted_decision_has_the_best_f() -> None:
+    generator = np.random.default_rng(0)
+    probability = generator.random((50, 6)).round(2)
+    gold = generator.random((50, 6)) < probability**3
+    targets = [list(np.flatnonzero(row) + 1) for row in gold]
+    rows = np.concatenate([np.full((50, 1), 0.5), probability], axis=1)
+    scores = {d: micro_f(pick(rows, 0.0, True, d), targets) for d in np.arange(0, 1, 0.005)}
+    decision = fit_decision(probability, gold)
+    assert micro_f(pick(rows, 0.0, True, decision), targets) == pytest.approx(max(scores.values()))
+    assert 0.5 < decision < 0.9
+
+
+def test_no_decision_is_fitted_to_nothing() -> None:
+    assert fit_decision(np.zeros((0, 3)), np.zeros((0, 3), dtype=bool)) == 0.5
+    assert fit_decision(np.full((2, 3), 0.7), np.zeros((2, 3), dtype=bool)) == 0.5
+    assert fit_decision(np.full((1, 2), 0.7), np.ones((1, 2), dtype=bool)) == pytest.approx(0.35)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
