@@ -75,11 +75,14 @@ class CandidatePair(NamedTuple):
     head (int): index of the head's cluster in `doc._.entity_clusters`.
     tail (int): index of the tail's cluster.
     score (float): probability that they hold a relation, from 0 to 1.
+    labels (Optional[Dict[str, float]]): where known, how likely each label is if they do hold one, unlikely ones left
+        out.
     """
 
     head: int
     tail: int
     score: float = 1.0
+    labels: Optional[Dict[str, float]] = None
 
 
 # Extensions
@@ -274,11 +277,17 @@ def _set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
     count = len(_get_clusters(doc))
     plain = []
     for i, pair in enumerate(pairs):
-        if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3):
-            expected = "a CandidatePair or (head, tail[, score])"
+        if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3, 4):
+            expected = "a CandidatePair or (head, tail[, score[, labels]])"
             raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
         head, tail = (_check_cluster(index, count, attr) for index in pair[:2])
-        plain.append([head, tail, _plain_score(pair[2], attr, i, pair) if len(pair) == 3 else 1.0])
+        row: List[Any] = [head, tail, _plain_score(pair[2], attr, i, pair) if len(pair) > 2 else 1.0]
+        if len(pair) > 3 and pair[3] is not None:
+            if not isinstance(pair[3], dict):
+                expected = "a table of labels and their probabilities as its last part"
+                raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
+            row.append({str(label): _plain_score(value, attr, i, pair) for label, value in pair[3].items()})
+        plain.append(row)
     doc.user_data[PAIRS_KEY] = plain
 
 

@@ -279,6 +279,17 @@ def test_candidate_pairs(doc: Doc) -> None:
     assert doc._.candidate_pairs == [CandidatePair(0, 1, 0.25), CandidatePair(1, 0, 1.0), CandidatePair(2, 3, 1.0)]
 
 
+def test_candidate_pairs_with_labels_are_plain_data(doc: Doc) -> None:
+    doc._.candidate_pairs = [(0, 1, 0.5, {"at": np.float32(0.25)}), CandidatePair(1, 0, 0.5, None)]
+    assert doc._.candidate_pairs == [CandidatePair(0, 1, 0.5, {"at": 0.25}), CandidatePair(1, 0, 0.5)]
+    again = Doc(doc.vocab).from_bytes(doc.to_bytes())
+    assert again._.candidate_pairs == doc._.candidate_pairs
+    with pytest.raises(ValueError, match="R002"):
+        doc._.candidate_pairs = [(0, 1, 0.5, {"at": "often"})]
+    with pytest.raises(ValueError, match="R002"):
+        doc._.candidate_pairs = [(0, 1, 0.5, 0.5)]
+
+
 def test_triples(doc: Doc) -> None:
     doc._.triples = [["a", "b", "c"], ("Ada", "met", "Poe")]
     assert doc._.triples == [("a", "b", "c"), ("Ada", "met", "Poe")]

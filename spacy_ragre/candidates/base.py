@@ -6,7 +6,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 from spacy.tokens import Doc, Span
 
 from ..labels import PairInstance
-from ..relations import ID_KEY
+from ..relations import ID_KEY, CandidatePair
 from .windows import Windows
 
 
@@ -23,9 +23,9 @@ class Candidate:
     inverse (bool): True where relations with the second mention as head are asked for.
     first_cluster (Optional[int]): index into the document's entity clusters; None at sentence level.
     second_cluster (Optional[int]): the same for the second mention.
-    forward_score (Optional[float]): probability that there are relations with the first mention as head, from
-        `doc._.candidate_pairs`; None where these were not asked.
-    inverse_score (Optional[float]): the same with the second mention as head.
+    forward_proposal (Optional[CandidatePair]): what `doc._.candidate_pairs` says of relations with the first mention as
+        head; None where these were not proposed.
+    inverse_proposal (Optional[CandidatePair]): the same with the second mention as head.
     """
 
     first: Tuple[int, int]
@@ -35,8 +35,8 @@ class Candidate:
     inverse: bool = True
     first_cluster: Optional[int] = None
     second_cluster: Optional[int] = None
-    forward_score: Optional[float] = None
-    inverse_score: Optional[float] = None
+    forward_proposal: Optional[CandidatePair] = None
+    inverse_proposal: Optional[CandidatePair] = None
 
 
 CandidateGenerator = Callable[[Doc, Sequence[Span]], List[Candidate]]
@@ -84,8 +84,8 @@ def make_candidate(
     bounds: Optional[Tuple[int, int]] = None,
     forward: bool = True,
     inverse: bool = True,
-    forward_score: Optional[float] = None,
-    inverse_score: Optional[float] = None,
+    forward_proposal: Optional[CandidatePair] = None,
+    inverse_proposal: Optional[CandidatePair] = None,
 ) -> Candidate:
     """Put a pair into its text.
 
@@ -96,8 +96,8 @@ def make_candidate(
     bounds (Optional[Tuple[int, int]]): tokens that the text must not leave; None for the whole document.
     forward (bool): ask for relations with the first mention as head.
     inverse (bool): ask for relations with the second mention as head.
-    forward_score (Optional[float]): see `Candidate`.
-    inverse_score (Optional[float]): see `Candidate`.
+    forward_proposal (Optional[CandidatePair]): see `Candidate`.
+    inverse_proposal (Optional[CandidatePair]): see `Candidate`.
     RETURNS (Candidate): the candidate.
     """
     text, first_chars, second_chars = windows.cut(first.offsets, second.offsets, bounds)
@@ -117,6 +117,6 @@ def make_candidate(
         inverse=inverse,
         first_cluster=first.cluster,
         second_cluster=second.cluster,
-        forward_score=forward_score,
-        inverse_score=inverse_score,
+        forward_proposal=forward_proposal,
+        inverse_proposal=inverse_proposal,
     )

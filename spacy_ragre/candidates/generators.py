@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Span
 
 from ..errors import Errors
 from ..registry import registry
-from ..relations import EntityCluster, cluster_entities
+from ..relations import CandidatePair, EntityCluster, cluster_entities
 from .base import Candidate, CandidateGenerator, Mention, is_blank, make_candidate, sorted_mentions, text_order
 from .windows import Windows, check_max_tokens
 
@@ -128,13 +128,15 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
     if not pairs:
         return []
     clusters = _cluster_mentions(cluster_entities(doc, spans))
-    grouped: Dict[Tuple[int, int], Dict[Tuple[int, int], float]] = {}
-    for head, tail, score in pairs:
+    grouped: Dict[Tuple[int, int], Dict[Tuple[int, int], CandidatePair]] = {}
+    for proposal in pairs:
+        head, tail = proposal.head, proposal.tail
         if max(head, tail) >= len(clusters):
             raise ValueError(Errors.R312.format(index=max(head, tail), count=len(clusters)))
         if head != tail:
             directions = grouped.setdefault((min(head, tail), max(head, tail)), {})
-            directions[head, tail] = max(score, directions.get((head, tail), score))
+            known = directions.get((head, tail), proposal)
+            directions[head, tail] = max(proposal, known, key=lambda pair: pair.score)
     windows = Windows(doc, max_tokens, shared=True)
     result = []
     for (a, b), directions in grouped.items():
@@ -148,8 +150,8 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
             *pair,
             forward=order in directions,
             inverse=order[::-1] in directions,
-            forward_score=directions.get(order),
-            inverse_score=directions.get(order[::-1]),
+            forward_proposal=directions.get(order),
+            inverse_proposal=directions.get(order[::-1]),
         )
         result.append(candidate)
     return result

@@ -7,7 +7,7 @@ with a relation is kept.
 
 import math
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from spacy import util
@@ -19,11 +19,14 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
 from ..errors import Errors
+from ..models.calibration import fit_temperature, probabilities
 from ..models.pair_encoder import PairInput
 from ..models.pair_filter import PairFilterShim
+from ..models.pair_losses import label_loss, relation_loss
 from ..models.platt import PlattScale, fit_platt
 from ..models.transformer_encoder import TransformerEncoder
-from ..relations import RELATIONS_KEY, CandidatePair, cluster_entities
+from ..relations import CandidatePair, cluster_entities
+from .gold_pairs import GoldPairs, gold_pairs
 from .saving import load_model
 from .streams import annotate_stream
 
@@ -32,6 +35,7 @@ DEFAULT_CONFIG = """
 threshold = 0.5
 target_recall = 0.95
 balance = 0.5
+label_weight = 0.0
 spans_key = null
 
 [pair_candidate_filter.model]
@@ -47,6 +51,8 @@ name = "all-MiniLM-L6-v2"
 
 # Calibrated probabilities may differ in their last digits between batches: a pair at the threshold must not be lost.
 _MARGIN = 1e-6
+# Labels of a pair that are less likely are left out.
+_LEAST_LABEL = 0.005
 # Documents are read and scored together as long as they have no more tokens and pairs, padding included.
 _BATCH_TOKENS = 4096
 _BATCH_PAIRS = 20000
@@ -68,6 +74,7 @@ def make_pair_candidate_filter(
     threshold: float,
     target_recall: float,
     balance: float,
+    label_weight: float,
     spans_key: Optional[str],
     scorer: Optional[Callable],
 ) -> "PairCandidateFilter":
@@ -78,6 +85,8 @@ def make_pair_candidate_filter(
     target_recall (float): the share of the pairs with a relation that `calibrate` chooses a threshold for.
     balance (float): how much of the imbalance between the classes the loss makes up for, from 0 (nothing) to 1 (pairs
         with a relation weigh as much as all others). Probabilities stay right, since the weight is taken off again.
+    label_weight (float): weight of a second loss, of telling the labels of pairs with a relation; 0 for none. The
+        pairs then come with the probabilities of labels, which the extractor behind can make use of.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     scorer (Optional[Callable]): the scoring method.
     """
@@ -88,20 +97,10 @@ def make_pair_candidate_filter(
         threshold=threshold,
         target_recall=target_recall,
         balance=balance,
+        label_weight=label_weight,
         spans_key=spans_key,
         scorer=scorer,
     )
-
-
-class _Gold(NamedTuple):
-    """What is learned of an example.
-
-    item (PairInput): its predicted document with the gold entities.
-    related (Optional[numpy.ndarray]): bool, head by tail, *Shape* (entities, entities); None where it is not known.
-    """
-
-    item: PairInput
-    related: Optional[np.ndarray]
 
 
 class PairCandidateFilter(TrainablePipe):
@@ -119,12 +118,16 @@ class PairCandidateFilter(TrainablePipe):
         threshold: float = 0.5,
         target_recall: float = 0.95,
         balance: float = 0.5,
+        label_weight: float = 0.0,
         spans_key: Optional[str] = None,
         scorer: Optional[Callable] = None,
     ) -> None:
         for setting, value, least in (("threshold", threshold, 0), ("balance", balance, 0)):
             if not least <= value <= 1:
                 raise ValueError(Errors.R522.format(setting=setting, value=value, expected="give a number from 0 to 1"))
+        if label_weight < 0:
+            values = {"setting": "label_weight", "value": label_weight, "expected": "give 0 or more"}
+            raise ValueError(Errors.R522.format(**values))
         if not 0 < target_recall <= 1:
             expected = "give a share above 0, and 1 at most"
             raise ValueError(Errors.R522.format(setting="target_recall", value=target_recall, expected=expected))
@@ -135,10 +138,12 @@ class PairCandidateFilter(TrainablePipe):
         self.spans_key = spans_key
         self.target_recall = target_recall
         self.balance = balance
+        self.label_weight = label_weight
         self.threshold = threshold
         # Weight of a pair with a relation in the loss.
         self.positive_weight = 1.0
         self.scale = PlattScale()
+        self.label_temperature = 1.0
         self.cfg: Dict[str, Any] = {}
 
     @property
@@ -165,38 +170,48 @@ class PairCandidateFilter(TrainablePipe):
         docs (Iterable[Doc]): the documents.
         RETURNS (List[List[CandidatePair]]): for every document its pairs, likeliest first.
         """
-        return [self._pick(part) for part in self.score_pairs(docs)]
+        return [self._pick(part) for part in self._logits([self._input(doc) for doc in docs])]
 
     def score_pairs(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """docs (Iterable[Doc]): the documents.
         RETURNS (List[numpy.ndarray]): for every document the calibrated probability that a pair holds a relation, head
             by tail, *Shape* (entities, entities); 0 for an entity with itself.
         """
-        probabilities = []
-        for part in self._logits([self._input(doc) for doc in docs]):
-            values = self.scale(part)
-            np.fill_diagonal(values, 0.0)
-            probabilities.append(values)
-        return probabilities
+        return [self._probability(part) for part in self._logits([self._input(doc) for doc in docs])]
 
-    def _pick(self, probability: np.ndarray) -> List[CandidatePair]:
+    def _probability(self, logits: np.ndarray) -> np.ndarray:
+        values = self.scale(logits[..., 0])
+        np.fill_diagonal(values, 0.0)
+        return values
+
+    def _pick(self, logits: np.ndarray) -> List[CandidatePair]:
+        probability = self._probability(logits)
         keep = probability >= self.threshold
         np.fill_diagonal(keep, False)
         heads, tails = np.nonzero(keep)
         scores = probability[heads, tails]
         order = np.argsort(-scores, kind="stable")
-        rows = zip(heads[order].tolist(), tails[order].tolist(), scores[order].tolist())
-        return [CandidatePair(*row) for row in rows]
+        heads, tails, scores = heads[order], tails[order], scores[order]
+        labels = self._label_probabilities(logits[heads, tails, 1:])
+        return [CandidatePair(*row) for row in zip(heads.tolist(), tails.tolist(), scores.tolist(), labels)]
+
+    def _label_probabilities(self, logits: np.ndarray) -> List[Optional[Dict[str, float]]]:
+        """RETURNS (List[Optional[Dict[str, float]]]): for every pair the labels that it may have, if it has any."""
+        if not logits.shape[1]:
+            return [None] * len(logits)
+        names = self.shim.labels
+        rows = probabilities(logits, self.label_temperature, multi_label=False)
+        return [{names[i]: float(row[i]) for i in np.flatnonzero(row >= _LEAST_LABEL)} for row in rows]
 
     def _logits(self, inputs: Sequence[PairInput]) -> List[np.ndarray]:
-        """RETURNS (List[numpy.ndarray]): logits of every document, float64, *Shape* (entities, entities)."""
-        results: List[np.ndarray] = [np.zeros((0, 0))] * len(inputs)
+        """RETURNS (List[numpy.ndarray]): logits of every document, *Shape* (entities, entities, 1 + labels)."""
+        results: List[np.ndarray] = [np.zeros((0, 0, 1))] * len(inputs)
         for rows in _batches(inputs):
             for i, part in zip(rows, self.model.predict([inputs[i] for i in rows])):
                 off = ~np.eye(len(part), dtype=bool)
                 if not np.isfinite(part[off]).all():
                     raise ValueError(Errors.R524)
-                results[i] = np.where(off, part, 0.0).astype("float64")
+                results[i] = np.where(off[..., None], part, 0.0).astype("float64")
         return results
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[CandidatePair]]) -> None:
@@ -230,11 +245,14 @@ class PairCandidateFilter(TrainablePipe):
         """
         validate_get_examples(get_examples, "PairCandidateFilter.initialize")
         types = set()
+        labels: Set[str] = set()
         related = total = 0
         sample: List[Doc] = []
         for example in get_examples():
-            gold = self._gold(example)
+            gold = gold_pairs(example, self._input)
             types.update(gold.item.types)
+            if self.label_weight:
+                labels.update(label for names in gold.labels.values() for label in names)
             if not sample and len(gold.item.doc):
                 sample.append(gold.item.doc)
             if gold.related is not None:
@@ -244,7 +262,7 @@ class PairCandidateFilter(TrainablePipe):
             self.positive_weight = ((total - related) / related) ** self.balance
         # Until it is calibrated, the scale takes the weight off again.
         self.scale = PlattScale(shift=-math.log(self.positive_weight))
-        self.shim.init([name for name in types if name], self._width(sample))
+        self.shim.init([name for name in types if name], self._width(sample), list(labels))
 
     def _width(self, sample: List[Doc]) -> int:
         encoder = self.shim.encoder
@@ -253,21 +271,6 @@ class PairCandidateFilter(TrainablePipe):
             return encoder.width
         encoder.layer.initialize(X=sample)
         return encoder.width
-
-    def _gold(self, example: Example) -> _Gold:
-        """The gold entities of an example on the tokens of its predicted document, and which pairs hold a relation."""
-        reference = example.reference
-        item = self._input(reference)
-        related = None
-        if RELATIONS_KEY in reference.user_data:
-            related = _related(reference, item)
-        doc = example.predicted
-        if [token.text for token in doc] == [token.text for token in reference]:
-            return _Gold(item._replace(doc=doc), related)
-        clusters = [_align(example, cluster) for cluster in item.clusters]
-        kept = [i for i, cluster in enumerate(clusters) if cluster]
-        item = PairInput(doc, [clusters[i] for i in kept], [item.types[i] for i in kept])
-        return _Gold(item, None if related is None else related[np.ix_(kept, kept)])
 
     def update(
         self,
@@ -289,11 +292,11 @@ class PairCandidateFilter(TrainablePipe):
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "PairCandidateFilter.update")
-        gold = [self._gold(example) for example in examples]
+        gold = [gold_pairs(example, self._input) for example in examples]
         if not isinstance(self.shim.encoder, TransformerEncoder):
             # A listener needs the whole batch, and its transformer waits for gradients; other encoders need not read
             # what nothing is learned from.
-            gold = [item for item in gold if item.related is not None and len(item.related) > 1]
+            gold = [item for item in gold if item.has_pairs]
         if not any(len(item.item.doc) for item in gold):
             return losses
         logits, backprop = self.model.begin_update([item.item for item in gold])
@@ -310,29 +313,22 @@ class PairCandidateFilter(TrainablePipe):
         """The loss of scores, and its gradient.
 
         examples (Iterable[Example]): the examples.
-        scores (List[numpy.ndarray]): logits for each example, *Shape* (entities, entities).
-        RETURNS (Tuple[float, List[numpy.ndarray]]): the mean loss of a pair, and the gradient.
+        scores (List[numpy.ndarray]): logits for each example, *Shape* (entities, entities, 1 + labels).
+        RETURNS (Tuple[float, List[numpy.ndarray]]): the mean loss of a pair, that of the labels added by its weight,
+            and the gradient.
         """
-        return self._loss([self._gold(example) for example in examples], scores)
+        return self._loss([gold_pairs(example, self._input) for example in examples], scores)
 
-    def _loss(self, gold: Sequence[_Gold], logits: Sequence[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
-        """Binary cross-entropy, in which pairs with a relation have a weight."""
-        total, weights = 0.0, 0.0
-        gradients = []
-        for item, part in zip(gold, logits):
-            scores = np.asarray(part, dtype="float64")
-            if item.related is None:
-                gradients.append(np.zeros_like(scores))
-                continue
-            weight = np.where(item.related, self.positive_weight, 1.0)
-            np.fill_diagonal(weight, 0.0)
-            # log(1 + exp(x)) with x the score where there is no relation, else minus the score.
-            with np.errstate(invalid="ignore"):  # what is no number is told by the caller
-                total += float((weight * np.logaddexp(0.0, np.where(item.related, -scores, scores))).sum())
-            weights += float(weight.sum())
-            gradients.append(weight * (1 / (1 + np.exp(-np.clip(scores, -500, 500))) - item.related))
-        weights = max(weights, 1.0)
-        return total / weights, [(gradient / weights).astype("float32") for gradient in gradients]
+    def _loss(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
+        loss, slopes = relation_loss(
+            [part[..., 0] for part in logits], [item.related for item in gold], self.positive_weight
+        )
+        more, label_slopes = label_loss([part[..., 1:] for part in logits], self._label_targets(gold))
+        gradients = [
+            np.concatenate([slope[..., None], self.label_weight * label_slope], axis=2)
+            for slope, label_slope in zip(slopes, label_slopes)
+        ]
+        return loss + self.label_weight * more, gradients
 
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
         """Fit the probabilities, and choose the threshold that keeps `target_recall` of the pairs with a relation, on
@@ -342,14 +338,15 @@ class PairCandidateFilter(TrainablePipe):
         RETURNS (Dict[str, float]): `threshold`, and with it `recall`, `precision` and `dropped`, the share of the pairs
             without a relation that are dropped; from 0 to 1.
         """
-        gold = [item for item in map(self._gold, examples) if item.related is not None and len(item.related) > 1]
+        gold = [item for item in (gold_pairs(example, self._input) for example in examples) if item.has_pairs]
         parts = self._logits([item.item for item in gold])
         off = [~np.eye(len(part), dtype=bool) for part in parts]
-        logits = np.concatenate([part[mask] for part, mask in zip(parts, off)]) if parts else np.zeros(0)
+        logits = np.concatenate([part[mask][:, 0] for part, mask in zip(parts, off)]) if parts else np.zeros(0)
         related = np.concatenate([item.related[mask] for item, mask in zip(gold, off)]) if parts else np.zeros(0, bool)  # type: ignore[index]
         if not related.any():
             raise ValueError(Errors.R523)
         self.scale = fit_platt(logits, related)
+        self.label_temperature = self._fit_labels(gold, parts)
         probability = self.scale(logits)
         best_first = np.sort(probability[related])[::-1]
         last = max(1, math.ceil(self.target_recall * len(best_first) - 1e-9)) - 1
@@ -361,6 +358,22 @@ class PairCandidateFilter(TrainablePipe):
             "precision": float((kept & related).sum() / kept.sum()),
             "dropped": float((~kept & ~related).sum() / max(1, (~related).sum())),
         }
+
+    def _label_targets(self, gold: Sequence[GoldPairs]) -> List[Dict[Tuple[int, int], List[int]]]:
+        """RETURNS (List[Dict[Tuple[int, int], List[int]]]): for every document, label indexes by pair. Labels that
+        training did not have are left out.
+        """
+        index = {label: i for i, label in enumerate(self.shim.labels)}
+        targets = []
+        for item in gold:
+            known = {pair: [index[label] for label in names if label in index] for pair, names in item.labels.items()}
+            targets.append({pair: indexes for pair, indexes in known.items() if indexes})
+        return targets
+
+    def _fit_labels(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> float:
+        targets = self._label_targets(gold)
+        rows = [part[pair][1:] for part, found in zip(logits, targets) for pair in found]
+        return fit_temperature(np.stack(rows), [t for found in targets for t in found.values()]) if rows else 1.0
 
     # Serialisation
 
@@ -404,6 +417,7 @@ class PairCandidateFilter(TrainablePipe):
             "threshold": self.threshold,
             "positive_weight": self.positive_weight,
             "scale": list(self.scale),
+            "label_temperature": self.label_temperature,
         }
 
     def _read_cfg(self, exclude: Iterable[str]) -> None:
@@ -412,6 +426,7 @@ class PairCandidateFilter(TrainablePipe):
         self.threshold = self.cfg["threshold"]
         self.positive_weight = self.cfg["positive_weight"]
         self.scale = PlattScale(*self.cfg["scale"])
+        self.label_temperature = self.cfg.get("label_temperature", 1.0)
 
 
 def _batches(inputs: Sequence[PairInput]) -> Iterator[List[int]]:
@@ -428,27 +443,3 @@ def _batches(inputs: Sequence[PairInput]) -> Iterator[List[int]]:
         batch.append(i)
     if batch:
         yield batch
-
-
-def _related(doc: Doc, item: PairInput) -> np.ndarray:
-    """Which ordered pairs of entities hold a relation, bool, *Shape* (entities, entities)."""
-    owners: Dict[Tuple[int, int], List[int]] = {}
-    for i, cluster in enumerate(item.clusters):
-        for mention in cluster:
-            owners.setdefault(mention, []).append(i)
-    related = np.zeros((len(item.clusters),) * 2, dtype=bool)
-    for rel in doc._.relations:
-        ends = [
-            owners.get((span.start, span.end), []) if index is None else [index]
-            for span, index in ((rel.head, rel.head_cluster), (rel.tail, rel.tail_cluster))
-        ]
-        related[np.ix_(*ends)] = True
-    np.fill_diagonal(related, False)
-    return related
-
-
-def _align(example: Example, cluster: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
-    """A gold entity's mentions on the tokens of the predicted document; those that don't fit are left out."""
-    spans = [example.reference[start:end] for start, end in cluster]
-    aligned = example.get_aligned_spans_y2x(spans, allow_overlap=True)
-    return [(span.start, span.end) for span in aligned]

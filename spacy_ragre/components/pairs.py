@@ -21,7 +21,7 @@ SCORE_WEIGHTS: Dict[str, Optional[float]] = {
     "rels_per_type": None,
 }
 
-# Scores of proposed pairs are kept this far from 0 and 1, so that none is certain.
+# Probabilities of proposed pairs are kept this far from 0 and 1, so that none is certain.
 _LEAST_SCORE = 1e-4
 
 
@@ -67,30 +67,42 @@ def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> Any:
 
 
 def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional[Any]:
-    """How sure the component that proposed the pairs is that they hold a relation.
+    """How sure the component that proposed the pairs is of their relations.
 
     candidates (Sequence[Candidate]): the pairs.
     labels (LabelSet): the labels.
-    RETURNS (Optional[numpy.ndarray]): log-odds for each class, by its direction, *Shape* (pairs, classes); 0 for
-        class 0, and for directions that were not proposed. None where no pair has a score.
+    RETURNS (Optional[numpy.ndarray]): log-odds of each class, *Shape* (pairs, classes): that the pair holds a relation
+        in the direction of the class, and which one, where that is known. 0 for class 0 and for directions that were
+        not proposed. None where nothing was proposed.
     """
     import numpy as np
 
-    scores = np.array([(c.forward_score, c.inverse_score) for c in candidates], dtype="float64").reshape(-1, 2)
-    if np.isnan(scores).all():
+    if not any(candidate.forward_proposal or candidate.inverse_proposal for candidate in candidates):
         return None
-    odds = np.log(np.clip(scores, _LEAST_SCORE, 1 - _LEAST_SCORE))
-    odds = np.nan_to_num(odds - np.log1p(-np.exp(odds)))
-    either = np.where(np.isnan(scores).all(axis=1), 0.0, np.where(np.isnan(scores), -np.inf, odds).max(axis=1))
-    columns = []
-    for answer in labels.classes:
+    names = list(labels)
+    index = {name: i for i, name in enumerate(names)}
+    # Of each label, in both directions; the lowest is that of what was not proposed.
+    shares = np.full((len(candidates), 2, len(names)), np.nan)
+    for row, candidate in enumerate(candidates):
+        for side, proposal in enumerate((candidate.forward_proposal, candidate.inverse_proposal)):
+            if proposal is None:
+                continue
+            shares[row, side] = proposal.score if proposal.labels is None else 0.0
+            for label, share in (proposal.labels or {}).items():
+                if label in index:
+                    shares[row, side, index[label]] = proposal.score * share
+    shares = np.clip(shares, _LEAST_SCORE, 1 - _LEAST_SCORE)
+    odds = np.log(shares) - np.log1p(-shares)
+    result = np.zeros((len(candidates), len(labels.classes)))
+    for column, answer in enumerate(labels.classes):
         if answer is None:
-            columns.append(np.zeros(len(odds)))
-        elif labels.specs[answer.label].symmetric:
-            columns.append(either)
+            continue
+        values = odds[:, :, index[answer.label]]
+        if labels.specs[answer.label].symmetric:
+            result[:, column] = np.fmax(values[:, 0], values[:, 1])
         else:
-            columns.append(odds[:, int(answer.inverse)])
-    return np.stack(columns, axis=1)
+            result[:, column] = values[:, int(answer.inverse)]
+    return np.nan_to_num(result)
 
 
 def to_relations(found: Sequence[Found], spans: Sequence[Span]) -> List[Dict[str, Any]]:
@@ -173,8 +185,8 @@ def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
         found = Counter(owner for span in cluster for owner in owners.get((span.start_char, span.end_char), ()))
         gold.append(max(found, key=lambda owner: (found[owner], owner == i, -owner)) if found else None)
     doc.user_data[PAIRS_KEY] = [
-        [gold[head], gold[tail], score]
-        for head, tail, score in predicted._.candidate_pairs
+        [gold[head], gold[tail], *rest]
+        for head, tail, *rest in predicted.user_data[PAIRS_KEY]
         if gold[head] is not None and gold[tail] is not None and gold[head] != gold[tail]
     ]
     return doc

@@ -3,7 +3,8 @@
 An entity is the logsumexp of the states at its mentions' starts. What a pair sees of the document are the states where
 both entities look: their attentions are multiplied, averaged over the heads and normalised, and weigh the states.
 Source: ATLOP (Zhou et al. 2021, arXiv 2010.11304), as stage 1 of LMRC (arXiv 2408.13889) uses it. Beyond both, entity
-types and the distance of the nearest mentions can be added; they start at zero.
+types and the distance of the nearest mentions can be added; they start at zero. It can also tell labels, from what the
+score is the sum of.
 
 All entities and pairs of a batch are computed at once. A document that is longer than `SEGMENT` positions comes alone,
 and is pooled in segments with the entities that attend to each, so that its cost grows with its length and not with
@@ -75,10 +76,18 @@ class ContextPooling(nn.Module):
     types (int): number of entity types, the unknown one included; 0 to leave types out.
     distances (bool): use the distance between the nearest mentions.
     limit (int): numbers that a block of pairs may take; more pairs are computed block by block.
+    labels (int): number of labels to tell.
     """
 
     def __init__(
-        self, width: int, hidden: int, block: int, types: int = 0, distances: bool = True, limit: int = 1 << 23
+        self,
+        width: int,
+        hidden: int,
+        block: int,
+        types: int = 0,
+        distances: bool = True,
+        limit: int = 1 << 23,
+        labels: int = 0,
     ) -> None:
         super().__init__()
         self.block = block
@@ -90,6 +99,7 @@ class ContextPooling(nn.Module):
         self.bilinear = nn.Parameter(torch.empty(hidden // block, block, block))
         self.bias = nn.Parameter(torch.zeros(1))
         nn.init.uniform_(self.bilinear, -1 / block, 1 / block)
+        self.label = nn.Linear(hidden, labels) if labels else None
         self.head_type = _zeros(types, hidden) if types else None
         self.tail_type = _zeros(types, hidden) if types else None
         self.head_distance = _zeros(DISTANCES, hidden) if distances else None
@@ -99,12 +109,12 @@ class ContextPooling(nn.Module):
         """encoded (Encoded): the documents.
         types (Tensor): entity types, int64, *Shape* (docs, entities).
         distances (Tensor): from `distance_buckets`, int64, *Shape* (docs, entities, entities).
-        RETURNS (Tensor): logits of (head, tail), *Shape* (docs, entities, entities). Those of padding and of an entity
-            with itself mean nothing.
+        RETURNS (Tensor): logits of (head, tail), the score and then the labels, *Shape* (docs, entities, entities,
+            1 + labels). Those of padding and of an entity with itself mean nothing.
         """
         docs, count = encoded.starts.shape[:2]
         if not count:
-            return encoded.hidden.new_zeros((docs, 0, 0))
+            return encoded.hidden.new_zeros((docs, 0, 0, 1 if self.label is None else 1 + self.label.out_features))
         entities = pool_mentions(encoded.hidden, encoded.starts)
         segments = _segments(encoded)
         results = []
@@ -128,7 +138,7 @@ class ContextPooling(nn.Module):
     ) -> Tensor:
         """entities (Tensor): *Shape* (docs, entities, width).
         context (Tensor): *Shape* (docs, heads, entities, width).
-        RETURNS (Tensor): *Shape* (docs, heads, entities).
+        RETURNS (Tensor): *Shape* (docs, heads, entities, 1 + labels).
         """
         own = slice(*heads)
         head = self.head_entity(entities[:, own])
@@ -146,7 +156,11 @@ class ContextPooling(nn.Module):
         first = torch.tanh(head).view(-1, groups, self.block).transpose(0, 1)
         second = torch.tanh(tail).view(-1, groups, self.block).transpose(0, 1)
         # One matrix product for each group: (groups, pairs, block) x (groups, block, block).
-        return (torch.bmm(first, self.bilinear) * second).sum(dim=(0, 2)).view(shape) + self.bias
+        products = torch.bmm(first, self.bilinear) * second
+        score = (products.sum(dim=(0, 2)) + self.bias).view(*shape, 1)
+        if self.label is None:
+            return score
+        return torch.cat([score, self.label(products.transpose(0, 1).reshape(*shape, -1))], dim=-1)
 
 
 def _zeros(count: int, width: int) -> nn.Embedding:

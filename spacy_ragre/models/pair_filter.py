@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from thinc.api import Model
-from thinc.types import Floats2d
+from thinc.types import Floats3d
 
 from ..errors import Errors
 from ..registry import registry
@@ -17,7 +17,7 @@ from .transformer_encoder import TransformerEncoder
 
 PairEncoder = Union[HuggingFaceEncoder, TransformerEncoder]
 Inputs = Sequence[PairInput]
-Logits = List[Floats2d]
+Logits = List[Floats3d]
 # The documents, and what a layer of spacy-transformers gave for them.
 Batch = Tuple[Inputs, Optional[Sequence[Any]]]
 
@@ -41,8 +41,9 @@ def PairFilter(
     use_distance (bool): let it depend on the distance between the nearest mentions.
     head_rate (float): the learning rate of all that is not the encoder, as a multiple of the optimizer's.
     memory (int): MiB that the scores of a block of pairs may take. More pairs are computed block by block.
-    RETURNS (Model[Sequence[PairInput], List[Floats2d]]): gives logits for each document, *Shape* (entities, entities),
-        head by tail; the diagonal means nothing. Its gradient has the same shapes.
+    RETURNS (Model[Sequence[PairInput], List[Floats3d]]): gives logits for each document, head by tail, the score and
+        then the labels, *Shape* (entities, entities, 1 + labels); the diagonal means nothing. Its gradient has the same
+        shapes.
     """
     if block < 1 or hidden < block or hidden % block or memory < 1:
         raise ValueError(Errors.R154.format(hidden=hidden, block=block, memory=memory))
@@ -107,6 +108,7 @@ class PairFilterShim(TorchShim):
         self.encoder = encoder
         self.settings = settings
         self.types: List[str] = []
+        self.labels: List[str] = []
         self.pooling: Optional[ContextPooling] = None
         self._saved: Optional[bytes] = None
 
@@ -115,14 +117,16 @@ class PairFilterShim(TorchShim):
         """RETURNS (bool): whether there is something to answer with."""
         return self.pooling is not None or self._saved is not None
 
-    def init(self, types: Sequence[str], width: int) -> None:
+    def init(self, types: Sequence[str], width: int, labels: Sequence[str] = ()) -> None:
         """Make the pooling anew, ready to be trained.
 
         types (Sequence[str]): the entity types.
         width (int): width of the encoder's states.
+        labels (Sequence[str]): the labels to tell.
         """
         self._saved = None
         self.types = sorted(set(types))
+        self.labels = sorted(set(labels))
         self.pooling = self._make_pooling(width)
 
     def _make_pooling(self, width: int) -> ContextPooling:
@@ -134,6 +138,7 @@ class PairFilterShim(TorchShim):
             types=len(self.types) + 1 if self.settings["use_types"] else 0,
             distances=self.settings["use_distance"],
             limit=self.settings["memory"] * (1 << 20) // 32,  # some eight tensors of four bytes are there at once
+            labels=len(self.labels),
         )
 
     # Forward and backward
@@ -178,7 +183,9 @@ class PairFilterShim(TorchShim):
         self.pooling.train(training)
         # A single entity has no pairs; its document need not be read.
         rows = [i for i, item in enumerate(inputs) if len(item.clusters) > 1]
-        logits: List[Any] = [torch.zeros((len(item.clusters),) * 2) for item in inputs]
+        logits: List[Any] = [
+            torch.zeros((len(item.clusters), len(item.clusters), 1 + len(self.labels))) for item in inputs
+        ]
         leaves: List[Any] = [None] * len(inputs)
         if not rows:
             return logits, leaves
@@ -235,6 +242,7 @@ class PairFilterShim(TorchShim):
 
         tensors = {f"pooling.{name}": t.detach().cpu().contiguous() for name, t in self.pooling.state_dict().items()}
         info = {"types": json.dumps(self.types), "width": str(self.pooling.head_entity.in_features)}
+        info["labels"] = json.dumps(self.labels)
         if isinstance(self.encoder, HuggingFaceEncoder):
             state, about = self.encoder.state()
             tensors.update((f"encoder.{name}", tensor) for name, tensor in state.items())
@@ -259,7 +267,7 @@ class PairFilterShim(TorchShim):
         info = _read_info(self._saved)
         try:
             tensors = load(self._saved)
-            self.types = json.loads(info["types"])
+            self.types, self.labels = json.loads(info["types"]), json.loads(info.get("labels", "[]"))
             pooling = self._make_pooling(int(info["width"]))
             pooling.load_state_dict({n[len("pooling.") :]: t for n, t in tensors.items() if n.startswith("pooling.")})
         except (SafetensorError, KeyError, RuntimeError) as error:

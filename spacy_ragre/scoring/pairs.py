@@ -50,7 +50,7 @@ def score_pairs(examples: Iterable[Example], *, spans_key: Optional[str] = None)
         gold = {pair for pair in gold if pair[0] != pair[1]}
         given = {
             (entities.predicted(None, head), entities.predicted(None, tail))
-            for head, tail, _ in example.predicted._.candidate_pairs
+            for head, tail, *_ in example.predicted._.candidate_pairs
         }
         score.score_set(given, gold)
         count = len(entities.gold_clusters)

@@ -12,7 +12,7 @@ from spacy_ragre.candidates import (
     make_whole_document,
 )
 from spacy_ragre.registry import registry
-from spacy_ragre.relations import ID_KEY
+from spacy_ragre.relations import ID_KEY, CandidatePair
 
 NAMES = ("ragre.SameSentence.v1", "ragre.TokenDistance.v1", "ragre.WholeDocument.v1", "ragre.Proposed.v1")
 
@@ -73,7 +73,7 @@ def test_text_at_both_ends(vocab, name):
     assert (instance.first, instance.second) == ((0, 3), (8, 11))
     assert (instance.first_type, instance.second_type) == ("PERSON", "")
     assert candidate.forward and candidate.inverse
-    assert candidate.forward_score is None and candidate.inverse_score is None
+    assert candidate.forward_proposal is None and candidate.inverse_proposal is None
     assert instance.answers is None
 
 
@@ -263,7 +263,10 @@ def test_proposed(vocab):
         (0, 1, True, True),
         (0, 2, False, True),
     ]
-    assert [(c.forward_score, c.inverse_score) for c in candidates] == [(0.75, 0.5), (None, 0.25)]
+    assert [(c.forward_proposal, c.inverse_proposal) for c in candidates] == [
+        (CandidatePair(0, 1, 0.75), CandidatePair(1, 0, 0.5)),
+        (None, CandidatePair(2, 0, 0.25)),
+    ]
     check_texts(doc, candidates, 400)
 
 
@@ -274,7 +277,7 @@ def test_proposed_direction_follows_the_text(vocab):
     (candidate,) = make_proposed()(doc, [])
     assert (candidate.first_cluster, candidate.second_cluster) == (1, 0)
     assert (candidate.forward, candidate.inverse) == (False, True)
-    assert (candidate.forward_score, candidate.inverse_score) == (None, 0.5)
+    assert (candidate.forward_proposal, candidate.inverse_proposal) == (None, CandidatePair(0, 1, 0.5))
 
 
 def test_proposed_of_other_entities_is_an_error(vocab):

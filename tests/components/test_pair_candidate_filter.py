@@ -10,6 +10,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
+from spacy_ragre.components.gold_pairs import gold_pairs as learned
 from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.models import pair_encoder
 from spacy_ragre.relations import CLUSTERS_KEY, PAIRS_KEY, RELATIONS_KEY
@@ -106,7 +107,9 @@ def test_building_loads_no_weights():
     assert meta.default_score_weights["pairs_f"] == 1.0
 
 
-@pytest.mark.parametrize("settings", [{"threshold": 1.5}, {"balance": -1}, {"target_recall": 0.0}])
+@pytest.mark.parametrize(
+    "settings", [{"threshold": 1.5}, {"balance": -1}, {"target_recall": 0.0}, {"label_weight": -0.5}]
+)
 def test_settings_that_are_not_valid(make_nlp, settings):
     with pytest.raises(ValueError, match=f"R522.*{next(iter(settings))}"):
         make_nlp(**settings)
@@ -119,6 +122,27 @@ def test_an_untrained_filter_says_so(make_nlp, gold_docs):
 
 
 # Learning
+
+
+def test_learns_labels(make_nlp, gold_docs):
+    fix_random_seed(0)
+    nlp = make_nlp(label_weight=1.0)
+    docs = gold_docs(nlp)
+    docs[4]._.relations = [{**docs[4]._.relations[0].to_dict(), "label": "to"}]
+    examples = examples_of(docs)
+    optimizer = nlp.initialize(lambda: examples)
+    optimizer.learn_rate = 0.01
+    for _ in range(60):
+        nlp.update(examples, sgd=optimizer)
+    pipe = nlp.get_pipe(NAME)
+    assert pipe.shim.labels == ["at", "to"]
+    pipe.calibrate(examples)
+    for again in (nlp, spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())):
+        found = list(again.pipe([copy_input(doc) for doc in docs]))
+        assert pairs_of(found) == gold_pairs(docs)
+        best = [[max(pair.labels, key=pair.labels.get) for pair in doc._.candidate_pairs] for doc in found]
+        assert best == [["at", "at"], ["at", "at"], [], [], ["to"]]
+        assert all(sum(pair.labels.values()) == pytest.approx(1, abs=0.02) for pair in found[0]._.candidate_pairs)
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 8, "alpha": 32}])
@@ -151,10 +175,30 @@ def test_loss_by_hand(make_nlp, gold_docs):
     pipe = nlp.get_pipe(NAME)
     pipe.positive_weight = 3.0
     examples = examples_of(gold_docs(nlp)[4:])
-    loss, (gradient,) = pipe.get_loss(examples, [np.array([[9.0, 1.0], [-2.0, 9.0]])])
+    loss, (gradient,) = pipe.get_loss(examples, [np.array([[[9.0], [1.0]], [[-2.0], [9.0]]])])
     sigmoid = 1 / (1 + np.exp(-np.array([1.0, -2.0])))
     assert loss == pytest.approx((-3 * np.log(sigmoid[0]) - np.log(1 - sigmoid[1])) / 4)
-    assert gradient == pytest.approx(np.array([[0, 3 * (sigmoid[0] - 1)], [sigmoid[1], 0]]) / 4)
+    assert gradient[..., 0] == pytest.approx(np.array([[0, 3 * (sigmoid[0] - 1)], [sigmoid[1], 0]]) / 4)
+
+
+def test_loss_of_labels_by_hand(make_nlp, gold_docs):
+    nlp = make_nlp(label_weight=0.5)
+    pipe = nlp.get_pipe(NAME)
+    pipe.shim.labels = ["at", "by", "on"]
+    examples = examples_of(gold_docs(nlp)[:2])
+    reference = examples[0].reference
+    known = reference._.relations
+    reference._.relations = [*known, {**known[1].to_dict(), "label": "on"}]
+    logits = [np.zeros((3, 3, 4)), np.zeros((3, 3, 4))]
+    logits[0][0, 1] = [0, 2, 0, 0]
+    loss, gradients = pipe.get_loss(examples, logits)
+    share = np.exp(2) / (np.exp(2) + 2)
+    # Four pairs with a relation: one with the logits above, one with two labels, and two in the other document.
+    labels = (-np.log(share) + 3 * np.log(3)) / 4
+    assert loss == pytest.approx(np.log(2) + 0.5 * labels)
+    assert gradients[0][0, 1, 1] == pytest.approx(0.5 * (share - 1) / 4)
+    assert gradients[0][0, 2, 1:] == pytest.approx(0.5 * (1 / 3 - np.array([0.5, 0, 0.5])) / 4)
+    assert (gradients[0][1, :, 1:] == 0).all() and (gradients[1][1, 0, 1:] != 0).all()
 
 
 def test_gradients_add_up_until_a_step(trained, gold_docs):
@@ -187,12 +231,12 @@ def test_relations_between_mentions_and_other_tokens(make_nlp):
     reference.ents = [spacy.tokens.Span(reference, 0, 1, "PER"), spacy.tokens.Span(reference, 3, 5, "LOC")]
     reference._.relations = [{"head": (0, 1), "tail": (3, 5), "label": "at"}]
     predicted = Doc(nlp.vocab, words=["An", "n", "is", "in", "New York"], spaces=[False, True, True, True, False])
-    gold = pipe._gold(Example(predicted, reference))
+    gold = learned(Example(predicted, reference), pipe._input)
     assert gold.item.clusters == [[(0, 2)], [(4, 5)]] and gold.item.types == ["PER", "LOC"]
     assert gold.related.tolist() == [[False, True], [False, False]]
     # A mention that is part of a token has no place; its pairs are left out.
     predicted = Doc(nlp.vocab, words=["Ann", "is", "in New", "York"], spaces=[True] * 3 + [False])
-    assert len(pipe._gold(Example(predicted, reference)).item.clusters) == 1
+    assert len(learned(Example(predicted, reference), pipe._input).item.clusters) == 1
 
 
 # Calibration

@@ -1,5 +1,7 @@
 """A relation extractor that learns on the pairs that a filter proposes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import spacy
@@ -11,7 +13,7 @@ from spacy_ragre.candidates import Candidate
 from spacy_ragre.components.pairs import proposal_odds, propose, with_proposals
 from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.labels import LabelSet, PairInstance
-from spacy_ragre.relations import PAIRS_KEY
+from spacy_ragre.relations import PAIRS_KEY, CandidatePair
 
 NAME = "rag_relation_extractor"
 WORDS = "Ann and Bob met Cara in Rome".split()
@@ -52,7 +54,7 @@ def test_proposals_go_into_a_copy_of_the_reference(reference):
     assert with_proposals(example) is reference
     proposer(example.predicted)
     doc = with_proposals(example)
-    assert [tuple(pair) for pair in doc._.candidate_pairs] == PROPOSED
+    assert [pair[:3] for pair in doc._.candidate_pairs] == PROPOSED
     assert [r.label for r in doc._.relations] == ["located_in"] * 2
     assert PAIRS_KEY not in reference.user_data
     # Those of the reference come first.
@@ -65,7 +67,7 @@ def test_proposals_for_other_entities(nlp, reference):
     predicted = make_doc(nlp, [CLUSTERS[3], CLUSTERS[0], [(3, 4, "PER")]])
     predicted._.candidate_pairs = [(1, 0, 0.5), (2, 0, 0.4), (0, 2, 0.3)]
     doc = with_proposals(Example(predicted, reference))
-    assert [tuple(pair) for pair in doc._.candidate_pairs] == [(0, 3, 0.5)]
+    assert [pair[:3] for pair in doc._.candidate_pairs] == [(0, 3, 0.5)]
 
 
 def test_proposals_for_mentions_in_a_span_group(nlp, reference):
@@ -174,9 +176,21 @@ def test_the_filters_score_counts_after_calibration(make_pipeline, reference, tm
 def test_odds_follow_the_direction_of_a_class(forward, inverse, expected):
     labels = LabelSet({"located_in": "", "sibling": {"symmetric": True}})
     instance = PairInstance(text="a b", first=(0, 1), second=(2, 3))
-    candidate = Candidate((0, 1), (1, 2), instance, forward_score=forward, inverse_score=inverse)
-    odds = proposal_odds([candidate], labels)
+    proposals = [None if score is None else CandidatePair(0, 1, score) for score in (forward, inverse)]
+    odds = proposal_odds([Candidate((0, 1), (1, 2), instance, True, True, None, None, *proposals)], labels)
     assert odds == pytest.approx(np.asarray([expected]), abs=1e-3)
+
+
+def test_odds_of_labels():
+    labels = LabelSet({"located_in": "", "sibling": {"symmetric": True}})
+    instance = PairInstance(text="a b", first=(0, 1), second=(2, 3))
+    forward = CandidatePair(0, 1, 0.8, {"located_in": 0.75, "unknown": 0.25})
+    inverse = CandidatePair(1, 0, 0.4, {"sibling": 0.5, "located_in": 0.5})
+    candidate = Candidate((0, 1), (1, 2), instance, forward_proposal=forward, inverse_proposal=inverse)
+    (odds,) = proposal_odds([candidate], labels)
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx([0.5, 0.6, 0.2, 0.2])
+    (odds,) = proposal_odds([replace(candidate, inverse_proposal=None)], labels)
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx([0.5, 0.6, 0.5, 1e-4])
 
 
 def test_no_odds_without_scores():

@@ -46,7 +46,7 @@ def reference_scores(encoder, pooling, item, types):
         states = [hidden[place + SPECIALS] for place in mentions]
         entities.append(torch.log(sum(torch.exp(state) for state in states)))
         looks.append(sum(attentions[place] for place in mentions) / len(mentions))
-    result = torch.zeros(len(entities), len(entities))
+    result = torch.zeros(len(entities), len(entities), 1 + pooling.label.out_features)
     for h, (head, head_look) in enumerate(zip(entities, looks)):
         for t, (tail, tail_look) in enumerate(zip(entities, looks)):
             product = sum(head_look[k] * tail_look[k] for k in range(len(head_look))) / len(head_look)
@@ -60,17 +60,18 @@ def reference_scores(encoder, pooling, item, types):
             z_head = z_head + pooling.head_type.weight[types[h]] + pooling.head_distance.weight[bucket]
             z_tail = z_tail + pooling.tail_type.weight[types[t]] + pooling.tail_distance.weight[bucket]
             z_head, z_tail = torch.tanh(z_head), torch.tanh(z_tail)
-            score = pooling.bias
+            products = []
             for group, matrix in enumerate(pooling.bilinear):
                 part = slice(group * pooling.block, (group + 1) * pooling.block)
-                score = score + z_head[part] @ matrix @ z_tail[part]
-            result[h, t] = score
+                products.append((z_head[part] @ matrix) * z_tail[part])
+            product = torch.cat(products)
+            result[h, t] = torch.cat([product.sum() + pooling.bias, pooling.label(product)])
     return result
 
 
 def make_pooling(width=16, **settings):
     torch.manual_seed(1)
-    pooling = ContextPooling(width, hidden=24, block=8, types=3, **settings)
+    pooling = ContextPooling(width, hidden=24, block=8, types=3, labels=2, **settings)
     for parameter in pooling.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return pooling
@@ -133,7 +134,7 @@ def test_gradients_are_those_of_the_reference(make_encoder, make_input, segment,
         if reference:
             logits = reference_scores(encoder, pooling, item, types[0])
         mask = ~torch.eye(4, dtype=torch.bool)
-        (logits.view(4, 4)[mask] * torch.arange(12)).sum().backward()
+        (logits.view(4, 4, 3)[mask].flatten() * torch.arange(36)).sum().backward()
         gradients.append({**dict(pooling.named_parameters()), **encoder.parameters()})
     assert set(gradients[0]) == set(gradients[1])
     for name, parameter in gradients[0].items():
@@ -156,7 +157,7 @@ def test_types_and_distances_can_be_left_out_and_start_at_zero(make_encoder, mak
 def test_direction_matters(make_encoder, make_input):
     with torch.no_grad():
         logits = run(make_encoder(), make_pooling(), [make_input(20, 4, 7)])[0][0]
-    assert not torch.allclose(logits, logits.T, atol=1e-3)
+    assert not torch.allclose(logits, logits.transpose(0, 1), atol=1e-3)
 
 
 def test_pooled_mentions():
@@ -175,7 +176,7 @@ def test_no_entities():
         torch.zeros(2, 0, 0).long(),
     )  # fmt: skip
     pooling = ContextPooling(4, 8, 8)
-    assert pooling(encoded, torch.zeros(2, 0).long(), torch.zeros(2, 0, 0).long()).shape == (2, 0, 0)
+    assert pooling(encoded, torch.zeros(2, 0).long(), torch.zeros(2, 0, 0).long()).shape == (2, 0, 0, 1)
 
 
 def test_distance_buckets():

@@ -32,7 +32,7 @@ def make_model(encoder_path):
 def train(model, inputs, steps=30, rate=0.01):
     """Learn that the first entity is the head of all others; gives the losses."""
     optimizer = Adam(rate)
-    gold = [np.zeros((len(i.clusters),) * 2, dtype="float32") for i in inputs]
+    gold = [np.zeros((len(i.clusters), len(i.clusters), 1), dtype="float32") for i in inputs]
     for part in gold:
         part[:1] = 1
     losses = []
@@ -65,7 +65,7 @@ def test_learns_and_saves(make_model, inputs, lora, encoder_path):
     losses = train(model, inputs)
     assert losses[-1] < losses[0] / 2
     expected = model.predict(inputs)
-    assert [part.shape for part in expected] == [(3, 3), (4, 4), (2, 2)] and not same(before, expected)
+    assert [part.shape for part in expected] == [(3, 3, 1), (4, 4, 1), (2, 2, 1)] and not same(before, expected)
     again = make_model(lora, initialize=False).from_bytes(model.to_bytes())
     assert not again.shims[0].encoder.is_loaded and again.shims[0].is_ready
     # What was never put into the model is saved as it came.
@@ -75,6 +75,19 @@ def test_learns_and_saves(make_model, inputs, lora, encoder_path):
     assert all((second[name] == tensor).all() for name, tensor in first.items()) and set(first) == set(second)
     assert again.shims[0].types == ["A", "B"]
     assert lora or encoder_path.encode() not in model.to_bytes()
+
+
+def test_labels_are_scored_and_saved(make_model, inputs):
+    model = make_model()
+    model.shims[0].init(["A", "B"], 16, ["r", "p", "q", "p"])
+    expected = model.predict(inputs)
+    assert [part.shape for part in expected] == [(3, 3, 4), (4, 4, 4), (2, 2, 4)]
+    again = make_model(initialize=False).from_bytes(model.to_bytes())
+    assert same(again.predict(inputs), expected) and again.shims[0].labels == ["p", "q", "r"]
+    logits, backprop = model.begin_update(inputs)
+    backprop([np.concatenate([part[..., :1] * 0, part[..., 1:]], axis=2) for part in logits])
+    pooling = model.shims[0].pooling
+    assert pooling.bias.grad == 0 and (pooling.label.weight.grad != 0).any()
 
 
 def test_lora_trains_and_saves_the_adapter_only(make_model, inputs):
@@ -156,7 +169,7 @@ def test_documents_without_pairs(make_model, make_input):
     nothing = PairInput(Doc(spacy.blank("en").vocab), [], [])
     one = make_input(5, 1)
     model = make_model()
-    assert [part.shape for part in model.predict([nothing, one])] == [(0, 0), (1, 1)]
+    assert [part.shape for part in model.predict([nothing, one])] == [(0, 0, 1), (1, 1, 1)]
     assert not model.shims[0].encoder.is_loaded
     logits, backprop = model.begin_update([one, nothing])
     assert backprop([np.zeros_like(part) for part in logits]) == []
