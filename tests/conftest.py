@@ -1,7 +1,7 @@
 """Tiny random models, so that no test of behaviour needs a download or real weights."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Sequence
 
 import pytest
 import spacy
@@ -80,38 +80,41 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """`make_bert(room)`: a folder with a random two-layer BERT that reads letters and has room for so many pieces."""
+def make_bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`make_bert(room)`: a folder with a random two-layer BERT that reads letters and has room for so many pieces.
+    Given words, it reads those whole, and makes letters small.
+    """
 
-    def make(room: int) -> Path:
+    def make(room: int, *, words: Sequence[str] = (), width: int = 16, seed: int = 0) -> Path:
         import torch
         from transformers import BertConfig, BertModel, BertTokenizerFast
 
-        path = tmp_path_factory.mktemp("models") / f"tiny-bert-{room}"
-        path.mkdir()
+        path = tmp_path_factory.mktemp("models")
         letters = [chr(c) for c in range(33, 127)]
-        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-        (path / "vocab.txt").write_text("\n".join(words), encoding="utf8")
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{c}" for c in letters)]
+        vocabulary = list(dict.fromkeys(vocabulary))
+        (path / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf8")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             config = BertConfig(
-                vocab_size=len(words),
-                hidden_size=16,
+                vocab_size=len(vocabulary),
+                hidden_size=width,
                 num_hidden_layers=2,
                 num_attention_heads=2,
-                intermediate_size=32,
+                intermediate_size=2 * width,
                 max_position_embeddings=room,
+                # The usual 0.02 gives a model whose vectors hardly depend on the text.
                 initializer_range=0.2,
             )
             BertModel(config).save_pretrained(path)
-        BertTokenizerFast(vocab_file=str(path / "vocab.txt"), do_lower_case=False).save_pretrained(path)
+        BertTokenizerFast(vocab_file=str(path / "vocab.txt"), do_lower_case=bool(words)).save_pretrained(path)
         return path
 
     return make
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder(make_bert: Callable[[int], Path]) -> Path:
+def tiny_encoder(make_bert: Callable[..., Path]) -> Path:
     """A BERT with little room."""
     return make_bert(64)
 

@@ -86,26 +86,6 @@ def pipeline(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+def encoder(make_bert: Callable[..., Path]) -> str:
     """The folder of a random BERT that reads letters."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("encoder")
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"[]{}.,", *letters, *("##" + c for c in letters)]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf8")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=128,
-            initializer_range=0.2,
-        )
-        BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True).save_pretrained(folder)
-    return str(folder)
+    return str(make_bert(128))

@@ -154,7 +154,7 @@ def other_llama(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> P
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(make_bert: Callable[[int], Path]) -> Path:
+def tiny_bert(make_bert: Callable[..., Path]) -> Path:
     """A BERT with room for a sentence."""
     return make_bert(128)
 

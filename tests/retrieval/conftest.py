@@ -15,33 +15,9 @@ WORDS = ["was", "founded", "hired", "sued", "by", "the", "in", "of", "and", "a",
 
 
 @pytest.fixture(scope="session")
-def make_bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    def make(seed: int = 0, width: int = 32) -> Path:
-        import torch
-        from transformers import BertConfig, BertModel, BertTokenizerFast
-
-        folder = tmp_path_factory.mktemp("bert")
-        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[", "]", "{", "}", ".", ",", ":", *WORDS]
-        vocabulary += NAMES + PEOPLE + list("abcdefghijklmnopqrstuvwxyz")
-        vocabulary += ["##" + letter for letter in "abcdefghijklmnopqrstuvwxyz"]
-        (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)), encoding="utf8")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            config = BertConfig(
-                vocab_size=len(dict.fromkeys(vocabulary)),
-                hidden_size=width,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                intermediate_size=2 * width,
-                max_position_embeddings=48,
-                # The usual 0.02 gives a model whose vectors hardly depend on the text.
-                initializer_range=0.2,
-            )
-            BertModel(config).save_pretrained(folder)
-        BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True).save_pretrained(folder)
-        return folder
-
-    return make
+def make_bert(make_bert: Callable[..., Path]) -> Callable[..., Path]:
+    """`make_bert(seed, width)`: a folder with a random BERT that reads the words of these tests whole."""
+    return lambda seed=0, width=32: make_bert(48, words=[*WORDS, *NAMES, *PEOPLE], width=width, seed=seed)
 
 
 @pytest.fixture(scope="session")

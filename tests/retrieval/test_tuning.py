@@ -10,7 +10,7 @@ from spacy_ragre.retrieval import Retriever, TextEncoder, tune_encoder
 from spacy_ragre.retrieval.tuning import _batches, _group
 
 NAMES = ["acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "wonka", "soylent", "tyrell"]
-SETTINGS = {"max_steps": 80, "epochs": 100, "batch_size": 12, "learning_rate": 1e-3}
+SETTINGS = {"max_steps": 80, "epochs": 100, "batch_size": 12, "learning_rate": 3e-3}
 
 
 def label_agreement(encoder, instances):
