@@ -160,7 +160,10 @@ class ContextPooling(nn.Module):
         score = (products.sum(dim=(0, 2)) + self.bias).view(*shape, 1)
         if self.label is None:
             return score
-        return torch.cat([score, self.label(products.transpose(0, 1).reshape(*shape, -1))], dim=-1)
+        features = products.transpose(0, 1).reshape(*shape, -1)
+        # The products are small, and labels would be learned slowly from them as they are.
+        features = nn.functional.layer_norm(features, features.shape[-1:])
+        return torch.cat([score, self.label(features)], dim=-1)
 
 
 def _zeros(count: int, width: int) -> nn.Embedding:

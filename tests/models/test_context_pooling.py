@@ -65,7 +65,8 @@ def reference_scores(encoder, pooling, item, types):
                 part = slice(group * pooling.block, (group + 1) * pooling.block)
                 products.append((z_head[part] @ matrix) * z_tail[part])
             product = torch.cat(products)
-            result[h, t] = torch.cat([product.sum() + pooling.bias, pooling.label(product)])
+            scaled = (product - product.mean()) / torch.sqrt(product.var(unbiased=False) + 1e-5)
+            result[h, t] = torch.cat([product.sum() + pooling.bias, pooling.label(scaled)])
     return result
 
 
