@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
+import numpy as np
 import spacy
 from results import add_row
 from spacy.language import Language
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.corpora.reader import read_docs
+from spacy_ragre.models.calibration import fit_decision
 from spacy_ragre.relations import CandidatePair
 from spacy_ragre.scoring import score_docred, train_facts
 
@@ -29,7 +31,6 @@ FILTER = "pair_candidate_filter"
 EXTRACTOR = "rag_relation_extractor"
 TITLE = "Re-DocRED, the pairs that the language model is asked about"
 SCORES = ("docred_f", "docred_ign_f", "docred_intra_f", "docred_inter_f")
-
 RECALLS = "0.8,0.9,0.95"
 
 Propose = Callable[[Language, Example], List[CandidatePair]]
@@ -51,41 +52,88 @@ def gold_pairs(nlp: Language, example: Example) -> List[CandidatePair]:
     return [CandidatePair(head, tail, 1.0) for head, tail in sorted(pairs)]
 
 
+def unscored_pairs(nlp: Language, example: Example) -> List[CandidatePair]:
+    return [CandidatePair(pair.head, pair.tail) for pair in filtered_pairs(nlp, example)]
+
+
+# The pairs that are asked about; None where the language model is not asked.
 ROWS: Dict[str, Any] = {
+    "filter alone": ("no language model: the labels that the filter finds likely", None),
     "all pairs": ("every ordered pair of entities", all_pairs),
     "filtered pairs": ("pairs that the filter proposes, its threshold for a recall of {recall} on dev", filtered_pairs),
+    "filtered pairs, scores unused": ("the same, without the filter's scores beside the model's", unscored_pairs),
     "gold pairs": ("only pairs that hold a relation: what a perfect filter would give", gold_pairs),
 }
 
 
-def calibrate(nlp: Language, examples: Sequence[Example], propose: Propose) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): micro-F1 of the pairs of development examples before and after."""
-    asked = []
-    for example in examples:
-        doc = example.predicted.copy()
-        doc._.candidate_pairs = propose(nlp, example)
-        asked.append(Example(doc, example.reference))
-    extractor: Any = nlp.get_pipe(EXTRACTOR)
-    scores: Dict[str, float] = extractor.calibrate(asked)
-    return scores
+class FilterAlone:
+    """Relations by the filter's own labels, with a limit that was fitted on development documents."""
+
+    def __init__(self, nlp: Language, examples: Sequence[Example]) -> None:
+        self._filter: Any = nlp.get_pipe(FILTER)
+        self._labels = list(self._filter.shim.labels)
+        rows, gold = [], []
+        for example in examples:
+            held = {(r.head_cluster, r.tail_cluster, r.label) for r in example.reference._.relations}
+            for pair in filtered_pairs(nlp, example):
+                rows.append([pair.score * (pair.labels or {}).get(label, 0.0) for label in self._labels])
+                gold.append([(pair.head, pair.tail, label) in held for label in self._labels])
+        self._least = fit_decision(np.asarray(rows), np.asarray(gold))
+
+    def __call__(self, doc: Doc, example: Example) -> Doc:
+        self._filter(doc)
+        clusters = doc._.entity_clusters
+        doc._.relations = [
+            {
+                "head": clusters[pair.head][0],
+                "tail": clusters[pair.tail][0],
+                "head_cluster": pair.head,
+                "tail_cluster": pair.tail,
+                "label": label,
+                "score": pair.score * share,
+            }
+            for pair in doc._.candidate_pairs
+            for label, share in (pair.labels or {}).items()
+            if pair.score * share > self._least
+        ]
+        return doc
 
 
-def measure(nlp: Language, examples: Sequence[Example], propose: Propose, facts: Any, title: str) -> Dict[str, float]:
+class Asked:
+    """Relations by the language model, calibrated on development documents."""
+
+    def __init__(self, nlp: Language, examples: Sequence[Example], propose: Propose) -> None:
+        self._nlp, self._propose = nlp, propose
+        self._extractor: Any = nlp.get_pipe(EXTRACTOR)
+        asked = []
+        for example in examples:
+            doc = example.predicted.copy()
+            doc._.candidate_pairs = propose(nlp, example)
+            asked.append(Example(doc, example.reference))
+        print(self._extractor.calibrate(asked), flush=True)
+
+    def __call__(self, doc: Doc, example: Example) -> Doc:
+        doc._.candidate_pairs = self._propose(self._nlp, example)
+        return self._extractor(doc)
+
+
+def measure(
+    nlp: Language, examples: Sequence[Example], answer: Callable[[Doc, Example], Doc], facts: Any, title: str
+) -> Dict[str, float]:
     """RETURNS (Dict[str, float]): scores, and pairs, tokens and seconds a document. Tokens are those that go through
     the model: what several pairs share is counted once.
     """
-    extractor: Any = nlp.get_pipe(EXTRACTOR)
     pairs = tokens = 0
     seconds = 0.0
     scored = []
     for example in tqdm(examples, desc=title):
         doc: Doc = example.predicted.copy()
         started = time.perf_counter()
-        doc._.candidate_pairs = propose(nlp, example)
-        extractor(doc)
+        answer(doc, example)
         seconds += time.perf_counter() - started
-        pairs += len(doc._.candidate_pairs)
-        tokens += shared_tokens(extractor, doc)
+        if isinstance(answer, Asked):
+            pairs += len(doc._.candidate_pairs)
+            tokens += shared_tokens(nlp.get_pipe(EXTRACTOR), doc)
         scored.append(Example(doc, example.reference))
     scores = score_docred(scored, facts=facts)
     costs = {"pairs": pairs, "tokens": tokens, "seconds": seconds}
@@ -108,7 +156,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path, default=Path("corpus/redocred/train.spacy"), help="for Ign F1")
     parser.add_argument("--dev", type=Path, default=Path("corpus/redocred/dev.spacy"), help="for calibration")
     parser.add_argument("--test", type=Path, default=Path("corpus/redocred/test.spacy"))
-    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--rows", default=";".join(ROWS), help="separated by semicolons")
     parser.add_argument("--recalls", default=RECALLS, help="of the filter on dev, a row of filtered pairs for each")
     parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
@@ -122,15 +170,15 @@ def main() -> None:
     split = f"test, seeded subset ({len(examples)})" if args.limit else f"test ({len(examples)})"
     dev = list(Corpus(args.dev)(nlp))
     component: Any = nlp.get_pipe(FILTER)
-    for row in (name.strip() for name in args.rows.split(",")):
+    for row in (name.strip() for name in args.rows.split(";")):
         description, propose = ROWS[row]
-        for recall in args.recalls.split(",") if propose is filtered_pairs else [""]:
+        for recall in args.recalls.split(",") if propose in (filtered_pairs, unscored_pairs) else [""]:
             name = f"{row}, recall {recall}" if recall else row
             if recall:
                 component.target_recall = float(recall)
                 print(name, component.calibrate(dev), flush=True)
-            print(name, calibrate(nlp, dev, propose), flush=True)
-            scores = measure(nlp, examples, propose, facts, name)
+            answer: Any = FilterAlone(nlp, dev) if propose is None else Asked(nlp, dev, propose)
+            scores = measure(nlp, examples, answer, facts, name)
             about = {"name": name, "description": description.format(recall=recall), "split": split}
             add_row(args.output, TITLE, about, args.seed, scores)
             print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)

@@ -108,7 +108,7 @@ class PairFilterShim(TorchShim):
         self.encoder = encoder
         self.settings = settings
         self.types: List[str] = []
-        self.labels: List[str] = []
+        self._labels: List[str] = []
         self.pooling: Optional[ContextPooling] = None
         self._saved: Optional[bytes] = None
 
@@ -116,6 +116,12 @@ class PairFilterShim(TorchShim):
     def is_ready(self) -> bool:
         """RETURNS (bool): whether there is something to answer with."""
         return self.pooling is not None or self._saved is not None
+
+    @property
+    def labels(self) -> List[str]:
+        """RETURNS (List[str]): the labels that are told, in the order of their logits."""
+        self.restore()
+        return self._labels
 
     def init(self, types: Sequence[str], width: int, labels: Sequence[str] = ()) -> None:
         """Make the pooling anew, ready to be trained.
@@ -126,7 +132,7 @@ class PairFilterShim(TorchShim):
         """
         self._saved = None
         self.types = sorted(set(types))
-        self.labels = sorted(set(labels))
+        self._labels = sorted(set(labels))
         self.pooling = self._make_pooling(width)
 
     def _make_pooling(self, width: int) -> ContextPooling:
@@ -138,7 +144,7 @@ class PairFilterShim(TorchShim):
             types=len(self.types) + 1 if self.settings["use_types"] else 0,
             distances=self.settings["use_distance"],
             limit=self.settings["memory"] * (1 << 20) // 32,  # some eight tensors of four bytes are there at once
-            labels=len(self.labels),
+            labels=len(self._labels),
         )
 
     # Forward and backward
@@ -267,7 +273,7 @@ class PairFilterShim(TorchShim):
         info = _read_info(self._saved)
         try:
             tensors = load(self._saved)
-            self.types, self.labels = json.loads(info["types"]), json.loads(info.get("labels", "[]"))
+            self.types, self._labels = json.loads(info["types"]), json.loads(info.get("labels", "[]"))
             pooling = self._make_pooling(int(info["width"]))
             pooling.load_state_dict({n[len("pooling.") :]: t for n, t in tensors.items() if n.startswith("pooling.")})
         except (SafetensorError, KeyError, RuntimeError) as error:

@@ -184,7 +184,7 @@ def test_loss_by_hand(make_nlp, gold_docs):
 def test_loss_of_labels_by_hand(make_nlp, gold_docs):
     nlp = make_nlp(label_weight=0.5)
     pipe = nlp.get_pipe(NAME)
-    pipe.shim.labels = ["at", "by", "on"]
+    pipe.shim._labels = ["at", "by", "on"]
     examples = examples_of(gold_docs(nlp)[:2])
     reference = examples[0].reference
     known = reference._.relations

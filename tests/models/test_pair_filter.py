@@ -83,7 +83,7 @@ def test_labels_are_scored_and_saved(make_model, inputs):
     expected = model.predict(inputs)
     assert [part.shape for part in expected] == [(3, 3, 4), (4, 4, 4), (2, 2, 4)]
     again = make_model(initialize=False).from_bytes(model.to_bytes())
-    assert same(again.predict(inputs), expected) and again.shims[0].labels == ["p", "q", "r"]
+    assert again.shims[0].labels == ["p", "q", "r"] and same(again.predict(inputs), expected)
     logits, backprop = model.begin_update(inputs)
     backprop([np.concatenate([part[..., :1] * 0, part[..., 1:]], axis=2) for part in logits])
     pooling = model.shims[0].pooling
