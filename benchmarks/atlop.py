@@ -172,7 +172,9 @@ def main() -> None:
         "best F1 on dev": best_threshold(dev_sure, dev_related),
         "recall 0.95 on dev": threshold_for(dev_sure, dev_related, 0.95),
     }
+    print("dev:", atlop.relations(features["dev"], dev_logits), flush=True)
     for rule, threshold in rules.items():
+        print("dev:", measure(dev_sure, dev_related, threshold), flush=True)
         scores = measure(sure, related, threshold)
         row = {"name": f"ATLOP, {rule}", "description": f"published code; {rates}", "split": split}
         add_row(args.pairs_output, PAIRS, row, args.seed, scores)

@@ -85,8 +85,9 @@ def make_pair_candidate_filter(
     target_recall (float): the share of the pairs with a relation that `calibrate` chooses a threshold for.
     balance (float): how much of the imbalance between the classes the loss makes up for, from 0 (nothing) to 1 (pairs
         with a relation weigh as much as all others). Probabilities stay right, since the weight is taken off again.
-    label_weight (float): weight of a second loss, of telling the labels of pairs with a relation; 0 for none. The
-        pairs then come with the probabilities of labels, which the extractor behind can make use of.
+    label_weight (float): weight of a second loss, of telling the labels of pairs with a relation; 0 for none. A pair's
+        score then comes from those of its labels, and candidate pairs have the probabilities of labels, which an
+        extractor behind can make use of.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     scorer (Optional[Callable]): the scoring method.
     """

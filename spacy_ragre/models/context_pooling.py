@@ -3,14 +3,15 @@
 An entity is the logsumexp of the states at its mentions' starts. What a pair sees of the document are the states where
 both entities look: their attentions are multiplied, averaged over the heads and normalised, and weigh the states.
 Source: ATLOP (Zhou et al. 2021, arXiv 2010.11304), as stage 1 of LMRC (arXiv 2408.13889) uses it. Beyond both, entity
-types and the distance of the nearest mentions can be added; they start at zero. It can also tell labels, from what the
-score is the sum of.
+types and the distance of the nearest mentions can be added; they start at zero. Labels can be told, too: a pair's score
+is then the logsumexp over those of its labels, since it holds a relation where it holds any of them.
 
 All entities and pairs of a batch are computed at once. A document that is longer than `SEGMENT` positions comes alone,
 and is pooled in segments with the entities that attend to each, so that its cost grows with its length and not with
 length times pairs.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, List, Optional, Sequence, Tuple
 
@@ -100,6 +101,8 @@ class ContextPooling(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1))
         nn.init.uniform_(self.bilinear, -1 / block, 1 / block)
         self.label = nn.Linear(hidden, labels) if labels else None
+        if labels:
+            nn.init.constant_(self.bias, -math.log(labels))
         self.head_type = _zeros(types, hidden) if types else None
         self.tail_type = _zeros(types, hidden) if types else None
         self.head_distance = _zeros(DISTANCES, hidden) if distances else None
@@ -157,13 +160,12 @@ class ContextPooling(nn.Module):
         second = torch.tanh(tail).view(-1, groups, self.block).transpose(0, 1)
         # One matrix product for each group: (groups, pairs, block) x (groups, block, block).
         products = torch.bmm(first, self.bilinear) * second
-        score = (products.sum(dim=(0, 2)) + self.bias).view(*shape, 1)
         if self.label is None:
-            return score
+            return (products.sum(dim=(0, 2)) + self.bias).view(*shape, 1)
         features = products.transpose(0, 1).reshape(*shape, -1)
         # The products are small, and labels would be learned slowly from them as they are.
-        features = nn.functional.layer_norm(features, features.shape[-1:])
-        return torch.cat([score, self.label(features)], dim=-1)
+        labels = self.label(nn.functional.layer_norm(features, features.shape[-1:]))
+        return torch.cat([torch.logsumexp(labels, dim=-1, keepdim=True) + self.bias, labels], dim=-1)
 
 
 def _zeros(count: int, width: int) -> nn.Embedding:

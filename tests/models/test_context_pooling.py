@@ -66,7 +66,8 @@ def reference_scores(encoder, pooling, item, types):
                 products.append((z_head[part] @ matrix) * z_tail[part])
             product = torch.cat(products)
             scaled = (product - product.mean()) / torch.sqrt(product.var(unbiased=False) + 1e-5)
-            result[h, t] = torch.cat([product.sum() + pooling.bias, pooling.label(scaled)])
+            labels = pooling.label(scaled)
+            result[h, t] = torch.cat([torch.log(torch.exp(labels).sum()) + pooling.bias, labels])
     return result
 
 

@@ -84,6 +84,9 @@ def test_labels_are_scored_and_saved(make_model, inputs):
     assert [part.shape for part in expected] == [(3, 3, 4), (4, 4, 4), (2, 2, 4)]
     again = make_model(initialize=False).from_bytes(model.to_bytes())
     assert again.shims[0].labels == ["p", "q", "r"] and same(again.predict(inputs), expected)
+    for part in expected:
+        offsets = part[..., 0] - np.log(np.exp(part[..., 1:]).sum(axis=2))
+        assert offsets == pytest.approx(np.full(part.shape[:2], -np.log(3)), abs=1e-5)
     logits, backprop = model.begin_update(inputs)
     backprop([np.concatenate([part[..., :1] * 0, part[..., 1:]], axis=2) for part in logits])
     pooling = model.shims[0].pooling
