@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Tuple
 import numpy as np
 
 _STEPS = 100
+_HALVINGS = 40
 _RIDGE = 1e-6
 
 
@@ -52,15 +53,29 @@ def fit_logistic(features: np.ndarray, targets: np.ndarray) -> Tuple[np.ndarray,
     positives, negatives = int(targets.sum()), int((~targets).sum())
     wanted = np.where(targets, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     weights = np.append(np.ones(features.shape[1]), 0.0)
+    loss = _loss(scaled, wanted, weights)
     for _ in range(_STEPS):
         probability = 1 / (1 + np.exp(-np.clip(scaled @ weights, -500, 500)))
         gradient = scaled.T @ (probability - wanted)
         curvature = np.maximum(probability * (1 - probability), 1e-9)
         hessian = (scaled * curvature[:, None]).T @ scaled + _RIDGE * np.eye(len(weights))
         step = np.linalg.solve(hessian, gradient)
-        # A full step can overshoot where all probabilities are near 0 or 1.
-        weights = weights - step * min(1.0, 5.0 / max(1e-12, float(np.abs(step).max())))
-        if np.abs(step).max() < 1e-9:
+        # A full step can overshoot where all probabilities are near 0 or 1: it is halved until it leads down.
+        for _ in range(_HALVINGS):
+            found = _loss(scaled, wanted, weights - step)
+            if found <= loss:
+                break
+            step = step / 2
+        else:
             break
+        weights = weights - step
+        if np.abs(step).max() < 1e-9 or loss - found <= 1e-12 * abs(loss):
+            break
+        loss = found
     slopes = np.maximum(weights[:-1], 1e-3) / spread
     return slopes, float(weights[-1] - slopes @ center)
+
+
+def _loss(features: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> float:
+    scores = features @ weights
+    return float((np.logaddexp(0.0, scores) - wanted * scores).sum())

@@ -50,3 +50,17 @@ def test_scores_that_say_nothing_keep_their_order():
 def test_no_change_and_extreme_scores():
     assert PlattScale()(np.array([0.0])) == pytest.approx(0.5)
     assert np.isfinite(PlattScale()(np.array([-1e9, 1e9]))).all()
+
+
+def test_rare_decisions_keep_their_share():
+    """Most features at their lowest value, and hardly any decision: where a plain Newton step leads away."""
+    rng = np.random.default_rng(2)
+    likely = rng.random(200_000) < 0.01
+    features = np.stack(
+        [rng.normal(size=len(likely)) * 3 - 8, np.where(likely, rng.normal(size=len(likely)), -9.2)], axis=1
+    )
+    targets = rng.random(len(likely)) < PlattScale()(features @ [0.5, 0.8] + 2.0)
+    weights, bias = fit_logistic(features, targets)
+    probability = PlattScale()(features @ weights + bias)
+    assert probability.mean() == pytest.approx(targets.mean(), rel=1e-2)
+    assert weights == pytest.approx([0.5, 0.8], abs=0.15)
