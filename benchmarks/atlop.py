@@ -24,12 +24,13 @@ import numpy as np
 import spacy
 import torch
 from pair_filter import TITLE as PAIRS
-from pair_filter import best_threshold, measure, threshold_for
+from pair_filter import measure, threshold_for
 from results import add_row
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, AutoTokenizer, get_linear_schedule_with_warmup
 
 from spacy_ragre.corpora.reader import read_docs
+from spacy_ragre.models.calibration import fit_decision
 from spacy_ragre.relations import ID_KEY
 from spacy_ragre.retrieval.loading import locate_encoder
 
@@ -169,7 +170,7 @@ def main() -> None:
     sure, related = decisions(features["test"], logits)
     rules = {
         "its own rule": 0.5,
-        "best F1 on dev": best_threshold(dev_sure, dev_related),
+        "best F1 on dev": fit_decision(dev_sure, dev_related),
         "recall 0.95 on dev": threshold_for(dev_sure, dev_related, 0.95),
     }
     print("dev:", atlop.relations(features["dev"], dev_logits), flush=True)

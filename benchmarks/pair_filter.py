@@ -18,6 +18,7 @@ from spacy.training import Example
 
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.engines import ENGINES
+from spacy_ragre.models.calibration import fit_decision
 
 NAME = "pair_candidate_filter"
 TITLE = "Re-DocRED, candidate pairs"
@@ -60,14 +61,6 @@ def threshold_for(probability: np.ndarray, related: np.ndarray, recall: float) -
     return float(best_first[max(1, int(np.ceil(recall * len(best_first)))) - 1])
 
 
-def best_threshold(probability: np.ndarray, related: np.ndarray) -> float:
-    """RETURNS (float): the threshold with the best F1."""
-    order = np.argsort(-probability, kind="stable")
-    right = np.cumsum(related[order])
-    scores = 2 * right / (np.arange(1, len(order) + 1) + related.sum())
-    return float(probability[order[int(np.argmax(scores))]])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", type=Path, required=True, help="a trained pipeline with the filter")
@@ -92,6 +85,7 @@ def main() -> None:
         add_row(args.output, TITLE, {"name": name, "description": description, "split": split}, args.seed, scores)
         print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)
 
+    chosen = f"threshold chosen on the {len(dev)} held-out documents"
     suffix = f", {args.engine}" if args.engine else ""
     encoder = pipe.shim.encoder
     whole = encoder.window
@@ -103,14 +97,12 @@ def main() -> None:
         if window == whole:
             scores = measure(probability, related, 0.5)
             report(f"as likely as not{suffix}", f"pairs of probability 0.5 and more; {context}", scores)
-            scores = measure(probability, related, best_threshold(dev_probability, dev_related))
-            report(
-                f"best F1 on dev{suffix}", f"threshold chosen on the {len(dev)} held-out documents; {context}", scores
-            )
+            scores = measure(probability, related, fit_decision(dev_probability, dev_related))
+            report(f"best F1 on dev{suffix}", f"{chosen}; {context}", scores)
         for recall in RECALLS if window == whole else (0.95,):
             scores = measure(probability, related, threshold_for(dev_probability, dev_related, recall))
             name = f"recall {recall} on dev" + ("" if window == whole else f", windows of {window}") + suffix
-            report(name, f"threshold chosen on the {len(dev)} held-out documents; {context}", scores)
+            report(name, f"{chosen}; {context}", scores)
 
 
 if __name__ == "__main__":

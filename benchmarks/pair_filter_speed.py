@@ -13,6 +13,7 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -49,7 +50,7 @@ def main() -> None:
         examples = list(Corpus(args.test, limit=args.limit, seed=0)(nlp))
         titles = [example.reference.user_data[ID_KEY] for example in examples]
         encoder = pipe.shim.encoder.name
-        runs[engine] = lambda pipe=pipe, examples=examples: decisions(pipe, examples)  # type: ignore[misc]
+        runs[engine] = partial(decisions, pipe, examples)
 
     known = {document["title"]: document for document in json.loads(args.documents.read_text(encoding="utf8"))}
     documents = [known[title] for title in titles]

@@ -189,9 +189,8 @@ class PairFilterShim(TorchShim):
         self.pooling.train(training)
         # A single entity has no pairs; its document need not be read.
         rows = [i for i, item in enumerate(inputs) if len(item.clusters) > 1]
-        logits: List[Any] = [
-            torch.zeros((len(item.clusters), len(item.clusters), 1 + len(self.labels))) for item in inputs
-        ]
+        width = 1 + len(self._labels)
+        logits: List[Any] = [torch.zeros((len(item.clusters), len(item.clusters), width)) for item in inputs]
         leaves: List[Any] = [None] * len(inputs)
         if not rows:
             return logits, leaves
