@@ -249,6 +249,11 @@ class Backbone:
                 raise ValueError(Errors.R110.format(problem=str(error))) from error
         # Peft's wrapper says that it is in training while what it wraps is not: set_training would do nothing.
         self._model.eval()
+        if _is_low(self.dtype):
+            # Mixed precision computes the update in 16 bits, too: to widen its input first would be for nothing.
+            for module in self._model.modules():
+                if hasattr(module, "cast_input_dtype_enabled"):
+                    module.cast_input_dtype_enabled = False
         self.has_adapter = True
 
     def _task_type(self) -> str:
@@ -446,13 +451,18 @@ class Backbone:
         return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
 
 
+def _is_low(dtype: Any) -> bool:
+    import torch
+
+    return dtype in (torch.bfloat16, torch.float16)
+
+
 @contextmanager
 def _compute(device: str, dtype: Any, mixed: bool, length: int, silence: ContextManager[Any]) -> Iterator[None]:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    low = dtype in (torch.bfloat16, torch.float16)
-    precision = torch.autocast(device, dtype) if mixed and low else nullcontext()
+    precision = torch.autocast(device, dtype) if mixed and _is_low(dtype) else nullcontext()
     short = device == "cpu" and length <= SHORT_ATTENTION and torch.is_grad_enabled()
     kernel = sdpa_kernel(SDPBackend.MATH) if short else nullcontext()
     with precision, kernel, silence:

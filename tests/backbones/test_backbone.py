@@ -6,7 +6,7 @@ import logging
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import pytest
 import torch
@@ -364,6 +364,25 @@ def test_low_precision_computes_and_trains(
     assert backbone.states(rows(PROMPTS)).isfinite().all()
     # A line for every int8 product would bury all else.
     assert [record.message for record in caplog.records if record.name.startswith("bitsandbytes.autograd")] == []
+
+
+def test_an_update_in_sixteen_bits_is_that_of_widened_inputs(tiny_llama: Path) -> None:
+    def learn(widen: bool) -> Tuple[torch.Tensor, List[torch.Tensor]]:
+        backbone = CausalLM(str(tiny_llama), device="cpu", dtype="bfloat16", lora={"rank": 4})
+        backbone.init_adapter()
+        change_adapter(backbone)
+        layers = [m for m in backbone.model.modules() if hasattr(m, "cast_input_dtype_enabled")]
+        assert layers and not any(layer.cast_input_dtype_enabled for layer in layers)
+        for layer in layers:
+            layer.cast_input_dtype_enabled = widen
+        backbone.set_training(True)
+        states = backbone.states(rows(PROMPTS))
+        states.square().mean().backward()
+        return states, [p.grad for p in backbone.adapter_parameters().values()]
+
+    (states, gradients), (expected, wanted) = learn(False), learn(True)
+    assert torch.equal(states, expected)
+    assert all(torch.equal(a, b) for a, b in zip(gradients, wanted))
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
