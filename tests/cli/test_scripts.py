@@ -246,3 +246,23 @@ def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -
     assert "No results yet." in (tmp_path / "README.md").read_text(encoding="utf8")
     (tmp_path / "README.md").write_text("# Title\n", encoding="utf8")
     assert render() == 1
+
+
+# plot_sweep
+
+
+def test_a_sweep_becomes_a_figure(tmp_path: Path) -> None:
+    plot = load("plot_sweep")
+    rows = [
+        {"name": f"{name} = {value}", "scores": {"semeval_macro_f": [0.5 + value / 100, 0.6]}}
+        for name, value in (("k", 8), ("k", 1), ("m", 2))
+    ]
+    results, output = tmp_path / "sweep.json", tmp_path / "images" / "sweep.svg"
+    arguments = ["--results", str(results), "--output", str(output)]
+    assert plot.main(arguments) == 1  # nothing was measured yet
+    results.write_text(json.dumps({"rows": rows}), encoding="utf8")
+    points = plot.read_points(results)
+    assert [value for value, _ in points["k"]] == [1, 8] and points["m"] == [(2, [52.0, 60.0])]
+    assert plot.main(arguments) == 0
+    first = output.read_bytes()
+    assert first.startswith(b"<?xml") and plot.main(arguments) == 0 and output.read_bytes() == first
