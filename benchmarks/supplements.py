@@ -92,7 +92,6 @@ def train(args: argparse.Namespace, folder: Path, tasks: Sequence[Task], example
         "vars.tasks": list(tasks),
         "vars.n_examples": examples,
         "vars.train_limit": limit,
-        "vars.epochs": 0,
         "vars.max_steps": steps,
         "vars.total_steps": steps,
         "vars.warmup_steps": max(1, steps // 10),
