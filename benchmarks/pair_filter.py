@@ -94,12 +94,14 @@ def main() -> None:
         dev_probability, dev_related = decisions(pipe, dev)
         probability, related = decisions(pipe, test)
         context = f"windows of {window} word pieces" + (f"; {args.engine}" if args.engine else "")
-        if window == whole:
+        # Rows of another engine or window are there to be compared.
+        if window == whole and not args.engine:
             scores = measure(probability, related, 0.5)
-            report(f"as likely as not{suffix}", f"pairs of probability 0.5 and more; {context}", scores)
+            report("as likely as not", f"pairs of probability 0.5 and more; {context}", scores)
+        if window == whole:
             scores = measure(probability, related, fit_decision(dev_probability, dev_related))
             report(f"best F1 on dev{suffix}", f"{chosen}; {context}", scores)
-        for recall in RECALLS if window == whole else (0.95,):
+        for recall in RECALLS if window == whole and not args.engine else (0.95,):
             scores = measure(probability, related, threshold_for(dev_probability, dev_related, recall))
             name = f"recall {recall} on dev" + ("" if window == whole else f", windows of {window}") + suffix
             report(name, f"{chosen}; {context}", scores)

@@ -48,6 +48,8 @@ NUMBERS = {
     "minutes of training": ("train_minutes",),
     "sentences a second": ("throughput",),
     "times slower": ("times_slower",),
+    "documents a second": ("documents_per_second",),
+    "times ATLOP": ("times_atlop",),
     "pairs a document": ("pairs_a_document",),
     "tokens a document": ("tokens_a_document",),
     "seconds a document": ("seconds_a_document",),
