@@ -15,7 +15,6 @@ the config.
 import argparse
 import json
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import add_row, merge
+from results import add_row, merge, peak_memory
 from spacy import util
 from spacy.language import Language
 from spacy.training import Example
@@ -172,15 +171,6 @@ def start(overrides: Dict[str, Any], limit: int) -> Tuple[Language, List[Example
     return nlp, examples(Path(overrides["paths.train"]), nlp, limit), nlp.resume_training()
 
 
-def memory() -> float:
-    """RETURNS (float): most memory that was used so far, in MiB: of the GPU, where there is one."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def time_steps(nlp: Language, batches: Sequence[List[Example]], optimizer: Any) -> float:
     """RETURNS (float): median seconds of a step, the first two left out."""
     seconds = []
@@ -205,7 +195,7 @@ def cost_row(args: argparse.Namespace) -> None:
     else:
         batches = [corpus[i : i + args.batch] for i in range(0, args.batch * args.count, args.batch)]
         seconds = time_steps(nlp, [batch for batch in batches if batch], optimizer)
-    print(json.dumps({"seconds": seconds, "memory": memory()}))
+    print(json.dumps({"seconds": seconds, "memory": peak_memory()}))
 
 
 def measure(args: argparse.Namespace, only: str, k: int) -> Dict[str, float]:
@@ -255,7 +245,7 @@ def scaling(args: argparse.Namespace) -> None:
         started = time.perf_counter()
         store.add(*generated(size, answerer.encoder.width, like))
         built = time.perf_counter() - started
-        before = memory()
+        before = peak_memory()
         keys = np.random.default_rng(1).standard_normal((args.batch, answerer.encoder.width), dtype="float32")
         queries = [PairInstance("another text", (0, 7), (8, 12)) for _ in keys]
         started = time.perf_counter()
@@ -265,7 +255,7 @@ def scaling(args: argparse.Namespace) -> None:
             "seconds_of_a_step": time_steps(nlp, batches, optimizer),
             "seconds_of_preselection": found,
             "seconds_to_build_the_index": built,
-            "MiB_more_in_steps": memory() - before,
+            "MiB_more_in_steps": peak_memory() - before,
         }
         print(size, parts[f"{args.index} index, {size} instances"], flush=True)
     merge(args.results / "etrag_scaling.json", f"{TITLE}: size of the store", parts)

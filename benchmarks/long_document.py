@@ -8,14 +8,13 @@ filter's `model.memory` and the backbone's `batch_tokens`.
 """
 
 import argparse
-import resource
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Any, Dict, List
 
 import spacy
-from results import merge
+from results import merge, peak_memory
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -50,11 +49,6 @@ def join(nlp: Language, docs: List[Doc], tokens: int, entities: int) -> Doc:
     return whole
 
 
-def peak() -> float:
-    """RETURNS (float): the most memory that the process had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", type=Path, required=True, help="a trained pipeline of filter and extractor")
@@ -68,7 +62,7 @@ def main() -> None:
     docs = [example.predicted for example in Corpus(args.documents)(nlp)]
     nlp(docs[0].copy())  # loads all weights
     doc = join(nlp, docs, args.tokens, args.entities)
-    before = peak()
+    before = peak_memory()
     values: Dict[str, Any] = {
         "tokens": len(doc),
         "entities": len(doc._.entity_clusters),
@@ -78,7 +72,7 @@ def main() -> None:
         started = time.perf_counter()
         doc = nlp.get_pipe(stage)(doc)
         values[f"{stage}_seconds"] = time.perf_counter() - started
-        values[f"{stage}_peak_above_mebibytes"] = peak() - before
+        values[f"{stage}_peak_above_mebibytes"] = peak_memory() - before
     values.update(pairs_proposed=len(doc._.candidate_pairs), relations=len(doc._.relations))
     merge(args.output, "A long document, filter and extractor", {"long_document": values})
     print({key: round(value, 2) if isinstance(value, float) else value for key, value in values.items()})

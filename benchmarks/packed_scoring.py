@@ -8,14 +8,13 @@ the same number of threads. Separate prompts are batched by length and padded li
 
 import argparse
 import random
-import resource
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import merge
+from results import merge, peak_memory
 from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
@@ -259,14 +258,14 @@ def memory(nlp: Language, tokens: int, count: int) -> Dict[str, Any]:
     words = [rng.choice(("alpha", "beta", "gamma", "delta", "met", "wrote", "of", "in")) for _ in range(tokens)]
     doc = Doc(nlp.vocab, words=words)
     doc.ents = [spacy.tokens.Span(doc, i, i + 1, "X") for i in range(0, tokens, tokens // 400)]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_memory()
     component = nlp.get_pipe(NAME)
     size = len(component._spans(doc))
     doc._.entity_clusters = [[span] for span in component._spans(doc)]
     chosen = [(i, j, 1.0) for i in range(size) for j in range(i + 1, min(size, i + 12))][:count]
     doc._.candidate_pairs = chosen
     seconds, _ = timed(lambda: component.predict([doc]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory()
     return {
         "tokens": len(doc),
         "pairs": len(chosen),

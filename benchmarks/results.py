@@ -2,6 +2,7 @@
 
 import json
 import platform
+import resource
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -19,6 +20,15 @@ def machine() -> Dict[str, Any]:
         "gpu": gpu,
         "python": platform.python_version(),
     }
+
+
+def peak_memory() -> float:
+    """RETURNS (float): most memory that the process had so far, in MiB: of the GPU, where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _processor() -> str:

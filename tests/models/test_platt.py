@@ -14,20 +14,22 @@ def test_recovers_slope_and_shift():
     assert scale(scores).mean() == pytest.approx(targets.mean(), abs=1e-3)
 
 
-def test_every_feature_gets_its_weight():
-    rng = np.random.default_rng(1)
-    features = rng.normal(size=(200_000, 3)) * [3, 1, 2] + [1, 5, -1]
-    targets = rng.random(len(features)) < PlattScale()(features[:, :2] @ [0.5, 1.5] - 8)
-    weights, bias = fit_logistic(features[:, :2], targets)
-    assert weights == pytest.approx([0.5, 1.5], abs=0.03) and bias == pytest.approx(-8, abs=0.2)
-
-
-def test_feature_that_speaks_against_is_left_out():
+def test_several_features_get_weights_of_their_own():
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(200_000, 2)) * [3, 2] + [1, -1]
-    targets = rng.random(len(features)) < PlattScale()(features @ [0.5, -1.0] - 2)
-    weights, _ = fit_logistic(features, targets)
-    assert 0 < weights[1] < 1e-3 < weights[0]
+    features = rng.normal(size=(200_000, 3)) * [3, 1, 2] + [1, 0, -1]
+    targets = rng.random(len(features)) < PlattScale()(features @ [0.5, 1.5, -1.0] - 2)
+    weights, bias = fit_logistic(features[:, :2], targets)
+    assert weights[1] / weights[0] == pytest.approx(3.0, rel=0.05) and (weights > 0).all()
+    weights, bias = fit_logistic(features, targets)
+    assert 0 < weights[2] < 1e-3  # it speaks against, which is left out
+
+
+def test_features_that_are_given_true_weights():
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(200_000, 2)) * [3, 1] + [1, 5]
+    targets = rng.random(len(features)) < PlattScale()(features @ [0.5, 1.5] - 8)
+    weights, bias = fit_logistic(features, targets)
+    assert weights == pytest.approx([0.5, 1.5], abs=0.03) and bias == pytest.approx(-8, abs=0.2)
 
 
 @pytest.mark.parametrize("shift", [0.0, 500.0, -500.0])
