@@ -55,10 +55,12 @@ def main() -> None:
     parser.add_argument("--documents", type=Path, default=Path("corpus/redocred/test.spacy"))
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--entities", type=int, default=400)
+    parser.add_argument("--max-distance", type=int, help="in place of the filter's own limit")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/long_document.json"))
     args = parser.parse_args()
 
-    nlp = spacy.load(args.pipeline)
+    own = {} if args.max_distance is None else {f"components.{STAGES[0]}.max_distance": args.max_distance}
+    nlp = spacy.load(args.pipeline, config=own)
     docs = [example.predicted for example in Corpus(args.documents)(nlp)]
     nlp(docs[0].copy())  # loads all weights
     doc = join(nlp, docs, args.tokens, args.entities)
@@ -66,6 +68,7 @@ def main() -> None:
     values: Dict[str, Any] = {
         "tokens": len(doc),
         "entities": len(doc._.entity_clusters),
+        "max_distance": nlp.get_pipe(STAGES[0]).max_distance,
         "memory_before_mebibytes": before,
     }
     for stage in STAGES:

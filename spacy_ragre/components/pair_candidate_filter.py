@@ -20,6 +20,7 @@ from thinc.api import Config, Model, Optimizer
 
 from ..errors import Errors
 from ..models.calibration import fit_temperature, probabilities
+from ..models.context_pooling import token_distances
 from ..models.pair_encoder import PairInput
 from ..models.pair_filter import PairFilterShim
 from ..models.pair_losses import label_loss, relation_loss
@@ -36,6 +37,7 @@ threshold = 0.5
 target_recall = 0.95
 balance = 0.5
 label_weight = 0.0
+max_distance = 0
 spans_key = null
 
 [pair_candidate_filter.model]
@@ -75,6 +77,7 @@ def make_pair_candidate_filter(
     target_recall: float,
     balance: float,
     label_weight: float,
+    max_distance: int,
     spans_key: Optional[str],
     scorer: Optional[Callable],
 ) -> "PairCandidateFilter":
@@ -88,6 +91,8 @@ def make_pair_candidate_filter(
     label_weight (float): weight of a second loss, of telling the labels of pairs with a relation; 0 for none. A pair's
         score then comes from those of its labels, and candidate pairs have the probabilities of labels, which an
         extractor behind can make use of.
+    max_distance (int): propose no pair whose nearest mentions start more tokens apart; 0 for no limit. What is further
+        apart than the encoder's window is scored without a common context, and in long documents that is nearly all.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     scorer (Optional[Callable]): the scoring method.
     """
@@ -99,6 +104,7 @@ def make_pair_candidate_filter(
         target_recall=target_recall,
         balance=balance,
         label_weight=label_weight,
+        max_distance=max_distance,
         spans_key=spans_key,
         scorer=scorer,
     )
@@ -120,15 +126,16 @@ class PairCandidateFilter(TrainablePipe):
         target_recall: float = 0.95,
         balance: float = 0.5,
         label_weight: float = 0.0,
+        max_distance: int = 0,
         spans_key: Optional[str] = None,
         scorer: Optional[Callable] = None,
     ) -> None:
-        for setting, value, least in (("threshold", threshold, 0), ("balance", balance, 0)):
-            if not least <= value <= 1:
+        for setting, value in (("threshold", threshold), ("balance", balance)):
+            if not 0 <= value <= 1:
                 raise ValueError(Errors.R522.format(setting=setting, value=value, expected="give a number from 0 to 1"))
-        if label_weight < 0:
-            values = {"setting": "label_weight", "value": label_weight, "expected": "give 0 or more"}
-            raise ValueError(Errors.R522.format(**values))
+        for setting, value in (("label_weight", label_weight), ("max_distance", max_distance)):
+            if value < 0:
+                raise ValueError(Errors.R522.format(setting=setting, value=value, expected="give 0 or more"))
         if not 0 < target_recall <= 1:
             expected = "give a share above 0, and 1 at most"
             raise ValueError(Errors.R522.format(setting="target_recall", value=target_recall, expected=expected))
@@ -140,6 +147,7 @@ class PairCandidateFilter(TrainablePipe):
         self.target_recall = target_recall
         self.balance = balance
         self.label_weight = label_weight
+        self.max_distance = max_distance
         self.threshold = threshold
         # Weight of a pair with a relation in the loss.
         self.positive_weight = 1.0
@@ -171,12 +179,13 @@ class PairCandidateFilter(TrainablePipe):
         docs (Iterable[Doc]): the documents.
         RETURNS (List[List[CandidatePair]]): for every document its pairs, likeliest first.
         """
-        return [self._pick(part) for part in self._logits([self._input(doc) for doc in docs])]
+        inputs = [self._input(doc) for doc in docs]
+        return [self._pick(part, self._near(item)) for part, item in zip(self._logits(inputs), inputs)]
 
     def score_pairs(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """docs (Iterable[Doc]): the documents.
         RETURNS (List[numpy.ndarray]): for every document the calibrated probability that a pair holds a relation, head
-            by tail, *Shape* (entities, entities); 0 for an entity with itself.
+            by tail, *Shape* (entities, entities), however far apart they are; 0 for an entity with itself.
         """
         return [self._probability(part) for part in self._logits([self._input(doc) for doc in docs])]
 
@@ -185,11 +194,14 @@ class PairCandidateFilter(TrainablePipe):
         np.fill_diagonal(values, 0.0)
         return values
 
-    def _pick(self, logits: np.ndarray) -> List[CandidatePair]:
+    def _near(self, item: PairInput) -> np.ndarray:
+        """RETURNS (numpy.ndarray): whether a pair may be proposed, head by tail, *Shape* (entities, entities)."""
+        near = ~np.eye(len(item.clusters), dtype=bool)
+        return near & (token_distances(item.clusters) <= self.max_distance) if self.max_distance else near
+
+    def _pick(self, logits: np.ndarray, near: np.ndarray) -> List[CandidatePair]:
         probability = self._probability(logits)
-        keep = probability >= self.threshold
-        np.fill_diagonal(keep, False)
-        heads, tails = np.nonzero(keep)
+        heads, tails = np.nonzero((probability >= self.threshold) & near)
         scores = probability[heads, tails]
         order = np.argsort(-scores, kind="stable")
         heads, tails, scores = heads[order], tails[order], scores[order]
@@ -348,15 +360,16 @@ class PairCandidateFilter(TrainablePipe):
             raise ValueError(Errors.R523)
         self.scale = fit_platt(logits, related)
         self.label_temperature = self._fit_labels(gold, parts)
-        probability = self.scale(logits)
+        near = np.concatenate([self._near(item.item)[mask] for item, mask in zip(gold, off)])
+        probability = np.where(near, self.scale(logits), 0.0)
         best_first = np.sort(probability[related])[::-1]
         last = max(1, math.ceil(self.target_recall * len(best_first) - 1e-9)) - 1
         self.threshold = max(0.0, float(best_first[last]) - _MARGIN)
-        kept = probability >= self.threshold
+        kept = (probability >= self.threshold) & near
         return {
             "threshold": self.threshold,
             "recall": float((kept & related).sum() / related.sum()),
-            "precision": float((kept & related).sum() / kept.sum()),
+            "precision": float((kept & related).sum() / max(1, kept.sum())),
             "dropped": float((~kept & ~related).sum() / max(1, (~related).sum())),
         }
 

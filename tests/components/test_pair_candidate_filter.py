@@ -108,7 +108,8 @@ def test_building_loads_no_weights():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"threshold": 1.5}, {"balance": -1}, {"target_recall": 0.0}, {"label_weight": -0.5}]
+    "settings",
+    [{"threshold": 1.5}, {"balance": -1}, {"target_recall": 0.0}, {"label_weight": -0.5}, {"max_distance": -1}],
 )
 def test_settings_that_are_not_valid(make_nlp, settings):
     with pytest.raises(ValueError, match=f"R522.*{next(iter(settings))}"):
@@ -296,6 +297,25 @@ def test_odd_documents(trained, gold_docs):
         assert [p.score for p in alone._.candidate_pairs] == pytest.approx(scores, abs=1e-5)
         assert scores == sorted(scores, reverse=True)
         assert PAIRS_KEY in batched.user_data
+
+
+def test_pairs_that_are_too_far_apart(trained):
+    nlp, _ = trained(steps=1, max_distance=100)
+    nlp.get_pipe(NAME).threshold = 0.0
+    # The second entity has a mention near the third.
+    doc = make_doc(nlp, ["A"] * 200 + ["b"] * 200, [[0], [100, 350], [399], [101]])
+    assert pairs_of([nlp(doc)]) == [[(0, 1), (1, 0), (1, 2), (1, 3), (2, 1), (3, 1)]]
+    assert (nlp.get_pipe(NAME).score_pairs([doc])[0] > 0).sum() == 12
+    assert nlp.config["components"][NAME]["max_distance"] == 100
+
+
+def test_calibration_counts_pairs_that_are_too_far_apart_as_lost(trained, gold_docs):
+    nlp, _ = trained(steps=2, target_recall=1.0, max_distance=3)
+    examples = examples_of(gold_docs(nlp))
+    scores = nlp.get_pipe(NAME).calibrate(examples)
+    assert scores["recall"] == 3 / 5
+    found = nlp.evaluate(examples)
+    assert (found["pairs_r"], found["pairs_dropped"]) == pytest.approx((scores["recall"], scores["dropped"]))
 
 
 def test_many_clusters(trained):
