@@ -271,7 +271,8 @@ def token_distances(clusters: Sequence[Sequence[Tuple[int, int]]]) -> np.ndarray
     """
     if not clusters:
         return np.zeros((0, 0), dtype="int64")
-    starts, borders = _starts(clusters)
+    starts = np.array([mention[0] for cluster in clusters for mention in cluster])
+    borders = np.cumsum([0, *(len(cluster) for cluster in clusters)])[:-1]
     between = np.abs(starts[:, None] - starts[None, :])
     return np.minimum.reduceat(np.minimum.reduceat(between, borders, axis=0), borders, axis=1)
 
@@ -282,14 +283,6 @@ def distance_buckets(clusters: Sequence[Sequence[Tuple[int, int]]]) -> np.ndarra
     clusters (Sequence[Sequence[Tuple[int, int]]]): for each entity the token offsets of its mentions; none is empty.
     RETURNS (ndarray): int64 from 0 to `DISTANCES` - 1, *Shape* (entities, entities).
     """
-    if not clusters:
-        return np.zeros((0, 0), dtype="int64")
-    first = np.minimum.reduceat(*_starts(clusters))
+    first = np.array([min(mention[0] for mention in cluster) for cluster in clusters])
     bucket = np.minimum(np.log2(token_distances(clusters) + 1).astype("int64"), DISTANCES // 2 - 1)
     return 2 * bucket + (first[:, None] > first[None, :])
-
-
-def _starts(clusters: Sequence[Sequence[Tuple[int, int]]]) -> Tuple[np.ndarray, np.ndarray]:
-    """RETURNS (Tuple[ndarray, ndarray]): the first token of every mention, and where in this each entity's begin."""
-    starts = np.array([mention[0] for cluster in clusters for mention in cluster])
-    return starts, np.cumsum([0, *(len(cluster) for cluster in clusters)])[:-1]
