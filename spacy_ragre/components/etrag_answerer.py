@@ -9,7 +9,9 @@ from thinc.api import Model, Optimizer
 from ..backbones.packing import Chunk, pack
 from ..errors import Errors
 from ..labels import LabelSet, PairInstance
-from ..models.etrag import Batch, ETRAGShim, Preselected, Selection
+from ..models.etrag import ETRAGShim
+from ..models.etrag_batch import Batch, Preselected, Selection
+from ..models.losses import vote_likelihood
 from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
 from ..retrieval import Neighbour, Retriever
@@ -83,6 +85,7 @@ class ETRAGAnswerer(PairAnswerer):
     refresh_every (int): steps of training after which kept keys are made anew; 0 for never.
     refresh_size (int): most keys that are made anew then, one part of the store after another; 0 for all.
     index (str): "flat" or "hnsw".
+    retrieval_loss (float): how much the likelihood of the right votes counts in the loss, beside that of the answers.
     **settings (Any): see `PairAnswerer`.
     """
 
@@ -97,6 +100,7 @@ class ETRAGAnswerer(PairAnswerer):
         refresh_every: int,
         refresh_size: int,
         index: IndexKind,
+        retrieval_loss: float,
         **settings: Any,
     ) -> None:
         shim: ETRAGShim = model.shims[0]  # type: ignore[assignment]
@@ -104,8 +108,9 @@ class ETRAGAnswerer(PairAnswerer):
             raise ValueError(Errors.R541.format(k=shim.k, count=preselect))
         if index not in ("flat", "hnsw"):
             raise ValueError(Errors.R540.format(setting="index", value=index, expected="'flat' or 'hnsw'"))
-        for setting, value in (("refresh_every", refresh_every), ("refresh_size", refresh_size)):
-            if value < 0:
+        counts = {"refresh_every": refresh_every, "refresh_size": refresh_size, "retrieval_loss": retrieval_loss}
+        for setting, value in counts.items():
+            if not value >= 0:
                 raise ValueError(Errors.R540.format(setting=setting, value=value, expected="0 or more"))
         super().__init__(
             model, prompt, Retriever(SharedEncoder(shim, labels), index=index), labels, answer="head", **settings
@@ -114,6 +119,7 @@ class ETRAGAnswerer(PairAnswerer):
         self.preselect = preselect
         self.refresh_every = refresh_every
         self.refresh_size = refresh_size
+        self.retrieval_loss = retrieval_loss
         # Mean 1 - cosine of the keys that were made anew last, before and after.
         self.staleness = 0.0
         self._steps = 0
@@ -271,7 +277,7 @@ class ETRAGAnswerer(PairAnswerer):
         for start in range(0, len(instances), _QUERIES):
             part = instances[start : start + _QUERIES]
             with torch.no_grad():
-                selection = self.etrag.select(self._batch(None, part))[1]
+                selection = self.etrag.select(self._batch(None, part))[-1]
             found += self._nearest(selection, len(part), self.etrag.k)
         return found
 
@@ -314,10 +320,16 @@ class ETRAGAnswerer(PairAnswerer):
         targets = self.targets(instances)
         total = 0.0
         for chunk in self._chunks(instances):
-            (logits, _), backprop = self.model.begin_update(self._batch(chunk, instances))
-            loss, gradient = self._loss(logits, [targets[i] for i in chunk.indexes])
-            backprop(gradient / len(instances))
+            (logits, selection), backprop = self.model.begin_update(self._batch(chunk, instances))
+            own = [targets[i] for i in chunk.indexes]
+            loss, gradient = self._loss(logits, own)
             total += loss
+            of_votes = None
+            if selection is not None and self.retrieval_loss:
+                loss, of_votes = vote_likelihood(selection.votes, own)
+                total += self.retrieval_loss * loss
+                of_votes = of_votes * self.retrieval_loss / len(instances)
+            backprop((gradient / len(instances), of_votes))
         self._has_gradients = True
         return total / len(instances)
 

@@ -33,6 +33,7 @@ preselect = 256
 refresh_every = 100
 refresh_size = 0
 index = "flat"
+retrieval_loss = 1.0
 multi_label = false
 threshold = 0.0
 label_smoothing = 0.0
@@ -47,6 +48,7 @@ learn_temperature = true
 train_retriever = true
 train_layers = 0
 fresh = 16
+vote = 3.0
 tuning = "lora"
 retriever_rate = 0.05
 
@@ -89,6 +91,7 @@ def make_etrag_extractor(
     refresh_every: int,
     refresh_size: int,
     index: str,
+    retrieval_loss: float,
     multi_label: bool,
     threshold: float,
     label_smoothing: float,
@@ -107,6 +110,8 @@ def make_etrag_extractor(
     refresh_every (int): steps of training after which kept keys are made anew; 0 for never.
     refresh_size (int): most keys that are made anew then, one part of the store after another; 0 for all of them.
     index (str): "flat" (exact) or "hnsw" (for large stores).
+    retrieval_loss (float): weight of a second loss, which asks that neighbours have the query's label; 0 for the loss
+        of the answers alone, as it was published.
     multi_label (bool): whether a pair may hold several relations.
     threshold (float): least probability of a relation, from 0 to 1.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1. Of no effect
@@ -125,6 +130,7 @@ def make_etrag_extractor(
         refresh_every=refresh_every,
         refresh_size=refresh_size,
         index=index,
+        retrieval_loss=retrieval_loss,
         multi_label=multi_label,
         threshold=threshold,
         label_smoothing=label_smoothing,
@@ -156,6 +162,7 @@ class ETRAGExtractor(RagRelationExtractor):
         refresh_every: int = 100,
         refresh_size: int = 0,
         index: str = "flat",
+        retrieval_loss: float = 1.0,
         multi_label: bool = False,
         threshold: float = 0.0,
         label_smoothing: float = 0.0,
@@ -177,6 +184,7 @@ class ETRAGExtractor(RagRelationExtractor):
             refresh_every=refresh_every,
             refresh_size=refresh_size,
             index=index,  # type: ignore[arg-type]
+            retrieval_loss=retrieval_loss,
             multi_label=multi_label,
             label_smoothing=label_smoothing,
         )

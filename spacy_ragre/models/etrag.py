@@ -3,33 +3,22 @@
 Retrieval and answer are trained by one loss (ETRAG, arXiv 2406.03790). An encoder embeds the query and the instances,
 k neighbours are chosen softly, and each is projected to vectors that stand before the prompt's input embeddings. Beyond
 the paper: only instances that an index found are looked at, and of those only the ones with most weight are encoded
-anew, so that a step costs the same whatever the size of the store; and to what is projected, the verbalised labels of
-the neighbours are added as the language model itself embeds them, by the same weights.
+anew, so that a step costs the same whatever the size of the store; to what is projected, the verbalised labels of the
+neighbours are added as the language model itself embeds them, by the same weights; and the neighbours vote for their
+labels beside the head, so that a loss of their votes can teach the encoder directly.
 """
 
 import math
 from contextlib import contextmanager, nullcontext
-from typing import (
-    Any,
-    Callable,
-    ContextManager,
-    Dict,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
 from ..errors import Errors
 from ..registry import registry
-from .label_model import LabelShim, Prompts, read_metadata
+from .etrag_batch import Batch, Output, Selection
+from .label_model import LabelShim, read_metadata
 from .threads import use_own_threads
 
 TUNING = ("lora", "full")
@@ -37,58 +26,6 @@ TUNING = ("lora", "full")
 _START = 0.1
 # Texts that are encoded at once.
 _TEXTS = 64
-
-
-class Preselected(NamedTuple):
-    """The instances that an index found for the queries of a batch.
-
-    positions (numpy.ndarray): each query's candidates in the store, *Shape* (queries, M).
-    rows (numpy.ndarray): the same as rows of `keys`, int64, *Shape* (queries, M).
-    allowed (numpy.ndarray): bool, which of them a query may use, *Shape* (queries, M).
-    keys (numpy.ndarray): the keys that were kept, unit vectors, *Shape* (instances, key width).
-    classes (numpy.ndarray): each instance's share of the classes, float32, *Shape* (instances, classes).
-    read (Callable): gives the texts of rows of `keys`, for encoding them anew.
-    """
-
-    positions: Any
-    rows: Any
-    allowed: Any
-    keys: Any
-    classes: Any
-    read: Callable[[Sequence[int]], List[str]]
-
-
-class Batch(NamedTuple):
-    """What the model takes: prompts that share nothing, the texts of their queries, and the index.
-
-    prompts (Chunk): see `spacy_ragre.backbones.packing`.
-    queries (List[str]): the text of each prompt's query.
-    search (Callable): finds instances by the queries' keys, *Shape* (queries, key width).
-    share (float): the part of a training step that this batch is, and of the instances that are encoded anew in it.
-    """
-
-    prompts: Prompts
-    queries: List[str]
-    search: Callable[[Any], Preselected]
-    share: float = 1.0
-
-
-class Selection(NamedTuple):
-    """What was retrieved.
-
-    positions (numpy.ndarray): each query's candidates in the store, *Shape* (queries, M).
-    allowed (numpy.ndarray): bool, which of them a query may use, *Shape* (queries, M).
-    similarity (numpy.ndarray): of queries and candidates, *Shape* (queries, M).
-    weights (numpy.ndarray): each candidate's share of the k neighbours, *Shape* (queries, M).
-    """
-
-    positions: Any
-    allowed: Any
-    similarity: Any
-    weights: Any
-
-
-Output = Tuple[Floats2d, Optional[Selection]]
 
 
 class TrainableEncoder(Protocol):
@@ -120,6 +57,7 @@ def ETRAG(
     train_retriever: bool = True,
     train_layers: int = 0,
     fresh: int = 16,
+    vote: float = 3.0,
     tuning: str = "lora",
     retriever_rate: float = 0.05,
 ) -> Model[Batch, Output]:
@@ -135,16 +73,19 @@ def ETRAG(
     train_layers (int): how many of the encoder's last layers are trained; 0 for all.
     fresh (int): most instances that are encoded anew, with gradients, in a step of training: those with most weight.
         All others have the key that was kept.
+    vote (float): what is added to a class's logit where all neighbours have that class, and in proportion where some
+        have it; 0 for no vote.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
     retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
     RETURNS (Model[Batch, Tuple[Floats2d, Optional[Selection]]]): gives the logits, *Shape* (prompts, classes), and what
-        was retrieved. Its gradient is that of the logits.
+        was retrieved. Its gradient is that of the logits and, where there is one, of the selection's votes.
     """
-    least_values = (
+    least_values: Tuple[Tuple[str, float, int], ...] = (
         ("k", k, 0),
         ("prompt_length", prompt_length, 1),
         ("train_layers", train_layers, 0),
         ("fresh", fresh, 0),
+        ("vote", vote, 0),
     )
     for name, value, least in least_values:
         if value < least:
@@ -161,6 +102,7 @@ def ETRAG(
         "train_retriever": train_retriever,
         "train_layers": train_layers,
         "fresh": fresh,
+        "vote": vote,
         "tuning": tuning,
         "retriever_rate": retriever_rate,
     }
@@ -312,20 +254,21 @@ class ETRAGShim(LabelShim):
             return nullcontext()
         return torch.autocast(self.encoder.model.device.type, torch.bfloat16)
 
-    def select(self, batch: Batch, training: bool = False) -> Tuple[Any, Optional[Selection]]:
+    def select(self, batch: Batch, training: bool = False) -> Tuple[Any, Any, Optional[Selection]]:
         """Retrieve for the queries of a batch.
 
         batch (Batch): the batch; its prompts are not looked at.
         training (bool): encode the instances with most weight anew, and keep what gradients need.
-        RETURNS (Tuple[torch.Tensor, Optional[Selection]]): soft prompts, *Shape* (queries, vectors, width), and what
-            was retrieved; None without retrieval.
+        RETURNS (Tuple[torch.Tensor, Optional[torch.Tensor], Optional[Selection]]): soft prompts, *Shape* (queries,
+            vectors, width), the neighbours' share of each class, *Shape* (queries, classes), and what was retrieved;
+            None without retrieval.
         """
         import torch
 
         self.restore()
         if self.k == 0:
             backbone: Any = self.backbone
-            return torch.zeros(len(batch.queries), 0, backbone.width), None
+            return torch.zeros(len(batch.queries), 0, backbone.width), None, None
         if self.reader is None:
             raise ValueError(Errors.R503)
         queries = self.encode(batch.queries, training)
@@ -349,10 +292,9 @@ class ETRAGShim(LabelShim):
         similarity = (queries @ table.T).gather(1, rows)
         weights = self.reader.weigh(similarity, self.k, allowed)
         classes = torch.as_tensor(found.classes, device=device)
-        vectors = self.reader(weights, rows, table, classes)
-        share = weights.detach().sum(1) / self.k
-        scores = similarity.detach().cpu().numpy()
-        return vectors, Selection(found.positions, found.allowed, scores, share.cpu().numpy())
+        vectors, votes = self.reader(weights, rows, table, classes)
+        given = (similarity, weights.sum(1) / self.k, votes)
+        return vectors, votes, Selection(found.positions, found.allowed, *(t.detach().cpu().numpy() for t in given))
 
     # Forward and backward
 
@@ -362,7 +304,7 @@ class ETRAGShim(LabelShim):
         self.restore()
         self.backbone.set_training(False)
         with torch.no_grad():
-            logits, selection = self._run(prompts, training=False)
+            logits, _, selection = self._run(prompts, training=False)
             return logits.cpu().numpy(), selection
 
     def begin_update(self, prompts: Batch) -> Tuple[Output, Callable]:  # type: ignore[override]
@@ -371,18 +313,23 @@ class ETRAGShim(LabelShim):
         self.restore()
         self.backbone.set_training(True)
         with torch.enable_grad():
-            logits, selection = self._run(prompts, training=True)
+            logits, votes, selection = self._run(prompts, training=True)
 
-        def backprop(gradient: Floats2d) -> List[Any]:
-            logits.backward(torch.as_tensor(gradient, dtype=logits.dtype, device=logits.device))
+        def backprop(gradients: Tuple[Floats2d, Optional[Floats2d]]) -> List[Any]:
+            pairs = [(out, value) for out, value in zip((logits, votes), gradients) if value is not None]
+            own = [torch.as_tensor(value, dtype=out.dtype, device=out.device) for out, value in pairs]
+            torch.autograd.backward([out for out, _ in pairs], own)
             return []
 
         return (logits.detach().cpu().numpy(), selection), backprop
 
-    def _run(self, batch: Batch, training: bool) -> Tuple[Any, Optional[Selection]]:
+    def _run(self, batch: Batch, training: bool) -> Tuple[Any, Any, Optional[Selection]]:
         backbone: Any = self.backbone
-        vectors, selection = self.select(batch, training)
-        return self._logits(backbone.states_after(vectors.to(backbone.device), batch.prompts)), selection
+        vectors, votes, selection = self.select(batch, training)
+        logits = self._logits(backbone.states_after(vectors.to(backbone.device), batch.prompts))
+        if votes is not None:
+            logits = logits + self.settings["vote"] * votes.to(logits.device)
+        return logits, votes, selection
 
     def parameters(self) -> Dict[str, Any]:
         result = super().parameters()
@@ -434,7 +381,7 @@ class ETRAGShim(LabelShim):
 
     def describe(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): base model, settings that the tensors depend on, and the encoder's fingerprint."""
-        keep = ("k", "prompt_length", "train_retriever", "train_layers", "tuning", "learn_temperature")
+        keep = ("k", "prompt_length", "train_retriever", "train_layers", "tuning", "learn_temperature", "vote")
         about: Dict[str, Any] = {"etrag": {name: self.settings[name] for name in keep}}
         if self.reader is not None:
             about.update(encoder={"name": self.encoder.name}, keys=self.encoder.fingerprint)

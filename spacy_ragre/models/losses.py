@@ -50,3 +50,23 @@ def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[f
     loss.backward()
     gradient = scores.grad
     return float(loss.detach()), torch.zeros_like(scores).numpy() if gradient is None else gradient.numpy()
+
+
+def vote_likelihood(votes: Any, targets: Sequence[Sequence[int]], least: float = 1e-3) -> Tuple[float, Any]:
+    """Negative log of the share of votes that are for a pair's classes, as in neighbourhood components analysis
+    (Goldberger et al. 2004). Pairs without any right vote teach nothing and are left out.
+
+    votes (numpy.ndarray): each class's share, 0 or above, *Shape* (pairs, classes).
+    targets (Sequence[Sequence[int]]): each pair's classes; none means class 0, a vote for any of several is right.
+    least (float): added to the share, so that pairs with next to no right votes do not outweigh the others.
+    RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
+    """
+    import numpy as np
+
+    wanted = np.zeros(votes.shape, dtype="float32")
+    for row, classes in enumerate(targets):
+        wanted[row, list(classes) or [0]] = 1.0
+    right = (votes * wanted).sum(axis=1, keepdims=True)
+    heard = right > 0
+    right = np.where(heard, right + least, 1.0)
+    return float(-np.log(right).sum()), -wanted * heard / right

@@ -1,7 +1,7 @@
-"""From instances with weights to the vectors that a language model reads."""
+"""From instances with weights to the vectors that a language model reads, and to votes for classes."""
 
 import math
-from typing import Any
+from typing import Any, Tuple
 
 import torch
 from torch import nn
@@ -55,17 +55,18 @@ class SoftPrompts(nn.Module):
         """See `SoftKNN`."""
         return self.knn(similarity, k, allowed)
 
-    def forward(self, weights: Any, rows: Any, table: Any, classes: Any) -> Any:
+    def forward(self, weights: Any, rows: Any, table: Any, classes: Any) -> Tuple[Any, Any]:
         """weights (torch.Tensor): of each neighbour over the candidates, *Shape* (queries, k, M).
         rows (torch.Tensor): the candidates' rows in the table, *Shape* (queries, M).
         table (torch.Tensor): the instances' keys, *Shape* (instances, key width).
         classes (torch.Tensor): their shares of the classes, *Shape* (instances, classes).
-        RETURNS (torch.Tensor): *Shape* (queries, k * length, width). The first neighbour comes last, next to the
-            prompt.
+        RETURNS (Tuple[torch.Tensor, torch.Tensor]): the vectors, *Shape* (queries, k * length, width), the first
+            neighbour last, next to the prompt; and the mean of the neighbours' classes, *Shape* (queries, classes).
         """
         count, k, _ = weights.shape
         spread = weights.new_zeros(count, k, len(table)).scatter_add(2, rows[:, None].expand_as(weights), weights)
         vectors = self.projection(spread @ table).view(count, k, self.length, -1)
         # The labels' share is that of a mean over the vectors, so that their sum does not grow with their number.
-        vectors = vectors + (spread @ classes @ self.labels)[:, :, None] / math.sqrt(self.length)
-        return vectors.flip(1).flatten(1, 2)
+        labels = spread @ classes
+        vectors = vectors + (labels @ self.labels)[:, :, None] / math.sqrt(self.length)
+        return vectors.flip(1).flatten(1, 2), labels.mean(1)

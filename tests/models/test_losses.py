@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_ragre.models.losses import adaptive_threshold, cross_entropy
+from spacy_ragre.models.losses import adaptive_threshold, cross_entropy, vote_likelihood
 
 LOGITS = np.random.default_rng(0).normal(scale=2, size=(5, 4)).astype("float32")
 
@@ -93,6 +93,31 @@ def test_adaptive_threshold_learns_several_relations() -> None:
     assert (logits > logits[:, :1]).tolist() == [[False, True, False, True], [False] * 4]
     # Two classes that are both above the threshold share one softmax: ln 2 for each is the least there is.
     assert loss == pytest.approx(2 * np.log(2), abs=0.05)
+
+
+VOTES = np.asarray([[0.2, 0.5, 0.3], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.1, 0.2, 0.7]], dtype="float32")
+VOTED: List[List[int]] = [[1], [], [2], [1, 2]]
+
+
+def test_likelihood_of_votes_by_hand() -> None:
+    loss, gradient = vote_likelihood(VOTES, VOTED, least=0.0)
+    # A vote for either of two classes is right, and the third pair has no right vote.
+    assert loss == pytest.approx(-np.log(0.5) - np.log(0.5) - np.log(0.9), rel=1e-5)
+    np.testing.assert_allclose(gradient[2], 0)
+    np.testing.assert_allclose(gradient[3], [0, -1 / 0.9, -1 / 0.9], rtol=1e-5)
+
+
+def test_gradient_of_the_likelihood_of_votes_is_that_of_its_loss() -> None:
+    _, gradient = vote_likelihood(VOTES, VOTED)
+    expected = numeric_gradient(lambda votes: vote_likelihood(votes, VOTED)[0], VOTES, step=1e-3)
+    heard = [0, 1, 3]
+    np.testing.assert_allclose(gradient[heard], expected[heard], atol=1e-2)
+
+
+def test_likelihood_of_few_votes_is_bounded() -> None:
+    loss, gradient = vote_likelihood(np.asarray([[1.0, 1e-12]]), [[1]])
+    assert loss < 7 and np.abs(gradient).max() <= 1000
+    assert vote_likelihood(np.zeros((0, 3), dtype="float32"), [])[0] == 0
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, adaptive_threshold])

@@ -19,7 +19,7 @@ def test_equals_the_sum_written_out(prompts):
     classes = torch.eye(3)[[0, 1, 2, 1, 0]]
     rows = torch.tensor([[4, 2], [0, 1]])
     weights = torch.rand(2, 3, 2)
-    found = prompts(weights, rows, table, classes)
+    found, votes = prompts(weights, rows, table, classes)
     assert found.shape == (2, 6, 4)
     for query in range(2):
         for neighbour in range(3):
@@ -28,13 +28,16 @@ def test_equals_the_sum_written_out(prompts):
             expected = prompts.projection(z).view(2, 4) + label / 2**0.5
             # The first neighbour stands last.
             torch.testing.assert_close(found[query, 2 * (2 - neighbour) : 2 * (3 - neighbour)], expected)
+        shares = [sum(weights[query, j, i] * classes[rows[query, i]] for i in range(2)) for j in range(3)]
+        torch.testing.assert_close(votes[query], sum(shares) / 3)
 
 
 def test_rows_that_queries_share_add_up(prompts):
     table, classes = torch.randn(2, 6), torch.eye(3)[:2]
     twice = prompts(torch.tensor([[[0.25, 0.75]]]), torch.tensor([[1, 1]]), table, classes)
     once = prompts(torch.tensor([[[1.0]]]), torch.tensor([[1]]), table, classes)
-    torch.testing.assert_close(twice, once)
+    for first, second in zip(twice, once):
+        torch.testing.assert_close(first, second)
 
 
 def test_starts_with_the_labels(prompts):
@@ -43,5 +46,5 @@ def test_starts_with_the_labels(prompts):
     module = SoftPrompts(6, 400, 3)
     module.start(words)
     table = torch.nn.functional.normalize(torch.randn(1, 6), dim=1)
-    found = module(torch.ones(1, 1, 1), torch.zeros(1, 1, dtype=torch.long), table, torch.eye(3)[1:2])[0, 0]
+    found = module(torch.ones(1, 1, 1), torch.zeros(1, 1, dtype=torch.long), table, torch.eye(3)[1:2])[0][0, 0]
     assert torch.cosine_similarity(found, words[1], dim=0) > 0.95

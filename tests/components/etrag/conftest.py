@@ -25,6 +25,7 @@ def make_etrag(tiny_llama: Path, tiny_bert: Path) -> Callable[..., Language]:
         refresh_every: int = 5,
         refresh_size: int = 0,
         index: str = "flat",
+        retrieval_loss: float = 0.0,
         labels: Any = LABELS,
         threshold: float = 0.0,
         multi_label: bool = False,
@@ -45,6 +46,7 @@ def make_etrag(tiny_llama: Path, tiny_bert: Path) -> Callable[..., Language]:
             "refresh_every": refresh_every,
             "refresh_size": refresh_size,
             "index": index,
+            "retrieval_loss": retrieval_loss,
             "threshold": threshold,
             "multi_label": multi_label,
         }

@@ -317,6 +317,8 @@ def test_scores_that_are_no_numbers(trained_etrag, make_docs):
         {"index": "ivfpq"},
         {"refresh_every": -1},
         {"refresh_size": -1},
+        {"retrieval_loss": -1.0},
+        {"vote": -1.0},
     ],
 )
 def test_settings_out_of_range(make_etrag, settings):

@@ -25,6 +25,58 @@ def test_learns_the_training_sentences(make_etrag, train_etrag, gold_examples, g
     assert found(docs) == found(gold_docs(nlp))
 
 
+@pytest.mark.parametrize("settings", [{"retrieval_loss": 1.0, "vote": 0.0}, {"vote": 3.0}], ids=["loss", "vote"])
+def test_votes_and_their_loss_teach_what_to_retrieve(make_etrag, train_etrag, gold_examples, etrag, settings):
+    """The first neighbour comes to have the query's label, for all but the two whose label no other example has."""
+
+    def nearest(**own):
+        nlp = make_etrag(k=1, temperature=0.05, **own)
+        examples = gold_examples(nlp)
+        train_etrag(nlp, examples, steps=0)
+        shares = [etrag(nlp).retrieval_report(examples)["nearest"]]
+        train_etrag(nlp, examples, steps=10, initialize=False)
+        return [*shares, etrag(nlp).retrieval_report(examples)["nearest"]]
+
+    before, after = nearest(**settings)
+    assert before < 0.5 and after == 0.75
+    # The answers' loss through soft prompts alone teaches little of it.
+    assert nearest(vote=0.0)[1] < 0.6
+
+
+def test_neighbours_vote(make_etrag, train_etrag, gold_examples, etrag):
+    """A class that all neighbours have gets the whole of `vote` beside the head's logit, and others nothing."""
+    nlp = make_etrag(vote=0.0)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=3)
+    pipe = etrag(nlp)
+    queries = pipe._gold([example.reference for example in examples])
+    plain = pipe.answerer.score(queries).scores
+    pipe.answerer.shim.settings["vote"] = 2.0
+    voted = pipe.answerer.score(queries).scores
+    votes = pipe.answerer.shim.select(pipe.answerer._batch(None, queries))[-1].votes
+    np.testing.assert_allclose(votes.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(voted - plain, 2 * votes, atol=1e-4)
+    assert np.ptp(votes, axis=0).max() > 0
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_gradient_of_the_second_loss_is_right(make_etrag, train_etrag, gold_examples, etrag, multi_label):
+    nlp = make_etrag(retrieval_loss=2.0, multi_label=multi_label)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=1)
+    answerer = etrag(nlp).answerer
+    instances = etrag(nlp)._gold([example.reference for example in examples])
+    answerer.train(instances)
+    parameter = answerer.shim.reader.knn.log_temperature
+    gradient = float(parameter.grad)
+    losses = []
+    for step in (1e-2, -2e-2):
+        with torch.no_grad():
+            parameter += step
+        losses.append(answerer.train(instances))
+    assert (losses[0] - losses[1]) / 2e-2 == pytest.approx(gradient, rel=0.05)
+
+
 def test_learns_with_an_encoder_decoder(make_etrag, train_etrag, gold_examples, tiny_t5):
     nlp = make_etrag(backbone=tiny_t5, seq2seq=True)
     losses = train_etrag(nlp, gold_examples(nlp))
@@ -279,7 +331,7 @@ def test_examples_can_be_added_without_training(make_etrag, train_etrag, gold_ex
     pipe = etrag(nlp)
     assert pipe.add_examples([doc]) == 1 and len(pipe.answerer.retriever) == 9
     queries = pipe._gold([make_doc(nlp, "Eve met Jon .", [("Eve", "PERSON"), ("Jon", "PERSON")])])
-    selection = pipe.answerer.shim.select(pipe.answerer._batch(None, queries))[1]
+    selection = pipe.answerer.shim.select(pipe.answerer._batch(None, queries))[-1]
     assert selection.weights[0, selection.positions[0].tolist().index(8)] > 0
 
 
