@@ -47,7 +47,11 @@ ROWS: Dict[str, Tuple[str, Dict[str, Any]]] = {
         "the same encoder, soft selection, projection and language model trained",
         {"vars.train_retriever": False},
     ),
-    "ETRAG": ("encoder, soft selection, projection and language model trained by one loss", {}),
+    "ETRAG": ("encoder, soft selection, projection and language model trained together", {}),
+    "ETRAG, the answers' loss alone": (
+        "no votes and no loss of what is retrieved, as it was published",
+        {"vars.vote": 0, "vars.retrieval_loss": 0},
+    ),
 }
 NEIGHBOURS = (1, 2, 4, 8)
 LENGTHS = (1, 2, 4)
