@@ -42,7 +42,7 @@ SENTENCES = 7200
 # Settings of the rows. What is shown as text is another component, with the examples in its prompt.
 ROWS: Dict[str, Tuple[str, Dict[str, Any]]] = {
     "no retrieval": ("LoRA and label head", {"vars.k": 0}),
-    "frozen, as text": ("neighbours by the encoder as it was published, as examples in the prompt", {}),
+    "frozen, as text": ("the nearest by the encoder as it was published, as an example in the prompt", {}),
     "frozen, as soft prompts": (
         "the same encoder, soft selection, projection and language model trained",
         {"vars.train_retriever": False},
@@ -53,6 +53,8 @@ ROWS: Dict[str, Tuple[str, Dict[str, Any]]] = {
         {"vars.vote": 0, "vars.retrieval_loss": 0},
     ),
 }
+# Examples in the prompt: with one, a step costs twice one without retrieval, and with four five times.
+TEXT_EXAMPLES = 1
 NEIGHBOURS = (1, 2, 4, 8)
 LENGTHS = (1, 2, 4)
 
@@ -82,13 +84,12 @@ def budget(size: int, seed: int, steps: int) -> Dict[str, Any]:
     }
 
 
-def text_config(overrides: Dict[str, Any], k: int) -> Any:
+def text_config(overrides: Dict[str, Any]) -> Any:
     """RETURNS (Config): that of the component that shows examples as text, with this one's settings."""
-    known = {key: value for key, value in overrides.items() if key not in ("vars.k", "vars.train_retriever")}
-    known.update({"vars.both_orders": False, "vars.dev_limit": known.get("vars.dev_limit", 200)})
+    known = {**overrides, "vars.both_orders": False, "vars.dev_limit": overrides.get("vars.dev_limit", 200)}
     config = util.load_config(Path("configs/rag_semeval.cfg"), overrides=known, interpolate=False)
     component = config["components"][RAG]
-    component["n_examples"] = k
+    component["n_examples"] = TEXT_EXAMPLES
     component["retriever"]["encoder"] = {
         "@ragre_encoders": "ragre.TextEncoder.v1",
         "name": "all-MiniLM-L6-v2",
@@ -107,7 +108,7 @@ def run(row: str, overrides: Dict[str, Any], output: Path, test: Path, limit: in
     RETURNS (Dict[str, float]): the scores, and the shares of retrieved instances that have the query's label.
     """
     if row == "frozen, as text":
-        config = text_config(overrides, overrides.get("vars.k", 4))
+        config = text_config(overrides)
     else:
         config = util.load_config(Path("configs/etrag_semeval.cfg"), overrides=overrides, interpolate=False)
     nlp = init_nlp(config, use_gpu=-1)
