@@ -49,11 +49,11 @@ ROWS: Dict[str, Tuple[str, Dict[str, Any]]] = {
     ),
     "ETRAG": ("encoder, soft selection, projection and language model trained together", {}),
     "ETRAG, the answers' loss alone": (
-        "no votes and no loss of what is retrieved, as it was published",
+        "no votes and no loss of what is retrieved: the published loss",
         {"vars.vote": 0, "vars.retrieval_loss": 0},
     ),
 }
-# Examples in the prompt: with one, a step costs twice one without retrieval, and with four five times.
+# Examples in the prompt: each is as long as the question, so that more would be another budget than the other rows'.
 TEXT_EXAMPLES = 1
 NEIGHBOURS = (1, 2, 4, 8)
 LENGTHS = (1, 2, 4)

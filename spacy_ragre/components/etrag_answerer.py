@@ -108,8 +108,8 @@ class ETRAGAnswerer(PairAnswerer):
             raise ValueError(Errors.R541.format(k=shim.k, count=preselect))
         if index not in ("flat", "hnsw"):
             raise ValueError(Errors.R540.format(setting="index", value=index, expected="'flat' or 'hnsw'"))
-        counts = {"refresh_every": refresh_every, "refresh_size": refresh_size, "retrieval_loss": retrieval_loss}
-        for setting, value in counts.items():
+        amounts = {"refresh_every": refresh_every, "refresh_size": refresh_size, "retrieval_loss": retrieval_loss}
+        for setting, value in amounts.items():
             if not value >= 0:
                 raise ValueError(Errors.R540.format(setting=setting, value=value, expected="0 or more"))
         super().__init__(
