@@ -116,9 +116,7 @@ def run(row: str, overrides: Dict[str, Any], output: Path, test: Path, limit: in
     retrieves = ETRAG in nlp.pipe_names and nlp.get_pipe(ETRAG).answerer.etrag.k > 0
     reports = [nlp.get_pipe(ETRAG).retrieval_report(queries)] if retrieves else []
     output.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
     train(nlp, output, use_gpu=-1)
-    minutes = (time.perf_counter() - started) / 60
     nlp = spacy.load(output / "model-last")
     scores = nlp.evaluate(queries)
     found = {key: scores[key] for key in ("semeval_macro_f", "semeval_micro_all_f")}
@@ -127,7 +125,7 @@ def run(row: str, overrides: Dict[str, Any], output: Path, test: Path, limit: in
         for when, report in zip(("_before", ""), reports):
             found.update({f"neighbours_{key}{when}": report[key] for key in ("label", "entity", "either")})
         found["label_agreement"] = reports[1]["nearest"]
-    return {**found, "train_minutes": minutes}
+    return found
 
 
 def is_done(path: Path, name: str, split: str, seed: int) -> bool:

@@ -11,7 +11,7 @@ to the rows.
 import argparse
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
@@ -119,9 +119,9 @@ class Asked:
 
 def measure(
     nlp: Language, examples: Sequence[Example], answer: Callable[[Doc, Example], Doc], facts: Any, title: str
-) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): scores, and pairs, tokens and seconds a document. Tokens are those that go through
-    the model: what several pairs share is counted once.
+) -> Tuple[Dict[str, float], Dict[str, float]]:
+    """RETURNS (Tuple[Dict[str, float], Dict[str, float]]): scores with pairs and tokens a document, and seconds a
+    document. Tokens are those that go through the model: what several pairs share is counted once.
     """
     pairs = tokens = 0
     seconds = 0.0
@@ -136,8 +136,8 @@ def measure(
             tokens += shared_tokens(nlp.get_pipe(EXTRACTOR), doc)
         scored.append(Example(doc, example.reference))
     scores = score_docred(scored, facts=facts)
-    costs = {"pairs": pairs, "tokens": tokens, "seconds": seconds}
-    return {**{key: scores[key] for key in SCORES}, **{f"{k}_a_document": v / len(scored) for k, v in costs.items()}}
+    counts = {"pairs_a_document": pairs / len(scored), "tokens_a_document": tokens / len(scored)}
+    return {**{key: scores[key] for key in SCORES}, **counts}, {"seconds_a_document": seconds / len(scored)}
 
 
 def shared_tokens(extractor: Any, doc: Doc) -> int:
@@ -178,10 +178,10 @@ def main() -> None:
                 component.target_recall = float(recall)
                 print(name, component.calibrate(dev), flush=True)
             answer: Any = FilterAlone(nlp, dev) if propose is None else Asked(nlp, dev, propose)
-            scores = measure(nlp, examples, answer, facts, name)
+            scores, costs = measure(nlp, examples, answer, facts, name)
             about = {"name": name, "description": description.format(recall=recall), "split": split}
-            add_row(args.output, TITLE, about, args.seed, scores)
-            print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)
+            add_row(args.output, TITLE, about, args.seed, scores, costs)
+            print(name, {key: round(value, 4) for key, value in {**scores, **costs}.items()}, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 
 def machine() -> Dict[str, Any]:
@@ -70,7 +70,14 @@ def merge(path: Path, name: str, parts: Dict[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n")
 
 
-def add_row(path: Path, name: str, row: Dict[str, Any], seed: int, scores: Dict[str, float]) -> None:
+def add_row(
+    path: Path,
+    name: str,
+    row: Dict[str, Any],
+    seed: int,
+    scores: Dict[str, float],
+    costs: Optional[Dict[str, float]] = None,
+) -> None:
     """Write one seed's scores of a row into a result file, in place of that seed's earlier ones.
 
     path (Path): the file.
@@ -78,6 +85,8 @@ def add_row(path: Path, name: str, row: Dict[str, Any], seed: int, scores: Dict[
     row (Dict[str, Any]): `name`, `description` and `split` of the row.
     seed (int): the seed.
     scores (Dict[str, float]): scores by name.
+    costs (Optional[Dict[str, float]]): what depends on the machine, by name. Seeds may have run on different ones, so
+        that only those of the last run are kept, with its machine.
     """
     data = json.loads(path.read_text()) if path.exists() else {"rows": []}
     data = {**data, "benchmark": name, **describe()}
@@ -94,5 +103,9 @@ def add_row(path: Path, name: str, row: Dict[str, Any], seed: int, scores: Dict[
     known["seeds"].append(seed)
     for key, value in scores.items():
         known["scores"].setdefault(key, []).append(round(float(value), 6))
+    if costs:
+        known["costs"] = {"machine": data["machine"], **{key: round(float(v), 6) for key, v in costs.items()}}
+        for key in costs:
+            known["scores"].pop(key, None)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n")

@@ -145,7 +145,10 @@ def render_file(result: Dict[str, Any]) -> str:
         ]
         seeds = ", ".join(map(str, sorted(row.get("seeds", [])))) or "none"
         lines.append(_line([row["name"], row.get("description", ""), *scores, seeds, row.get("split", "")]))
-    about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", ""))]
+    # Times are said to be of the machine that they were measured on, whatever the last row ran on.
+    machines = dict.fromkeys(_machine(row["costs"]["machine"]) for row in rows if "costs" in row)
+    timed = f"times: {' and '.join(machines)}" if machines else ""
+    about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", "")), timed]
     lines += ["", f"Scores in percent, as mean ± standard deviation over seeds. {'; '.join(filter(None, about))}."]
     return "\n".join(lines) + "\n"
 
@@ -156,7 +159,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _values(row: Dict[str, Any], keys: Sequence[str]) -> List[float]:
-    return next((row["scores"][key] for key in keys if row["scores"].get(key)), [])
+    costs = {key: [value] for key, value in row.get("costs", {}).items() if key != "machine"}
+    return next((values for key in keys if (values := {**row["scores"], **costs}.get(key))), [])
 
 
 def _score(values: Sequence[float], factor: int = 100) -> str:

@@ -1,5 +1,6 @@
 """The project's scripts, run in folders of their own."""
 
+import importlib
 import importlib.util
 import json
 import subprocess
@@ -225,6 +226,24 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
     assert "`abc1234`; CPU X, 2 CPU cores; 2026-01-01" in text
     assert text.startswith("# Title\n") and text.endswith("\nEnd.\n") and "old" not in text
+
+
+def test_costs_are_of_one_machine(render: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    results = importlib.import_module("results")
+    path, row = tmp_path / "results" / "lmrc.json", {"name": "a", "description": "", "split": "test"}
+    for seed, processor in enumerate(("CPU X", "CPU Y", "CPU Z")):
+        about = {"processor": processor, "cores": 2, "gpu": None}
+        monkeypatch.setattr(results, "machine", lambda about=about: about)
+        # The first run has its seconds among the scores, the last none.
+        seconds = {"seconds_a_document": 3.0 - seed}
+        scores = {"docred_f": 0.5, **(seconds if seed == 0 else {})}
+        results.add_row(path, "B", row, seed, scores, seconds if seed == 1 else None)
+    assert render() == 0
+    text = (tmp_path / "README.md").read_text(encoding="utf8")
+    assert "| a |  | 50.0 ± 0.0 | 2.0 | 0, 1, 2 | test |" in text
+    assert "CPU Z, 2 CPU cores" in text and "times: CPU Y, 2 CPU cores." in text
+    sys.modules.pop("results", None)
 
 
 def test_measurements_become_tables_of_the_performance_page(render: Callable[..., int], tmp_path: Path) -> None:
