@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("--recalls", default=RECALLS, help="of the filter on dev, a row of filtered pairs for each")
     parser.add_argument("--limit", type=int, default=0, help="score a seeded subset of this size")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the pipeline was trained with")
+    parser.add_argument("--time", action="store_true", help="write down seconds, too: of all rows on one machine")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/lmrc.json"))
     args = parser.parse_args()
 
@@ -180,7 +181,7 @@ def main() -> None:
             answer: Any = FilterAlone(nlp, dev) if propose is None else Asked(nlp, dev, propose)
             scores, costs = measure(nlp, examples, answer, facts, name)
             about = {"name": name, "description": description.format(recall=recall), "split": split}
-            add_row(args.output, TITLE, about, args.seed, scores, costs)
+            add_row(args.output, TITLE, about, args.seed, scores, costs if args.time else None)
             print(name, {key: round(value, 4) for key, value in {**scores, **costs}.items()}, flush=True)
 
 

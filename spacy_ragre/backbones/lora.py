@@ -12,7 +12,7 @@ class LoraSettings:
 
     rank (int): width of the update.
     alpha (float): its scale is alpha / rank.
-    dropout (float): on the update's input, from 0 to 1. Costs a third of the training speed on CPU.
+    dropout (float): on the update's input, from 0 to 1.
     target_modules (Union[str, Tuple[str, ...]]): names of the layers, or "all-linear".
     """
 
