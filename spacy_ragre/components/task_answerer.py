@@ -243,6 +243,8 @@ class TaskAnswerer(ModelAnswerer):
         loss = 0.0
         labelled: List[Tuple[Task, int, TokenPrompt]] = []
         for task, items in questions.items():
+            if not items:
+                continue
             share = weights[task] / total
             prompts = self._prompts(task, items, self._found_once(task, items))
             if task not in GENERATED:
@@ -251,11 +253,12 @@ class TaskAnswerer(ModelAnswerer):
                 continue
             ids = [prompt.ids for prompt in prompts]
             responses = [self._response_ids(f" {item.response}") for item in items]
+            # Each token weighs the same. Were it each response, the few tokens of an empty or a short list would
+            # outweigh those of a long one, and lists would be ended early.
+            size = sum(len(response) + 1 for response in responses) / len(responses)
             lengths = [len(prompt) + len(response) for prompt, response in zip(ids, responses)]
             for batch in batches(lengths, self.backbone.batch_tokens):
-                loss += self.shim.train_responses(
-                    [ids[i] for i in batch], [responses[i] for i in batch], [share] * len(batch)
-                )
+                loss += self.shim.train_responses([ids[i] for i in batch], [responses[i] for i in batch], share / size)
         for chunk in self.backbone.pack([prompt for _, _, prompt in labelled]):
             (logits, _), backprop = self.model.begin_update(chunk)
             gradient = np.zeros_like(logits)

@@ -30,21 +30,19 @@ class Holds(Protocol):
     def compute(self, length: int) -> ContextManager[Any]: ...
 
 
-def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[Ids], weights: Sequence[float]) -> Any:
+def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Any:
     """Cross-entropy of responses after their prompts. Only tokens of the responses count, and the end token with them.
 
     backbone (Holds): the language model.
     prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
     responses (Sequence[Sequence[int]]): token ids of the responses, without an end token.
-    weights (Sequence[float]): the weight of each response, whose loss is the mean over its tokens.
-    RETURNS (torch.Tensor): the weighted sum, a scalar with gradients where they are enabled.
+    RETURNS (torch.Tensor): the sum over tokens, a scalar with gradients where they are enabled.
     """
     import torch
 
     whole = backbone.whole
     closed = [[*response, end_id(backbone)] for response in responses]
     targets = torch.tensor([token for row in closed for token in row], device=backbone.device)
-    share = [weight / len(row) for weight, row in zip(weights, closed) for _ in row]
     if whole.config.is_encoder_decoder:
         ids, mask = backbone.pad(prompts)
         shifted = [[whole.config.decoder_start_token_id, *row[:-1]] for row in closed]
@@ -60,8 +58,7 @@ def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[I
             # The state before a token predicts it, the prompt's last one the response's first.
             rows, columns = _cells(closed, [len(prompt) - 1 for prompt in prompts], backbone.device)
             logits = whole.get_output_embeddings()(hidden[rows, columns]).float()
-    losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-    return (losses * torch.tensor(share, dtype=losses.dtype, device=losses.device)).sum()
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
 
 
 def generate_ids(

@@ -31,20 +31,20 @@ def MultiTaskModel(backbone: Encodes) -> Model[Prompts, Output]:
 class MultiTaskShim(LabelShim):
     """Holds the backbone's adapter and the heads of all tasks, trained and saved together."""
 
-    def train_responses(self, prompts: Ids, responses: Ids, weights: Sequence[float]) -> float:
+    def train_responses(self, prompts: Ids, responses: Ids, weight: float) -> float:
         """Forward and backward pass over responses. Gradients add up until `finish_update`.
 
         prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
         responses (Sequence[Sequence[int]]): token ids of their responses.
-        weights (Sequence[float]): the weight of each.
-        RETURNS (float): the weighted sum of the losses.
+        weight (float): the weight of each token of the responses.
+        RETURNS (float): the weighted sum of the tokens' losses.
         """
         import torch
 
         self.restore()
         self.backbone.set_training(True)
         with torch.enable_grad():
-            loss = response_loss(self._backbone, prompts, responses, weights)
+            loss = weight * response_loss(self._backbone, prompts, responses)
         loss.backward()
         return float(loss.detach())
 

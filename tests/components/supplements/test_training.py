@@ -64,6 +64,23 @@ def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examp
     assert weights["re"] * 5 == pytest.approx(weights["te"] * 7, rel=1e-3)
 
 
+def test_every_token_of_the_responses_weighs_the_same(make_supplements, gold_examples_of, pipe):
+    # Empty and short lists must not outweigh long ones, or nothing is listed.
+    from spacy_ragre.models.generation_loss import response_loss
+
+    nlp = make_supplements(tasks=["te"])
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    answerer = pipe(nlp).answerer
+    items = pipe(nlp)._gold(example.reference for example in examples)["te"]
+    assert "none" in {item.response for item in items} and len({item.response for item in items}) > 2
+    prompts = [prompt.ids for prompt in answerer._prompts("te", items, answerer.found("te", items))]
+    responses = [answerer._response_ids(f" {item.response}") for item in items]
+    tokens = sum(len(response) + 1 for response in responses)
+    loss = float(response_loss(answerer.backbone, prompts, responses).detach()) / tokens
+    assert pipe(nlp).update(examples)[NAME] == pytest.approx(loss, rel=1e-4)
+
+
 def test_gradients_add_up_until_the_step(make_supplements, gold_examples_of, pipe):
     nlp = make_supplements(tasks=["uc"])
     examples = gold_examples_of(nlp)
