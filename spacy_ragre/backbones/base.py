@@ -235,6 +235,8 @@ class Backbone:
         with quiet("bitsandbytes"):
             from peft import LoraConfig, get_peft_model
 
+            from .dropout import use_cpu_dropout
+
             modules = self.lora.target_modules
             config = LoraConfig(
                 r=self.lora.rank,
@@ -247,7 +249,7 @@ class Backbone:
                 self._model = get_peft_model(base, config)
             except ValueError as error:
                 raise ValueError(Errors.R110.format(problem=str(error))) from error
-        _use_cpu_dropout(self._model)
+        use_cpu_dropout(self._model)
         # Peft's wrapper says that it is in training while what it wraps is not: set_training would do nothing.
         self._model.eval()
         if _is_low(self.dtype):
@@ -450,18 +452,6 @@ class Backbone:
         """RETURNS (int): the token that fills up a batch. It is never attended to."""
         tokenizer = self.tokenizer
         return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
-
-
-def _use_cpu_dropout(model: Any) -> None:
-    """Let the layers of an adapter drop out in the way that is fast on a CPU; on a GPU it is torch's own."""
-    import torch
-
-    from .dropout import CPUDropout
-
-    for layer in model.modules():
-        for name, module in getattr(layer, "lora_dropout", {}).items():
-            if isinstance(module, torch.nn.Dropout):
-                layer.lora_dropout[name] = CPUDropout(module.p)
 
 
 def _is_low(dtype: Any) -> bool:

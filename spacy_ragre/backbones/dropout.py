@@ -8,6 +8,17 @@ from typing import Any
 import torch
 
 
+def use_cpu_dropout(model: Any) -> None:
+    """Let the layers of an adapter use `CPUDropout`. On a GPU it is torch's own.
+
+    model (peft.PeftModel): the model.
+    """
+    for layer in model.modules():
+        for name, module in getattr(layer, "lora_dropout", {}).items():
+            if isinstance(module, torch.nn.Dropout):
+                layer.lora_dropout[name] = CPUDropout(module.p)
+
+
 class CPUDropout(torch.nn.Module):
     """As `torch.nn.Dropout`, with a share of elements that is rounded to a multiple of 1 / 2^15 for 16-bit inputs.
 
