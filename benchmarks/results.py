@@ -105,7 +105,5 @@ def add_row(
         known["scores"].setdefault(key, []).append(round(float(value), 6))
     if costs:
         known["costs"] = {"machine": data["machine"], **{key: round(float(v), 6) for key, v in costs.items()}}
-        for key in costs:
-            known["scores"].pop(key, None)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n")
