@@ -4,7 +4,8 @@ Works on what a backbone holds: `model`, a decoder-only or encoder-decoder model
 without. Rows are padded on the right and no mask is needed for decoders, whose tokens see what is before them only.
 """
 
-from typing import Any, ContextManager, List, Optional, Protocol, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Any, ContextManager, Iterator, List, Optional, Protocol, Sequence, Tuple
 
 from .copying import CopyGrammar
 
@@ -84,7 +85,8 @@ def generate_ids(
     start = 1 if encoder_decoder else ids.shape[1]
     follow = _Follower(grammars, start) if grammars is not None else None
     end = end_id(backbone)
-    with torch.no_grad(), backbone.compute(ids.shape[1] + max_new_tokens):
+    head = whole.get_output_embeddings()
+    with torch.no_grad(), backbone.compute(ids.shape[1] + max_new_tokens), _contiguous_inputs(head):
         output = backbone.model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -99,6 +101,18 @@ def generate_ids(
     for row in output[:, start:].tolist():
         results.append(row[: row.index(end)] if end in row else row)
     return results
+
+
+@contextmanager
+def _contiguous_inputs(layer: Any) -> Iterator[None]:
+    """Give a linear layer contiguous inputs. For the states of the last tokens, a slice of the prompts' states, a CPU
+    would copy the layer's weight once for each prompt, which for a vocabulary takes seconds.
+    """
+    handle = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _Follower:

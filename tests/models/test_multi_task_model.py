@@ -65,6 +65,21 @@ def test_generation_equals_one_prompt_at_a_time(backbone):
     assert all(len(row) <= 6 and end_id(backbone) not in row for row in together)
 
 
+def test_the_vocabulary_gets_contiguous_states(backbone, monkeypatch):
+    """Given a slice of the prompts' states, a CPU copies the vocabulary's matrix for each prompt."""
+    head = backbone.whole.get_output_embeddings()
+    forward, contiguous = head.forward, []
+
+    def spy(states):
+        contiguous.append(states.is_contiguous())
+        return forward(states)
+
+    monkeypatch.setattr(head, "forward", spy)
+    generate_ids(backbone, PROMPTS, 3)
+    assert contiguous and all(contiguous)
+    assert not head._forward_pre_hooks
+
+
 def test_generation_keeps_to_the_grammar_of_each_row(backbone):
     def rules(words):
         pieces = [Piece((w, 100), (w, 101)) for w in words]
