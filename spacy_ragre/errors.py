@@ -312,6 +312,7 @@ class Errors(metaclass=_WithCodes):
         "Component {name!r} is set to the tasks {tasks}, but what was saved knows {known} only. Leave these tasks out, "
         "or train a pipeline with them."
     )
+    R535 = "swap_mentions is {value!r}, but it is a share. Give a number from 0 to 1."
     R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
     R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."
     R523 = "Can't calibrate the filter: no pair of the examples has a relation. Give annotated development documents."

@@ -20,7 +20,9 @@ from ..errors import Errors
 from ..gazetteer import Gazetteer
 from ..labels import PairInstance
 from ..prompts.supplements import TASKS, Task, TaskPrompt
+from ..relations import ID_KEY
 from ..retrieval import Retriever
+from .mention_swap import MentionSwapper
 from .saving import load_model
 from .streams import annotate_stream
 from .supplement_tasks import EntityLabels, char_span, other_relations, questions, without_mentions
@@ -38,6 +40,7 @@ n_examples = 1
 max_tokens = 64
 mixing_temperature = 1.0
 label_smoothing = 0.0
+swap_mentions = 0.0
 constrained = true
 
 [supplement_usage_classifier.model]
@@ -100,6 +103,7 @@ def make_supplement_usage_classifier(
     max_tokens: int,
     mixing_temperature: float,
     label_smoothing: float,
+    swap_mentions: float,
     constrained: bool,
     prompt: TaskPrompt,
     retriever: Retriever,
@@ -120,6 +124,8 @@ def make_supplement_usage_classifier(
     mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their sizes, the larger the more
         equal.
     label_smoothing (float): share of the target that training spreads over all labels.
+    swap_mentions (float): share of the names in a training document that are exchanged for those of other training
+        documents, anew at each step, from 0 to 1. With examples in prompts, for documents that have an id.
     constrained (bool): generate names that stand in the text only. Without it, others are generated and then dropped.
     prompt (TaskPrompt): how a question is put to the language model.
     retriever (Retriever): encoder and settings of the stores of examples.
@@ -139,6 +145,7 @@ def make_supplement_usage_classifier(
         max_tokens=max_tokens,
         mixing_temperature=mixing_temperature,
         label_smoothing=label_smoothing,
+        swap_mentions=swap_mentions,
         constrained=constrained,
         prompt=prompt,
         retriever=retriever,
@@ -169,6 +176,7 @@ class SupplementUsageClassifier(TrainablePipe):
         max_tokens: int = 64,
         mixing_temperature: float = 1.0,
         label_smoothing: float = 0.0,
+        swap_mentions: float = 0.0,
         constrained: bool = True,
         gazetteer: Optional[Gazetteer] = None,
         scorer: Optional[Callable] = None,
@@ -181,6 +189,8 @@ class SupplementUsageClassifier(TrainablePipe):
         for setting, value, least in (("max_tokens", max_tokens, 8), ("mixing_temperature", mixing_temperature, 0.1)):
             if not value >= least:
                 raise ValueError(Errors.R533.format(setting=setting, value=value, least=least))
+        if not 0 <= swap_mentions <= 1:
+            raise ValueError(Errors.R535.format(value=swap_mentions))
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -190,6 +200,7 @@ class SupplementUsageClassifier(TrainablePipe):
         self.max_tokens = max_tokens
         self.mixing_temperature = mixing_temperature
         self.gazetteer = gazetteer
+        self.swapper = MentionSwapper(swap_mentions)
         # In the order in which they are answered, whatever order they are given in.
         self.tasks: Tuple[Task, ...] = tuple(task for task in TASKS if task in tasks)
         self.weights: Dict[Task, float] = {task: 1.0 for task in self.tasks}
@@ -224,16 +235,23 @@ class SupplementUsageClassifier(TrainablePipe):
         gold = self._gold(docs)
         return sum(self.answerer.add_examples(task, instances) for task, instances in gold.items())
 
-    def _gold(self, docs: Iterable[Doc], extra: bool = False) -> Dict[Task, List[PairInstance]]:
+    def _gold(self, docs: Iterable[Doc], extra: bool = False, swap: bool = False) -> Dict[Task, List[PairInstance]]:
         result: Dict[Task, List[PairInstance]] = {task: [] for task in self.tasks}
         for doc in docs:
             spans = self._spans(doc)
+            # Without an id, a document with other names would be shown itself as an example.
+            if swap and (ID_KEY in doc.user_data or not self.answerer.n_examples):
+                doc, spans = self.swapper(doc, spans)
             for task in self.tasks:
                 asked = questions(doc, task, spans, self.entity_labels, self.max_tokens, gold=True)
                 result[task].extend(question.instance for question in asked)
             if extra and "ner" in self.tasks:
                 result["ner"].extend(without_mentions(doc, spans))
         return result
+
+    def _show_names(self, docs: Iterable[Doc]) -> None:
+        for doc in docs:
+            self.swapper.add([span for span in self._spans(doc) if span.label_ in self.entity_labels])
 
     def _spans(self, doc: Doc) -> Sequence[Span]:
         if self.spans_key is None:
@@ -347,7 +365,9 @@ class SupplementUsageClassifier(TrainablePipe):
         nlp (Optional[Language]): not used.
         """
         validate_get_examples(get_examples, "SupplementUsageClassifier.initialize")
-        gold = self._gold((example.reference for example in get_examples()), extra=True)
+        docs = [example.reference for example in get_examples()]
+        self._show_names(docs)
+        gold = self._gold(docs, extra=True)
         self.weights = mixing_weights({task: len(items) for task, items in gold.items()}, self.mixing_temperature)
         if not any(gold.values()):
             return
@@ -376,7 +396,9 @@ class SupplementUsageClassifier(TrainablePipe):
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "SupplementUsageClassifier.update")
-        gold = self._gold((example.reference for example in examples), extra=True)
+        docs = [example.reference for example in examples]
+        self._show_names(docs)
+        gold = self._gold(docs, extra=True, swap=True)
         if not any(gold.values()):
             return losses
         if not self.answerer.shim.has_head:

@@ -1,0 +1,125 @@
+"""Other names in place of mentions in training, so that a model learns what is said about a mention, and not which one
+it is: mention replacement (Dai and Adel 2020, arXiv 2010.11683), with the names of the training documents.
+"""
+
+import random
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from spacy.tokens import Doc, Span
+
+from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
+
+Offsets = Tuple[int, int]
+
+
+class Name(NamedTuple):
+    """words (Tuple[str, ...]): the tokens of a mention. spaces (Tuple[bool, ...]): whether a space comes after each."""
+
+    words: Tuple[str, ...]
+    spaces: Tuple[bool, ...]
+
+    @classmethod
+    def of(cls, span: Span) -> "Name":
+        return cls(tuple(token.text for token in span), tuple(bool(token.whitespace_) for token in span))
+
+    @property
+    def text(self) -> str:
+        """RETURNS (str): the name on one line."""
+        return " ".join("".join(word + " " * space for word, space in zip(*self)).split())
+
+    def capitalised(self) -> "Name":
+        """RETURNS (Name): the name with a capital at its start."""
+        return Name((self.words[0][:1].upper() + self.words[0][1:], *self.words[1:]), self.spaces)
+
+
+class MentionSwapper:
+    """Knows the names of documents that it was shown, and makes copies of documents with some exchanged.
+
+    share (float): of the names that are exchanged, from 0 to 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        # By entity label, and there by their texts without regard to case.
+        self._names: Dict[str, Dict[str, Name]] = {}
+
+    def add(self, spans: Sequence[Span]) -> None:
+        """spans (Sequence[Span]): mentions whose names are to be given to others with the same entity label."""
+        for span in spans:
+            name = Name.of(span)
+            self._names.setdefault(span.label_, {}).setdefault(name.text.casefold(), name)
+
+    def __call__(self, doc: Doc, spans: Sequence[Span]) -> Tuple[Doc, Sequence[Span]]:
+        """Exchange names at random. All mentions of one name get the same; mentions that overlap others keep theirs.
+
+        doc (Doc): an annotated document, which stays as it is.
+        spans (Sequence[Span]): its mentions.
+        RETURNS (Tuple[Doc, Sequence[Span]]): a document with the same id, sentence borders, relations, triples and
+            usage, and its mentions in the same order.
+        """
+        new = self._choose(spans)
+        if not new:
+            return doc, spans
+        words: List[str] = []
+        spaces: List[bool] = []
+        # Where each token comes to stand; without those inside of an exchanged mention.
+        places: Dict[int, int] = {}
+        stop = 0
+        for token in doc:
+            if token.i < stop:
+                continue
+            places[token.i] = len(words)
+            stop = next((end for start, end in new if start == token.i), token.i + 1)
+            name = new.get((token.i, stop)) or Name.of(doc[token.i : stop])
+            words.extend(name.words)
+            # After a new name comes what came after the old one.
+            spaces.extend((*name.spaces[:-1], bool(doc[stop - 1].whitespace_)))
+        places[len(doc)] = len(words)
+        copy = Doc(doc.vocab, words=words, spaces=spaces)
+        moved = [Span(copy, places[span.start], places[span.end], label=span.label) for span in spans]
+        _annotate(copy, moved, doc, spans, places)
+        return copy, moved
+
+    def _choose(self, spans: Sequence[Span]) -> Dict[Offsets, Name]:
+        """RETURNS (Dict[Tuple[int, int], Name]): the new names by the token offsets of mentions."""
+        by_name: Dict[Tuple[str, str], Name] = {}
+        new = {}
+        for span in spans:
+            key = (span.label_, Name.of(span).text.casefold())
+            if key not in by_name:
+                others = list(self._names.get(span.label_, {}).values())
+                swapped = bool(others) and random.random() < self.share
+                by_name[key] = random.choice(others) if swapped else Name.of(span)
+            name = by_name[key]
+            if name.text.casefold() == key[1] or sum(_overlap(span, other) for other in spans) > 1:
+                continue
+            new[span.start, span.end] = name.capitalised() if span.start == 0 and span.text[0].isupper() else name
+        return new
+
+
+def _annotate(copy: Doc, moved: Sequence[Span], doc: Doc, spans: Sequence[Span], places: Dict[int, int]) -> None:
+    if ID_KEY in doc.user_data:
+        copy.user_data[ID_KEY] = doc.user_data[ID_KEY]
+    if doc.has_annotation("SENT_START"):
+        starts = {places[sent.start] for sent in doc.sents if sent.start in places}
+        for token in copy:
+            token.is_sent_start = token.i in starts
+    for old, span in zip(spans, moved):
+        if old._.usage:
+            span._.usage = old._.usage
+    if RELATIONS_KEY in doc.user_data:
+        by_place = {(old.start, old.end): span for old, span in zip(spans, moved)}
+        ends = [(by_place.get(_offsets(r.head)), by_place.get(_offsets(r.tail)), r.label) for r in doc._.relations]
+        copy._.relations = [{"head": h, "tail": t, "label": label} for h, t, label in ends if h and t]
+    if TRIPLES_KEY in doc.user_data:
+        texts = {Name.of(old).text: Name.of(span).text for old, span in zip(spans, moved)}
+        named = [[" ".join(part.split()) for part in triple] for triple in doc._.triples]
+        copy._.triples = [(texts.get(head, head), label, texts.get(tail, tail)) for head, label, tail in named]
+
+
+def _offsets(span: Span) -> Offsets:
+    return span.start, span.end
+
+
+def _overlap(a: Span, b: Span) -> bool:
+    return a.start < b.end and b.start < a.end
