@@ -35,6 +35,7 @@ COLUMNS = {
     "RE micro-F1": ("re_micro_f",),
     "RE macro-F1": ("re_macro_f",),
     "TE strict F1": ("te_strict_f",),
+    "TE generated": ("te_generated_strict_f",),
     "UC micro-F1": ("uc_micro_f",),
     "UC macro-F1": ("uc_macro_f",),
     **{f"{task.upper()} precision at {k}": (f"{task}_precision_at_{k}",) for task in SUPPLEMENT_TASKS for k in (1, 5)},

@@ -27,7 +27,7 @@ from .saving import load_model
 from .streams import annotate_stream
 from .supplement_tasks import EntityLabels, char_span, other_relations, questions, without_mentions
 from .task_answerer import TaskAnswerer, mixing_weights
-from .task_runner import Predicted, TaskRunner
+from .task_runner import Predicted, TaskRunner, read_triples_off
 
 DEFAULT_CONFIG = """
 [supplement_usage_classifier]
@@ -36,6 +36,7 @@ supplement_label = "SUPPLEMENT"
 event_label = "EVENT"
 spans_key = null
 answer = "auto"
+triples = "auto"
 n_examples = 1
 max_tokens = 64
 mixing_temperature = 1.0
@@ -68,6 +69,7 @@ text = "response"
 @scorers = "ragre.supplement_scorer.v1"
 """
 
+TRIPLES = ("auto", "generate")
 _CONFIG = Config().from_str(DEFAULT_CONFIG)["supplement_usage_classifier"]
 
 
@@ -99,6 +101,7 @@ def make_supplement_usage_classifier(
     event_label: str,
     spans_key: Optional[str],
     answer: str,
+    triples: str,
     n_examples: int,
     max_tokens: int,
     mixing_temperature: float,
@@ -119,6 +122,8 @@ def make_supplement_usage_classifier(
     event_label (str): entity label of events.
     spans_key (Optional[str]): mentions are in `doc.spans[spans_key]`, where they may overlap, instead of `doc.ents`.
     answer (str): how "re" and "uc" are answered: "head", "trie", or "auto" for the head once trained.
+    triples (str): how "te" is answered: "generate", or "auto" to read triples off the relations of mentions where "re"
+        is among the tasks, too.
     n_examples (int): most retrieved examples in a prompt; 0 for none.
     max_tokens (int): most spaCy tokens that are read at one go. Longer documents are cut between sentences.
     mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their sizes, the larger the more
@@ -141,6 +146,7 @@ def make_supplement_usage_classifier(
         labels=EntityLabels(supplement_label, event_label),
         spans_key=spans_key,
         answer=answer,
+        triples=triples,
         n_examples=n_examples,
         max_tokens=max_tokens,
         mixing_temperature=mixing_temperature,
@@ -172,6 +178,7 @@ class SupplementUsageClassifier(TrainablePipe):
         labels: EntityLabels = EntityLabels("SUPPLEMENT", "EVENT"),
         spans_key: Optional[str] = None,
         answer: str = "auto",
+        triples: str = "auto",
         n_examples: int = 1,
         max_tokens: int = 64,
         mixing_temperature: float = 1.0,
@@ -191,6 +198,8 @@ class SupplementUsageClassifier(TrainablePipe):
                 raise ValueError(Errors.R533.format(setting=setting, value=value, least=least))
         if not 0 <= swap_mentions <= 1:
             raise ValueError(Errors.R535.format(value=swap_mentions))
+        if triples not in TRIPLES:
+            raise ValueError(Errors.R536.format(value=triples, known=", ".join(TRIPLES)))
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -203,6 +212,7 @@ class SupplementUsageClassifier(TrainablePipe):
         self.swapper = MentionSwapper(swap_mentions)
         # In the order in which they are answered, whatever order they are given in.
         self.tasks: Tuple[Task, ...] = tuple(task for task in TASKS if task in tasks)
+        self.triples = triples
         self.weights: Dict[Task, float] = {task: 1.0 for task in self.tasks}
         self.answerer = TaskAnswerer(
             model,
@@ -270,15 +280,20 @@ class SupplementUsageClassifier(TrainablePipe):
         docs = list(docs)
         chosen = self.tasks if tasks is None else tuple(task for task in self.tasks if task in tasks)
         mentions, spans = self._find_mentions(docs, chosen)
-        relations = self.runner.relations(docs, spans) if "re" in chosen else None
-        triples = self.runner.triples(docs) if "te" in chosen else None
+        read_off = "te" in chosen and "re" in self.tasks and self.triples == "auto"
+        relations = self.runner.relations(docs, spans) if "re" in chosen or read_off else None
+        triples = None
+        if relations is not None and read_off:
+            triples = read_triples_off(docs, relations)
+        elif "te" in chosen:
+            triples = self.runner.triples(docs)
         usage = self.runner.usage(docs, spans) if "uc" in chosen else None
         # What the gazetteer finds is added; what NER finds is all there is.
         replaced = tuple(self.entity_labels) if "ner" in chosen else ()
         return [
             Predicted(
                 mentions[i],
-                None if relations is None else relations[i],
+                relations[i] if relations is not None and "re" in chosen else None,
                 None if triples is None else triples[i],
                 None if usage is None else usage[i],
                 replaced,

@@ -1,7 +1,7 @@
 """Answers to the supplement tasks, read and found again in the documents."""
 
 import logging
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -136,3 +136,25 @@ class TaskRunner:
                 usage.append((question.spans[0].start, question.spans[0].end, label, score))
             result.append(usage)
         return result
+
+
+def read_triples_off(
+    docs: Sequence[Doc], relations: Sequence[Sequence[Mapping[str, Any]]]
+) -> List[List[Tuple[str, str, str]]]:
+    """The triples that the relations of mentions state.
+
+    docs (Sequence[Doc]): the documents.
+    relations (Sequence[Sequence[Mapping[str, Any]]]): those of each, from `TaskRunner.relations`.
+    RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them.
+    """
+    result = []
+    for doc, own in zip(docs, relations):
+        triples: Dict[Tuple[str, str, str], None] = {}
+        for relation in own:
+            if relation["label"] in TRIPLE_RELATIONS:
+                head, tail = (
+                    " ".join(doc[start:end].text.split()) for start, end, _ in (relation["head"], relation["tail"])
+                )
+                triples[head, relation["label"], tail] = None
+        result.append(list(triples))
+    return result

@@ -7,7 +7,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
-from spacy_ragre.components.task_answerer import TaskAnswerer
+from spacy_ragre.components.task_answerer import Answered, TaskAnswerer
 from spacy_ragre.prompts.supplements import RELATIONS, USAGES
 
 NAME = "supplement_usage_classifier"
@@ -60,6 +60,7 @@ def test_default_config():
         ({"max_tokens": 4}, "R533"),
         ({"mixing_temperature": 0.0}, "R533"),
         ({"answer": "generate"}, "R502"),
+        ({"triples": "relations"}, "R536"),
         ({"label_smoothing": 1.0}, "R508"),
         (
             {
@@ -191,6 +192,61 @@ def test_triples_are_written_as_they_stand_in_the_text(make_supplements, monkeyp
     assert doc._.triples == [("fish oil", "positive", "dry eyes")]
 
 
+@pytest.fixture
+def pair_doc(make_supplements):
+    """A pipeline that is asked for relations and triples, and a document with mentions."""
+
+    def make(**settings):
+        nlp = make_supplements(tasks=["re", "te"], **settings)
+        doc = nlp.make_doc("Takes fish\noil and zinc for dry eyes , no rash .")
+        doc.ents = [
+            Span(doc, 1, 4, "SUPPLEMENT"),
+            Span(doc, 5, 6, "SUPPLEMENT"),
+            Span(doc, 7, 9, "EVENT"),
+            Span(doc, 11, 12, "EVENT"),
+        ]
+        return nlp, doc
+
+    return make
+
+
+def choose(monkeypatch, labels):
+    def answer(self, task, instances):
+        found = [labels[item.first_text.split()[0], item.second_text] for item in instances]
+        return Answered(found, [0.9] * len(found), [[] for _ in found])
+
+    monkeypatch.setattr(TaskAnswerer, "choose", answer)
+
+
+LABELS = {
+    ("fish", "dry eyes"): "positive",
+    ("fish", "rash"): "not_related",
+    ("zinc", "dry eyes"): "positive",
+    ("zinc", "rash"): "negative",
+}
+
+
+def test_triples_are_read_off_the_relations(pair_doc, monkeypatch):
+    choose(monkeypatch, LABELS)
+    respond(monkeypatch, {"te": "zinc | negative | dry eyes"})
+    nlp, doc = pair_doc()
+    assert len(nlp(doc)._.relations) == 4
+    assert doc._.triples == [
+        ("fish oil", "positive", "dry eyes"),
+        ("zinc", "positive", "dry eyes"),
+        ("zinc", "negative", "rash"),
+    ]
+    nlp, doc = pair_doc(triples="generate")
+    assert nlp(doc)._.triples == [("zinc", "negative", "dry eyes")] and len(doc._.relations) == 4
+
+
+def test_triples_alone_set_no_relations(pair_doc, pipe, monkeypatch):
+    choose(monkeypatch, LABELS)
+    nlp, doc = pair_doc()
+    pipe(nlp).set_annotations([doc], pipe(nlp).predict([doc], tasks=["te"]))
+    assert len(doc._.triples) == 3 and not doc._.relations
+
+
 def test_repeated_mentions_get_their_own_places(make_supplements, monkeypatch):
     respond(monkeypatch, {"ner": "zinc (supplement); zinc (supplement)"})
     doc = make_supplements(tasks=["ner"])("zinc helps , so more zinc .")
@@ -215,7 +271,7 @@ def test_usage_alone_keeps_the_mentions_that_are_there(make_supplements, pipe):
 
 @pytest.mark.parametrize("constrained", [True, False])
 def test_an_untrained_model_names_only_what_is_in_the_text(make_supplements, constrained):
-    nlp = make_supplements(constrained=constrained)
+    nlp = make_supplements(constrained=constrained, triples="generate")
     for doc in nlp.pipe(TEXTS):
         for head, relation, tail in doc._.triples:
             assert head in doc.text and tail in doc.text and relation in RELATIONS[:2]

@@ -24,8 +24,10 @@ def evaluate(nlp, gold):
     return nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in gold(nlp)])
 
 
-def test_all_tasks_are_learned_by_one_adapter(trained_supplements, gold):
-    scores = evaluate(spacy.load(trained_supplements), gold)
+@pytest.mark.parametrize("triples", ["auto", "generate"])
+def test_all_tasks_are_learned_by_one_adapter(trained_supplements, gold, triples):
+    config = {"components": {NAME: {"triples": triples}}}
+    scores = evaluate(spacy.load(trained_supplements, config=config), gold)
     assert scores["ner_strict_f"] > 0.9 and scores["te_strict_f"] > 0.9
     assert scores["re_micro_f"] > 0.9 and scores["uc_macro_f"] > 0.9
     assert scores["uc_confusion"]["started"] == {"started": 1}
