@@ -7,9 +7,9 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
+from ..prompts.rendering import one_line
 from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
-
-Offsets = Tuple[int, int]
+from .supplement_tasks import offsets
 
 
 class Name(NamedTuple):
@@ -25,7 +25,7 @@ class Name(NamedTuple):
     @property
     def text(self) -> str:
         """RETURNS (str): the name on one line."""
-        return " ".join("".join(word + " " * space for word, space in zip(*self)).split())
+        return one_line("".join(word + " " * space for word, space in zip(*self)))
 
     def capitalised(self) -> "Name":
         """RETURNS (Name): the name with a capital at its start."""
@@ -45,7 +45,7 @@ class MentionSwapper:
 
     def add(self, spans: Sequence[Span]) -> None:
         """spans (Sequence[Span]): mentions whose names are to be given to others with the same entity label."""
-        for span in spans:
+        for span in spans if self.share else ():
             name = Name.of(span)
             self._names.setdefault(span.label_, {}).setdefault(name.text.casefold(), name)
 
@@ -57,7 +57,7 @@ class MentionSwapper:
         RETURNS (Tuple[Doc, Sequence[Span]]): a document with the same id, sentence borders, relations, triples and
             usage, and its mentions in the same order.
         """
-        new = self._choose(spans)
+        new = self._choose(spans) if self.share else {}
         if not new:
             return doc, spans
         words: List[str] = []
@@ -69,8 +69,7 @@ class MentionSwapper:
             if token.i < stop:
                 continue
             places[token.i] = len(words)
-            stop = next((end for start, end in new if start == token.i), token.i + 1)
-            name = new.get((token.i, stop)) or Name.of(doc[token.i : stop])
+            stop, name = new.get(token.i) or (token.i + 1, Name.of(doc[token.i : token.i + 1]))
             words.extend(name.words)
             # After a new name comes what came after the old one.
             spaces.extend((*name.spaces[:-1], bool(doc[stop - 1].whitespace_)))
@@ -80,10 +79,10 @@ class MentionSwapper:
         _annotate(copy, moved, doc, spans, places)
         return copy, moved
 
-    def _choose(self, spans: Sequence[Span]) -> Dict[Offsets, Name]:
-        """RETURNS (Dict[Tuple[int, int], Name]): the new names by the token offsets of mentions."""
+    def _choose(self, spans: Sequence[Span]) -> Dict[int, Tuple[int, Name]]:
+        """RETURNS (Dict[int, Tuple[int, Name]]): by the first token of mentions, where they end and their new names."""
         by_name: Dict[Tuple[str, str], Name] = {}
-        new = {}
+        new: Dict[int, Tuple[int, Name]] = {}
         for span in spans:
             key = (span.label_, Name.of(span).text.casefold())
             if key not in by_name:
@@ -93,7 +92,8 @@ class MentionSwapper:
             name = by_name[key]
             if name.text.casefold() == key[1] or sum(_overlap(span, other) for other in spans) > 1:
                 continue
-            new[span.start, span.end] = name.capitalised() if span.start == 0 and span.text[0].isupper() else name
+            capital = span.start == 0 and span.text[0].isupper()
+            new[span.start] = (span.end, name.capitalised() if capital else name)
         return new
 
 
@@ -108,17 +108,13 @@ def _annotate(copy: Doc, moved: Sequence[Span], doc: Doc, spans: Sequence[Span],
         if old._.usage:
             span._.usage = old._.usage
     if RELATIONS_KEY in doc.user_data:
-        by_place = {(old.start, old.end): span for old, span in zip(spans, moved)}
-        ends = [(by_place.get(_offsets(r.head)), by_place.get(_offsets(r.tail)), r.label) for r in doc._.relations]
+        by_place = {offsets(old): span for old, span in zip(spans, moved)}
+        ends = [(by_place.get(offsets(r.head)), by_place.get(offsets(r.tail)), r.label) for r in doc._.relations]
         copy._.relations = [{"head": h, "tail": t, "label": label} for h, t, label in ends if h and t]
     if TRIPLES_KEY in doc.user_data:
         texts = {Name.of(old).text: Name.of(span).text for old, span in zip(spans, moved)}
-        named = [[" ".join(part.split()) for part in triple] for triple in doc._.triples]
+        named = [map(one_line, triple) for triple in doc._.triples]
         copy._.triples = [(texts.get(head, head), label, texts.get(tail, tail)) for head, label, tail in named]
-
-
-def _offsets(span: Span) -> Offsets:
-    return span.start, span.end
 
 
 def _overlap(a: Span, b: Span) -> bool:

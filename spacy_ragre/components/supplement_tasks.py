@@ -121,11 +121,11 @@ def questions(
         if RELATIONS_KEY not in doc.user_data:
             return []
         for relation in doc._.relations:
-            known.setdefault((_offsets(relation.head), _offsets(relation.tail)), relation.label)
+            known.setdefault((offsets(relation.head), offsets(relation.tail)), relation.label)
     result = []
     for supplement in supplements:
         for event in events:
-            label = known.get((_offsets(supplement), _offsets(event)), RELATIONS[-1]) if gold else None
+            label = known.get((offsets(supplement), offsets(event)), RELATIONS[-1]) if gold else None
             question = _about(doc, cuts, (supplement, event), label)
             if question is not None:
                 result.append(question)
@@ -198,7 +198,8 @@ def _inside(span: Span, window: Tokens) -> bool:
     return window[0] <= span.start and span.end <= window[1]
 
 
-def _offsets(span: Span) -> Tokens:
+def offsets(span: Span) -> Tokens:
+    """RETURNS (Tuple[int, int]): where a mention starts and ends, in tokens."""
     return span.start, span.end
 
 

@@ -79,7 +79,7 @@ class TaskAnswerer(ModelAnswerer):
             task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
         }
         self._pieces: Dict[str, Tuple[int, ...]] = {}
-        # Texts do not change while a model is trained, nor what is found for them.
+        # What is found for a text does not change while a model is trained.
         self._found_before: Dict[Tuple[Task, PairInstance], List[Neighbour]] = {}
 
     @property

@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 
 from spacy.tokens import Doc, Span
 
+from ..prompts.rendering import one_line
 from ..prompts.responses import Aligner, read_entities, read_triples
 from ..prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
 from ..retrieval import evidence
@@ -92,7 +93,7 @@ class TaskRunner:
                         lost += 1
                         continue
                     # As they stand in the text, and not as the model wrote them.
-                    head, tail = (" ".join(question.instance.text[slice(*p[0])].split()) for p in places)
+                    head, tail = (one_line(question.instance.text[slice(*p[0])]) for p in places)
                     triples[head, item.relation, tail] = None
                 self._drop(lost, "te")
             result.append(list(triples))
@@ -152,9 +153,7 @@ def read_triples_off(
         triples: Dict[Tuple[str, str, str], None] = {}
         for relation in own:
             if relation["label"] in TRIPLE_RELATIONS:
-                head, tail = (
-                    " ".join(doc[start:end].text.split()) for start, end, _ in (relation["head"], relation["tail"])
-                )
+                head, tail = (one_line(doc[relation[end][0] : relation[end][1]].text) for end in ("head", "tail"))
                 triples[head, relation["label"], tail] = None
         result.append(list(triples))
     return result

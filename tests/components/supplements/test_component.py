@@ -269,9 +269,10 @@ def test_usage_alone_keeps_the_mentions_that_are_there(make_supplements, pipe):
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("zinc", "SUPPLEMENT"), ("rash", "EVENT")]
 
 
+@pytest.mark.parametrize("triples", ["auto", "generate"])
 @pytest.mark.parametrize("constrained", [True, False])
-def test_an_untrained_model_names_only_what_is_in_the_text(make_supplements, constrained):
-    nlp = make_supplements(constrained=constrained, triples="generate")
+def test_an_untrained_model_names_only_what_is_in_the_text(make_supplements, constrained, triples):
+    nlp = make_supplements(constrained=constrained, triples=triples)
     for doc in nlp.pipe(TEXTS):
         for head, relation, tail in doc._.triples:
             assert head in doc.text and tail in doc.text and relation in RELATIONS[:2]
