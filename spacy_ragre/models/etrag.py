@@ -4,8 +4,9 @@ Retrieval and answer are trained by one loss (ETRAG, arXiv 2406.03790). An encod
 k neighbours are chosen softly, and each is projected to vectors that stand before the prompt's input embeddings. Beyond
 the paper: only instances that an index found are looked at, and of those only the ones with most weight are encoded
 anew, so that a step costs the same whatever the size of the store; to what is projected, the verbalised labels of the
-neighbours are added as the language model itself embeds them, by the same weights; and the neighbours vote for their
-labels beside the head, so that a loss of their votes can teach the encoder directly.
+neighbours are added as the language model itself embeds them, by the same weights; and the nearest instances vote for
+their labels. Votes have a loss of their own, which teaches the encoder directly, and join the head's logits in
+prediction.
 """
 
 import math
@@ -73,8 +74,8 @@ def ETRAG(
     train_layers (int): how many of the encoder's last layers are trained; 0 for all.
     fresh (int): most instances that are encoded anew, with gradients, in a step of training: those with most weight.
         All others have the key that was kept.
-    vote (float): what is added to a class's logit where all neighbours have that class, and in proportion where some
-        have it; 0 for no vote.
+    vote (float): what prediction adds to a class's logit where the k instances with most weight all have that class,
+        and in proportion to their weight where some have it; 0 for no vote. Training does not look at it.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
     retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
     RETURNS (Model[Batch, Tuple[Floats2d, Optional[Selection]]]): gives the logits, *Shape* (prompts, classes), and what
@@ -260,8 +261,8 @@ class ETRAGShim(LabelShim):
         batch (Batch): the batch; its prompts are not looked at.
         training (bool): encode the instances with most weight anew, and keep what gradients need.
         RETURNS (Tuple[torch.Tensor, Optional[torch.Tensor], Optional[Selection]]): soft prompts, *Shape* (queries,
-            vectors, width), the neighbours' share of each class, *Shape* (queries, classes), and what was retrieved;
-            None without retrieval.
+            vectors, width), the votes for each class, *Shape* (queries, classes), and what was retrieved; None without
+            retrieval.
         """
         import torch
 
@@ -293,6 +294,8 @@ class ETRAGShim(LabelShim):
         weights = self.reader.weigh(similarity, self.k, allowed)
         classes = torch.as_tensor(found.classes, device=device)
         vectors, votes = self.reader(weights, rows, table, classes)
+        if not training:
+            votes = self.reader.votes_of_nearest(weights, rows, classes)
         given = (similarity, weights.sum(1) / self.k, votes)
         return vectors, votes, Selection(found.positions, found.allowed, *(t.detach().cpu().numpy() for t in given))
 
@@ -304,7 +307,9 @@ class ETRAGShim(LabelShim):
         self.restore()
         self.backbone.set_training(False)
         with torch.no_grad():
-            logits, _, selection = self._run(prompts, training=False)
+            logits, votes, selection = self._run(prompts, training=False)
+            if votes is not None:
+                logits = logits + self.settings["vote"] * votes.to(logits.device)
             return logits.cpu().numpy(), selection
 
     def begin_update(self, prompts: Batch) -> Tuple[Output, Callable]:  # type: ignore[override]
@@ -324,11 +329,11 @@ class ETRAGShim(LabelShim):
         return (logits.detach().cpu().numpy(), selection), backprop
 
     def _run(self, batch: Batch, training: bool) -> Tuple[Any, Any, Optional[Selection]]:
+        # Votes are not in the logits that are trained: on training sentences they are nearly always right, and the
+        # language model would leave to them what they cannot do for new ones.
         backbone: Any = self.backbone
         vectors, votes, selection = self.select(batch, training)
         logits = self._logits(backbone.states_after(vectors.to(backbone.device), batch.prompts))
-        if votes is not None:
-            logits = logits + self.settings["vote"] * votes.to(logits.device)
         return logits, votes, selection
 
     def parameters(self) -> Dict[str, Any]:
@@ -381,7 +386,7 @@ class ETRAGShim(LabelShim):
 
     def describe(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): base model, settings that the tensors depend on, and the encoder's fingerprint."""
-        keep = ("k", "prompt_length", "train_retriever", "train_layers", "tuning", "learn_temperature", "vote")
+        keep = ("k", "prompt_length", "train_retriever", "train_layers", "tuning", "learn_temperature")
         about: Dict[str, Any] = {"etrag": {name: self.settings[name] for name in keep}}
         if self.reader is not None:
             about.update(encoder={"name": self.encoder.name}, keys=self.encoder.fingerprint)

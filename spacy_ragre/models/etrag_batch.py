@@ -48,7 +48,8 @@ class Selection(NamedTuple):
     allowed (numpy.ndarray): bool, which of them a query may use, *Shape* (queries, M).
     similarity (numpy.ndarray): of queries and candidates, *Shape* (queries, M).
     weights (numpy.ndarray): each candidate's share of the k neighbours, *Shape* (queries, M).
-    votes (numpy.ndarray): the neighbours' share of each class, *Shape* (queries, classes).
+    votes (numpy.ndarray): each class's share, of all neighbours' weight in training and of that of the k instances with
+        most weight in prediction, *Shape* (queries, classes).
     """
 
     positions: Any

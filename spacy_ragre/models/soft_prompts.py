@@ -70,3 +70,16 @@ class SoftPrompts(nn.Module):
         labels = spread @ classes
         vectors = vectors + (labels @ self.labels)[:, :, None] / math.sqrt(self.length)
         return vectors.flip(1).flatten(1, 2), labels.mean(1)
+
+    def votes_of_nearest(self, weights: Any, rows: Any, classes: Any) -> Any:
+        """Votes of the k instances with most weight alone: what has little weight is worth learning from, and says
+        little of the answer.
+
+        weights (torch.Tensor): of each neighbour over the candidates, *Shape* (queries, k, M).
+        rows (torch.Tensor): the candidates' rows in the table, *Shape* (queries, M).
+        classes (torch.Tensor): the instances' shares of the classes, *Shape* (instances, classes).
+        RETURNS (torch.Tensor): each class's share of these instances' weight, *Shape* (queries, classes).
+        """
+        most = weights.sum(1).topk(weights.shape[1], dim=1)
+        shares = most.values / most.values.sum(1, keepdim=True).clamp(min=1e-12)
+        return (shares[:, :, None] * classes[rows.gather(1, most.indices)]).sum(1)

@@ -48,3 +48,14 @@ def test_starts_with_the_labels(prompts):
     table = torch.nn.functional.normalize(torch.randn(1, 6), dim=1)
     found = module(torch.ones(1, 1, 1), torch.zeros(1, 1, dtype=torch.long), table, torch.eye(3)[1:2])[0][0, 0]
     assert torch.cosine_similarity(found, words[1], dim=0) > 0.95
+
+
+def test_the_nearest_vote_alone(prompts):
+    """With two neighbours, the two instances with most weight count, in proportion to it."""
+    weights = torch.tensor([[[0.6, 0.3, 0.1, 0.0], [0.0, 0.3, 0.2, 0.5]], [[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0]]])
+    rows = torch.tensor([[3, 1, 0, 2], [0, 1, 2, 3]])
+    classes = torch.eye(3)[[0, 1, 2, 1]]
+    votes = prompts.votes_of_nearest(weights, rows, classes)
+    torch.testing.assert_close(votes, torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    only = prompts.votes_of_nearest(weights[:, :, [0, 3]], rows[:, [0, 3]], classes)
+    torch.testing.assert_close(only, torch.tensor([[0.0, 0.6 / 1.1, 0.5 / 1.1], [0.0, 0.0, 0.0]]))
