@@ -124,11 +124,10 @@ def run(row: str, overrides: Dict[str, Any], output: Path, test: Path, limit: in
     output.mkdir(parents=True, exist_ok=True)
     train(nlp, output, use_gpu=-1)
     nlp = spacy.load(output / "model-last")
-    vote = choose_vote(nlp, Path(overrides["paths.dev"])) if retrieves else 0.0
+    found = {"vote": choose_vote(nlp, Path(overrides["paths.dev"]))} if retrieves else {}
     scores = nlp.evaluate(queries)
-    found = {key: scores[key] for key in ("semeval_macro_f", "semeval_micro_all_f")}
+    found.update({key: scores[key] for key in ("semeval_macro_f", "semeval_micro_all_f")})
     if retrieves:
-        found["vote"] = vote
         reports.append(nlp.get_pipe(ETRAG).retrieval_report(queries))
         for when, report in zip(("_before", ""), reports):
             found.update({f"neighbours_{key}{when}": report[key] for key in ("label", "entity", "either")})
