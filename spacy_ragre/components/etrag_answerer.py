@@ -2,7 +2,7 @@
 
 import logging
 from functools import partial
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
 
@@ -10,7 +10,7 @@ from ..backbones.packing import Chunk, pack
 from ..errors import Errors
 from ..labels import LabelSet, PairInstance
 from ..models.etrag import ETRAGShim
-from ..models.etrag_batch import Batch, Preselected, Selection
+from ..models.etrag_batch import Batch, Preselected, Search, Selection
 from ..models.losses import vote_likelihood
 from ..models.threads import use_own_threads
 from ..prompts import Prompt, class_words
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Keys that are made at once.
 _CHUNK = 512
-# Queries that are answered at once without the language model.
+# Queries that retrieve at once.
 _QUERIES = 64
 
 
@@ -231,10 +231,9 @@ class ETRAGAnswerer(PairAnswerer):
             lambda picked: [self.encoder.read(store.instances[unique[row]]) for row in picked],
         )
 
-    def _batch(self, chunk: Optional[Chunk], instances: Sequence[PairInstance]) -> Batch:
-        own = list(instances) if chunk is None else [instances[i] for i in chunk.indexes]
-        texts = [mark_mentions(instance) for instance in own]
-        return Batch(chunk, texts, partial(self._search, own), len(own) / max(1, len(instances)))
+    def _queries(self, instances: Sequence[PairInstance]) -> Tuple[List[str], Search]:
+        """RETURNS (Tuple[List[str], Callable]): the queries' texts, and what finds instances by their keys."""
+        return [mark_mentions(instance) for instance in instances], partial(self._search, instances)
 
     def _chunks(self, instances: Sequence[PairInstance]) -> Iterator[Chunk]:
         prompts = self._ids(instances, [[] for _ in instances])
@@ -269,15 +268,12 @@ class ETRAGAnswerer(PairAnswerer):
         instances (Sequence[PairInstance]): the pairs.
         RETURNS (List[List[Neighbour]]): the k with most weight for each pair, best first.
         """
-        import torch
-
         self._check_trained()
         self.refresh()
         found: List[List[Neighbour]] = []
         for start in range(0, len(instances), _QUERIES):
             part = instances[start : start + _QUERIES]
-            with torch.no_grad():
-                selection = self.etrag.select(self._batch(None, part))[-1]
+            selection = self.etrag.retrieve(*self._queries(part)).selection
             found += self._nearest(selection, len(part), self.etrag.k)
         return found
 
@@ -293,7 +289,7 @@ class ETRAGAnswerer(PairAnswerer):
         import numpy as np
 
         scores = np.zeros((len(instances), len(self.labels.classes)), dtype="float32")
-        found: List[List[Neighbour]] = [[] for _ in instances]
+        found: List[List[Neighbour]] = []
         if not instances:
             return Scored(scores, found)
         use_own_threads()
@@ -301,10 +297,15 @@ class ETRAGAnswerer(PairAnswerer):
         self.refresh()
         if count is None:
             count = max(self.etrag.k, self.calibration.neighbours if self.calibration.weight > 0 else 0)
-        for chunk in self._chunks(instances):
-            scores[chunk.indexes], selection = self.model.predict(self._batch(chunk, instances))
-            for index, near in zip(chunk.indexes, self._nearest(selection, len(chunk), count)):
-                found[index] = near
+        for start in range(0, len(instances), _QUERIES):
+            part = instances[start : start + _QUERIES]
+            retrieved = self.etrag.retrieve(*self._queries(part))
+            logits = scores[start : start + len(part)]
+            for chunk in self._chunks(part):
+                logits[chunk.indexes] = self.model.predict(Batch(chunk, retrieved.vectors[chunk.indexes]))
+            if retrieved.selection is not None:
+                logits += self.etrag.settings["vote"] * retrieved.selection.votes
+            found += self._nearest(retrieved.selection, len(part), count)
         if not np.isfinite(scores).all():
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         return Scored(scores, found)
@@ -319,17 +320,24 @@ class ETRAGAnswerer(PairAnswerer):
         """
         targets = self.targets(instances)
         total = 0.0
-        for chunk in self._chunks(instances):
-            (logits, selection), backprop = self.model.begin_update(self._batch(chunk, instances))
-            own = [targets[i] for i in chunk.indexes]
-            loss, gradient = self._loss(logits, own)
-            total += loss
-            of_votes = None
-            if selection is not None and self.retrieval_loss:
-                loss, of_votes = vote_likelihood(selection.votes, own)
+        for start in range(0, len(instances), _QUERIES):
+            part = instances[start : start + _QUERIES]
+            retrieved, backprop_retrieval = self.etrag.begin_retrieve(
+                *self._queries(part), share=len(part) / len(instances)
+            )
+            d_vectors = retrieved.vectors.new_zeros(retrieved.vectors.shape)
+            for chunk in self._chunks(part):
+                logits, backprop = self.model.begin_update(Batch(chunk, retrieved.vectors[chunk.indexes]))
+                loss, gradient = self._loss(logits, [targets[start + i] for i in chunk.indexes])
+                total += loss
+                d_vectors[chunk.indexes] = backprop(gradient / len(instances))
+            d_votes = None
+            if retrieved.selection is not None and self.retrieval_loss:
+                own = targets[start : start + len(part)]
+                loss, gradient = vote_likelihood(retrieved.selection.votes, own)
                 total += self.retrieval_loss * loss
-                of_votes = of_votes * self.retrieval_loss / len(instances)
-            backprop((gradient / len(instances), of_votes))
+                d_votes = gradient * self.retrieval_loss / len(instances)
+            backprop_retrieval(d_vectors, d_votes)
         self._has_gradients = True
         return total / len(instances)
 

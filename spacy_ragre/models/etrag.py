@@ -16,17 +16,18 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping,
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
+from ..backbones.packing import batches
 from ..errors import Errors
 from ..registry import registry
-from .etrag_batch import Batch, Output, Selection
+from .etrag_batch import Batch, Retrieved, Search, Selection
 from .label_model import LabelShim, read_metadata
 from .threads import use_own_threads
 
 TUNING = ("lora", "full")
 # The projection starts as a small addition to the labels' embeddings.
 _START = 0.1
-# Texts that are encoded at once.
-_TEXTS = 64
+# Most tokens that are encoded at once, padding included.
+_TOKENS = 4096
 
 
 class TrainableEncoder(Protocol):
@@ -61,7 +62,7 @@ def ETRAG(
     vote: float = 3.0,
     tuning: str = "lora",
     retriever_rate: float = 0.05,
-) -> Model[Batch, Output]:
+) -> Model[Batch, Floats2d]:
     """Build the model. Nothing is loaded before `init_head` of its shim or the first use of a saved state.
 
     backbone (Backbone): the language model.
@@ -78,8 +79,9 @@ def ETRAG(
         and in proportion to their weight where some have it; 0 for no vote. Training does not look at it.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
     retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
-    RETURNS (Model[Batch, Tuple[Floats2d, Optional[Selection]]]): gives the logits, *Shape* (prompts, classes), and what
-        was retrieved. Its gradient is that of the logits and, where there is one, of the selection's votes.
+    RETURNS (Model[Batch, Floats2d]): takes prompts with their soft prompts, which `retrieve` of its shim makes, and
+        gives the logits, *Shape* (prompts, classes), without votes. What it gives back is the gradient of the soft
+        prompts, for the shim's `begin_retrieve`.
     """
     least_values: Tuple[Tuple[str, float, int], ...] = (
         ("k", k, 0),
@@ -110,7 +112,7 @@ def ETRAG(
     return Model("ragre_etrag", _forward, shims=[ETRAGShim(backbone, encoder, settings)])
 
 
-def _forward(model: Model, batch: Batch, is_train: bool) -> Tuple[Output, Callable]:
+def _forward(model: Model, batch: Batch, is_train: bool) -> Tuple[Floats2d, Callable]:
     shim: ETRAGShim = model.shims[0]  # type: ignore[assignment]
     return shim.begin_update(batch) if is_train else (shim.predict(batch), lambda gradient: [])
 
@@ -236,12 +238,11 @@ class ETRAGShim(LabelShim):
         if not texts:
             return torch.zeros(0, self.encoder.width)
         token_ids = self.encoder.tokenise(texts)
-        # Texts of similar length together.
-        order = sorted(range(len(texts)), key=lambda i: -len(token_ids[i]))
-        parts = []
+        parts, order = [], []
         with torch.set_grad_enabled(training and self.trains_retriever), self._precision():
-            for start in range(0, len(order), _TEXTS):
-                parts.append(self.encoder.forward([token_ids[i] for i in order[start : start + _TEXTS]]))
+            for rows in batches([len(ids) for ids in token_ids], _TOKENS):
+                parts.append(self.encoder.forward([token_ids[i] for i in rows]))
+                order += rows
         place = torch.tensor(order, device=parts[0].device).argsort()
         # Of 16 bits, the length would be off in its third digit.
         return torch.nn.functional.normalize(torch.cat(parts)[place].float(), dim=1)
@@ -255,32 +256,68 @@ class ETRAGShim(LabelShim):
             return nullcontext()
         return torch.autocast(self.encoder.model.device.type, torch.bfloat16)
 
-    def select(self, batch: Batch, training: bool = False) -> Tuple[Any, Any, Optional[Selection]]:
-        """Retrieve for the queries of a batch.
+    def retrieve(self, texts: Sequence[str], search: Search) -> Retrieved:
+        """Retrieve for queries, to answer them.
 
-        batch (Batch): the batch; its prompts are not looked at.
-        training (bool): encode the instances with most weight anew, and keep what gradients need.
+        texts (Sequence[str]): the queries' texts.
+        search (Callable): finds instances by the queries' keys.
+        RETURNS (Retrieved): their soft prompts and what was retrieved.
+        """
+        import torch
+
+        with torch.no_grad():
+            vectors, votes, selection = self._select(texts, search, 0)
+        return Retrieved(vectors, selection)
+
+    def begin_retrieve(
+        self, texts: Sequence[str], search: Search, share: float = 1.0
+    ) -> Tuple[Retrieved, Callable[[Any, Optional[Floats2d]], None]]:
+        """Retrieve for queries, to train. The instances with most weight are encoded anew.
+
+        texts (Sequence[str]): the queries' texts.
+        search (Callable): finds instances by the queries' keys.
+        share (float): the part of a training step that these queries are, and of the instances that are encoded anew.
+        RETURNS (Tuple[Retrieved, Callable]): their soft prompts and what was retrieved; and the backward pass, which
+            takes the gradients of the soft prompts and, where there is one, of the selection's votes.
+        """
+        import torch
+
+        with torch.enable_grad():
+            vectors, votes, selection = self._select(texts, search, math.ceil(self.settings["fresh"] * share), True)
+
+        def backprop(d_vectors: Any, d_votes: Optional[Floats2d] = None) -> None:
+            if selection is not None:
+                outputs, gradients = [vectors], [d_vectors]
+                if d_votes is not None:
+                    outputs.append(votes)
+                    gradients.append(torch.as_tensor(d_votes, dtype=votes.dtype, device=votes.device))
+                torch.autograd.backward(outputs, gradients)
+
+        return Retrieved(vectors.detach(), selection), backprop
+
+    def _select(
+        self, texts: Sequence[str], search: Search, anew: int, training: bool = False
+    ) -> Tuple[Any, Any, Optional[Selection]]:
+        """anew (int): most instances that are encoded anew.
         RETURNS (Tuple[torch.Tensor, Optional[torch.Tensor], Optional[Selection]]): soft prompts, *Shape* (queries,
-            vectors, width), the votes for each class, *Shape* (queries, classes), and what was retrieved; None without
-            retrieval.
+            vectors, width), the votes for each class, *Shape* (queries, classes), and what was retrieved.
         """
         import torch
 
         self.restore()
         if self.k == 0:
             backbone: Any = self.backbone
-            return torch.zeros(len(batch.queries), 0, backbone.width), None, None
+            return torch.zeros(len(texts), 0, backbone.width), None, None
         if self.reader is None:
             raise ValueError(Errors.R503)
-        queries = self.encode(batch.queries, training)
-        found = batch.search(queries.detach().cpu().numpy())
+        queries = self.encode(texts, training)
+        found = search(queries.detach().cpu().numpy())
         device = queries.device
         rows = torch.as_tensor(found.rows, device=device)
         allowed = torch.as_tensor(found.allowed, device=device)
         table = torch.as_tensor(found.keys, device=device)
         self.reader.to(device)
-        anew = math.ceil(self.settings["fresh"] * batch.share)
-        if training and self.trains_retriever and anew:
+        if anew and self.trains_retriever:
             with torch.no_grad():
                 weights = self.reader.weigh((queries @ table.T).gather(1, rows), self.k, allowed)
                 total = table.new_zeros(len(table)).index_add(0, rows.flatten(), weights.sum(1).flatten())
@@ -301,40 +338,35 @@ class ETRAGShim(LabelShim):
 
     # Forward and backward
 
-    def predict(self, prompts: Batch) -> Output:  # type: ignore[override]
+    def predict(self, prompts: Batch) -> Floats2d:  # type: ignore[override]
         import torch
 
         self.restore()
         self.backbone.set_training(False)
         with torch.no_grad():
-            logits, votes, selection = self._run(prompts, training=False)
-            if votes is not None:
-                logits = logits + self.settings["vote"] * votes.to(logits.device)
-            return logits.cpu().numpy(), selection
+            return self._run(prompts).cpu().numpy()
 
-    def begin_update(self, prompts: Batch) -> Tuple[Output, Callable]:  # type: ignore[override]
+    def begin_update(self, prompts: Batch) -> Tuple[Floats2d, Callable]:  # type: ignore[override]
         import torch
 
         self.restore()
         self.backbone.set_training(True)
+        # Training steps are cut where the retriever ends: its queries are encoded together, prompts in chunks.
+        vectors = prompts.vectors.detach().requires_grad_(self.k > 0)
         with torch.enable_grad():
-            logits, votes, selection = self._run(prompts, training=True)
+            logits = self._run(prompts._replace(vectors=vectors))
 
-        def backprop(gradients: Tuple[Floats2d, Optional[Floats2d]]) -> List[Any]:
-            pairs = [(out, value) for out, value in zip((logits, votes), gradients) if value is not None]
-            own = [torch.as_tensor(value, dtype=out.dtype, device=out.device) for out, value in pairs]
-            torch.autograd.backward([out for out, _ in pairs], own)
-            return []
+        def backprop(gradient: Floats2d) -> Any:
+            logits.backward(torch.as_tensor(gradient, dtype=logits.dtype, device=logits.device))
+            return torch.zeros_like(vectors) if vectors.grad is None else vectors.grad
 
-        return (logits.detach().cpu().numpy(), selection), backprop
+        return logits.detach().cpu().numpy(), backprop
 
-    def _run(self, batch: Batch, training: bool) -> Tuple[Any, Any, Optional[Selection]]:
+    def _run(self, batch: Batch) -> Any:
         # Votes are not in the logits that are trained: on training sentences they are nearly always right, and the
         # language model would leave to them what they cannot do for new ones.
         backbone: Any = self.backbone
-        vectors, votes, selection = self.select(batch, training)
-        logits = self._logits(backbone.states_after(vectors.to(backbone.device), batch.prompts))
-        return logits, votes, selection
+        return self._logits(backbone.states_after(batch.vectors.to(backbone.device), batch.prompts))
 
     def parameters(self) -> Dict[str, Any]:
         result = super().parameters()

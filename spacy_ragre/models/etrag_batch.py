@@ -1,8 +1,6 @@
-"""What goes into the model with trained retrieval, and what comes out."""
+"""What goes into the model with trained retrieval, and what its retriever gives."""
 
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
-
-from thinc.types import Floats2d
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 from .label_model import Prompts
 
@@ -27,18 +25,14 @@ class Preselected(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What the model takes: prompts that share nothing, the texts of their queries, and the index.
+    """What the model takes: prompts that share nothing, and their soft prompts.
 
     prompts (Chunk): see `spacy_ragre.backbones.packing`.
-    queries (List[str]): the text of each prompt's query.
-    search (Callable): finds instances by the queries' keys, *Shape* (queries, key width).
-    share (float): the part of a training step that this batch is, and of the instances that are encoded anew in it.
+    vectors (torch.Tensor): what stands before each prompt, *Shape* (prompts, vectors, width).
     """
 
     prompts: Prompts
-    queries: List[str]
-    search: Callable[[Any], Preselected]
-    share: float = 1.0
+    vectors: Any
 
 
 class Selection(NamedTuple):
@@ -59,4 +53,16 @@ class Selection(NamedTuple):
     votes: Any
 
 
-Output = Tuple[Floats2d, Optional[Selection]]
+class Retrieved(NamedTuple):
+    """What the retriever gives.
+
+    vectors (torch.Tensor): the queries' soft prompts, *Shape* (queries, vectors, width), without a gradient.
+    selection (Optional[Selection]): what was retrieved; None without retrieval.
+    """
+
+    vectors: Any
+    selection: Optional[Selection]
+
+
+# Finds instances by the queries' keys, *Shape* (queries, key width).
+Search = Callable[[Any], Preselected]

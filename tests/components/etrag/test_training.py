@@ -62,7 +62,7 @@ def test_neighbours_vote(make_etrag, train_etrag, gold_examples, etrag):
     plain = pipe.answerer.score(queries).scores
     pipe.answerer.shim.settings["vote"] = 2.0
     voted = pipe.answerer.score(queries).scores
-    votes = pipe.answerer.shim.select(pipe.answerer._batch(None, queries))[-1].votes
+    votes = pipe.answerer.shim.retrieve(*pipe.answerer._queries(queries)).selection.votes
     np.testing.assert_allclose(votes.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(voted - plain, 2 * votes, atol=1e-4)
     assert np.ptp(votes, axis=0).max() > 0
@@ -201,18 +201,18 @@ def test_own_instance_and_duplicates_are_never_used(make_etrag, make_doc, train_
     examples = [Example(copy_input(doc), doc) for doc in docs]
     answerer = etrag(nlp).answerer
     seen = []
-    for name in ("begin_update", "predict"):
+    for name in ("begin_retrieve", "retrieve"):
         method = getattr(answerer.shim, name)
 
-        def spy(batch, method=method, name=name):
-            result = method(batch)
-            seen.append((name, batch.queries, (result if name == "predict" else result[0])[1]))
+        def spy(texts, *args, method=method, name=name, **kwargs):
+            result = method(texts, *args, **kwargs)
+            seen.append((name, texts, (result if name == "retrieve" else result[0]).selection))
             return result
 
         monkeypatch.setattr(answerer.shim, name, spy)
     train_etrag(nlp, examples, steps=2)
     list(nlp.pipe(copy_input(doc) for doc in docs))
-    assert {name for name, _, _ in seen} == {"begin_update", "predict"}
+    assert {name for name, _, _ in seen} == {"begin_retrieve", "retrieve"}
     own = {0: {0, 1}, 1: {0, 1}, 2: {2}, 3: {3}}
     for _, queries, selection in seen:
         for row, query in enumerate(queries):
@@ -288,7 +288,7 @@ def test_staleness_of_what_is_used(make_etrag, train_etrag, gold_examples, etrag
     assert len(stale) == 4 and stale[0] == pytest.approx(0, abs=1e-5) and stale[-1] > stale[0]
 
 
-def test_a_step_of_several_passes_encodes_no_more_anew(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
+def test_a_step_of_several_retrievals_encodes_no_more_anew(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
     nlp = make_etrag(fresh=4)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=0)
@@ -306,7 +306,35 @@ def test_a_step_of_several_passes_encodes_no_more_anew(make_etrag, train_etrag, 
     counts.clear()
     pipe.answerer.backbone.batch_tokens = 64
     pipe.update(examples)
-    assert len(counts) > 2 and sum(counts[::2]) == 8 and sum(counts[1::2]) <= 4 + len(counts) // 2
+    assert counts == [8, 4]  # however many passes the language model makes
+    counts.clear()
+    monkeypatch.setattr("spacy_ragre.components.etrag_answerer._QUERIES", 3)
+    pipe.update(examples)
+    assert counts[::2] == [3, 3, 2] and sum(counts[1::2]) <= 4 + len(counts) // 2
+
+
+@pytest.mark.parametrize("settings", [{}, {"k": 0}])
+def test_gradients_do_not_depend_on_the_passes(make_etrag, train_etrag, gold_examples, etrag, settings):
+    """Those of the retriever are gathered from all passes of the language model."""
+    nlp = make_etrag(**settings)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=1)
+    answerer = etrag(nlp).answerer
+    answerer.backbone.model.train = lambda mode=True: None  # no dropout
+    instances = etrag(nlp)._gold([example.reference for example in examples])
+    found = []
+    for tokens in (4096, 64):
+        answerer.backbone.batch_tokens = tokens
+        assert (len(list(answerer._chunks(instances))) > 1) == (tokens == 64)
+        loss = answerer.train(instances)
+        found.append((loss, {n: p.grad.clone() for n, p in answerer.shim.parameters().items() if p.grad is not None}))
+        for parameter in answerer.shim.parameters().values():
+            parameter.grad = None
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
+    assert found[0][1].keys() == found[1][1].keys()
+    assert any(name.startswith("encoder.") for name in found[0][1]) == (not settings)
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_16_bits(make_etrag, train_etrag, gold_examples, etrag):
@@ -340,7 +368,7 @@ def test_examples_can_be_added_without_training(make_etrag, train_etrag, gold_ex
     pipe = etrag(nlp)
     assert pipe.add_examples([doc]) == 1 and len(pipe.answerer.retriever) == 9
     queries = pipe._gold([make_doc(nlp, "Eve met Jon .", [("Eve", "PERSON"), ("Jon", "PERSON")])])
-    selection = pipe.answerer.shim.select(pipe.answerer._batch(None, queries))[-1]
+    selection = pipe.answerer.shim.retrieve(*pipe.answerer._queries(queries)).selection
     assert selection.weights[0, selection.positions[0].tolist().index(8)] > 0
 
 
