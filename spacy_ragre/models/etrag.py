@@ -16,7 +16,6 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping,
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
-from ..backbones.packing import batches
 from ..errors import Errors
 from ..registry import registry
 from .etrag_batch import Batch, Retrieved, Search, Selection
@@ -26,8 +25,8 @@ from .threads import use_own_threads
 TUNING = ("lora", "full")
 # The projection starts as a small addition to the labels' embeddings.
 _START = 0.1
-# Most tokens that are encoded at once, padding included.
-_TOKENS = 4096
+# Texts that are encoded at once: enough for efficient products of matrices, and few enough to be of similar length.
+_TEXTS = 16
 
 
 class TrainableEncoder(Protocol):
@@ -238,11 +237,12 @@ class ETRAGShim(LabelShim):
         if not texts:
             return torch.zeros(0, self.encoder.width)
         token_ids = self.encoder.tokenise(texts)
-        parts, order = [], []
+        # Texts of similar length together.
+        order = sorted(range(len(texts)), key=lambda i: -len(token_ids[i]))
+        parts = []
         with torch.set_grad_enabled(training and self.trains_retriever), self._precision():
-            for rows in batches([len(ids) for ids in token_ids], _TOKENS):
-                parts.append(self.encoder.forward([token_ids[i] for i in rows]))
-                order += rows
+            for start in range(0, len(order), _TEXTS):
+                parts.append(self.encoder.forward([token_ids[i] for i in order[start : start + _TEXTS]]))
         place = torch.tensor(order, device=parts[0].device).argsort()
         # Of 16 bits, the length would be off in its third digit.
         return torch.nn.functional.normalize(torch.cat(parts)[place].float(), dim=1)
