@@ -303,6 +303,8 @@ class ETRAGAnswerer(PairAnswerer):
             logits = scores[start : start + len(part)]
             for chunk in self._chunks(part):
                 logits[chunk.indexes] = self.model.predict(Batch(chunk, retrieved.vectors[chunk.indexes]))
+            # Votes are not in the logits that are trained: on training sentences they are nearly always right, and the
+            # language model would leave to them what they cannot do for new ones.
             if retrieved.selection is not None:
                 logits += self.etrag.settings["vote"] * retrieved.selection.votes
             found += self._nearest(retrieved.selection, len(part), count)

@@ -19,7 +19,7 @@ from thinc.types import Floats2d
 from ..errors import Errors
 from ..registry import registry
 from .etrag_batch import Batch, Retrieved, Search, Selection
-from .label_model import LabelShim, read_metadata
+from .label_model import LabelShim, forward, read_metadata
 from .threads import use_own_threads
 
 TUNING = ("lora", "full")
@@ -108,12 +108,7 @@ def ETRAG(
         "tuning": tuning,
         "retriever_rate": retriever_rate,
     }
-    return Model("ragre_etrag", _forward, shims=[ETRAGShim(backbone, encoder, settings)])
-
-
-def _forward(model: Model, batch: Batch, is_train: bool) -> Tuple[Floats2d, Callable]:
-    shim: ETRAGShim = model.shims[0]  # type: ignore[assignment]
-    return shim.begin_update(batch) if is_train else (shim.predict(batch), lambda gradient: [])
+    return Model("ragre_etrag", forward, shims=[ETRAGShim(backbone, encoder, settings)])
 
 
 class ETRAGShim(LabelShim):
@@ -266,7 +261,7 @@ class ETRAGShim(LabelShim):
         import torch
 
         with torch.no_grad():
-            vectors, votes, selection = self._select(texts, search, 0)
+            vectors, _, selection = self._select(texts, search, 0)
         return Retrieved(vectors, selection)
 
     def begin_retrieve(
@@ -363,8 +358,6 @@ class ETRAGShim(LabelShim):
         return logits.detach().cpu().numpy(), backprop
 
     def _run(self, batch: Batch) -> Any:
-        # Votes are not in the logits that are trained: on training sentences they are nearly always right, and the
-        # language model would leave to them what they cannot do for new ones.
         backbone: Any = self.backbone
         return self._logits(backbone.states_after(batch.vectors.to(backbone.device), batch.prompts))
 
