@@ -13,6 +13,7 @@ import json
 import re
 import time
 from collections import Counter
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -313,20 +314,28 @@ def run_speed(run: Run) -> None:
 
 def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> float:
     """Sentences a second where each question is a prompt of its own and each answer is generated freely, by the same
-    model. Mentions are those that the pipeline found, so that as many questions are asked.
+    model. Mentions are those that the pipeline found, so that as many questions are asked. An answer with a label gets
+    as many tokens as the longest label has: a model with label heads does not learn where such an answer ends.
     """
     component: Any = nlp.get_pipe(NAME)
     answerer = component.answerer
-    prompt, constrained = answerer.prompt, answerer.constrained
+    before = answerer.prompt, answerer.constrained, answerer.max_new_tokens
     answerer.prompt, answerer.constrained = SupplementsPrompt(instruction), False
+    tokens = partial(answerer.backbone.tokenizer, add_special_tokens=False)
+    longest = {
+        task: max(len(tokens(answer).input_ids) for answer in answerer.prompt.answers(task))
+        for task in TASKS
+        if task not in GENERATED
+    }
     started = time.time()
     try:
         for doc in docs:
             for task in TASKS:
+                answerer.max_new_tokens = longest.get(task, before[2])
                 for question in questions(doc, task, doc.ents, component.entity_labels, component.max_tokens):
                     answerer.respond(task, [question.instance])
     finally:
-        answerer.prompt, answerer.constrained = prompt, constrained
+        answerer.prompt, answerer.constrained, answerer.max_new_tokens = before
     return len(docs) / (time.time() - started)
 
 
