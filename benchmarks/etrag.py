@@ -53,8 +53,8 @@ ROWS: Dict[str, Tuple[str, Dict[str, Any]]] = {
     ),
     "ETRAG": ("encoder, soft selection, projection and language model trained together", {}),
     "ETRAG, the answers' loss alone": (
-        "no votes and no loss of what is retrieved, as published",
-        {"vars.vote": 0, "vars.retrieval_loss": 0},
+        "no votes, no loss of what is retrieved and no dropout of labels, as published",
+        {"vars.vote": 0, "vars.retrieval_loss": 0, "vars.label_dropout": 0},
     ),
 }
 # Examples in the prompt: each is as long as the question, so that more would be another budget than the other rows'.

@@ -49,6 +49,7 @@ train_retriever = true
 train_layers = 0
 fresh = 16
 vote = 3.0
+label_dropout = 0.5
 tuning = "lora"
 retriever_rate = 0.05
 

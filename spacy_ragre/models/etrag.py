@@ -59,6 +59,7 @@ def ETRAG(
     train_layers: int = 0,
     fresh: int = 16,
     vote: float = 3.0,
+    label_dropout: float = 0.5,
     tuning: str = "lora",
     retriever_rate: float = 0.05,
 ) -> Model[Batch, Floats2d]:
@@ -76,6 +77,9 @@ def ETRAG(
         All others have the key that was kept.
     vote (float): what prediction adds to a class's logit where the k instances with most weight all have that class,
         and in proportion to their weight where some have it; 0 for no vote. Training does not look at it.
+    label_dropout (float): the share of a training step's queries whose neighbours come without their labels, between 0
+        and 1. The encoder soon knows the training sentences, and a language model that always sees the right label
+        learns to repeat it, and not to read.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
     retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
     RETURNS (Model[Batch, Floats2d]): takes prompts with their soft prompts, which `retrieve` of its shim makes, and
@@ -92,6 +96,8 @@ def ETRAG(
     for name, value, least in least_values:
         if value < least:
             raise ValueError(Errors.R540.format(setting=name, value=value, expected=f"{least} or more"))
+    if not 0 <= label_dropout <= 1:
+        raise ValueError(Errors.R540.format(setting="label_dropout", value=label_dropout, expected="0 to 1"))
     if not temperature > 0:
         raise ValueError(Errors.R540.format(setting="temperature", value=temperature, expected="a number above 0"))
     if tuning not in TUNING:
@@ -105,6 +111,7 @@ def ETRAG(
         "train_layers": train_layers,
         "fresh": fresh,
         "vote": vote,
+        "label_dropout": label_dropout,
         "tuning": tuning,
         "retriever_rate": retriever_rate,
     }
@@ -325,7 +332,8 @@ class ETRAGShim(LabelShim):
         similarity = (queries @ table.T).gather(1, rows)
         weights = self.reader.weigh(similarity, self.k, allowed)
         classes = torch.as_tensor(found.classes, device=device)
-        vectors, votes = self.reader(weights, rows, table, classes)
+        drop = self.settings["label_dropout"] if training else 0.0
+        vectors, votes = self.reader(weights, rows, table, classes, drop)
         if not training:
             votes = self.reader.votes_of_nearest(weights, rows, classes)
         given = (similarity, weights.sum(1) / self.k, votes)

@@ -55,11 +55,12 @@ class SoftPrompts(nn.Module):
         """See `SoftKNN`."""
         return self.knn(similarity, k, allowed)
 
-    def forward(self, weights: Any, rows: Any, table: Any, classes: Any) -> Tuple[Any, Any]:
+    def forward(self, weights: Any, rows: Any, table: Any, classes: Any, label_dropout: float = 0.0) -> Tuple[Any, Any]:
         """weights (torch.Tensor): of each neighbour over the candidates, *Shape* (queries, k, M).
         rows (torch.Tensor): the candidates' rows in the table, *Shape* (queries, M).
         table (torch.Tensor): the instances' keys, *Shape* (instances, key width).
         classes (torch.Tensor): their shares of the classes, *Shape* (instances, classes).
+        label_dropout (float): the share of queries, drawn at random, whose vectors come without labels.
         RETURNS (Tuple[torch.Tensor, torch.Tensor]): the vectors, *Shape* (queries, k * length, width), the first
             neighbour last, next to the prompt; and the mean of the neighbours' classes, *Shape* (queries, classes).
         """
@@ -68,7 +69,10 @@ class SoftPrompts(nn.Module):
         vectors = self.projection(spread @ table).view(count, k, self.length, -1)
         # The labels' share is that of a mean over the vectors, so that their sum does not grow with their number.
         labels = spread @ classes
-        vectors = vectors + (labels @ self.labels)[:, :, None] / math.sqrt(self.length)
+        shown = labels
+        if label_dropout:
+            shown = labels * (torch.rand(count, 1, 1, device=labels.device) >= label_dropout)
+        vectors = vectors + (shown @ self.labels)[:, :, None] / math.sqrt(self.length)
         return vectors.flip(1).flatten(1, 2), labels.mean(1)
 
     def votes_of_nearest(self, weights: Any, rows: Any, classes: Any) -> Any:

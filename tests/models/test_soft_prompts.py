@@ -32,6 +32,19 @@ def test_equals_the_sum_written_out(prompts):
         torch.testing.assert_close(votes[query], sum(shares) / 3)
 
 
+def test_dropout_of_labels(prompts):
+    """Some queries read their neighbours' keys alone, the others all; votes stay as they are."""
+    table = torch.nn.functional.normalize(torch.randn(2, 6), dim=1)
+    inputs = torch.rand(40, 3, 2), torch.tensor([[0, 1]]).expand(40, 2), table, torch.eye(3)[:2]
+    vectors, votes = prompts(*inputs)
+    without = prompts.projection(inputs[0] @ table).view(40, 3, 2, 4).flip(1).flatten(1, 2)
+    torch.testing.assert_close(prompts(*inputs, label_dropout=1.0)[0], without)
+    mixed, same = prompts(*inputs, label_dropout=0.5)
+    dropped, kept = ((mixed - other).abs().amax((1, 2)) < 1e-5 for other in (without, vectors))
+    assert (dropped ^ kept).all() and 5 < dropped.sum() < 35
+    torch.testing.assert_close(same, votes)
+
+
 def test_rows_that_queries_share_add_up(prompts):
     table, classes = torch.randn(2, 6), torch.eye(3)[:2]
     twice = prompts(torch.tensor([[[0.25, 0.75]]]), torch.tensor([[1, 1]]), table, classes)

@@ -319,6 +319,7 @@ def test_scores_that_are_no_numbers(trained_etrag, make_docs):
         {"refresh_size": -1},
         {"retrieval_loss": -1.0},
         {"vote": -1.0},
+        {"label_dropout": 1.5},
     ],
 )
 def test_settings_out_of_range(make_etrag, settings):

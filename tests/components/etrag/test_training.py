@@ -86,6 +86,23 @@ def test_gradient_of_the_second_loss_is_right(make_etrag, train_etrag, gold_exam
     assert (losses[0] - losses[1]) / 2e-2 == pytest.approx(gradient, rel=0.05)
 
 
+def test_dropout_of_labels_is_of_training_alone(make_etrag, train_etrag, gold_examples, etrag):
+    """Without their labels, neighbours still have their keys; a prediction reads both."""
+    nlp = make_etrag(label_dropout=1.0, vote=0.0)
+    examples = gold_examples(nlp)
+    losses = train_etrag(nlp, examples)
+    assert losses[-1] < 0.3 * losses[0]
+    answerer = etrag(nlp).answerer
+    instances = etrag(nlp)._gold([example.reference for example in examples])
+    answerer.train(instances)
+    reader = answerer.shim.reader
+    assert not reader.labels.grad.any() and reader.projection.weight.grad.any()
+    before = answerer.score(instances).scores
+    with torch.no_grad():
+        reader.labels.neg_()
+    assert np.abs(answerer.score(instances).scores - before).max() > 1e-3
+
+
 def test_learns_with_an_encoder_decoder(make_etrag, train_etrag, gold_examples, tiny_t5):
     nlp = make_etrag(backbone=tiny_t5, seq2seq=True)
     losses = train_etrag(nlp, gold_examples(nlp))
