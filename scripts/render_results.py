@@ -49,6 +49,7 @@ NUMBERS = {
     "minutes of training": ("train_minutes",),
     "sentences a second": ("throughput",),
     "times slower": ("times_slower",),
+    "times slower, triples generated": ("times_slower_generated",),
     "documents a second": ("documents_per_second",),
     "times ATLOP": ("times_atlop",),
     "pairs a document": ("pairs_a_document",),
