@@ -61,10 +61,11 @@ class Run:
         scores: Dict[str, float],
         file: str = "supplements",
         costs: Optional[Dict[str, float]] = None,
+        split: str = "",
     ) -> None:
-        """Write a row of the results."""
+        """Write a row of the results. It is of the whole test set, where no other split is named."""
         known = {key: value for key, value in scores.items() if value is not None}
-        row = {"name": name, "description": description, "split": self.split}
+        row = {"name": name, "description": description, "split": split or self.split}
         title = TITLE if file == "supplements" else f"{TITLE}: {file.removeprefix('supplements_')}"
         add_row(self.args.output / f"{file}.json", title, row, self.args.seed, known, costs)
         print(name, {key: round(value, 4) for key, value in {**known, **(costs or {})}.items()}, flush=True)
@@ -287,6 +288,7 @@ def _agrees(task: Task, query: PairInstance, example: PairInstance) -> bool:
 
 def run_speed(run: Run) -> None:
     """Sentences a second in `nlp.pipe` with all tasks, and with one prompt at a time and every answer generated."""
+    split = f"test (first {SPEED_DOCS} of {len(run.corpora['test'])})"
     for examples, suffix in ((0, ""), (1, " + retrieval")):
         nlp, _ = run.pipeline(TASKS, examples)
         texts = [doc.text for doc in run.corpora["test"][:SPEED_DOCS]]
@@ -299,7 +301,7 @@ def run_speed(run: Run) -> None:
             docs = list(nlp.pipe(texts))
             fast[triples] = len(texts) / (time.time() - started)
             costs = {"throughput": fast[triples]}
-            run.report(f"nlp.pipe{words}{suffix}", "all four tasks", {}, "supplements_speed", costs)
+            run.report(f"nlp.pipe{words}{suffix}", "all four tasks", {}, "supplements_speed", costs, split)
         for instruction in (False, True):
             slow = one_at_a_time(nlp, docs, instruction)
             words = "with" if instruction else "without"
@@ -310,7 +312,7 @@ def run_speed(run: Run) -> None:
                 "times_slower_generated": fast["generate"] / slow,
             }
             name = f"one prompt at a time{suffix}, {words} instruction"
-            run.report(name, "all answers generated", {}, "supplements_speed", costs)
+            run.report(name, "all answers generated", {}, "supplements_speed", costs, split)
 
 
 def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> float:

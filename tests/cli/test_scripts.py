@@ -267,21 +267,34 @@ def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -
     assert render() == 1
 
 
-# plot_sweep
+# plot_results
 
 
-def test_a_sweep_becomes_a_figure(tmp_path: Path) -> None:
-    plot = load("plot_sweep")
-    rows = [
-        {"name": f"{name} = {value}", "scores": {"semeval_macro_f": [0.5 + value / 100, 0.6]}}
-        for name, value in (("k", 8), ("k", 1), ("m", 2))
-    ]
-    results, output = tmp_path / "sweep.json", tmp_path / "images" / "sweep.svg"
-    arguments = ["--results", str(results), "--output", str(output)]
+def test_results_become_figures(tmp_path: Path) -> None:
+    plot = load("plot_results")
+    scores = {"semeval_macro_f": lambda x: [0.5 + x / 100, 0.6]}
+    tasks = {score: lambda x: [x / 1000] for score in plot.SUPPLEMENTS}
+    files = {
+        "etrag_sweep": [("k = 8", 8, scores), ("k = 1", 1, scores), ("m = 2", 2, scores)],
+        "supplements_training-size": [("420 sentences", 420, tasks), ("52 sentences", 52, tasks)],
+    }
+    output = tmp_path / "images"
+    arguments = ["--results", str(tmp_path), "--output", str(output)]
     assert plot.main(arguments) == 1  # nothing was measured yet
-    results.write_text(json.dumps({"rows": rows}), encoding="utf8")
-    points = plot.read_points(results)
-    assert [value for value, _ in points["k"]] == [1, 8] and points["m"] == [(2, [52.0, 60.0])]
+    for name, rows in files.items():
+        data = [{"name": row, "scores": {s: make(x) for s, make in made.items()}} for row, x, made in rows]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"rows": data}), encoding="utf8")
+    k, m = (plot.read_points(tmp_path / "etrag_sweep.json", panel) for panel in plot.FIGURES["etrag_sweep"])
+    assert [value for value, _ in k["semeval_macro_f"]] == [1, 8] and m["semeval_macro_f"] == [(2, [52.0, 60.0])]
+    (curve,) = plot.FIGURES["supplements_training-size"]
+    points = plot.read_points(tmp_path / "supplements_training-size.json", curve)
+    assert set(points) == set(plot.SUPPLEMENTS) and points["uc_macro_f"] == [(52, [5.2]), (420, [42.0])]
     assert plot.main(arguments) == 0
-    first = output.read_bytes()
-    assert first.startswith(b"<?xml") and plot.main(arguments) == 0 and output.read_bytes() == first
+    first = {name: (output / f"{name}.svg").read_bytes() for name in files}
+    assert all(image.startswith(b"<?xml") for image in first.values())
+    assert (
+        plot.main([*arguments, "etrag_sweep"]) == 0
+        and (output / "etrag_sweep.svg").read_bytes() == first["etrag_sweep"]
+    )
+    with pytest.raises(SystemExit):
+        plot.main([*arguments, "nothing"])
