@@ -6,6 +6,7 @@ With `--check` nothing is written, and the exit code is 1 where a page is stale.
 
 import argparse
 import json
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -129,9 +130,9 @@ def _number(value: Any) -> str:
 
 def render_file(result: Dict[str, Any]) -> str:
     """result (Dict[str, Any]): a results file.
-    RETURNS (str): its heading, table and provenance.
+    RETURNS (str): its heading, table and provenance. Rows of one split stand together, the smaller number first.
     """
-    rows = result["rows"]
+    rows = sorted(result["rows"], key=lambda row: _natural(row.get("split", "")))
     columns = [name for name, keys in {**COLUMNS, **NUMBERS}.items() if any(_values(row, keys) for row in rows)]
     header = ["setting", "", *columns, "seeds", "split"]
     lines = [
@@ -153,6 +154,11 @@ def render_file(result: Dict[str, Any]) -> str:
     about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", "")), timed]
     lines += ["", f"Scores in percent, as mean ± standard deviation over seeds. {'; '.join(filter(None, about))}."]
     return "\n".join(lines) + "\n"
+
+
+def _natural(text: str) -> List[Any]:
+    # Words and numbers take turns, so that two keys always compare.
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from hashlib import md5
@@ -226,6 +227,16 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
     assert "`abc1234`; CPU X, 2 CPU cores; 2026-01-01" in text
     assert text.startswith("# Title\n") and text.endswith("\nEnd.\n") and "old" not in text
+
+
+def test_rows_stand_in_the_order_of_their_splits(render: Callable[..., int], tmp_path: Path) -> None:
+    splits = ["10% of training", "5% of training", "10% of training"]
+    rows = [{"name": f"row {i}", "seeds": [0], "scores": {}, "split": split} for i, split in enumerate(splits)]
+    data = {"benchmark": "Sizes", "commit": "abc1234", "machine": "CPU", "rows": rows}
+    (tmp_path / "results" / "sizes.json").write_text(json.dumps(data), encoding="utf8")
+    assert render() == 0
+    text = (tmp_path / "README.md").read_text(encoding="utf8")
+    assert re.findall(r"row \d", text) == ["row 1", "row 0", "row 2"]
 
 
 def test_costs_are_of_one_machine(render: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
