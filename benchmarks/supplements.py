@@ -118,8 +118,8 @@ def evaluate(nlp: Language, docs: Sequence[Doc]) -> Dict[str, float]:
     """Scores of the pipeline's tasks. Those that ask about mentions are given the gold ones."""
     component: Any = nlp.get_pipe(NAME)
     scores: Dict[str, Any] = {}
-    # Triples that are read off relations are of the mentions that were found.
-    found_by: Tuple[Task, ...] = ("ner", "te") if "re" in component.tasks else ("ner",)
+    # Triples that are read off relations are of the mentions that were found. Without these, they are generated.
+    found_by: Tuple[Task, ...] = ("ner", "te") if {"ner", "re"} <= set(component.tasks) else ("ner",)
     groups: List[Tuple[Sequence[Task], str, bool]] = [
         (("te",), "generate", False),
         (found_by, "auto", False),
