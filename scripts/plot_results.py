@@ -36,7 +36,11 @@ SUPPLEMENTS = {
     "re_micro_f": "RE, micro-F1",
     "te_strict_f": "TE, strict F1",
 }
-# By the name of the results file, which is the figure's.
+# What writes the results, and the parts of the figure, by the name of the results file, which is the figure's.
+COMMANDS = {
+    "etrag_sweep": "python benchmarks/etrag.py sweep",
+    "supplements_training-size": "python benchmarks/supplements.py --parts curve",
+}
 FIGURES = {
     "etrag_sweep": [
         Panel(r"k = (\d+)", "neighbours k, one vector each", SEMEVAL),
@@ -107,7 +111,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for name in args.figures or FIGURES:
         results = args.results / f"{name}.json"
         if not results.exists():
-            print(f"{results} does not exist: the part of the benchmark was not run.", file=sys.stderr)
+            print(f"{results} does not exist. Run: {COMMANDS[name]}", file=sys.stderr)
             missing = 1
             continue
         draw(results, FIGURES[name], args.output / f"{name}.svg")

@@ -281,7 +281,7 @@ def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -
 # plot_results
 
 
-def test_results_become_figures(tmp_path: Path) -> None:
+def test_results_become_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plot = load("plot_results")
     scores = {"semeval_macro_f": lambda x: [0.5 + x / 100, 0.6]}
     tasks = {score: lambda x: [x / 1000] for score in plot.SUPPLEMENTS}
@@ -292,6 +292,9 @@ def test_results_become_figures(tmp_path: Path) -> None:
     output = tmp_path / "images"
     arguments = ["--results", str(tmp_path), "--output", str(output)]
     assert plot.main(arguments) == 1  # nothing was measured yet
+    assert set(plot.COMMANDS) == set(plot.FIGURES)
+    said = capsys.readouterr().err
+    assert all(command in said for command in plot.COMMANDS.values())
     for name, rows in files.items():
         data = [{"name": row, "scores": {s: make(x) for s, make in made.items()}} for row, x, made in rows]
         (tmp_path / f"{name}.json").write_text(json.dumps({"rows": data}), encoding="utf8")
