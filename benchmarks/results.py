@@ -78,7 +78,7 @@ def add_row(
     scores: Dict[str, float],
     costs: Optional[Dict[str, float]] = None,
 ) -> None:
-    """Write one seed's scores of a row into a result file, in place of that seed's earlier ones.
+    """Write one seed's scores of a row into a result file, with the machine, in place of that seed's earlier ones.
 
     path (Path): the file.
     name (str): the benchmark.
@@ -92,15 +92,15 @@ def add_row(
     data = {**data, "benchmark": name, **describe()}
     known = next((r for r in data["rows"] if (r["name"], r["split"]) == (row["name"], row["split"])), None)
     if known is None:
-        known = {**row, "seeds": [], "scores": {}}
+        known = {**row, "seeds": [], "machines": [], "scores": {}}
         data["rows"].append(known)
     known.update(command=command(), commit=data["commit"])
     if seed in known["seeds"]:
         at = known["seeds"].index(seed)
-        known["seeds"].pop(at)
-        for values in known["scores"].values():
+        for values in (known["seeds"], known["machines"], *known["scores"].values()):
             values.pop(at)
     known["seeds"].append(seed)
+    known["machines"].append(data["machine"])
     for key, value in scores.items():
         known["scores"].setdefault(key, []).append(round(float(value), 6))
     if costs:

@@ -10,7 +10,7 @@ import re
 import statistics
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
@@ -148,10 +148,11 @@ def render_file(result: Dict[str, Any]) -> str:
         ]
         seeds = ", ".join(map(str, sorted(row.get("seeds", [])))) or "none"
         lines.append(_line([row["name"], row.get("description", ""), *scores, seeds, row.get("split", "")]))
-    # Times are said to be of the machine that they were measured on, whatever the last row ran on.
-    machines = dict.fromkeys(_machine(row["costs"]["machine"]) for row in rows if "costs" in row)
-    timed = f"times: {' and '.join(machines)}" if machines else ""
-    about = [f"commit `{result['commit']}`", _machine(result["machine"]), str(result.get("date", "")), timed]
+    measured = _machines(machine for row in rows for machine in row["machines"])
+    # Times are said to be of the machine that they were measured on, whatever other seeds ran on.
+    machines = _machines(row["costs"]["machine"] for row in rows if "costs" in row)
+    timed = f"times: {machines}" if machines else ""
+    about = [f"commit `{result['commit']}`", measured, str(result.get("date", "")), timed]
     lines += ["", f"Scores in percent, as mean ± standard deviation over seeds. {'; '.join(filter(None, about))}."]
     return "\n".join(lines) + "\n"
 
@@ -176,6 +177,10 @@ def _score(values: Sequence[float], factor: int = 100) -> str:
         return ""
     mean = f"{factor * statistics.mean(values):.1f}"
     return mean if len(values) == 1 else f"{mean} ± {factor * statistics.stdev(values):.1f}"
+
+
+def _machines(machines: Iterable[Any]) -> str:
+    return " and ".join(dict.fromkeys(map(_machine, machines)))
 
 
 def _machine(machine: Any) -> str:

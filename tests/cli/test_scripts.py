@@ -186,6 +186,7 @@ def test_the_redocred_workflow_is_valid() -> None:
 
 # render_results
 
+MACHINE = {"processor": "CPU X", "cores": 2, "gpu": None}
 RESULT = {
     "benchmark": "SemEval-2010 Task 8",
     "rows": [
@@ -193,13 +194,20 @@ RESULT = {
             "name": "fine-tuned",
             "description": "no | retrieval",
             "seeds": [0, 1],
+            "machines": [MACHINE, {**MACHINE, "processor": "CPU Y"}],
             "scores": {"semeval_macro_f": [0.88, 0.90], "semeval_micro_all_f": [0.8, 0.8]},
             "split": "test",
         },
-        {"name": "zero-shot", "seeds": [0], "scores": {"semeval_macro_f": [0.301]}, "split": "test, 500"},
+        {
+            "name": "zero-shot",
+            "seeds": [0],
+            "machines": [MACHINE],
+            "scores": {"semeval_macro_f": [0.301]},
+            "split": "test, 500",
+        },
     ],
     "commit": "abc1234",
-    "machine": {"processor": "CPU X", "cores": 2, "gpu": None},
+    "machine": MACHINE,
     "command": "python benchmarks/x.py",
     "date": "2026-01-01",
 }
@@ -225,14 +233,15 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     text = (tmp_path / "README.md").read_text(encoding="utf8")
     assert "| fine-tuned | no \\| retrieval | 89.0 ± 1.4 | 80.0 ± 0.0 | 0, 1 | test |" in text
     assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
-    assert "`abc1234`; CPU X, 2 CPU cores; 2026-01-01" in text
+    assert "`abc1234`; CPU X, 2 CPU cores and CPU Y, 2 CPU cores; 2026-01-01" in text
     assert text.startswith("# Title\n") and text.endswith("\nEnd.\n") and "old" not in text
 
 
 def test_rows_stand_in_the_order_of_their_splits(render: Callable[..., int], tmp_path: Path) -> None:
     splits = ["10% of training", "5% of training", "10% of training"]
-    rows = [{"name": f"row {i}", "seeds": [0], "scores": {}, "split": split} for i, split in enumerate(splits)]
-    data = {"benchmark": "Sizes", "commit": "abc1234", "machine": "CPU", "rows": rows}
+    same = {"seeds": [0], "machines": [MACHINE], "scores": {}}
+    rows = [{"name": f"row {i}", "split": split, **same} for i, split in enumerate(splits)]
+    data = {"benchmark": "Sizes", "commit": "abc1234", "rows": rows}
     (tmp_path / "results" / "sizes.json").write_text(json.dumps(data), encoding="utf8")
     assert render() == 0
     text = (tmp_path / "README.md").read_text(encoding="utf8")
@@ -253,7 +262,13 @@ def test_costs_are_of_one_machine(render: Callable[..., int], tmp_path: Path, mo
     assert render() == 0
     text = (tmp_path / "README.md").read_text(encoding="utf8")
     assert "| a |  | 50.0 ± 0.0 | 2.0 | 0, 1, 2 | test |" in text
-    assert "CPU Z, 2 CPU cores" in text and "times: CPU Y, 2 CPU cores." in text
+    measured = " and ".join(f"CPU {name}, 2 CPU cores" for name in "XYZ")
+    assert f"; {measured}; " in text and "times: CPU Y, 2 CPU cores." in text
+    # A seed that is measured again counts for its last machine alone.
+    results.add_row(path, "B", row, 0, {"docred_f": 0.5})
+    (again,) = json.loads(path.read_text())["rows"]
+    assert again["seeds"] == [1, 2, 0]
+    assert [machine["processor"] for machine in again["machines"]] == ["CPU Y", "CPU Z", "CPU Z"]
     sys.modules.pop("results", None)
 
 

@@ -55,8 +55,8 @@ def test_numbers_are_no_percentages(monkeypatch):
     import render_results
 
     scores = {"uc_macro_f": [0.5], "throughput": [12.34], "adapters": [4.0, 4.0]}
-    row = {"name": "a", "description": "", "split": "test", "seeds": [0], "scores": scores}
-    table = render_results.render_file({"benchmark": "B", "rows": [row], "commit": "c", "machine": {}})
+    row = {"name": "a", "description": "", "split": "test", "seeds": [0], "machines": [{}], "scores": scores}
+    table = render_results.render_file({"benchmark": "B", "rows": [row], "commit": "c"})
     assert "| setting |  | UC macro-F1 | adapters | sentences a second | seeds | split |" in table
     assert "| a |  | 50.0 | 4.0 ± 0.0 | 12.3 | 0 | test |" in table
     sys.modules.pop("render_results", None)
