@@ -7,9 +7,10 @@
 
 `table` trains and scores every row at every share of the training sentences, with the same backbone, sentences, steps
 and batches; `sweep` does so for numbers of neighbours and lengths of the soft prompt. What is there already is left
-out, so that a run that was cut off goes on. `cost` measures steps and predictions with and without retrieval, each in a
-process of its own, and `scaling` steps with stores of generated vectors. `--set vars.NAME=VALUE` changes settings of
-the config. How much votes weigh, which is a setting of prediction, is chosen on the dev sentences for each pipeline.
+out, and a pipeline that was trained with the same config is scored without training it again, so that a run that was
+cut off goes on. `cost` measures steps and predictions with and without retrieval, each in a process of its own, and
+`scaling` steps with stores of generated vectors. `--set vars.NAME=VALUE` changes settings of the config. How much votes
+weigh, which is a setting of prediction, is chosen on the dev sentences for each pipeline.
 """
 
 import argparse
@@ -123,8 +124,13 @@ def run(row: str, overrides: Dict[str, Any], output: Path, test: Path, limit: in
     queries = examples(test, nlp, limit)
     retrieves = ETRAG in nlp.pipe_names and nlp.get_pipe(ETRAG).answerer.etrag.k > 0
     reports = [nlp.get_pipe(ETRAG).retrieval_report(queries)] if retrieves else []
-    output.mkdir(parents=True, exist_ok=True)
-    train(nlp, output, use_gpu=-1)
+    # Written after training, so that a run that was cut off while it scored does not train again.
+    done, wanted = output / "trained.cfg", nlp.config.to_str()
+    if not done.exists() or done.read_text(encoding="utf8") != wanted:
+        output.mkdir(parents=True, exist_ok=True)
+        done.unlink(missing_ok=True)
+        train(nlp, output, use_gpu=-1)
+        done.write_text(wanted, encoding="utf8")
     nlp = spacy.load(output / "model-last")
     found = {"vote": choose_vote(nlp, Path(overrides["paths.dev"]))} if retrieves else {}
     scores = nlp.evaluate(queries)
@@ -175,6 +181,8 @@ def run_rows(args: argparse.Namespace, path: Path, title: str, jobs: Sequence[Tu
                 known = scores_of(args.results / TABLE, method, split, seed) if same else None
                 overrides = {**settings(args), **budget(size, seed, args.steps), **own}
                 folder = args.training / re.sub(r"\W+", "-", f"{name} {size} {seed}")
+                if args.again:
+                    (folder / "trained.cfg").unlink(missing_ok=True)
                 scores = known or run(method, overrides, folder, args.test, args.limit)
                 add_row(path, title, {"name": name, "description": description, "split": split}, seed, scores)
                 print(name, split, seed, {key: round(value, 4) for key, value in scores.items()}, flush=True)
