@@ -54,7 +54,7 @@ ROWS: Dict[str, Tuple[str, Dict[str, Any]]] = {
     ),
     "ETRAG": ("encoder, soft selection, projection and language model trained together", {}),
     "ETRAG, the answers' loss alone": (
-        "no votes, no loss of what is retrieved and no dropout of labels, as published",
+        "no votes, no loss of what is retrieved and no dropout of labels: the published loss",
         {"vars.vote": 0, "vars.retrieval_loss": 0, "vars.label_dropout": 0},
     ),
 }

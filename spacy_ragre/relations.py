@@ -34,7 +34,8 @@ class Relation:
     head_cluster (Optional[int]): index into `doc._.entity_clusters`; None at sentence level.
     tail_cluster (Optional[int]): the same for the tail.
     evidence (Dict[str, Any]): what supported the answer, as plain data: `examples`, the retrieved examples, each
-        a dict with `id`, `text`, `labels` and `score`; `text`, the part of the document that was read.
+        a dict with `id`, `text`, `labels`, `score` and, where retrieval is trained, `weight`; `text`, the part of
+        the document that was read.
     """
 
     head: Span
@@ -218,7 +219,7 @@ def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
 
     Read in this order: what was set as `doc._.entity_clusters`; coreference clusters in
     `doc.spans["coref_clusters_*"]` that hold one of the mentions; `kb_id_`; `ent_id_`; the mention's text, without
-    regard to case. A mention that is in no other cluster is a cluster of its own.
+    regard to case, with its label. A mention that is in no other cluster is a cluster of its own.
 
     doc (Doc): the document.
     spans (Sequence[Span]): the entity mentions.

@@ -71,7 +71,7 @@ class PairAnswerer(ModelAnswerer):
     answer (str): "head", "trie", "generate", or "auto" for the head once it is trained and the trie before.
     n_examples (int): most examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
-    label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
     both_orders (bool): train the head on pairs in both orders, one of them at random in each step, and average its
         answers to both. Keys that are hidden states are then those of both.
     """

@@ -115,8 +115,8 @@ def make_etrag_extractor(
         of the answers alone, as it was published.
     multi_label (bool): whether a pair may hold several relations.
     threshold (float): least probability of a relation, from 0 to 1.
-    label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1. Of no effect
-        with `multi_label`.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
+        Of no effect with `multi_label`.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
     candidates (CandidateGenerator): which pairs are asked about.

@@ -14,7 +14,7 @@ class ModelAnswerer:
     model (Model): has a shim with a backbone and, once it is initialised, a label head.
     answer (str): one of `modes`; "auto" is the head once it is trained and the trie before.
     n_examples (int): most examples in a prompt.
-    label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
     """
 
     modes: ClassVar[Tuple[str, ...]] = ("auto", "head", "trie")

@@ -107,8 +107,8 @@ def make_rag_relation_extractor(
     n_examples (int): most retrieved examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
     threshold (float): least probability of a relation, from 0 to 1.
-    label_smoothing (float): share of the target that training spreads over all classes, from 0 to 1. Of no effect
-        with `multi_label`.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
+        Of no effect with `multi_label`.
     both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the
         work in prediction.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.

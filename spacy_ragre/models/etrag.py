@@ -102,6 +102,9 @@ def ETRAG(
         raise ValueError(Errors.R540.format(setting="temperature", value=temperature, expected="a number above 0"))
     if tuning not in TUNING:
         raise ValueError(Errors.R540.format(setting="tuning", value=tuning, expected=" or ".join(map(repr, TUNING))))
+    if not hasattr(type(encoder), "mark_tuned"):  # those of two towers and those without weights can't be trained here
+        expected = "a sentence encoder such as ragre.TextEncoder.v1"
+        raise ValueError(Errors.R540.format(setting="encoder", value=type(encoder).__name__, expected=expected))
     settings = {
         "k": k,
         "prompt_length": prompt_length,

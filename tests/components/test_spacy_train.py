@@ -12,6 +12,7 @@ import spacy
 from spacy.tokens import DocBin
 from thinc.api import Config
 
+from spacy_ragre.corpora.jsonl import write_jsonl
 from spacy_ragre.corpora.reader import copy_input
 
 NAME = "rag_relation_extractor"
@@ -141,3 +142,19 @@ def test_training_goes_on_from_a_saved_model(output, corpus, component, tmp_path
     assert first_loss(tmp_path / "log.jsonl") < first_loss(output / "log.jsonl") / 2
     meta = json.loads((tmp_path / "out" / "model-last" / "meta.json").read_text())
     assert meta["performance"]["rels_micro_f"] == 1.0
+
+
+def test_the_general_config_trains_on_the_interchange_format(gold_docs, tiny_llama, tmp_path):
+    """The commands of the README, on a corpus with labels that no config names."""
+    config = Path(__file__).parents[2] / "configs" / "rag_relations.cfg"
+    write_jsonl(gold_docs(spacy.blank("en")), tmp_path / "corpus.jsonl")
+    binary, dev = tmp_path / "train.spacy", tmp_path / "dev.spacy"
+    share = ("--dev", dev, "--dev-share", "0.25")
+    run("-m", "spacy", "ragre", "convert", tmp_path / "corpus.jsonl", binary, "--format", "jsonl", *share)
+    own = ("--vars.backbone", tiny_llama, "--vars.device", "cpu", "--vars.max_steps", 4, "--vars.eval_frequency", 2)
+    paths = ("--paths.train", binary, "--paths.dev", dev)
+    run("-m", "spacy", "train", config, "--output", tmp_path / "out", *paths, *own)
+    run("-m", "spacy", "ragre", "calibrate", tmp_path / "out" / "model-best", dev)
+    nlp = spacy.load(tmp_path / "out" / "model-best")
+    assert set(nlp.get_pipe(NAME).labels) == {"founded_by", "located_in"}
+    assert "rels_micro_f" in nlp.meta["performance"]

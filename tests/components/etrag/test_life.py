@@ -327,6 +327,14 @@ def test_settings_out_of_range(make_etrag, settings):
         make_etrag(**settings)
 
 
+def test_an_encoder_of_two_towers_is_refused(tiny_bert, tiny_llama):
+    towers = {"@ragre_encoders": "ragre.DualEncoder.v1", "query": str(tiny_bert), "passage": str(tiny_bert)}
+    lm = {"@ragre_backbones": "ragre.CausalLM.v1", "name": str(tiny_llama), "device": "cpu"}
+    model = {"@architectures": "ragre.ETRAG.v1", "backbone": lm, "encoder": towers}
+    with pytest.raises(ValueError, match="R540.*encoder='DualEncoder'.*TextEncoder"):
+        spacy.blank("en").add_pipe(NAME, config={"model": model})
+
+
 def test_full_training_of_16_bits(make_etrag, gold_examples):
     nlp = make_etrag(tuning="full")
     nlp.get_pipe(NAME).answerer.backbone.dtype_name = "bfloat16"
