@@ -314,6 +314,11 @@ class Errors(metaclass=_WithCodes):
     )
     R535 = "swap_mentions is {value!r}, but it is a share. Give a number from 0 to 1."
     R536 = "The setting triples={value!r} is not valid. Use one of: {known}."
+    R537 = "The usage {value!r} of a supplement is unknown. Use one of: {known}."
+    R538 = (
+        "Component {name!r} can't be trained on the task(s) {tasks}: the training documents have no annotation for "
+        "them. Annotate them, or leave these tasks out of its settings."
+    )
     R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
     R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."
     R523 = "Can't calibrate the filter: no pair of the examples has a relation. Give annotated development documents."

@@ -1,8 +1,10 @@
 """Relations, entity clusters and candidate pairs, and the Doc and Span extensions that hold them.
 
 Everything lives in `doc.user_data` under the keys below, as plain numbers, strings, lists and dicts, so that
-`Doc.to_bytes`, `DocBin(store_user_data=True)`, pickle and `nlp.pipe(n_process=2)` keep it. Spans are made when an
-attribute is read.
+`Doc.to_bytes`, `DocBin(store_user_data=True)`, pickle and `nlp.pipe(n_process=2)` keep it. The keys are those of
+spaCy's own extensions: `Doc.from_docs` and `Span.as_doc` leave out what belongs to a whole document, and warn by its
+name alone. Spans are made when an attribute is read, from character offsets, which stay right where tokens are merged
+or split.
 """
 
 import operator
@@ -13,11 +15,10 @@ from spacy.tokens import Doc, Span
 
 from .errors import Errors
 
-RELATIONS_KEY = "ragre.relations"
-CLUSTERS_KEY = "ragre.entity_clusters"
-PAIRS_KEY = "ragre.candidate_pairs"
-USAGE_KEY = "ragre.usage"
-TRIPLES_KEY = "ragre.triples"
+RELATIONS_KEY: Any = ("._.", "relations", None, None)
+CLUSTERS_KEY: Any = ("._.", "entity_clusters", None, None)
+PAIRS_KEY: Any = ("._.", "candidate_pairs", None, None)
+TRIPLES_KEY: Any = ("._.", "triples", None, None)
 ID_KEY = "ragre.id"  # the document's id in its corpus, a string
 
 COREF_PREFIX = "coref_clusters_"
@@ -94,7 +95,8 @@ def _span_to_dict(span: Span) -> Dict[str, Any]:
 
 
 def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
-    return Span(doc, start, end, label=label)
+    # Where tokens were merged, the mention is the token that it became a part of. The text never changes.
+    return doc.char_span(start, end, label=label, alignment_mode="expand")  # type: ignore[return-value]
 
 
 def _plain_int(value: Any) -> Optional[int]:
@@ -121,7 +123,10 @@ def _check_cluster(value: Any, count: int, attr: str) -> int:
 
 
 def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
-    """A span given as Span, dict or (start, end[, label]), as [start, end, label], checked against the document."""
+    """A span given as Span, dict or (start, end[, label]), checked against the document.
+
+    RETURNS (List[Any]): its character offsets and label.
+    """
     if isinstance(value, Span):
         if value.doc is not doc:
             raise ValueError(Errors.R004.format(attr=attr))
@@ -137,7 +142,8 @@ def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
     first, last = _plain_int(start), _plain_int(end)
     if first is None or last is None or not 0 <= first < last <= len(doc):
         raise ValueError(Errors.R001.format(attr=attr, what=what, start=start, end=end, length=len(doc)))
-    return [first, last, label or ""]
+    span = doc[first:last]
+    return [span.start_char, span.end_char, label or ""]
 
 
 def _with_lists(value: Any) -> Any:
@@ -306,35 +312,6 @@ def _set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
     doc.user_data[TRIPLES_KEY] = plain
 
 
-def _usage_entry(span: Span) -> Sequence[Any]:
-    for item in span.doc.user_data.get(USAGE_KEY, ()):
-        if (item[0], item[1]) == _offsets(span):
-            return item
-    return (span.start, span.end, "", None)
-
-
-def _write_usage(span: Span, usage: str, score: Optional[float]) -> None:
-    kept = [list(i) for i in span.doc.user_data.get(USAGE_KEY, ()) if (i[0], i[1]) != _offsets(span)]
-    kept.append([span.start, span.end, usage, score])
-    span.doc.user_data[USAGE_KEY] = sorted(kept, key=lambda item: item[:2])
-
-
-def _get_usage(span: Span) -> str:
-    return _usage_entry(span)[2]
-
-
-def _set_usage(span: Span, usage: str) -> None:
-    _write_usage(span, usage, _usage_entry(span)[3])
-
-
-def _get_usage_score(span: Span) -> Optional[float]:
-    return _usage_entry(span)[3]
-
-
-def _set_usage_score(span: Span, score: float) -> None:
-    _write_usage(span, _usage_entry(span)[2], float(score))
-
-
 def register_extensions() -> None:
     """Add the extensions to Doc and Span. Those that are there already are left as they are."""
     for name, getter, setter in (
@@ -348,6 +325,6 @@ def register_extensions() -> None:
     if not Span.has_extension("relations"):
         Span.set_extension("relations", getter=_get_span_relations, setter=_set_span_relations)
     if not Span.has_extension("usage"):
-        Span.set_extension("usage", getter=_get_usage, setter=_set_usage)
+        Span.set_extension("usage", default="")
     if not Span.has_extension("usage_score"):
-        Span.set_extension("usage_score", getter=_get_usage_score, setter=_set_usage_score)
+        Span.set_extension("usage_score", default=None)

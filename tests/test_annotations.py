@@ -494,3 +494,36 @@ def test_r007_unknown_labels_are_named_with_the_known() -> None:
         LabelSet({"a": "x", "b": "y"}).index(Answer("c"))
     with pytest.raises(ValueError, match="R007.*none"):
         LabelSet().index(Answer("c"))
+
+
+# Documents that change
+
+
+def test_annotations_stay_with_their_mentions_where_tokens_are_merged(doc: Doc) -> None:
+    annotate(doc)
+    texts = [ent.text for ent in doc.ents]
+    with doc.retokenize() as retokenizer:
+        for ent in doc.ents:
+            retokenizer.merge(ent)
+    assert [ent.text for ent in doc.ents] == texts and len(doc.ents[0]) == 1
+    found = [(rel.head.text, rel.label, rel.tail.text, rel.head_cluster) for rel in doc._.relations]
+    assert found == [(texts[4], "home_of", texts[0], None), (texts[0], "founded_by", texts[1], 0)]
+    clusters = [[span.text for span in cluster] for cluster in doc._.entity_clusters]
+    assert clusters == [[texts[0], texts[3]], [texts[1], texts[2]], [texts[4]]]
+    assert [(ent._.usage, ent._.usage_score) for ent in doc.ents] == [("continuing", 0.125), *[("", None)] * 4]
+
+
+def test_a_part_of_a_document_keeps_no_annotation_of_other_words(doc: Doc) -> None:
+    annotate(doc)
+    doc.ents[4]._.usage = "started"
+    part = doc[6:].as_doc(copy_user_data=True)
+    assert part._.relations == [] and part._.candidate_pairs == [] and part._.triples == []
+    assert [[span.text for span in cluster] for cluster in part._.entity_clusters][0] == ["Ada Poe"]
+    assert [ent._.usage for ent in part.ents] == ["", "", "", "started"]
+
+
+def test_joining_documents_warns_without_their_text(doc: Doc) -> None:
+    with pytest.warns(UserWarning, match="W101") as caught:
+        joined = Doc.from_docs([annotate(doc), annotate(doc.copy())])
+    assert not any("Acme" in str(warning.message) or "founded_by" in str(warning.message) for warning in caught)
+    assert joined.ents[0]._.usage == joined.ents[5]._.usage == "continuing"

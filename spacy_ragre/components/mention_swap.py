@@ -3,7 +3,7 @@ it is: mention replacement (Dai and Adel 2020, arXiv 2010.11683), with the names
 """
 
 import random
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -50,7 +50,8 @@ class MentionSwapper:
             self._names.setdefault(span.label_, {}).setdefault(name.text.casefold(), name)
 
     def __call__(self, doc: Doc, spans: Sequence[Span]) -> Tuple[Doc, Sequence[Span]]:
-        """Exchange names at random. All mentions of one name get the same; mentions that overlap others keep theirs.
+        """Exchange names at random. All mentions of one name get the same; mentions that overlap others keep theirs,
+        and so do those whose name is one of both labels, since a triple has names alone.
 
         doc (Doc): an annotated document, which stays as it is.
         spans (Sequence[Span]): its mentions.
@@ -82,6 +83,9 @@ class MentionSwapper:
     def _choose(self, spans: Sequence[Span]) -> Dict[int, Tuple[int, Name]]:
         """RETURNS (Dict[int, Tuple[int, Name]]): by the first token of mentions, where they end and their new names."""
         by_name: Dict[Tuple[str, str], Name] = {}
+        labels: Dict[str, Set[str]] = {}
+        for span in spans:
+            labels.setdefault(Name.of(span).text.casefold(), set()).add(span.label_)
         new: Dict[int, Tuple[int, Name]] = {}
         for span in spans:
             key = (span.label_, Name.of(span).text.casefold())
@@ -90,7 +94,11 @@ class MentionSwapper:
                 swapped = bool(others) and random.random() < self.share
                 by_name[key] = random.choice(others) if swapped else Name.of(span)
             name = by_name[key]
-            if name.text.casefold() == key[1] or sum(_overlap(span, other) for other in spans) > 1:
+            if (
+                name.text.casefold() == key[1]
+                or len(labels[key[1]]) > 1
+                or sum(_overlap(span, other) for other in spans) > 1
+            ):
                 continue
             capital = span.start == 0 and span.text[0].isupper()
             new[span.start] = (span.end, name.capitalised() if capital else name)
@@ -112,9 +120,11 @@ def _annotate(copy: Doc, moved: Sequence[Span], doc: Doc, spans: Sequence[Span],
         ends = [(by_place.get(offsets(r.head)), by_place.get(offsets(r.tail)), r.label) for r in doc._.relations]
         copy._.relations = [{"head": h, "tail": t, "label": label} for h, t, label in ends if h and t]
     if TRIPLES_KEY in doc.user_data:
-        texts = {Name.of(old).text: Name.of(span).text for old, span in zip(spans, moved)}
+        texts = {Name.of(old).text.casefold(): Name.of(span).text for old, span in zip(spans, moved)}
         named = [map(one_line, triple) for triple in doc._.triples]
-        copy._.triples = [(texts.get(head, head), label, texts.get(tail, tail)) for head, label, tail in named]
+        copy._.triples = [
+            (texts.get(head.casefold(), head), label, texts.get(tail.casefold(), tail)) for head, label, tail in named
+        ]
 
 
 def _overlap(a: Span, b: Span) -> bool:

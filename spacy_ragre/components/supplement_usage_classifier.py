@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
@@ -25,7 +25,15 @@ from ..retrieval import Retriever
 from .mention_swap import MentionSwapper
 from .saving import load_model
 from .streams import annotate_stream
-from .supplement_tasks import EntityLabels, char_span, other_relations, questions, without_mentions
+from .supplement_tasks import (
+    EntityLabels,
+    char_span,
+    is_blocked,
+    other_relations,
+    questions,
+    set_mentions,
+    without_mentions,
+)
 from .task_answerer import TaskAnswerer, mixing_weights
 from .task_runner import Predicted, TaskRunner, read_triples_off
 
@@ -225,7 +233,7 @@ class SupplementUsageClassifier(TrainablePipe):
             constrained=constrained,
         )
         self.runner = TaskRunner(self.answerer, labels, max_tokens)
-        self.cfg: Dict[str, Any] = {"tasks": list(self.tasks)}
+        self._write_cfg()
 
     @property
     def dropped(self) -> int:
@@ -249,14 +257,15 @@ class SupplementUsageClassifier(TrainablePipe):
         result: Dict[Task, List[PairInstance]] = {task: [] for task in self.tasks}
         for doc in docs:
             spans = self._spans(doc)
+            annotated = doc.has_annotation("ENT_IOB") if self.spans_key is None else self.spans_key in doc.spans
             # Without an id, a document with other names would be shown itself as an example.
             if swap and (ID_KEY in doc.user_data or not self.answerer.n_examples):
                 doc, spans = self.swapper(doc, spans)
-            for task in self.tasks:
+            for task in self.tasks if annotated else [task for task in self.tasks if task != "ner"]:
                 asked = questions(doc, task, spans, self.entity_labels, self.max_tokens, gold=True)
                 result[task].extend(question.instance for question in asked)
-            if extra and "ner" in self.tasks:
-                result["ner"].extend(without_mentions(doc, spans))
+            if annotated and extra and "ner" in self.tasks:
+                result["ner"].extend(without_mentions(doc, spans, self.max_tokens))
         return result
 
     def _show_names(self, docs: Iterable[Doc]) -> None:
@@ -308,7 +317,7 @@ class SupplementUsageClassifier(TrainablePipe):
         spans: List[Sequence[Span]] = [self._spans(doc) for doc in docs]
         new: List[Optional[List[Span]]] = [None] * len(docs)
         if "ner" in tasks:
-            new = list(self.runner.mentions(docs))
+            new = [[s for s in found if self._may_stand(s, ())] for found in self.runner.mentions(docs)]
             spans = [found or [] for found in new]
         elif self.gazetteer is not None:
             for i, doc in enumerate(docs):
@@ -319,16 +328,23 @@ class SupplementUsageClassifier(TrainablePipe):
         return plain, spans
 
     def _look_up(self, doc: Doc, taken: Sequence[Span]) -> List[Span]:
-        """RETURNS (List[Span]): the supplements that the gazetteer finds where there is no other mention."""
+        """RETURNS (List[Span]): the supplements that the gazetteer finds where there is no event, and no other entity
+        that is more than the name.
+        """
         label = self.entity_labels.supplement
         places = self.gazetteer.find(doc.text) if self.gazetteer is not None else []
         spans = [char_span(doc, place.start, place.end, label) for place in places]
-        return [
-            span
-            for span in spans
-            if span is not None
-            and not (self.spans_key is None and any(span.start < o.end and o.start < span.end for o in taken))
-        ]
+        return [span for span in spans if span is not None and self._may_stand(span, taken)]
+
+    def _may_stand(self, new: Span, taken: Sequence[Span]) -> bool:
+        """Whether a mention may be set: always in a span group, else where no token is blocked, and no entity stands
+        that stays.
+        """
+        if self.spans_key is not None:
+            return True
+        near = [old for old in taken if old.start < new.end and new.start < old.end]
+        within = all(new.start <= old.start and old.end <= new.end for old in near)
+        return within and not is_blocked(new) and not any(old.label_ in self.entity_labels for old in near)
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Predicted]) -> None:
         """Set the mentions, `doc._.relations`, `doc._.triples`, `span._.usage` and `span._.usage_score`.
@@ -339,7 +355,7 @@ class SupplementUsageClassifier(TrainablePipe):
         for doc, found in zip(docs, predictions):
             if found.mentions is not None:
                 mentions = [Span(doc, start, end, label) for start, end, label in found.mentions]
-                self._set_mentions(doc, mentions, found.replaced)
+                set_mentions(doc, mentions, found.replaced, self.spans_key)
             if found.relations is not None:
                 doc._.relations = [*other_relations(doc), *found.relations]
             if found.triples is not None:
@@ -347,18 +363,6 @@ class SupplementUsageClassifier(TrainablePipe):
             for start, end, status, score in found.usage or ():
                 span = doc[start:end]
                 span._.usage, span._.usage_score = status, score
-
-    def _set_mentions(self, doc: Doc, mentions: Sequence[Span], replaced: Sequence[str]) -> None:
-        if self.spans_key is not None:
-            kept = [span for span in self._spans(doc) if span.label_ not in replaced]
-            doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=[*kept, *mentions])
-            return
-        kept = [
-            ent
-            for ent in doc.ents
-            if ent.label_ not in replaced and not any(ent.start < m.end and m.start < ent.end for m in mentions)
-        ]
-        doc.set_ents(sorted([*kept, *mentions], key=lambda span: span.start), default="outside")
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
         """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
@@ -373,20 +377,27 @@ class SupplementUsageClassifier(TrainablePipe):
     # Training
 
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
-        """Put the training examples into the stores, and make adapter and label heads. Where they hold no question of
-        the tasks, the component stays as it is.
+        """Make adapter and label heads anew, and fill the stores with the training examples alone. Where they hold no
+        question of the tasks, the component stays as it is.
 
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
         nlp (Optional[Language]): not used.
         """
         validate_get_examples(get_examples, "SupplementUsageClassifier.initialize")
         docs = [example.reference for example in get_examples()]
-        self._show_names(docs)
         gold = self._gold(docs, extra=True)
-        self.weights = mixing_weights({task: len(items) for task, items in gold.items()}, self.mixing_temperature)
         if not any(gold.values()):
             return
+        # Triples that are read off relations need no training.
+        read_off = ("te",) if "re" in self.tasks and self.triples == "auto" else ()
+        missing = [task for task, items in gold.items() if not items and task not in read_off]
+        if missing:
+            raise ValueError(Errors.R538.format(name=self.name, tasks=", ".join(missing)))
+        self.weights = mixing_weights({task: len(items) for task, items in gold.items()}, self.mixing_temperature)
+        self.swapper = MentionSwapper(self.swapper.share)
+        self._show_names(docs)
         self.answerer.init_heads()
+        self.answerer.clear_examples()
         if self.answerer.n_examples:
             for task, instances in gold.items():
                 self.answerer.add_examples(task, instances)
@@ -482,10 +493,13 @@ class SupplementUsageClassifier(TrainablePipe):
 
     def _write_cfg(self) -> None:
         weights = {task: float(weight) for task, weight in self.weights.items()}
-        self.cfg = {"tasks": list(self.tasks), "weights": weights, "trained": self.answerer.trained}
+        self.cfg: Dict[str, Any] = {"tasks": list(self.tasks), "weights": weights, "trained": self.answerer.trained}
+        # The scorer is given these, too.
+        self.cfg.update(spans_key=self.spans_key, entity_labels=list(self.entity_labels))
 
     def _read_cfg(self, exclude: Iterable[str]) -> None:
-        if "trained" not in self.cfg or "cfg" in exclude:
+        self.answerer.forget()
+        if "cfg" in exclude:
             return
         untrained = set(self.tasks) - set(self.cfg["tasks"])
         if untrained:
@@ -493,6 +507,7 @@ class SupplementUsageClassifier(TrainablePipe):
         # A pipeline may be loaded with some of its tasks only.
         self.weights = {task: self.cfg["weights"].get(task, 1.0) for task in self.tasks}
         self.answerer.trained = self.cfg["trained"]
+        self._write_cfg()
 
 
 def _part(task: str) -> str:

@@ -100,8 +100,18 @@ class TaskAnswerer(ModelAnswerer):
         known = set(store.store.instances)
         new = [instance for instance in dict.fromkeys(instances) if instance not in known]
         store.add(new)
-        self._found_before.clear()
+        self.forget()
         return len(new)
+
+    def clear_examples(self) -> None:
+        """Empty the stores."""
+        for store in self.stores.values():
+            store.clear()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget which examples were found for a text, as after a change of the stores."""
+        self._found_before.clear()
 
     def found(self, task: Task, instances: Sequence[PairInstance]) -> List[List[Neighbour]]:
         """RETURNS (List[List[Neighbour]]): the examples for each question, most similar first, none of its own text."""
@@ -147,7 +157,9 @@ class TaskAnswerer(ModelAnswerer):
             spaced = start > 0 and text[start - 1].isspace()
             first = self._response_ids(f" {piece}")
             inside = first if spaced else self._response_ids(piece)
-            word = piece.isalnum()
+            if not first or not inside:  # characters that the tokenizer leaves out, as of no width
+                continue
+            word = piece.replace("_", "").isalnum()
             pieces.append(Piece(first, inside, word, word or piece in _ENDS))
         if task == "ner":
             fields: List[Any] = [None, [self._response_ids(f" ({kind})") for kind in KINDS]]

@@ -15,7 +15,8 @@ from ..errors import Errors
 from ..registry import registry
 
 FILE = "supplements.jsonl"
-_PIECE = re.compile(r"\w+|[^\w\s]")
+# An empty line is a piece of no name.
+_PIECE = re.compile(r"\w+|\n\s*\n|[^\w\s]")
 # Written or left out, joined or apart: "omega-3", "omega 3"; "cat's claw", "cats claw" is given as a name of its own.
 _IGNORED = frozenset("-\u2010\u2011\u2013'\u2019\u2018`")
 _NAME = "\0name"
@@ -77,7 +78,7 @@ class Gazetteer:
         for pattern in patterns:
             words = _words(pattern)
             pieces = [piece for piece, _, _ in _pieces(words)]
-            if not pieces:
+            if not any(piece.isalnum() for piece in pieces):
                 raise ValueError(Errors.R320.format(pattern=dict(pattern)))
             if isinstance(pattern["pattern"], str):
                 node = self._root
@@ -133,8 +134,16 @@ def _words(pattern: Mapping[str, Any]) -> str:
 
 
 def _pieces(text: str) -> List[Tuple[str, int, int]]:
-    """Words and other characters with their offsets, without those that are ignored."""
-    return [(m.group(), *m.span()) for m in _PIECE.finditer(text) if m.group() not in _IGNORED]
+    """Words and other characters with their offsets, without those that are ignored. A dash between spaces, as that of
+    a list, is no hyphen of a name.
+    """
+    pieces = []
+    for match in _PIECE.finditer(text):
+        start, end = match.span()
+        alone = not (text[max(0, start - 1) : start] + text[end : end + 1]).strip()
+        if alone or match.group() not in _IGNORED:
+            pieces.append((match.group(), start, end))
+    return pieces
 
 
 @lru_cache(maxsize=1 << 14)

@@ -6,7 +6,7 @@ always ends, and always is a list.
 """
 
 from bisect import bisect_left
-from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 Ids = Tuple[int, ...]
 Run = Tuple[int, int]  # pieces of the text, end exclusive
@@ -88,7 +88,26 @@ class CopyGrammar:
                 result.append((ids[1:], after))
             elif after:
                 result.extend(self._next(after))
-        return frozenset(result)
+        return self._widest(result)
+
+    def _widest(self, states: List[State]) -> FrozenSet[State]:
+        """Of the states before a separator, keep the one after which most may come: it allows all that the others do.
+        In a text that repeats itself, a response can be read in more ways than can be followed otherwise.
+        """
+        result = []
+        between: Dict[Ids, State] = {}
+        for state in states:
+            ids, after = state
+            if not after or after[0] != "item":
+                result.append(state)
+            elif ids not in between or self._behind(after[-1]) < self._behind(between[ids][1][-1]):
+                between[ids] = state
+        return frozenset([*result, *between.values()])
+
+    @staticmethod
+    def _behind(last: Tuple[Run, ...]) -> Tuple[int, ...]:
+        """RETURNS (Tuple[int, ...]): sorts last items by what may follow, most first. See `_least`."""
+        return (last[0][1],) if len(last) == 1 else (last[0][0], last[1][0])
 
     def _next(self, after: Tuple) -> Iterator[State]:
         kind, field, start, stop, done, last = after

@@ -18,6 +18,7 @@ from .relations import SolidOffsets
 
 TASKS = ("ner", "re", "te", "uc")
 ENTITY_LABELS = ("SUPPLEMENT", "EVENT")
+RELATIONS = ("positive", "negative", "not_related")
 #: Stands in the confusion matrix for a mention that only one side has.
 MISSING = ""
 
@@ -33,21 +34,22 @@ def make_supplement_scorer(
     """Create a scorer of the supplement tasks.
 
     tasks (Optional[List[str]]): score these only, of ner, re, te and uc; those of the component where None.
-    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
-    labels (Optional[List[str]]): the entity labels that count, SUPPLEMENT and EVENT by default. The first one is the
-        label of the mentions that have a usage.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]`; where None, in the component's place.
+    labels (Optional[List[str]]): the entity labels that count; the component's where None. The first one is the label
+        of the mentions that have a usage.
     RETURNS (Callable[..., Dict[str, Any]]): the scorer.
     """
     # A partial, since a component with a function made here could not be pickled for another process.
-    settings = {"tasks": tasks, "spans_key": spans_key, "labels": tuple(labels or ENTITY_LABELS)}
+    settings = {"tasks": tasks, "spans_key": spans_key, "labels": labels}
     return partial(_score, settings=settings)
 
 
-def _score(
-    examples: Iterable[Example], *, settings: Dict[str, Any], tasks: Optional[Sequence[str]] = None, **kwargs: Any
-) -> Dict[str, Any]:
-    # A component passes its own tasks along; the scorer's settings win.
-    return score_supplements(examples, **{**settings, "tasks": settings["tasks"] or tasks})
+def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
+    # A component passes its own settings along; the scorer's win.
+    own: Dict[str, Any] = {key: value or kwargs.get(key) for key, value in settings.items() if key != "labels"}
+    # spaCy passes labels of its own under that name.
+    own["labels"] = settings["labels"] or kwargs.get("entity_labels") or ENTITY_LABELS
+    return score_supplements(examples, **own)
 
 
 def score_supplements(
@@ -152,7 +154,8 @@ def _score_relations(examples: Sequence[Example]) -> Dict[str, Any]:
 
 def _relations(doc: Doc, other: Doc) -> Set[Tuple[Any, ...]]:
     offsets = SolidOffsets.of(doc, other)
-    return {(offsets(rel.head), offsets(rel.tail), rel.label) for rel in doc._.relations}
+    # Other components may have set relations of other kinds.
+    return {(offsets(r.head), offsets(r.tail), r.label) for r in doc._.relations if r.label in RELATIONS}
 
 
 def _score_triples(examples: Sequence[Example]) -> Dict[str, Any]:
@@ -179,6 +182,9 @@ def _score_usage(examples: Sequence[Example], spans_key: Optional[str], label: s
             continue
         predicted = _usage(example.predicted, example.reference, spans_key, label)
         gold = _usage(example.reference, example.predicted, spans_key, label)
+        # Of a mention whose status is not annotated, nothing is known.
+        unknown = _mentions(example.reference, example.predicted, spans_key, (label,)) - {(*key, label) for key in gold}
+        predicted = {key: value for key, value in predicted.items() if (*key, label) not in unknown}
         counts.add({(*key, value) for key, value in predicted.items()}, {(*key, v) for key, v in gold.items()})
         for key in {**gold, **predicted}:
             confusion[gold.get(key, MISSING)][predicted.get(key, MISSING)] += 1

@@ -48,6 +48,8 @@ def test_patterns_work_in_an_entity_ruler():
         ("the same dose of SAMe", [("SAMe", "same")]),
         ("zinc sulfate", [("zinc sulfate", "zinc")]),
         ("fishoil zincs2 ironing", []),
+        ("Fish\n\nOil change, vitamin\n- D-dimer, omega - 3", []),
+        ("omega -3", [("omega -3", "fish-oil")]),
         ("", []),
         ("🙂 --", []),
     ],

@@ -132,3 +132,37 @@ def test_whatever_is_chosen_ends_and_is_a_list_of_names_from_the_text(fields, se
     items = " ".join(NAMES.get(t, {SEP: ";", KIND_A: "|", KIND_B: "|", BAR: "|"}.get(t, "")) for t in ids).split(";")
     names = [" ".join(name.split()) for item in items for name in item.split("|") if name.strip()]
     assert names and all(f" {name} " in text for name in names)
+
+
+class Unpruned(CopyGrammar):
+    def _widest(self, states):
+        return frozenset(states)
+
+
+@pytest.mark.parametrize("fields", [ENTITIES, TRIPLES])
+@pytest.mark.parametrize("seed", range(40))
+def test_states_that_allow_no_more_than_others_are_left_out(fields, seed):
+    rng = random.Random(seed)
+    words = rng.choices(["takes", "zinc", "fish", ","], k=7)
+    settings = {"separator": (SEP,), "none": (NONE,), "end": END, "max_pieces": 3}
+    pruned, whole = (kind(pieces(words), fields, **settings) for kind in (CopyGrammar, Unpruned))
+    states, every = pruned.start(), whole.start()
+    for _ in range(60):
+        assert pruned.allowed(states) == whole.allowed(every)
+        # Lists that go on show what was left out.
+        choice = [token for token in pruned.allowed(states) if token != END or rng.random() < 0.1]
+        if not choice:
+            break
+        token = rng.choice(choice)
+        states, every = pruned.advance(states, token), whole.advance(every, token)
+        assert states <= every
+
+
+def test_a_text_that_repeats_itself_has_few_states():
+    rules = grammar(TRIPLES, ["zinc"] * 60)
+    states, most = rules.start(), 0
+    for _ in range(12):
+        for token in (IDS["zinc"], IDS["zinc"], BAR, POS, BAR, IDS["zinc"], SEP):
+            states = rules.advance(states, token)
+            most = max(most, len(states))
+    assert states and most <= 60 * 60

@@ -156,3 +156,17 @@ def test_registered_and_pickled():
     examples = [Example(make_doc(**gold), make_doc(**gold))]
     assert pickle.loads(pickle.dumps(scorer))(examples) == scorer(examples)
     assert scorer(examples)["uc_macro_f"] == 1
+
+
+def test_a_supplement_without_a_status_is_not_scored():
+    gold = {"ents": [OIL, ZINC], "usage": ["continuing", None]}
+    scores = scored(gold, {"ents": [OIL, ZINC], "usage": ["continuing", "started"]})
+    assert scores["uc_micro_f"] == 1.0 and scores["uc_confusion"] == {"continuing": {"continuing": 1}}
+    scores = scored(gold, {"ents": [OIL, (10, 11, "SUPPLEMENT")], "usage": ["continuing", "started"]})
+    assert scores["uc_micro_p"] == 0.5
+
+
+def test_relations_of_other_kinds_are_not_scored():
+    gold = {"ents": [OIL, EYES], "relations": [(0, 1, "positive"), (0, 1, "mentioned_with")]}
+    scores = scored(gold, {"ents": [OIL, EYES], "relations": [(0, 1, "positive"), (1, 0, "near")]})
+    assert scores["re_micro_f"] == scores["re_macro_f"] == 1.0

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 import spacy
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_ragre.components.task_answerer import Answered, TaskAnswerer
 from spacy_ragre.prompts.supplements import RELATIONS, USAGES
@@ -101,7 +101,7 @@ def test_mentions_of_another_pipe_come_before_the_gazetteer(make_supplements):
 
 def test_without_gazetteer_and_mentions_nothing_is_found(make_supplements):
     doc = make_supplements(tasks=["uc"], gazetteer=None)("Takes zinc .")
-    assert doc.ents == () and "ragre.usage" not in doc.user_data
+    assert doc.ents == () and not doc.user_data
 
 
 def test_other_entities_stay(make_supplements):
@@ -370,3 +370,55 @@ def test_nothing_of_the_text_is_logged_or_printed(trained_supplements, caplog, c
     out = capfd.readouterr()
     shown = caplog.text + out.out + out.err + " ".join(str(item.message) for item in recwarn)
     assert "xylophon" not in shown and "glum" not in shown
+
+
+def test_the_gazetteer_takes_the_place_of_entities_that_are_no_more_than_its_names(make_supplements):
+    nlp = make_supplements(tasks=["uc"])
+    patterns = [("PERSON", "B6"), ("PRODUCT", "D3"), ("ORG", "Zinc Corp"), ("EVENT", "iron")]
+    ruler = nlp.add_pipe("entity_ruler", first=True)
+    ruler.add_patterns([{"label": label, "pattern": pattern} for label, pattern in patterns])
+    doc = nlp("Takes B6 and vitamin D3 from Zinc Corp , low iron .")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [
+        ("B6", "SUPPLEMENT"),
+        ("vitamin D3", "SUPPLEMENT"),
+        ("Zinc Corp", "ORG"),
+        ("iron", "EVENT"),
+    ]
+
+
+def test_blocked_tokens_stay_blocked(make_supplements, monkeypatch):
+    for settings in ({"tasks": ["uc"]}, {"tasks": ["ner"]}):
+        nlp = make_supplements(**settings)
+        respond(monkeypatch, {"ner": " zinc (supplement); iron (supplement)"})
+        doc = nlp.make_doc("Takes zinc and iron .")
+        doc.set_ents([], blocked=[doc[1:2]], default="missing")
+        assert [ent.text for ent in nlp(doc).ents] == ["iron"]
+        assert doc[1].ent_iob_ == "B" and doc[1].ent_type_ == ""
+
+
+def test_annotations_of_mentions_that_are_gone_go_with_them(make_supplements, monkeypatch, gold):
+    nlp = make_supplements(tasks=["ner"])
+    respond(monkeypatch, {"ner": " rash (event); zinc (supplement)"})
+    doc = gold(nlp)[4]
+    doc._.relations = [*doc._.relations, {"head": (0, 1), "tail": (1, 3), "label": "other"}]
+    doc = nlp(doc)
+    assert [(ent.text, ent._.usage) for ent in doc.ents] == [("rash", ""), ("zinc", "discontinued")]
+    assert doc[1:3]._.usage == ""
+    assert [(r.head.text, r.label) for r in doc._.relations] == [("zinc", "not_related"), ("Takes", "other")]
+
+
+def test_span_groups_keep_their_attributes(make_supplements):
+    nlp = make_supplements(tasks=["uc"], spans_key="sc")
+    doc = nlp.make_doc("Takes zinc .")
+    doc.spans["sc"] = SpanGroup(doc, name="sc", attrs={"scores": [1]}, spans=[doc[0:1]])
+    doc = nlp(doc)
+    assert doc.spans["sc"].attrs == {"scores": [1]} and [span.text for span in doc.spans["sc"]] == ["Takes", "zinc"]
+
+
+def test_pieces_that_the_tokenizer_leaves_out_are_in_no_name(make_supplements, monkeypatch, pipe):
+    answerer = pipe(make_supplements(tasks=["ner"])).answerer
+    ids = answerer._response_ids
+    monkeypatch.setattr(answerer, "_response_ids", lambda text: () if "\u200b" in text else ids(text))
+    grammar = answerer._grammar("ner", "Takes zinc\u200b and vitamin_d .")
+    assert [(piece.begins, piece.ends) for piece in grammar.pieces] == [(True, True)] * 4 + [(False, False)]
+    assert grammar.allowed(grammar.start())

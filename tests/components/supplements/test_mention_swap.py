@@ -78,7 +78,7 @@ def test_names_are_of_the_same_kind_and_share():
 
 
 def test_overlapping_mentions_keep_their_names():
-    doc = read("Low iron, on iron pills.", [])
+    doc = read("Low zinc, on iron pills.", [])
     spans = [Span(doc, 1, 2, label=E), Span(doc, 4, 5, label=S), Span(doc, 4, 6, label=S)]
     copy, moved = swapper(("kava", S), ("fever", E))(doc, spans)
     assert copy.text == "Low fever, on iron pills."
@@ -144,3 +144,16 @@ def test_a_step_without_the_setting_reads_the_texts(make_supplements, gold_examp
 def test_wrong_share(make_supplements, share):
     with pytest.raises(ValueError, match=r"\[R535\]"):
         make_supplements(swap_mentions=share)
+
+
+def test_a_name_of_both_labels_is_kept_since_a_triple_has_names_alone():
+    doc = read("Takes iron for low iron.", [("iron", S, "continuing"), ("iron", E, "")], [(0, "positive", 1)])
+    copy, _ = swapper(("kava", S), ("fever", E))(doc, doc.ents)
+    assert copy is doc
+
+
+def test_triples_follow_names_in_other_case():
+    doc = read("Takes Zinc for colds.", [("Zinc", S, "continuing"), ("colds", E, "")], [(0, "positive", 1)])
+    doc._.triples = [("zinc", "positive", "Colds")]
+    copy, _ = swapper(("kava", S), ("fever", E))(doc, doc.ents)
+    assert copy.text == "Takes kava for fever." and copy._.triples == [("kava", "positive", "fever")]

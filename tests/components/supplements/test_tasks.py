@@ -87,8 +87,10 @@ def test_pairs_in_different_windows_are_not_asked():
 def test_parts_without_mentions_teach_that_there_may_be_none(gold):
     doc = nlp("Takes zinc daily, sleeps well on most nights, no pain .")
     doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 11, 12, "EVENT")]
-    (part,) = without_mentions(doc, doc.ents)
+    (part,) = without_mentions(doc, doc.ents, 64)
     assert (part.text, part.response) == ("sleeps well on most nights,", "none")
+    doc = nlp("no text ends here " * 20 + "\n \nthis one does end")
+    assert [part.text for part in without_mentions(doc, (), 16)] == ["this one does end"]
 
 
 @pytest.mark.parametrize(
@@ -117,3 +119,72 @@ def test_mixing_weights(temperature, expected):
     assert share == pytest.approx(100 ** (1 / temperature) / (100 ** (1 / temperature) + 400 ** (1 / temperature)))
     if temperature != 2:
         assert {task: weights[task] for task in expected} == pytest.approx(expected)
+
+
+def test_no_text_is_read_across_what_is_no_word():
+    doc = nlp("Takes zinc . " + "QmFzZTY0" * 2000 + " Takes iron . Has colds .")
+    doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 5, 6, "SUPPLEMENT"), Span(doc, 8, 9, "EVENT")]
+    assert windows(doc, 64) == [(0, 3), (4, 10)] and windows(doc, 8) == [(0, 3), (4, 10)]
+    assert [q.instance.text for q in ask(doc, "ner")] == ["Takes zinc .", "Takes iron . Has colds ."]
+    assert [q.instance.first_text for q in ask(doc, "uc")] == ["zinc", "iron"]
+    assert [(q.instance.first_text, q.instance.second_text) for q in ask(doc, "re")] == [("iron", "colds")]
+    assert without_mentions(doc[3:4].as_doc(), (), 64) == []
+
+
+def test_mentions_of_white_space_and_twice_in_a_group_are_asked_about_once():
+    doc = nlp("Takes zinc \n\n daily")
+    spans = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 2, 3, "SUPPLEMENT")]
+    (question,) = questions(doc, "uc", spans, LABELS, 64)
+    assert question.instance.first_text == "zinc"
+
+
+def test_relations_of_other_kinds_are_not_learned():
+    doc = nlp("Takes zinc for colds")
+    doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 3, 4, "EVENT")]
+    zinc, colds = doc.ents
+    other = {"head": zinc, "tail": colds, "label": "mentioned_with"}
+    doc._.relations = [other]
+    assert ask(doc, "re", gold=True) == []
+    doc._.relations = [other, {"head": zinc, "tail": colds, "label": "positive", "score": 0.5}]
+    assert [q.instance.response for q in ask(doc, "re", gold=True)] == ["positive"]
+
+
+def test_relations_of_entities_hold_for_all_their_mentions():
+    doc = nlp("Takes zinc for colds ; zinc helps colds , iron does not")
+    doc.ents = [
+        Span(doc, 1, 2, "SUPPLEMENT"),
+        Span(doc, 3, 4, "EVENT"),
+        Span(doc, 5, 6, "SUPPLEMENT"),
+        Span(doc, 7, 8, "EVENT"),
+        Span(doc, 9, 10, "SUPPLEMENT"),
+    ]
+    ents = doc.ents
+    doc._.entity_clusters = [[ents[0], ents[2]], [ents[1], ents[3]], [ents[4]]]
+    relation = {"head": ents[0], "tail": ents[1], "label": "positive", "head_cluster": 0, "tail_cluster": 1}
+    doc._.relations = [relation]
+    asked = ask(doc, "re", gold=True)
+    found = {(q.spans[0].start, q.spans[1].start): q.instance.response for q in asked}
+    expected = {(s, e): "positive" for s in (1, 5) for e in (3, 7)}
+    assert found == {**expected, (9, 3): "not related", (9, 7): "not related"}
+
+
+def test_a_status_that_is_none_is_refused():
+    doc = nlp("Takes zinc")
+    doc.ents = [Span(doc, 1, 2, "SUPPLEMENT")]
+    doc.ents[0]._.usage = "Continuing"
+    assert len(ask(doc, "uc")) == 1
+    with pytest.raises(ValueError, match="R537.*'Continuing'.*discontinued"):
+        ask(doc, "uc", gold=True)
+
+
+def test_triples_are_learned_where_they_are_stated():
+    doc = nlp(
+        "Takes iron for pain . " + "Sleeps well at night . " * 3 + "Lives in a quiet environment , stairs painful ."
+    )
+    doc._.triples = [("iron", "positive", "pain")]
+    without = ask(doc, "te", gold=True, max_tokens=10)
+    assert [q.instance.response for q in without] == ["iron | positive | pain", "none", "none"]
+    doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 3, 4, "EVENT")]
+    assert [q.instance.response for q in ask(doc, "te", gold=True, max_tokens=10)] == [
+        q.instance.response for q in without
+    ]

@@ -5,11 +5,14 @@ import pickle
 import pytest
 import spacy
 from spacy.lang.en import English as Language
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
 from spacy_ragre.components.supplement_tasks import EntityLabels
 from spacy_ragre.prompts.supplements import TASKS
+from spacy_ragre.relations import RELATIONS_KEY, TRIPLES_KEY
+
+from .conftest import E, S
 
 NAME = "supplement_usage_classifier"
 
@@ -167,7 +170,8 @@ def test_entity_labels_are_free(make_supplements, gold, pipe):
     assert pipe(nlp).entity_labels == EntityLabels("DRUG", "SIGN")
     assert [ent.label_ for ent in nlp("Takes zinc .").ents] == ["DRUG"]
     doc = nlp(gold(nlp)[0])
-    assert {ent.label_ for ent in doc.ents} == {"SUPPLEMENT", "EVENT"}
+    # That of the gazetteer takes the place of an entity with the same words and another label.
+    assert {ent.label_ for ent in doc.ents} == {"DRUG", "EVENT"}
 
 
 def test_an_encoder_decoder_model(make_supplements, gold_examples_of, train_supplements, tiny_t5):
@@ -186,3 +190,77 @@ def test_an_encoder_decoder_model(make_supplements, gold_examples_of, train_supp
     assert losses[-1] < losses[0]
     for doc in nlp.pipe(["Takes zinc for colds .", ""]):
         assert all(head in doc.text and tail in doc.text for head, _, tail in doc._.triples)
+
+
+def test_documents_without_annotated_entities_teach_no_empty_list(make_supplements, gold_examples_of, pipe, gold):
+    nlp = make_supplements(n_examples=1)
+    assert pipe(nlp).add_examples([nlp.make_doc("Takes zinc and fish oil for colds .")]) == 0
+    nlp.initialize()
+    assert not any(len(store) for store in pipe(nlp).answerer.stores.values())
+    plain = nlp.make_doc("Takes zinc daily , sleeps well on most nights , no pain .")
+    nlp.initialize(lambda: [*gold_examples_of(nlp), Example(plain.copy(), plain)])
+    texts = [instance.text for instance in pipe(nlp).answerer.stores["ner"].store.instances]
+    assert len(texts) == len(gold(nlp)) and plain.text not in texts
+
+
+def test_initialize_starts_anew(make_supplements, gold_examples_of, pipe):
+    nlp = make_supplements(n_examples=1, swap_mentions=0.5)
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples[:3] + examples[4:5])
+    nlp.initialize(lambda: examples[:2])
+    texts = {instance.text for instance in pipe(nlp).answerer.stores["uc"].store.instances}
+    assert texts == {example.reference.text for example in examples[:2]}
+    assert set(pipe(nlp).swapper._names["SUPPLEMENT"]) == {"zinc", "iron"}
+
+
+def test_a_task_without_annotation_is_refused(make_supplements, gold_examples_of):
+    nlp = make_supplements()
+    examples = gold_examples_of(nlp)
+    for example in examples:
+        del example.reference.user_data[RELATIONS_KEY]
+    with pytest.raises(ValueError, match="R538.*supplement_usage_classifier.*task.s. re:"):
+        nlp.initialize(lambda: examples)
+    nlp = make_supplements()
+    examples = gold_examples_of(nlp)
+    for example in examples:
+        del example.reference.user_data[TRIPLES_KEY]
+    # With relations, triples are read off them.
+    nlp.initialize(lambda: examples)
+    with pytest.raises(ValueError, match="R538.*te:"):
+        make_supplements(triples="generate").initialize(lambda: examples)
+
+
+def test_the_scorer_looks_where_the_component_does(make_supplements, gold):
+    for settings in ({"spans_key": "sc"}, {"supplement_label": "DRUG", "event_label": "SIGN"}):
+        nlp = make_supplements(tasks=["ner", "uc"], **settings)
+        names = {"SUPPLEMENT": settings.get("supplement_label", S), "EVENT": settings.get("event_label", E)}
+        docs = gold(nlp)
+        for doc in docs:
+            spans = [Span(doc, ent.start, ent.end, names[ent.label_]) for ent in doc.ents]
+            if "spans_key" in settings:
+                doc.spans["sc"] = spans
+                doc.ents = []
+            else:
+                doc.ents = spans
+        for pipeline in (nlp, make_supplements(tasks=["ner", "uc"], **settings).from_bytes(nlp.to_bytes())):
+            scores = pipeline.get_pipe(NAME).score([Example(doc, doc) for doc in docs])
+            assert scores["ner_strict_f"] == scores["uc_macro_f"] == 1.0
+
+
+def test_only_the_tasks_that_were_loaded_are_scored(trained_supplements, gold):
+    nlp = spacy.load(trained_supplements, config={f"components.{NAME}.tasks": ["uc"]})
+    scores = nlp.get_pipe(NAME).score([Example(doc, doc) for doc in gold(nlp)])
+    assert "uc_macro_f" in scores and not any(key.startswith(("ner", "re", "te")) for key in scores)
+
+
+def test_examples_that_were_loaded_are_shown(make_supplements, gold_examples_of, pipe):
+    """What was found for a text before is not that of the new store."""
+    nlp, other = (make_supplements(tasks=["uc"], n_examples=1) for _ in range(2))
+    examples = gold_examples_of(nlp)
+    for pipeline, own in ((nlp, examples[:2]), (other, examples[2:])):
+        pipeline.update(examples, sgd=pipeline.initialize(lambda own=own: own))
+    nlp.from_bytes(other.to_bytes())
+    answerer = pipe(nlp).answerer
+    gold = pipe(nlp)._gold([example.reference for example in examples[:2]])["uc"]
+    shown = [n.instance.text for found in answerer._found_once("uc", gold) for n in found]
+    assert shown and not {example.reference.text for example in examples[:2]} & set(shown)
