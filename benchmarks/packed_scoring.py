@@ -26,6 +26,7 @@ from spacy_ragre.corpora.docred import find_relation_names, read_docred
 from spacy_ragre.corpora.reader import copy_input, read_docs
 from spacy_ragre.labels import PairInstance
 from spacy_ragre.prompts import make_rag4re_prompt
+from spacy_ragre.relations import entity_spans
 
 NAME = "rag_relation_extractor"
 
@@ -260,8 +261,9 @@ def memory(nlp: Language, tokens: int, count: int) -> Dict[str, Any]:
     doc.ents = [spacy.tokens.Span(doc, i, i + 1, "X") for i in range(0, tokens, tokens // 400)]
     before = peak_memory()
     component = nlp.get_pipe(NAME)
-    size = len(component._spans(doc))
-    doc._.entity_clusters = [[span] for span in component._spans(doc)]
+    spans = entity_spans(doc, component.spans_key)
+    size = len(spans)
+    doc._.entity_clusters = [[span] for span in spans]
     chosen = [(i, j, 1.0) for i in range(size) for j in range(i + 1, min(size, i + 12))][:count]
     doc._.candidate_pairs = chosen
     seconds, _ = timed(lambda: component.predict([doc]))

@@ -52,6 +52,11 @@ class Errors(metaclass=_WithCodes):
         "Can't set span._.relations: it shows the relations of the document that the span takes part in. Set "
         "doc._.relations instead."
     )
+    R009 = (
+        "The label(s) {labels} can't be kept in a config: names such as 'per:title', 'a=b' or '#1', and texts with "
+        "'${{', are read as something else. Leave them out of the component's settings, and add them with add_label(), "
+        "or give them to nlp.initialize() or to the training data."
+    )
 
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
+from thinc.api import Config
+
 from .errors import Errors
 
 NO_RELATION = "no_relation"
@@ -182,6 +184,25 @@ class LabelSet:
             }
             for label, spec in self.specs.items()
         }
+
+
+def check_config_labels(labels: Mapping[str, Any]) -> None:
+    """Raise a ValueError for labels that a config would not give back as they are, so that a pipeline with them could
+    be saved and not be loaded.
+
+    labels (Mapping[str, Union[str, Mapping]]): the labels of a component's settings.
+    """
+    lost = [label for label, value in labels.items() if not _survives({label: value, "another": "label"})]
+    if lost:
+        raise ValueError(Errors.R009.format(labels=", ".join(map(repr, lost))))
+
+
+def _survives(labels: Dict[str, Any]) -> bool:
+    config = Config({"component": {"labels": labels}})
+    try:
+        return Config().from_str(config.to_str()) == config
+    except ValueError:
+        return False
 
 
 def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:

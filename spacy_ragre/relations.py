@@ -220,6 +220,18 @@ def _offsets(span: Span) -> Tuple[int, int]:
     return (span.start, span.end)
 
 
+def entity_spans(doc: Doc, spans_key: Optional[str] = None) -> Sequence[Span]:
+    """The entity mentions of a document.
+
+    doc (Doc): the document.
+    spans_key (Optional[str]): they are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Sequence[Span]): the mentions; none where there is no such span group.
+    """
+    if spans_key is None:
+        return doc.ents
+    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
+
+
 def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     """Group entity mentions by what they name.
 

@@ -56,7 +56,7 @@ class Backbone:
     dtype (str): "auto" (bfloat16 on a GPU that has it, else float32), "float32", "bfloat16" or "float16".
     device (str): "auto", "cpu", "cuda", "cuda:1" ...
     lora (Optional[Mapping[str, Any]]): fields of `LoraSettings`, used once the model is trained.
-    max_length (int): most tokens of a prompt.
+    max_length (int): most tokens of a prompt; no more than the model has positions for.
     batch_tokens (int): most tokens of a batch, padding included.
     """
 
@@ -180,6 +180,8 @@ class Backbone:
             raise OSError(load_problem(self.name, error)) from error
         self._model.eval()
         self._model.requires_grad_(False)
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        self.max_length = min(self.max_length, positions or self.max_length)
         self.prefix, self.suffix = _special_tokens(self._tokenizer)
 
     def _load_tokenizer(self, path: str) -> Any:
@@ -230,6 +232,7 @@ class Backbone:
             for module in self.model.modules():
                 if hasattr(module, "reset_lora_parameters"):
                     module.reset_lora_parameters("default", True)
+            self.model.zero_grad(set_to_none=True)
             return
         base = self.model
         with quiet("bitsandbytes"):

@@ -14,42 +14,58 @@ _Key = Tuple[object, object]
 
 
 def label_candidates(
-    doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]] = None
+    doc: Doc,
+    candidates: Sequence[Candidate],
+    spans: Optional[Sequence[Span]] = None,
+    known: Optional[LabelSet] = None,
 ) -> List[Candidate]:
     """Fill in the answers of candidates from `doc._.relations`.
 
     A sentence-level candidate has the relations between exactly its two mentions. A candidate of two clusters has
     the relations with those cluster indexes, and those without cluster indexes between any of their mentions. Only
-    the directions that the candidate asks for are filled in.
+    the directions that the candidate asks for are filled in; a symmetric label holds in both, and is given once.
 
     doc (Doc): the document with gold relations.
     candidates (Sequence[Candidate]): candidates of that same document.
     spans (Optional[Sequence[Span]]): the entity mentions that the candidates were made from; `doc.ents` if None.
+    known (Optional[LabelSet]): the labels, which tell what is symmetric; nothing is if None.
     RETURNS (List[Candidate]): the candidates, in the same order, each with `instance.answers` set.
     """
     relations: Dict[_Key, List[str]] = {}
-    for relation, keys in _keyed_relations(doc, candidates, spans):
+    for relation, keys in _keyed_relations(doc, candidates, spans, known):
         for key in keys:
             labels = relations.setdefault(key, [])
             if relation.label not in labels:
                 labels.append(relation.label)
     result = []
     for candidate in candidates:
-        answers = [Answer(label, inverse) for key, inverse in _asked(candidate) for label in relations.get(key, ())]
-        result.append(replace(candidate, instance=replace(candidate.instance, answers=tuple(answers))))
+        asked = (Answer(label, inverse) for key, inverse in _asked(candidate) for label in relations.get(key, ()))
+        answers = {(a.label, a.inverse and not _is_symmetric(a.label, known)): a for a in asked}
+        kept = tuple(Answer(*key) for key in answers)
+        result.append(replace(candidate, instance=replace(candidate.instance, answers=kept)))
     return result
 
 
-def unreached(doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]] = None) -> List[Relation]:
+def _is_symmetric(label: str, known: Optional[LabelSet]) -> bool:
+    return known is not None and label in known and known.specs[label].symmetric
+
+
+def unreached(
+    doc: Doc,
+    candidates: Sequence[Candidate],
+    spans: Optional[Sequence[Span]] = None,
+    known: Optional[LabelSet] = None,
+) -> List[Relation]:
     """The gold relations that no candidate asks for: an upper bound on recall is lost with them.
 
     doc (Doc): the document with gold relations.
     candidates (Sequence[Candidate]): candidates of that same document.
     spans (Optional[Sequence[Span]]): the entity mentions that the candidates were made from; `doc.ents` if None.
+    known (Optional[LabelSet]): the labels, which tell what is symmetric; nothing is if None.
     RETURNS (List[Relation]): the relations that are out of reach.
     """
     asked: Set[_Key] = {key for candidate in candidates for key, _ in _asked(candidate)}
-    return [rel for rel, keys in _keyed_relations(doc, candidates, spans) if asked.isdisjoint(keys)]
+    return [rel for rel, keys in _keyed_relations(doc, candidates, spans, known) if asked.isdisjoint(keys)]
 
 
 def filter_by_types(candidates: Sequence[Candidate], labels: LabelSet) -> List[Candidate]:
@@ -92,9 +108,9 @@ def _asked(candidate: Candidate) -> Iterator[Tuple[_Key, bool]]:
 
 
 def _keyed_relations(
-    doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]]
+    doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]], known: Optional[LabelSet]
 ) -> List[Tuple[Relation, List[_Key]]]:
-    """The gold relations with the argument pairs that would reach them."""
+    """The gold relations with the argument pairs that would reach them, turned ones too where that is the same."""
     members: Dict[Tuple[int, int], List[int]] = {}
     if any(candidate.first_cluster is not None for candidate in candidates):
         for i, cluster in enumerate(cluster_entities(doc, doc.ents if spans is None else spans)):
@@ -107,5 +123,7 @@ def _keyed_relations(
         tails = members.get(tail, []) if relation.tail_cluster is None else [relation.tail_cluster]
         keys: List[_Key] = [(head, tail)]
         keys.extend((h, t) for h in heads for t in tails)
+        if _is_symmetric(relation.label, known):
+            keys.extend([(second, first) for first, second in keys])
         result.append((relation, keys))
     return result

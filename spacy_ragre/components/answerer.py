@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from thinc.api import Model, Optimizer
 from tqdm import tqdm
@@ -117,6 +117,13 @@ class PairAnswerer(ModelAnswerer):
     def _width(self) -> int:
         return self.backbone.width * (2 if self.both_orders else 1)
 
+    def add_label(self, label: str, text: Union[str, Mapping[str, Any]] = "") -> bool:
+        """RETURNS (bool): whether the label is new. A head has no row for it before it is made anew."""
+        added = self.labels.add(label, text)
+        if added:  # What was fitted for other classes does not fit these.
+            self.calibration = replace(self.calibration, prior=())
+        return added
+
     # Examples
 
     @property
@@ -150,6 +157,8 @@ class PairAnswerer(ModelAnswerer):
         encoder = self.retriever.encoder
         if not isinstance(encoder, TextEncoder):
             raise ValueError(Errors.R507.format(encoder=type(encoder).__name__))
+        if encoder.tuned:
+            encoder.reset()
         self.retriever.encoder = tune_encoder(encoder, instances, self.labels, **settings)
         known = list(self.retriever.store.instances)
         self.retriever.clear()
@@ -350,12 +359,15 @@ class PairAnswerer(ModelAnswerer):
         """Make the adapter and the label head, which answers once it has learned something."""
         # With a space in front, as words stand inside a text.
         self.shim.init_head([f" {words}" for words in class_words(self.labels)])
-        self.trained = False
+        self.trained = self._has_gradients = False
+        # What was fitted is of another model, and maybe of another way to answer.
+        self.calibration = Calibration(threshold=self.calibration.threshold)
         self.outdate()
 
     def targets(self, instances: Sequence[PairInstance]) -> List[List[int]]:
         """RETURNS (List[List[int]]): each pair's gold classes; empty for no relation."""
-        return [[self.labels.index(answer) for answer in instance.answers or ()] for instance in instances]
+        # A symmetric relation that is annotated in both directions is one class.
+        return [sorted({self.labels.index(answer) for answer in instance.answers or ()}) for instance in instances]
 
     def train(self, instances: Sequence[PairInstance]) -> float:
         """One forward and backward pass. Gradients add up until `finish_update`.

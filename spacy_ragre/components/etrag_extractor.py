@@ -18,8 +18,9 @@ from thinc.api import Config, Model
 
 from ..candidates import CandidateGenerator
 from ..errors import Errors, Warnings
-from ..labels import LabelSet, PairInstance
+from ..labels import LabelSet, PairInstance, check_config_labels
 from ..models.calibration import Calibration
+from ..models.threads import one_at_a_time
 from ..prompts import Prompt
 from ..retrieval import Neighbour
 from .etrag_answerer import ETRAGAnswerer
@@ -122,6 +123,7 @@ def make_etrag_extractor(
     candidates (CandidateGenerator): which pairs are asked about.
     scorer (Optional[Callable]): the scoring method.
     """
+    check_config_labels(labels)
     return ETRAGExtractor(
         nlp.vocab,
         model,
@@ -193,6 +195,7 @@ class ETRAGExtractor(RagRelationExtractor):
         self.cfg: Dict[str, Any] = {}
         self._open_labels = not labels
 
+    @one_at_a_time
     def initialize(  # type: ignore[override]
         self,
         get_examples: Callable[[], Iterable[Example]],
@@ -222,6 +225,7 @@ class ETRAGExtractor(RagRelationExtractor):
 
     # Inspection
 
+    @one_at_a_time
     def retrieval_report(self, examples: Iterable[Example]) -> Dict[str, float]:
         """How often the retrieved instances have something in common with the query. The k with most weight are looked
         at for each pair.
@@ -253,11 +257,13 @@ class ETRAGExtractor(RagRelationExtractor):
 
     # Serialisation
 
+    @one_at_a_time
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """RETURNS (bytes): settings, all that is trained, and the instances with the keys of the trained encoder."""
         self.answerer.refresh()
         return super().to_bytes(exclude=exclude)
 
+    @one_at_a_time
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save settings, all that is trained, and the instances with the keys of the trained encoder; not the base
         models.

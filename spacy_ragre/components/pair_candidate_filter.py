@@ -13,7 +13,7 @@ import numpy as np
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
@@ -25,8 +25,9 @@ from ..models.pair_encoder import PairInput
 from ..models.pair_filter import PairFilterShim
 from ..models.pair_losses import label_loss, relation_loss
 from ..models.platt import PlattScale, fit_platt
+from ..models.threads import one_at_a_time
 from ..models.transformer_encoder import TransformerEncoder
-from ..relations import CandidatePair, cluster_entities
+from ..relations import CandidatePair, cluster_entities, entity_spans
 from .gold_pairs import GoldPairs, gold_pairs
 from .saving import load_model
 from .streams import annotate_stream
@@ -148,7 +149,7 @@ class PairCandidateFilter(TrainablePipe):
         self.balance = balance
         self.label_weight = label_weight
         self.max_distance = max_distance
-        self.threshold = threshold
+        self.threshold = self._configured = threshold
         # Weight of a pair with a relation in the loss.
         self.positive_weight = 1.0
         self.scale = PlattScale()
@@ -160,19 +161,15 @@ class PairCandidateFilter(TrainablePipe):
         """RETURNS (PairFilterShim): the torch side of the model."""
         return self.model.shims[0]  # type: ignore[return-value]
 
-    def _spans(self, doc: Doc) -> Sequence[Span]:
-        if self.spans_key is None:
-            return doc.ents
-        return list(doc.spans[self.spans_key]) if self.spans_key in doc.spans else []
-
     def _input(self, doc: Doc) -> PairInput:
-        clusters = cluster_entities(doc, self._spans(doc))
+        clusters = cluster_entities(doc, entity_spans(doc, self.spans_key))
         return PairInput(
             doc, [[(span.start, span.end) for span in c] for c in clusters], [cluster.label for cluster in clusters]
         )
 
     # Prediction
 
+    @one_at_a_time
     def predict(self, docs: Iterable[Doc]) -> List[List[CandidatePair]]:
         """Find the candidate pairs of a batch of documents, without changing them.
 
@@ -182,6 +179,7 @@ class PairCandidateFilter(TrainablePipe):
         inputs = [self._input(doc) for doc in docs]
         return [self._pick(part, self._near(item)) for part, item in zip(self._logits(inputs), inputs)]
 
+    @one_at_a_time
     def score_pairs(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """docs (Iterable[Doc]): the documents.
         RETURNS (List[numpy.ndarray]): for every document the calibrated probability that a pair holds a relation, head
@@ -236,7 +234,7 @@ class PairCandidateFilter(TrainablePipe):
         for doc, pairs in zip(docs, predictions):
             if self.spans_key is not None and pairs:
                 # Without these, cluster indexes would be read as those of clusters of doc.ents.
-                doc._.entity_clusters = cluster_entities(doc, self._spans(doc))
+                doc._.entity_clusters = cluster_entities(doc, entity_spans(doc, self.spans_key))
             doc._.candidate_pairs = pairs
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
@@ -250,6 +248,7 @@ class PairCandidateFilter(TrainablePipe):
 
     # Training
 
+    @one_at_a_time
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
         """Load the encoder and make the model, with the entity types and the imbalance of the training data.
 
@@ -273,6 +272,7 @@ class PairCandidateFilter(TrainablePipe):
                 total += len(gold.related) * (len(gold.related) - 1)
         if 0 < related < total:
             self.positive_weight = ((total - related) / related) ** self.balance
+        self.threshold, self.label_temperature = self._configured, 1.0
         # Until it is calibrated, the scale takes the weight off again.
         self.scale = PlattScale(shift=-math.log(self.positive_weight))
         self.shim.init([name for name in types if name], self._width(sample), list(labels))
@@ -285,6 +285,7 @@ class PairCandidateFilter(TrainablePipe):
         encoder.layer.initialize(X=sample)
         return encoder.width
 
+    @one_at_a_time
     def update(
         self,
         examples: Iterable[Example],
@@ -343,6 +344,7 @@ class PairCandidateFilter(TrainablePipe):
         ]
         return loss + self.label_weight * more, gradients
 
+    @one_at_a_time
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
         """Fit the probabilities, and choose the threshold that keeps `target_recall` of the pairs with a relation, on
         examples that were not trained on.
@@ -388,6 +390,10 @@ class PairCandidateFilter(TrainablePipe):
         targets = self._label_targets(gold)
         rows = [part[pair][1:] for part, found in zip(logits, targets) for pair in found]
         return fit_temperature(np.stack(rows), [t for found in targets for t in found.values()]) if rows else 1.0
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """As in spaCy. The scorer is told where the entities are."""
+        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
 
     # Serialisation
 

@@ -8,8 +8,9 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..candidates import Candidate
+from ..corpora.reader import copy_input
 from ..labels import LabelSet
-from ..relations import PAIRS_KEY, cluster_entities
+from ..relations import PAIRS_KEY, cluster_entities, entity_spans
 
 # What the scorer of relations gives, and which of it chooses the best model.
 SCORE_WEIGHTS: Dict[str, Optional[float]] = {
@@ -116,8 +117,10 @@ def to_relations(found: Sequence[Found], spans: Sequence[Span]) -> List[Dict[str
     relations = []
     for item in found:
         pair = item.candidate
-        first = (*pair.first, types.get(pair.first, pair.instance.first_type))
-        second = (*pair.second, types.get(pair.second, pair.instance.second_type))
+        first, second = (*pair.first, pair.instance.first_type), (*pair.second, pair.instance.second_type)
+        if pair.first_cluster is not None:  # else these are the cluster's
+            first = (*pair.first, types.get(pair.first, first[2]))
+            second = (*pair.second, types.get(pair.second, second[2]))
         order = -1 if item.inverse else 1
         head, tail = (first, second)[::order]
         head_cluster, tail_cluster = (pair.first_cluster, pair.second_cluster)[::order]
@@ -158,6 +161,8 @@ def propose(examples: Iterable[Example], nlp: Optional[Language], component: Any
             proposing.append(pipe)
     for example in examples:
         if proposing and PAIRS_KEY not in example.reference.user_data:
+            # The pairs of gold entities, whatever the predicted document has.
+            example = Example(copy_input(example.reference), example.reference)
             for pipe in proposing:
                 pipe(example.predicted)
         yield example
@@ -177,11 +182,11 @@ def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
         return reference
     doc = reference.copy()
     owners: Dict[Tuple[int, int], List[int]] = {}
-    for i, cluster in enumerate(cluster_entities(doc, _spans(doc, spans_key))):
+    for i, cluster in enumerate(cluster_entities(doc, entity_spans(doc, spans_key))):
         for mention in cluster:
             owners.setdefault((mention.start_char, mention.end_char), []).append(i)
     gold: List[Optional[int]] = []
-    for i, cluster in enumerate(cluster_entities(predicted, _spans(predicted, spans_key))):
+    for i, cluster in enumerate(cluster_entities(predicted, entity_spans(predicted, spans_key))):
         found = Counter(owner for span in cluster for owner in owners.get((span.start_char, span.end_char), ()))
         gold.append(max(found, key=lambda owner: (found[owner], owner == i, -owner)) if found else None)
     doc.user_data[PAIRS_KEY] = [
@@ -190,9 +195,3 @@ def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
         if gold[head] is not None and gold[tail] is not None and gold[head] != gold[tail]
     ]
     return doc
-
-
-def _spans(doc: Doc, spans_key: Optional[str]) -> Sequence[Span]:
-    if spans_key is None:
-        return doc.ents
-    return list(doc.spans[spans_key]) if spans_key in doc.spans else []

@@ -16,17 +16,18 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
 from ..candidates import Candidate, CandidateGenerator, filter_by_types, label_candidates, unreached
 from ..errors import Errors, Warnings
-from ..labels import LabelSet, PairInstance
+from ..labels import LabelSet, PairInstance, check_config_labels
 from ..models.calibration import Calibration
+from ..models.threads import one_at_a_time
 from ..prompts import Prompt
-from ..relations import cluster_entities
+from ..relations import RELATIONS_KEY, cluster_entities, entity_spans
 from ..retrieval import Retriever, evidence
 from .answerer import PairAnswerer
 from .pairs import SCORE_WEIGHTS, Found, allowed_classes, proposal_odds, propose, to_relations, with_proposals
@@ -117,6 +118,7 @@ def make_rag_relation_extractor(
     retriever (Retriever): encoder and store of examples.
     scorer (Optional[Callable]): the scoring method.
     """
+    check_config_labels(labels)
     return RagRelationExtractor(
         nlp.vocab,
         model,
@@ -205,51 +207,51 @@ class RagRelationExtractor(TrainablePipe):
             return 0
         if self.answerer.shim.has_head:
             raise ValueError(Errors.R505.format(label=label, name=self.name))
-        return int(self.answerer.labels.add(label, text))
+        return int(self.answerer.add_label(label, text))
 
+    @one_at_a_time
     def add_examples(self, docs: Iterable[Doc]) -> int:
         """Put examples into the store. They are shown in prompts from now on; nothing is trained.
 
-        docs (Iterable[Doc]): documents with entities and gold `doc._.relations`.
+        docs (Iterable[Doc]): documents with entities and gold `doc._.relations`; without relations, where that is set
+            to an empty list. Those for which it was never set are left out.
         RETURNS (int): the number of pairs that were added.
         """
         docs = list(docs)
-        self._take_labels(docs)
+        self._take_labels(docs, self._open_labels and not self.answerer.shim.has_head)
         instances = self._gold(docs)
         self.answerer.add_examples(instances)
         return len(instances)
 
-    def _take_labels(self, docs: Iterable[Doc]) -> None:
-        """Take labels from documents where they are open, and check that all are known. Goes before pairs are made:
-        without labels, no pair is worth asking about.
+    def _take_labels(self, docs: Iterable[Doc], take: bool) -> None:
+        """Take labels from documents, or check that all are known. Goes before pairs are made: without labels, no pair
+        is worth asking about.
         """
-        take = self._open_labels and not self.answerer.shim.has_head
         for doc in docs:
             for relation in doc._.relations:
                 if take:
-                    self.add_label(relation.label)
+                    self.answerer.add_label(relation.label)
                 elif relation.label not in self.answerer.labels:
                     known = ", ".join(self.labels) or "none"
                     raise ValueError(Errors.R007.format(label=relation.label, known=known))
 
     # Pairs
 
-    def _spans(self, doc: Doc) -> Sequence[Span]:
-        if self.spans_key is None:
-            return doc.ents
-        return list(doc.spans[self.spans_key]) if self.spans_key in doc.spans else []
-
     def _candidates(self, doc: Doc) -> List[Candidate]:
-        return filter_by_types(self.candidates(doc, self._spans(doc)), self.answerer.labels)
+        return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.answerer.labels)
 
     def _labelled(self, doc: Doc) -> List[Candidate]:
-        return label_candidates(doc, self._candidates(doc), self._spans(doc))
+        # Of a document whose relations were never set, nothing is known.
+        if RELATIONS_KEY not in doc.user_data:
+            return []
+        return label_candidates(doc, self._candidates(doc), entity_spans(doc, self.spans_key), self.answerer.labels)
 
     def _gold(self, docs: Iterable[Doc]) -> List[PairInstance]:
         return [candidate.instance for doc in docs for candidate in self._labelled(doc)]
 
     # Prediction
 
+    @one_at_a_time
     def predict(self, docs: Iterable[Doc]) -> List[List[Found]]:
         """Find the relations of a batch of documents, without changing them.
 
@@ -261,8 +263,8 @@ class RagRelationExtractor(TrainablePipe):
             raise ValueError(Errors.R501.format(name=self.name))
         per_doc = [self._candidates(doc) for doc in docs]
         flat = [candidate for candidates in per_doc for candidate in candidates]
-        if self.answerer.waiting and self.answerer.calibration.weight > 0:
-            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=2)
+        if self.answerer.waiting and (self.answerer.calibration.weight > 0 or self.answerer.n_examples):
+            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
         scored = self.answerer.score([candidate.instance for candidate in flat])
         labels = self.answerer.labels
         probability = self.answerer.probabilities(scored, allowed_classes(flat, labels), proposal_odds(flat, labels))
@@ -288,7 +290,7 @@ class RagRelationExtractor(TrainablePipe):
         predictions (Iterable[Sequence[Found]]): what `predict` gave for them.
         """
         for doc, found in zip(docs, predictions):
-            spans = self._spans(doc)
+            spans = entity_spans(doc, self.spans_key)
             if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
                 # Without these, cluster indexes would be read as those of clusters of doc.ents.
                 doc._.entity_clusters = cluster_entities(doc, spans)
@@ -305,6 +307,7 @@ class RagRelationExtractor(TrainablePipe):
 
     # Training
 
+    @one_at_a_time
     def initialize(
         self,
         get_examples: Callable[[], Iterable[Example]],
@@ -325,10 +328,11 @@ class RagRelationExtractor(TrainablePipe):
             relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
         """
         validate_get_examples(get_examples, "RagRelationExtractor.initialize")
+        known = len(self.answerer.labels)
         for label, text in (labels or {}).items():
-            self.add_label(label, text)
+            self.answerer.add_label(label, text)
         self._open_labels = self._open_labels and not labels
-        self._take_labels(example.reference for example in get_examples())
+        self._take_labels((example.reference for example in get_examples()), self._open_labels)
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances: List[PairInstance] = []
@@ -337,15 +341,19 @@ class RagRelationExtractor(TrainablePipe):
             doc = with_proposals(example, self.spans_key)
             candidates = self._labelled(doc)
             instances.extend(candidate.instance for candidate in candidates)
-            lost += len(unreached(doc, candidates, self._spans(doc)))
+            lost += len(unreached(doc, candidates, entity_spans(doc, self.spans_key), self.answerer.labels))
         if lost:
             logger.info("%d relations of the training data are out of reach of the candidates", lost)
-        if any(instance.answers for instance in instances):
+        has_relations = any(instance.answers for instance in instances)
+        # A head is made anew, and one with another number of classes has to be.
+        if has_relations or (self.answerer.shim.has_head and len(self.answerer.labels) > known):
             self.answerer.init_head()
+        if has_relations:
             if tune is not None:
                 self.answerer.tune_encoder(instances, tune)
             self.answerer.add_examples(self.answerer.unknown(instances))
 
+    @one_at_a_time
     def update(
         self,
         examples: Iterable[Example],
@@ -367,7 +375,7 @@ class RagRelationExtractor(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "RagRelationExtractor.update")
         docs = [with_proposals(example, self.spans_key) for example in examples]
-        self._take_labels(docs)
+        self._take_labels(docs, self._open_labels and not self.answerer.shim.has_head)
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances = self._gold(docs)
@@ -380,6 +388,7 @@ class RagRelationExtractor(TrainablePipe):
             self.finish_update(sgd)
         return losses
 
+    @one_at_a_time
     def finish_update(self, sgd: Optimizer) -> None:
         """Take a step with the gradients of the updates since the last one.
 
@@ -397,6 +406,7 @@ class RagRelationExtractor(TrainablePipe):
         docs = [with_proposals(example, self.spans_key) for example in examples]
         return self.answerer.loss(self._gold(docs), scores)
 
+    @one_at_a_time
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
         """Make the store's keys with the trained model, then choose temperature and the weight of the neighbours on
         examples that were not trained on.
@@ -411,6 +421,11 @@ class RagRelationExtractor(TrainablePipe):
         allowed, odds = (make(candidates, self.answerer.labels) for make in (allowed_classes, proposal_odds))
         threshold = self.answerer.calibration.threshold
         return self.answerer.calibrate([c.instance for c in candidates], allowed, threshold, odds)
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""
+        symmetric = [label for label, spec in self.answerer.labels.specs.items() if spec.symmetric]
+        return super().score(examples, **{"spans_key": self.spans_key, "symmetric": symmetric, **kwargs})
 
     # Serialisation
 

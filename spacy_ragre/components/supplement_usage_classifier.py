@@ -19,8 +19,9 @@ from thinc.api import Config, Model, Optimizer
 from ..errors import Errors
 from ..gazetteer import Gazetteer
 from ..labels import PairInstance
+from ..models.threads import one_at_a_time
 from ..prompts.supplements import TASKS, Task, TaskPrompt
-from ..relations import ID_KEY
+from ..relations import ID_KEY, entity_spans
 from ..retrieval import Retriever
 from .mention_swap import MentionSwapper
 from .saving import load_model
@@ -244,6 +245,7 @@ class SupplementUsageClassifier(TrainablePipe):
 
     # Examples
 
+    @one_at_a_time
     def add_examples(self, docs: Iterable[Doc]) -> int:
         """Put examples into the stores. They are shown in prompts from now on; nothing is trained.
 
@@ -256,7 +258,7 @@ class SupplementUsageClassifier(TrainablePipe):
     def _gold(self, docs: Iterable[Doc], extra: bool = False, swap: bool = False) -> Dict[Task, List[PairInstance]]:
         result: Dict[Task, List[PairInstance]] = {task: [] for task in self.tasks}
         for doc in docs:
-            spans = self._spans(doc)
+            spans = entity_spans(doc, self.spans_key)
             annotated = doc.has_annotation("ENT_IOB") if self.spans_key is None else self.spans_key in doc.spans
             # Without an id, a document with other names would be shown itself as an example.
             if swap and (ID_KEY in doc.user_data or not self.answerer.n_examples):
@@ -270,15 +272,11 @@ class SupplementUsageClassifier(TrainablePipe):
 
     def _show_names(self, docs: Iterable[Doc]) -> None:
         for doc in docs:
-            self.swapper.add([span for span in self._spans(doc) if span.label_ in self.entity_labels])
-
-    def _spans(self, doc: Doc) -> Sequence[Span]:
-        if self.spans_key is None:
-            return doc.ents
-        return list(doc.spans[self.spans_key]) if self.spans_key in doc.spans else []
+            self.swapper.add([span for span in entity_spans(doc, self.spans_key) if span.label_ in self.entity_labels])
 
     # Prediction
 
+    @one_at_a_time
     def predict(self, docs: Iterable[Doc], tasks: Optional[Sequence[Task]] = None) -> List[Predicted]:
         """Answer the tasks for a batch of documents, without changing them.
 
@@ -314,7 +312,7 @@ class SupplementUsageClassifier(TrainablePipe):
         self, docs: Sequence[Doc], tasks: Sequence[Task]
     ) -> Tuple[List[Optional[List[Tuple[int, int, str]]]], List[Sequence[Span]]]:
         """RETURNS: the mentions that are new for each document, and all that the other tasks ask about."""
-        spans: List[Sequence[Span]] = [self._spans(doc) for doc in docs]
+        spans: List[Sequence[Span]] = [entity_spans(doc, self.spans_key) for doc in docs]
         new: List[Optional[List[Span]]] = [None] * len(docs)
         if "ner" in tasks:
             new = [[s for s in found if self._may_stand(s, ())] for found in self.runner.mentions(docs)]
@@ -376,6 +374,7 @@ class SupplementUsageClassifier(TrainablePipe):
 
     # Training
 
+    @one_at_a_time
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
         """Make adapter and label heads anew, and fill the stores with the training examples alone. Where they hold no
         question of the tasks, the component stays as it is.
@@ -402,6 +401,7 @@ class SupplementUsageClassifier(TrainablePipe):
             for task, instances in gold.items():
                 self.answerer.add_examples(task, instances)
 
+    @one_at_a_time
     def update(
         self,
         examples: Iterable[Example],
@@ -434,6 +434,7 @@ class SupplementUsageClassifier(TrainablePipe):
             self.finish_update(sgd)
         return losses
 
+    @one_at_a_time
     def finish_update(self, sgd: Optimizer) -> None:
         """Take a step with the gradients of the updates since the last one.
 

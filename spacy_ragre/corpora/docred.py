@@ -15,7 +15,7 @@ from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
 from ..errors import Errors
-from ..relations import ID_KEY, Relation, cluster_entities
+from ..relations import ID_KEY, Relation, cluster_entities, entity_spans
 from .files import Problems, atomic_write, existing_path
 from .tokens import get_nlp
 
@@ -335,11 +335,8 @@ def write_docred(
 def _answers(
     doc: Doc, title: str, spans_key: Optional[str], ids: Optional[Mapping[str, str]]
 ) -> Iterator[Dict[str, Any]]:
-    spans: Sequence[Span] = doc.ents
-    if spans_key is not None:
-        spans = doc.spans[spans_key] if spans_key in doc.spans else []
     owner: Dict[Tuple[int, int], int] = {}
-    for i, cluster in enumerate(cluster_entities(doc, spans)):
+    for i, cluster in enumerate(cluster_entities(doc, entity_spans(doc, spans_key))):
         for mention in cluster:
             owner.setdefault((mention.start, mention.end), i)
     seen = set()

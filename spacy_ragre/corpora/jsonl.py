@@ -18,7 +18,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..errors import Errors
-from ..relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation, cluster_entities
+from ..relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation, cluster_entities, entity_spans
 from .files import Problems, atomic_write, existing_path, read_lines
 from .parse import DocRecord, parse_document
 from .tokens import get_nlp, split_at
@@ -174,7 +174,7 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
     RETURNS (Dict[str, Any]): the document as plain data. A ValueError is raised where a relation's mention is not
         among the entities.
     """
-    spans = _entities(doc, spans_key)
+    spans = entity_spans(doc, spans_key)
     result: Dict[str, Any] = {}
     if ID_KEY in doc.user_data:
         result["id"] = doc.user_data[ID_KEY]
@@ -213,12 +213,6 @@ class _EntIndex:
 
 def _offsets(span: Span) -> Tuple[int, int]:
     return (span.start, span.end)
-
-
-def _entities(doc: Doc, spans_key: Optional[str]) -> List[Span]:
-    if spans_key is None:
-        return list(doc.ents)
-    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
 
 
 def _write_ent(span: Span) -> Dict[str, Any]:

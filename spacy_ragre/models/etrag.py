@@ -392,10 +392,12 @@ class ETRAGShim(LabelShim):
 
     @contextmanager
     def use_params(self, params: Any) -> Iterator[None]:
-        with super().use_params(params):
+        try:
+            with super().use_params(params):
+                self._mark_tuned()
+                yield
+        finally:
             self._mark_tuned()
-            yield
-        self._mark_tuned()
 
     def _mark_tuned(self) -> None:
         if self.reader is not None and self.trains_retriever:

@@ -23,6 +23,8 @@ Output = Tuple[Floats2d, Floats2d]
 class Encodes(Protocol):
     """What the model needs of a backbone."""
 
+    has_adapter: bool
+
     def states(self, inputs: Prompts) -> Any: ...
     def set_training(self, value: bool) -> None: ...
     def word_embeddings(self, texts: Sequence[str]) -> Any: ...
@@ -166,6 +168,8 @@ class LabelShim(TorchShim):
         self.weight = self.bias = None
         if self._saved is not None:
             read_metadata(self._saved)
+        elif self.backbone.has_adapter:
+            self.backbone.init_adapter()
         return self
 
     def restore(self) -> None:

@@ -61,6 +61,7 @@ def PairFilter(
 
 def _forward(model: Model, inputs: Inputs, is_train: bool) -> Tuple[Logits, Callable]:
     shim: PairFilterShim = model.shims[0]  # type: ignore[assignment]
+    use_own_threads()
     datas: Optional[List[Any]] = None
     backprop_layer: Optional[Callable] = None
     if model.layers:

@@ -1,8 +1,45 @@
-"""Threads of torch in the processes of `nlp.pipe(n_process=2)`."""
+"""Threads: those of torch in the processes of `nlp.pipe(n_process=2)`, and those of a program that calls a pipeline
+from several at once.
+"""
 
 import os
+import threading
+from functools import wraps
+from typing import Any, Callable, TypeVar, cast
 
 _PROCESS = os.getpid()
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class _Turn:
+    """The lock of this process. A forked process starts with a free one, whoever held it."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self.lock = threading.RLock()
+
+
+_turn = _Turn()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_turn.renew)
+
+
+def one_at_a_time(method: _Method) -> _Method:
+    """Decorator of methods that use a model: threads take turns. Models share state while they compute, such as what is
+    known of the prompts of a batch, and are loaded at first use.
+
+    method (Callable): the method; no generator.
+    RETURNS (Callable): the method, which waits until no other decorated one runs in another thread.
+    """
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with _turn.lock:
+            return method(*args, **kwargs)
+
+    return cast(_Method, call)
 
 
 def use_own_threads() -> None:

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from ..relations import cluster_entities
+from ..relations import cluster_entities, entity_spans
 from .relations import Offsets, SolidOffsets
 
 # A gold entity, ("cluster", index, 0), or what was predicted and is none, ("mention", start, end).
@@ -69,7 +69,4 @@ class EntityMap:
 
 def clusters_of(doc: Doc, spans_key: Optional[str]) -> List[List[Span]]:
     """RETURNS (List[List[Span]]): a document's entity clusters."""
-    spans: Sequence[Span] = doc.ents
-    if spans_key is not None:
-        spans = list(doc.spans[spans_key]) if spans_key in doc.spans else []
-    return [list(cluster) for cluster in cluster_entities(doc, spans)]
+    return [list(cluster) for cluster in cluster_entities(doc, entity_spans(doc, spans_key))]

@@ -15,15 +15,15 @@ from .entities import EntityMap
 def make_pair_filter_scorer(spans_key: Optional[str] = None) -> Callable[..., Dict[str, Any]]:
     """Create a scorer of candidate pairs.
 
-    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]`; where None, in the component's place.
     RETURNS (Callable[..., Dict[str, Any]]): the scorer.
     """
     # A partial, since a component with a function made here could not be pickled for another process.
-    return partial(_score, spans_key=spans_key)
+    return partial(_score, settings={"spans_key": spans_key})
 
 
-def _score(examples: Iterable[Example], *, spans_key: Optional[str], **kwargs: Any) -> Dict[str, Any]:
-    return score_pairs(examples, spans_key=spans_key)
+def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
+    return score_pairs(examples, spans_key=settings["spans_key"] or kwargs.get("spans_key"))
 
 
 def score_pairs(examples: Iterable[Example], *, spans_key: Optional[str] = None) -> Dict[str, Any]:

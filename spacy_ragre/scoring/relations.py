@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..registry import registry
-from ..relations import CLUSTERS_KEY, RELATIONS_KEY, EntityCluster, Relation, cluster_entities
+from ..relations import CLUSTERS_KEY, RELATIONS_KEY, EntityCluster, Relation, cluster_entities, entity_spans
 
 Offsets = Tuple[int, int]
 # An argument of a relation: a gold entity cluster, ("cluster", index, 0), or a mention, ("mention", start, end).
@@ -25,8 +25,8 @@ def make_relation_scorer(
     """Create a scorer of relations.
 
     negative (bool): give the score with the negative class, too.
-    symmetric (Optional[List[str]]): labels whose head and tail can be exchanged.
-    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    symmetric (Optional[List[str]]): labels whose head and tail can be exchanged; the component's where None.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]`; where None, in the component's place.
     RETURNS (Callable[..., Dict[str, Any]]): the scorer.
     """
     # A partial, since a component with a function made here could not be pickled for another process.
@@ -35,8 +35,9 @@ def make_relation_scorer(
 
 
 def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
-    # A component passes its settings and labels along; the scorer's own settings are those it was made with.
-    return score_relations(examples, **settings)
+    # A component passes its own settings along; where the scorer has some, those hold.
+    symmetric, spans_key = (settings[key] or kwargs.get(key) for key in ("symmetric", "spans_key"))
+    return score_relations(examples, negative=settings["negative"], symmetric=symmetric or (), spans_key=spans_key)
 
 
 def score_relations(
@@ -134,7 +135,7 @@ class _DocView:
         gold_offsets = SolidOffsets.of(gold_doc, predicted_doc)
         predicted_offsets = SolidOffsets.of(predicted_doc, gold_doc)
         gold_relations: List[Relation] = gold_doc._.relations
-        spans = _entities(gold_doc, spans_key)
+        spans = entity_spans(gold_doc, spans_key)
         clusters: List[EntityCluster] = []
         if _has_clusters(gold_doc, gold_relations):
             clusters = cluster_entities(gold_doc, spans)
@@ -145,7 +146,7 @@ class _DocView:
         predicted_clusters: List[EntityCluster] = []
         if clusters:
             # Predicted relations may name clusters by index, whose mentions are all good to find the gold cluster.
-            predicted_clusters = cluster_entities(predicted_doc, _entities(predicted_doc, spans_key))
+            predicted_clusters = cluster_entities(predicted_doc, entity_spans(predicted_doc, spans_key))
 
         def gold_argument(span: Span, cluster: Optional[int]) -> Argument:
             if clusters and cluster is not None:
@@ -164,12 +165,6 @@ class _DocView:
         if not clusters:
             self.entities = {_argument([gold_offsets(span)], owner) for span in spans}
         self.entities.update(argument for triple in self.gold for argument in triple[:2])
-
-
-def _entities(doc: Doc, spans_key: Optional[str]) -> List[Span]:
-    if spans_key is None:
-        return list(doc.ents)
-    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
 
 
 def _has_clusters(doc: Doc, relations: List[Relation]) -> bool:

@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from spacy.scorer import PRFScore
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..registry import registry
-from ..relations import RELATIONS_KEY, TRIPLES_KEY
+from ..relations import RELATIONS_KEY, TRIPLES_KEY, entity_spans
 from .relations import SolidOffsets
 
 TASKS = ("ner", "re", "te", "uc")
@@ -116,13 +116,7 @@ def _has_entities(doc: Doc, spans_key: Optional[str]) -> bool:
 
 def _mentions(doc: Doc, other: Doc, spans_key: Optional[str], labels: Collection[str]) -> Set[Mention]:
     offsets = SolidOffsets.of(doc, other)
-    return {(*offsets(span), span.label_) for span in _entities(doc, spans_key) if span.label_ in labels}
-
-
-def _entities(doc: Doc, spans_key: Optional[str]) -> List[Span]:
-    if spans_key is None:
-        return list(doc.ents)
-    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
+    return {(*offsets(span), span.label_) for span in entity_spans(doc, spans_key) if span.label_ in labels}
 
 
 def _count_overlaps(predicted: Set[Mention], gold: Set[Mention]) -> int:
@@ -195,13 +189,13 @@ def _score_usage(examples: Sequence[Example], spans_key: Optional[str], label: s
 
 def _has_usage(doc: Doc, spans_key: Optional[str], label: str) -> bool:
     """Whether a reference is annotated for usage. One without mentions is: whatever is found there is wrong."""
-    spans = [span for span in _entities(doc, spans_key) if span.label_ == label]
+    spans = [span for span in entity_spans(doc, spans_key) if span.label_ == label]
     return any(span._.usage for span in spans) or (not spans and _has_entities(doc, spans_key))
 
 
 def _usage(doc: Doc, other: Doc, spans_key: Optional[str], label: str) -> Dict[Tuple[int, int], str]:
     offsets = SolidOffsets.of(doc, other)
-    spans = [span for span in _entities(doc, spans_key) if span.label_ == label and span._.usage]
+    spans = [span for span in entity_spans(doc, spans_key) if span.label_ == label and span._.usage]
     return {offsets(span): span._.usage for span in spans}
 
 

@@ -113,3 +113,20 @@ def test_filter_by_types_looks_at_the_directions(doc):
 
 def test_filter_without_labels(doc):
     assert filter_by_types(make_same_sentence()(doc, doc.ents), LabelSet()) == []
+
+
+def test_a_symmetric_label_holds_in_both_directions_and_is_given_once(doc):
+    known = LabelSet({"married_to": {"text": "is married to", "symmetric": True}, "knows": "knows"})
+    doc._.entity_clusters = [[ADA, SHE], [ACME], [BOB], [ROME]]
+    both = [rel(ADA, BOB, "married_to", **ends) for ends in ({}, {"head_cluster": 0, "tail_cluster": 2})]
+    turned = [rel(BOB, ADA, label, head_cluster=2, tail_cluster=0) for label in ("married_to", "knows")]
+    doc._.candidate_pairs = [(0, 2)]
+    for relations, expected in ((both, (Answer("married_to"),)), (turned, (Answer("married_to"),))):
+        doc._.relations = relations
+        (candidate,) = label_candidates(doc, make_proposed()(doc, doc.ents), known=known)
+        assert candidate.instance.answers == expected
+    assert [relation.label for relation in unreached(doc, [candidate], known=known)] == ["knows"]
+    doc._.candidate_pairs = [(0, 2), (2, 0)]
+    doc._.relations = [*both, *turned]
+    (candidate,) = label_candidates(doc, make_proposed()(doc, doc.ents), known=known)
+    assert set(candidate.instance.answers) == {Answer("married_to"), Answer("knows", True)}

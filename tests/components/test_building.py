@@ -1,5 +1,6 @@
 """Building the component, its labels and examples, and the ways to answer without training."""
 
+import re
 from typing import Any, Dict, List
 
 import numpy as np
@@ -309,3 +310,27 @@ def test_type_constraints(make_nlp, make_doc, component, monkeypatch, ents, expe
         answer = pipe.answerer.labels.classes[expected[0]]
         texts = ("Bb", "Aa") if answer.inverse else ("Aa", "Bb")
         assert answers == [(texts[0], answer.label, texts[1])]
+
+
+@pytest.mark.parametrize("factory", [NAME, "etrag_extractor"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"per:title": "is a title of", "per:age": "is the age of"},
+        {"a=b": "x"},
+        {"#1": "x"},
+        {" padded": "x"},
+        {"org.founded": {"text": "was founded by"}},
+        {"ok": "has ${var}"},
+    ],
+)
+def test_labels_that_a_config_would_not_give_back(factory, labels):
+    with pytest.raises(ValueError, match=f"R009.*{re.escape(repr(next(iter(labels))))}.*add_label"):
+        spacy.blank("en").add_pipe(factory, config={"labels": labels})
+
+
+def test_such_labels_can_be_added(make_nlp, component, tmp_path):
+    nlp = make_nlp(labels={"org.founded": "was founded by", "née": "was born as"})
+    component(nlp).add_label("per:title", "is a title of")
+    nlp.to_disk(tmp_path)
+    assert component(spacy.load(tmp_path)).labels == ("org.founded", "née", "per:title")

@@ -465,3 +465,23 @@ def test_an_encoder_by_spacy_transformers(transformer, shared, tiny_encoder, gol
     nlp.to_disk(tmp_path)
     again = spacy.load(tmp_path)
     assert pairs_of(again.pipe([copy_input(doc) for doc in docs])) == pairs_of(nlp.pipe(map(copy_input, docs)))
+
+
+def test_the_scorer_looks_where_the_component_does(make_nlp, gold_docs):
+    nlp = make_nlp(spans_key="sc")
+    docs = gold_docs(nlp)
+    for doc in docs:
+        doc.spans["sc"] = list(doc.ents)
+        doc.ents = []
+        doc._.candidate_pairs = [(r.head_cluster, r.tail_cluster) for r in doc._.relations]
+    scores = nlp.get_pipe(NAME).score([Example(doc, doc) for doc in docs])
+    assert scores["pairs_f"] == scores["pairs_dropped"] == 1.0
+
+
+def test_initialize_starts_from_the_configured_threshold(trained, gold_docs):
+    nlp, _ = trained(threshold=0.4, label_weight=1.0)
+    pipe, examples = nlp.get_pipe(NAME), examples_of(gold_docs(nlp))
+    pipe.calibrate(examples)
+    assert pipe.threshold != 0.4 and pipe.label_temperature != 1.0
+    nlp.initialize(lambda: examples)
+    assert (pipe.threshold, pipe.label_temperature) == (0.4, 1.0)

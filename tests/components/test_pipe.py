@@ -4,10 +4,13 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, List
 
 import pytest
 import spacy
+
+from spacy_ragre.corpora.reader import copy_input
 
 NAME = "rag_relation_extractor"
 ORG, PERSON, GPE = "ORG", "PERSON", "GPE"
@@ -203,3 +206,14 @@ def test_two_components_in_one_pipeline(make_nlp, make_doc):
     assert nlp.get_pipe(NAME).labels == ("founded_by", "located_in")
     doc = nlp(make_doc(nlp, "Eve met Finn .", [("Eve", "PERSON"), ("Finn", "PERSON")]))
     assert {relation.label for relation in doc._.relations} <= {"sibling"}
+
+
+def test_several_threads_get_the_answers_of_one(make_nlp, gold_docs, plain):
+    """With a document that is shared by its pairs, and from the first call on, which loads the model."""
+    prompt = {"@ragre_prompts": "ragre.Relation.v1", "document": True, "marked": False}
+    nlp = make_nlp(prompt=prompt)
+    docs = [copy_input(doc) for doc in gold_docs(nlp)]
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as pool:
+            several = list(pool.map(nlp, [doc.copy() for doc in docs * 4]))
+        assert plain(several) == plain(nlp(doc.copy()) for doc in docs * 4)

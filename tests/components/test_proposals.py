@@ -197,3 +197,13 @@ def test_no_odds_without_scores():
     instance = PairInstance(text="a b", first=(0, 1), second=(2, 3))
     assert proposal_odds([Candidate((0, 1), (1, 2), instance)], LabelSet({"located_in": ""})) is None
     assert proposal_odds([], LabelSet({"located_in": ""})) is None
+
+
+def test_pairs_are_proposed_for_gold_entities_whatever_was_predicted(nlp, reference):
+    """As with spaCy's own corpus, whose predicted documents have no entities."""
+    nlp.add_pipe("test_proposer")
+    component = nlp.add_pipe("test_forgetful", name="own")
+    given = Example(nlp.make_doc(reference.text), reference)
+    (example,) = propose([given], nlp, component)
+    assert len(example.predicted._.candidate_pairs) == 3
+    assert PAIRS_KEY not in given.predicted.user_data

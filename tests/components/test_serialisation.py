@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import spacy
 
+from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.models.calibration import Calibration
 
 NAME = "rag_relation_extractor"
@@ -217,3 +218,15 @@ def test_settings_are_plain_json(trained):
     cfg = json.loads((trained / NAME / "cfg").read_text())
     assert set(cfg) == {"labels", "open_labels", "trained", "calibration"}
     assert cfg["trained"] is True
+
+
+def test_an_untrained_state_over_a_trained_component(make_nlp, gold_examples, train, found):
+    nlp = make_nlp()
+    examples = gold_examples(nlp)
+    docs = [copy_input(example.reference) for example in examples]
+    start = nlp.to_bytes()
+    before = [[(r.label, round(r.score, 5)) for r in doc._.relations] for doc in nlp.pipe([d.copy() for d in docs])]
+    train(nlp, examples, steps=3)
+    nlp.from_bytes(start)
+    after = [[(r.label, round(r.score, 5)) for r in doc._.relations] for doc in nlp.pipe([d.copy() for d in docs])]
+    assert after == before

@@ -8,6 +8,7 @@ from spacy.tokens import Span
 from spacy.training import Example
 
 from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.models.calibration import Calibration
 
 NAME = "rag_relation_extractor"
 WHOLE = {"@ragre_candidates": "ragre.WholeDocument.v1"}
@@ -429,3 +430,85 @@ def test_keys_are_the_states_of_both_orders(make_nlp, gold_examples, component):
     both = answerer.fingerprint()
     answerer.both_orders = False
     assert answerer.states(pairs).shape == (len(pairs), width) and answerer.fingerprint() != both
+
+
+# What is known, and from when
+
+
+def test_documents_whose_relations_were_never_set_teach_nothing(make_nlp, gold_examples, train, component):
+    """Training gives the same as without them, and they are no examples."""
+    scores = []
+    for extra in (0, 18):
+        nlp = make_nlp()
+        examples = gold_examples(nlp)
+        plain = [Example(copy_input(eg.reference), copy_input(eg.reference)) for eg in examples * 3][:extra]
+        train(nlp, [*examples, *plain])
+        scores.append(nlp.evaluate(examples)["rels_micro_f"])
+        assert len(component(nlp).answerer.waiting) == len(examples)
+        assert component(nlp).add_examples(example.reference for example in plain) == 0
+    assert scores == [1.0, 1.0]
+
+
+def test_a_symmetric_label_in_both_directions_is_one_class(make_nlp, make_doc, train):
+    nlp = make_nlp(labels={"married_to": {"text": "is married to", "symmetric": True}})
+    people = [("Ann", "PERSON"), ("Bob", "PERSON")]
+    docs = [
+        make_doc(nlp, "Ann married Bob .", people, [(0, "married_to", 1), (1, "married_to", 0)]),
+        make_doc(nlp, "Ann met Bob .", people, []),
+    ]
+    losses = train(nlp, [Example(copy_input(doc), doc) for doc in docs], steps=25)
+    (relation,) = nlp(copy_input(docs[0]))._.relations
+    # Two classes that share the probability would stay at one half each.
+    assert relation.label == "married_to" and relation.score > 0.9 and losses[-1] < 0.1
+
+
+def test_what_was_calibrated_before_training_is_forgotten(make_nlp, gold_examples, train, component):
+    nlp = make_nlp()
+    examples = gold_examples(nlp)
+    # As zero-shot likelihoods have it: far from the logits of a head.
+    component(nlp).answerer.calibration = Calibration(prior=(-90.0, -120.0, -110.0, -130.0, -100.0), threshold=0.25)
+    train(nlp, examples)
+    assert component(nlp).answerer.calibration == Calibration(threshold=0.25)
+    assert nlp.evaluate(examples)["rels_micro_f"] == 1.0
+
+
+def test_a_label_that_is_added_after_calibration(make_nlp, gold_examples, component):
+    nlp = make_nlp()
+    component(nlp).answerer.calibration = Calibration(prior=(0.0,) * 5)
+    assert component(nlp).add_label("knows", "knows") == 1
+    assert len(nlp(gold_examples(nlp)[0].predicted)._.relations) <= 1
+
+
+def test_initialize_again_with_other_labels(make_nlp, gold_examples, make_doc, train, component):
+    nlp = make_nlp(labels={})
+    examples = gold_examples(nlp)
+    train(nlp, examples[:4], steps=1)
+    assert component(nlp).labels == ("founded_by",)
+    train(nlp, examples, steps=1)
+    assert component(nlp).labels == ("founded_by", "located_in")
+    assert component(nlp).answerer.shim.weight.shape[0] == len(component(nlp).answerer.labels.classes) == 5
+    with pytest.raises(ValueError, match="R505"):
+        component(nlp).add_label("knows")
+
+
+def test_gradients_of_before_do_not_outlive_initialize(make_nlp, gold_examples, component):
+    nlp = make_nlp()
+    examples = gold_examples(nlp)
+    nlp.initialize(lambda: examples)
+    nlp.update(examples, sgd=False)
+    nlp.initialize(lambda: examples)
+    assert all(parameter.grad is None for parameter in component(nlp).answerer.shim.parameters().values())
+
+
+def test_the_scorer_is_told_what_is_symmetric_and_where_entities_are(make_nlp, make_doc):
+    nlp = make_nlp(labels={"married_to": {"text": "is married to", "symmetric": True}}, spans_key="sc")
+    gold, found = (make_doc(nlp, "Ann married Bob .", [("Ann", "PERSON"), ("Bob", "PERSON")]) for _ in range(2))
+    for doc, ends in ((gold, (1, 0)), (found, (0, 1))):
+        doc.spans["sc"] = list(doc.ents)
+        doc.ents = []
+        head, tail = (doc.spans["sc"][i] for i in ends)
+        doc._.relations = [{"head": head, "tail": tail, "label": "married_to"}]
+    scores = nlp.get_pipe(NAME).score([Example(found, gold)])
+    assert scores["rels_micro_f"] == scores["rels_micro_all_f"] == 1.0
+    nlp.get_pipe(NAME).spans_key = None
+    assert nlp.get_pipe(NAME).score([Example(found, gold)], symmetric=[])["rels_micro_f"] == 0.0
