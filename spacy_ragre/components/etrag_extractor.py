@@ -221,7 +221,7 @@ class ETRAGExtractor(RagRelationExtractor):
         answers = {instance.answers for instance in store.instances}
         if len(answers) == 1:
             only = ", ".join(answer.label for answer in next(iter(answers)) or ())
-            warnings.warn(Warnings.W502.format(name=self.name, answer=only), stacklevel=2)
+            warnings.warn(Warnings.W502.format(name=self.name, answer=only), stacklevel=3)
 
     # Inspection
 

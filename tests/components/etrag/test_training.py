@@ -384,7 +384,7 @@ def test_examples_can_be_added_without_training(make_etrag, train_etrag, gold_ex
     doc = make_doc(nlp, "Stark was founded by Jon !", [("Stark", "ORG"), ("Jon", "PERSON")], [(0, "founded_by", 1)])
     pipe = etrag(nlp)
     assert pipe.add_examples([doc]) == 1 and len(pipe.answerer.retriever) == 9
-    queries = pipe._gold([make_doc(nlp, "Eve met Jon .", [("Eve", "PERSON"), ("Jon", "PERSON")])])
+    queries = pipe._gold([make_doc(nlp, "Eve met Jon .", [("Eve", "PERSON"), ("Jon", "PERSON")], [])])
     selection = pipe.answerer.shim.retrieve(*pipe.answerer._queries(queries)).selection
     assert selection.weights[0, selection.positions[0].tolist().index(8)] > 0
 
