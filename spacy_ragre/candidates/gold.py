@@ -39,10 +39,12 @@ def label_candidates(
                 labels.append(relation.label)
     result = []
     for candidate in candidates:
-        asked = (Answer(label, inverse) for key, inverse in _asked(candidate) for label in relations.get(key, ()))
-        answers = {(a.label, a.inverse and not _is_symmetric(a.label, known)): a for a in asked}
-        kept = tuple(Answer(*key) for key in answers)
-        result.append(replace(candidate, instance=replace(candidate.instance, answers=kept)))
+        answers = dict.fromkeys(
+            Answer(label, inverse and not _is_symmetric(label, known))
+            for key, inverse in _asked(candidate)
+            for label in relations.get(key, ())
+        )
+        result.append(replace(candidate, instance=replace(candidate.instance, answers=tuple(answers))))
     return result
 
 

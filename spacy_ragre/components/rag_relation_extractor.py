@@ -318,8 +318,8 @@ class RagRelationExtractor(TrainablePipe):
     ) -> None:
         """Take labels and examples from the training data, and make the label head.
 
-        The examples go into the store. Where they hold no relation at all, the component stays as it is, ready for
-        zero-shot use.
+        The examples go into the store, beside those that are there. Where they hold no relation at all, the component
+        stays as it is, ready for zero-shot use.
 
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
         nlp (Optional[Language]): its components before this one propose pairs, where the examples have none.

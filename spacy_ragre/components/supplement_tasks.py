@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup, Token
 
 from ..errors import Errors
 from ..labels import Answer, PairInstance
@@ -220,7 +220,7 @@ def _gold_relations(doc: Doc) -> Optional[Dict[Tuple[Tokens, Tokens], str]]:
     own = [relation for relation in annotated if relation.label in RELATIONS]
     if annotated and not own:
         return None
-    clusters = doc._.entity_clusters if any(relation.head_cluster is not None for relation in own) else []
+    clusters = doc._.entity_clusters if any({r.head_cluster, r.tail_cluster} != {None} for r in own) else []
     known: Dict[Tuple[Tokens, Tokens], str] = {}
     for relation in own:
         # What is said of two entities is said of all their mentions.
@@ -294,7 +294,11 @@ def char_span(doc: Doc, start: int, end: int, label: str) -> Optional[Span]:
 
 def is_blocked(span: Span) -> bool:
     """RETURNS (bool): whether a token of the span was blocked from being an entity, with `Doc.set_ents`."""
-    return any(token.ent_iob == 3 and not token.ent_type for token in span)
+    return any(map(_is_blocked, span))
+
+
+def _is_blocked(token: Token) -> bool:
+    return token.ent_iob == 3 and not token.ent_type
 
 
 def set_mentions(doc: Doc, mentions: Sequence[Span], replaced: Sequence[str], spans_key: Optional[str]) -> None:
@@ -315,7 +319,7 @@ def set_mentions(doc: Doc, mentions: Sequence[Span], replaced: Sequence[str], sp
         doc.spans[spans_key] = SpanGroup(doc, name=spans_key, attrs=attrs, spans=[*kept, *mentions])
         return
     kept = [span for span in kept if not any(span.start < m.end and m.start < span.end for m in mentions)]
-    blocked = [doc[i : i + 1] for i in range(len(doc)) if is_blocked(doc[i : i + 1])]
+    blocked = [doc[token.i : token.i + 1] for token in doc if _is_blocked(token)]
     doc.set_ents(sorted([*kept, *mentions], key=lambda span: span.start), blocked=blocked, default="outside")
 
 

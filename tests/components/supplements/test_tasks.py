@@ -166,6 +166,9 @@ def test_relations_of_entities_hold_for_all_their_mentions():
     found = {(q.spans[0].start, q.spans[1].start): q.instance.response for q in asked}
     expected = {(s, e): "positive" for s in (1, 5) for e in (3, 7)}
     assert found == {**expected, (9, 3): "not related", (9, 7): "not related"}
+    doc._.relations = [{**relation, "head_cluster": None}]
+    found = {(q.spans[0].start, q.spans[1].start): q.instance.response for q in ask(doc, "re", gold=True)}
+    assert [place for place, response in found.items() if response == "positive"] == [(1, 3), (1, 7)]
 
 
 def test_a_status_that_is_none_is_refused():
