@@ -232,6 +232,11 @@ def entity_spans(doc: Doc, spans_key: Optional[str] = None) -> Sequence[Span]:
     return list(doc.spans[spans_key]) if spans_key in doc.spans else []
 
 
+def has_entity_annotation(doc: Doc, spans_key: Optional[str] = None) -> bool:
+    """RETURNS (bool): whether it is known which entities a document has, even if these are none."""
+    return doc.has_annotation("ENT_IOB") if spans_key is None else spans_key in doc.spans
+
+
 def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     """Group entity mentions by what they name.
 

@@ -11,6 +11,7 @@ from ..candidates import Candidate
 from ..corpora.reader import copy_input
 from ..labels import LabelSet
 from ..relations import PAIRS_KEY, cluster_entities, entity_spans
+from ..retrieval import Neighbour, evidence
 
 # What the scorer of relations gives, and which of it chooses the best model.
 SCORE_WEIGHTS: Dict[str, Optional[float]] = {
@@ -104,6 +105,29 @@ def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional
         else:
             result[:, column] = values[:, int(answer.inverse)]
     return np.nan_to_num(result)
+
+
+def gather(
+    candidates: Sequence[Candidate],
+    chosen: Sequence[Sequence[int]],
+    probability: Any,
+    neighbours: Sequence[Sequence[Neighbour]],
+    labels: LabelSet,
+) -> Iterator[List[Found]]:
+    """The relations that pairs were given.
+
+    candidates (Sequence[Candidate]): the pairs.
+    chosen (Sequence[Sequence[int]]): the classes of each.
+    probability (numpy.ndarray): of all classes, *Shape* (pairs, classes).
+    neighbours (Sequence[Sequence[Neighbour]]): the examples that supported each.
+    labels (LabelSet): the labels.
+    YIELDS (List[Found]): the relations of each pair, "no relation" left out.
+    """
+    for candidate, classes, scores, near in zip(candidates, chosen, probability, neighbours):
+        answers = [(index, labels.classes[index]) for index in classes]
+        given = [(index, answer) for index, answer in answers if answer is not None]
+        support = {"text": candidate.instance.text, "examples": evidence(near)} if given else {}
+        yield [Found(candidate, *answer, float(scores[index]), support) for index, answer in given]
 
 
 def to_relations(found: Sequence[Found], spans: Sequence[Span]) -> List[Dict[str, Any]]:

@@ -28,9 +28,9 @@ from ..models.calibration import Calibration
 from ..models.threads import one_at_a_time
 from ..prompts import Prompt
 from ..relations import RELATIONS_KEY, cluster_entities, entity_spans
-from ..retrieval import Retriever, evidence
+from ..retrieval import Retriever
 from .answerer import PairAnswerer
-from .pairs import SCORE_WEIGHTS, Found, allowed_classes, proposal_odds, propose, to_relations, with_proposals
+from .pairs import SCORE_WEIGHTS, Found, allowed_classes, gather, proposal_odds, propose, to_relations, with_proposals
 from .saving import load_model
 from .streams import annotate_stream
 
@@ -268,20 +268,8 @@ class RagRelationExtractor(TrainablePipe):
         scored = self.answerer.score([candidate.instance for candidate in flat])
         labels = self.answerer.labels
         probability = self.answerer.probabilities(scored, allowed_classes(flat, labels), proposal_odds(flat, labels))
-        chosen = self.answerer.pick(probability)
-        results: List[List[Found]] = []
-        row = 0
-        for candidates in per_doc:
-            found = []
-            for candidate in candidates:
-                for index in chosen[row]:
-                    answer = self.answerer.labels.classes[index]
-                    if answer is not None:
-                        support = {"text": candidate.instance.text, "examples": evidence(scored.neighbours[row])}
-                        found.append(Found(candidate, *answer, float(probability[row, index]), support))
-                row += 1
-            results.append(found)
-        return results
+        found = gather(flat, self.answerer.pick(probability), probability, scored.neighbours, labels)
+        return [[item for _ in candidates for item in next(found)] for candidates in per_doc]
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[Found]]) -> None:
         """Set `doc._.relations`.

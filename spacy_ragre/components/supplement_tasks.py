@@ -292,9 +292,22 @@ def char_span(doc: Doc, start: int, end: int, label: str) -> Optional[Span]:
     return span
 
 
-def is_blocked(span: Span) -> bool:
-    """RETURNS (bool): whether a token of the span was blocked from being an entity, with `Doc.set_ents`."""
-    return any(map(_is_blocked, span))
+def without_taken(new: Sequence[Span], taken: Sequence[Span], own: Sequence[str]) -> List[Span]:
+    """The mentions that `doc.ents` may have.
+
+    new (Sequence[Span]): the mentions.
+    taken (Sequence[Span]): entities that stand already. Those with more words than a mention, or with a label of our
+        own, stay; the others give way.
+    own (Sequence[str]): these labels.
+    RETURNS (List[Span]): those where no entity stays, and no token was blocked with `Doc.set_ents`.
+    """
+    result = []
+    for span in new:
+        near = [old for old in taken if old.start < span.end and span.start < old.end]
+        stays = (old.label_ in own or old.start < span.start or span.end < old.end for old in near)
+        if not any(stays) and not any(map(_is_blocked, span)):
+            result.append(span)
+    return result
 
 
 def _is_blocked(token: Token) -> bool:

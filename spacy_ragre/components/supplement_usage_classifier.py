@@ -21,7 +21,7 @@ from ..gazetteer import Gazetteer
 from ..labels import PairInstance
 from ..models.threads import one_at_a_time
 from ..prompts.supplements import TASKS, Task, TaskPrompt
-from ..relations import ID_KEY, entity_spans
+from ..relations import ID_KEY, entity_spans, has_entity_annotation
 from ..retrieval import Retriever
 from .mention_swap import MentionSwapper
 from .saving import load_model
@@ -29,11 +29,11 @@ from .streams import annotate_stream
 from .supplement_tasks import (
     EntityLabels,
     char_span,
-    is_blocked,
     other_relations,
     questions,
     set_mentions,
     without_mentions,
+    without_taken,
 )
 from .task_answerer import TaskAnswerer, mixing_weights
 from .task_runner import Predicted, TaskRunner, read_triples_off
@@ -259,7 +259,7 @@ class SupplementUsageClassifier(TrainablePipe):
         result: Dict[Task, List[PairInstance]] = {task: [] for task in self.tasks}
         for doc in docs:
             spans = entity_spans(doc, self.spans_key)
-            annotated = doc.has_annotation("ENT_IOB") if self.spans_key is None else self.spans_key in doc.spans
+            annotated = has_entity_annotation(doc, self.spans_key)
             # Without an id, a document with other names would be shown itself as an example.
             if swap and (ID_KEY in doc.user_data or not self.answerer.n_examples):
                 doc, spans = self.swapper(doc, spans)
@@ -315,7 +315,9 @@ class SupplementUsageClassifier(TrainablePipe):
         spans: List[Sequence[Span]] = [entity_spans(doc, self.spans_key) for doc in docs]
         new: List[Optional[List[Span]]] = [None] * len(docs)
         if "ner" in tasks:
-            new = [[s for s in found if self._may_stand(s, ())] for found in self.runner.mentions(docs)]
+            new = list(self.runner.mentions(docs))
+            if self.spans_key is None:
+                new = [without_taken(found or (), (), self.entity_labels) for found in new]
             spans = [found or [] for found in new]
         elif self.gazetteer is not None:
             for i, doc in enumerate(docs):
@@ -332,17 +334,8 @@ class SupplementUsageClassifier(TrainablePipe):
         label = self.entity_labels.supplement
         places = self.gazetteer.find(doc.text) if self.gazetteer is not None else []
         spans = [char_span(doc, place.start, place.end, label) for place in places]
-        return [span for span in spans if span is not None and self._may_stand(span, taken)]
-
-    def _may_stand(self, new: Span, taken: Sequence[Span]) -> bool:
-        """Whether a mention may be set: always in a span group, else where no token is blocked, and no entity stands
-        that stays.
-        """
-        if self.spans_key is not None:
-            return True
-        near = [old for old in taken if old.start < new.end and new.start < old.end]
-        within = all(new.start <= old.start and old.end <= new.end for old in near)
-        return within and not is_blocked(new) and not any(old.label_ in self.entity_labels for old in near)
+        found = [span for span in spans if span is not None]
+        return found if self.spans_key is not None else without_taken(found, taken, self.entity_labels)
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Predicted]) -> None:
         """Set the mentions, `doc._.relations`, `doc._.triples`, `span._.usage` and `span._.usage_score`.

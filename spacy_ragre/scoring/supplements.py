@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..registry import registry
-from ..relations import RELATIONS_KEY, TRIPLES_KEY, entity_spans
+from ..relations import RELATIONS_KEY, TRIPLES_KEY, entity_spans, has_entity_annotation
 from .relations import SolidOffsets
 
 TASKS = ("ner", "re", "te", "uc")
@@ -98,7 +98,7 @@ def _score_entities(examples: Sequence[Example], spans_key: Optional[str], label
     strict = _Counts()
     lenient = PRFScore()
     for example in examples:
-        if not _has_entities(example.reference, spans_key):
+        if not has_entity_annotation(example.reference, spans_key):
             continue
         predicted = _mentions(example.predicted, example.reference, spans_key, labels)
         gold = _mentions(example.reference, example.predicted, spans_key, labels)
@@ -108,10 +108,6 @@ def _score_entities(examples: Sequence[Example], spans_key: Optional[str], label
         lenient.fp += len(predicted) - right
         lenient.fn += len(gold) - right
     return {**strict.scores("ner_strict", "ner"), **_prf("ner_lenient", lenient)}
-
-
-def _has_entities(doc: Doc, spans_key: Optional[str]) -> bool:
-    return doc.has_annotation("ENT_IOB") if spans_key is None else spans_key in doc.spans
 
 
 def _mentions(doc: Doc, other: Doc, spans_key: Optional[str], labels: Collection[str]) -> Set[Mention]:
@@ -190,7 +186,7 @@ def _score_usage(examples: Sequence[Example], spans_key: Optional[str], label: s
 def _has_usage(doc: Doc, spans_key: Optional[str], label: str) -> bool:
     """Whether a reference is annotated for usage. One without mentions is: whatever is found there is wrong."""
     spans = [span for span in entity_spans(doc, spans_key) if span.label_ == label]
-    return any(span._.usage for span in spans) or (not spans and _has_entities(doc, spans_key))
+    return any(span._.usage for span in spans) or (not spans and has_entity_annotation(doc, spans_key))
 
 
 def _usage(doc: Doc, other: Doc, spans_key: Optional[str], label: str) -> Dict[Tuple[int, int], str]:
