@@ -58,6 +58,11 @@ class Errors(metaclass=_WithCodes):
         "or give them to nlp.initialize() or to the training data."
     )
 
+    R010 = (
+        "Can't read an annotation from character {start} to {end} of a document with {length} characters: it is that "
+        "of another text. Don't copy doc.user_data between documents with different texts."
+    )
+
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."
     R102 = (

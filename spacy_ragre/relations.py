@@ -95,8 +95,11 @@ def _span_to_dict(span: Span) -> Dict[str, Any]:
 
 
 def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
-    # Where tokens were merged, the mention is the token that it became a part of. The text never changes.
-    return doc.char_span(start, end, label=label, alignment_mode="expand")  # type: ignore[return-value]
+    # Where tokens were merged, the mention is the token that it became a part of.
+    span = doc.char_span(start, end, label=label, alignment_mode="expand")
+    if span is None:
+        raise ValueError(Errors.R010.format(start=start, end=end, length=len(doc.text)))
+    return span
 
 
 def _plain_int(value: Any) -> Optional[int]:

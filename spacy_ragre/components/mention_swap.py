@@ -3,7 +3,8 @@ it is: mention replacement (Dai and Adel 2020, arXiv 2010.11683), with the names
 """
 
 import random
-from typing import Dict, List, NamedTuple, Sequence, Set, Tuple
+from collections import Counter
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -83,12 +84,10 @@ class MentionSwapper:
     def _choose(self, spans: Sequence[Span]) -> Dict[int, Tuple[int, Name]]:
         """RETURNS (Dict[int, Tuple[int, Name]]): by the first token of mentions, where they end and their new names."""
         by_name: Dict[Tuple[str, str], Name] = {}
-        labels: Dict[str, Set[str]] = {}
-        for span in spans:
-            labels.setdefault(Name.of(span).text.casefold(), set()).add(span.label_)
+        keys = [(span.label_, Name.of(span).text.casefold()) for span in spans]
+        labels = Counter(text for _, text in set(keys))
         new: Dict[int, Tuple[int, Name]] = {}
-        for span in spans:
-            key = (span.label_, Name.of(span).text.casefold())
+        for span, key in zip(spans, keys):
             if key not in by_name:
                 others = list(self._names.get(span.label_, {}).values())
                 swapped = bool(others) and random.random() < self.share
@@ -96,7 +95,7 @@ class MentionSwapper:
             name = by_name[key]
             if (
                 name.text.casefold() == key[1]
-                or len(labels[key[1]]) > 1
+                or labels[key[1]] > 1
                 or sum(_overlap(span, other) for other in spans) > 1
             ):
                 continue

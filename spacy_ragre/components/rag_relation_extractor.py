@@ -218,15 +218,16 @@ class RagRelationExtractor(TrainablePipe):
         RETURNS (int): the number of pairs that were added.
         """
         docs = list(docs)
-        self._take_labels(docs, self._open_labels and not self.answerer.shim.has_head)
+        self._take_labels(docs)
         instances = self._gold(docs)
         self.answerer.add_examples(instances)
         return len(instances)
 
-    def _take_labels(self, docs: Iterable[Doc], take: bool) -> None:
-        """Take labels from documents, or check that all are known. Goes before pairs are made: without labels, no pair
-        is worth asking about.
+    def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
+        """Take labels from documents where they are open, and check that all are known. A head closes them, unless it
+        is made anew. Goes before pairs are made: without labels, no pair is worth asking about.
         """
+        take = self._open_labels and (anew or not self.answerer.shim.has_head)
         for doc in docs:
             for relation in doc._.relations:
                 if take:
@@ -320,7 +321,7 @@ class RagRelationExtractor(TrainablePipe):
         for label, text in (labels or {}).items():
             self.answerer.add_label(label, text)
         self._open_labels = self._open_labels and not labels
-        self._take_labels((example.reference for example in get_examples()), self._open_labels)
+        self._take_labels((example.reference for example in get_examples()), anew=True)
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances: List[PairInstance] = []
@@ -363,7 +364,7 @@ class RagRelationExtractor(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "RagRelationExtractor.update")
         docs = [with_proposals(example, self.spans_key) for example in examples]
-        self._take_labels(docs, self._open_labels and not self.answerer.shim.has_head)
+        self._take_labels(docs)
         if not len(self.answerer.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances = self._gold(docs)

@@ -1,19 +1,17 @@
-"""The supplement tasks on documents: the windows that are read, the questions about them with their gold answers, and
-answers on their way back into a document.
-"""
+"""The supplement tasks on documents: the windows that are read, and the questions with their gold answers."""
 
 import re
 from bisect import bisect_right
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from spacy.tokens import Doc, Span, SpanGroup, Token
+from spacy.tokens import Doc, Span, Token
 
 from ..errors import Errors
 from ..labels import Answer, PairInstance
 from ..prompts.rendering import one_line
 from ..prompts.responses import Aligner, Mention, TripleText, write_entities, write_triples
 from ..prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
-from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation
+from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*$|\n")
 _PART_END = re.compile(r"[.!?,;:]$|\n")
@@ -59,7 +57,7 @@ def windows(doc: Doc, max_tokens: int) -> List[Tokens]:
     """
     result: List[Tokens] = []
     start = 0
-    for stop in [*(token.i for token in doc if len(token) > _LONGEST_WORD), len(doc)]:
+    for stop in [*(token.i for token in doc if _is_too_long(token)), len(doc)]:
         result.extend(_windows_of((start, stop), doc, max_tokens))
         start = stop + 1
     return result
@@ -84,6 +82,10 @@ def _windows_of(part: Tokens, doc: Doc, max_tokens: int) -> List[Tokens]:
     if stop > start:
         result.append((start, stop))
     return result
+
+
+def _is_too_long(token: Token) -> bool:
+    return len(token) > _LONGEST_WORD
 
 
 def _sentences(doc: Doc) -> Iterator[Tokens]:
@@ -161,10 +163,11 @@ def without_mentions(doc: Doc, spans: Sequence[Span], max_tokens: int) -> List[P
     borders = [0, *(token.i + 1 for token in doc if _PART_END.search(token.text)), len(doc)]
     result = []
     for part in zip(borders, borders[1:]):
-        words = sum(token.is_alpha for token in doc[part[0] : part[1]])
-        if words < _PART_WORDS or _windows_of(part, doc, max_tokens) != [part]:
+        tokens = doc[part[0] : part[1]]
+        if len(tokens) > max_tokens or any(map(_is_too_long, tokens)):
             continue
-        if not any(span.start < part[1] and part[0] < span.end for span in spans):
+        words = sum(token.is_alpha for token in tokens)
+        if words >= _PART_WORDS and not any(span.start < part[1] and part[0] < span.end for span in spans):
             result.append(_whole(doc, part, write_entities([])).instance)
     return result
 
@@ -267,92 +270,3 @@ def _inside(span: Span, window: Tokens) -> bool:
 def offsets(span: Span) -> Tokens:
     """RETURNS (Tuple[int, int]): where a mention starts and ends, in tokens."""
     return span.start, span.end
-
-
-# Back into the document
-
-
-def char_span(doc: Doc, start: int, end: int, label: str) -> Optional[Span]:
-    """The tokens of a mention.
-
-    doc (Doc): the document.
-    start (int): character offset.
-    end (int): character offset, exclusive.
-    label (str): the span's label.
-    RETURNS (Optional[Span]): the span. Where a token holds punctuation that is no part of the mention, as "D." at the
-        end of a sentence, it is taken in; None where it holds letters or digits that are not.
-    """
-    span = doc.char_span(start, end, label=label)
-    if span is None:
-        span = doc.char_span(start, end, label=label, alignment_mode="expand")
-        if span is not None:
-            beyond = doc.text[span.start_char : start] + doc.text[end : span.end_char]
-            if any(char.isalnum() for char in beyond):
-                return None
-    return span
-
-
-def without_taken(new: Sequence[Span], taken: Sequence[Span], own: Sequence[str]) -> List[Span]:
-    """The mentions that `doc.ents` may have.
-
-    new (Sequence[Span]): the mentions.
-    taken (Sequence[Span]): entities that stand already. Those with more words than a mention, or with a label of our
-        own, stay; the others give way.
-    own (Sequence[str]): these labels.
-    RETURNS (List[Span]): those where no entity stays, and no token was blocked with `Doc.set_ents`.
-    """
-    result = []
-    for span in new:
-        near = [old for old in taken if old.start < span.end and span.start < old.end]
-        stays = (old.label_ in own or old.start < span.start or span.end < old.end for old in near)
-        if not any(stays) and not any(map(_is_blocked, span)):
-            result.append(span)
-    return result
-
-
-def _is_blocked(token: Token) -> bool:
-    return token.ent_iob == 3 and not token.ent_type
-
-
-def set_mentions(doc: Doc, mentions: Sequence[Span], replaced: Sequence[str], spans_key: Optional[str]) -> None:
-    """Set new mentions, and drop what was annotated for those that go.
-
-    doc (Doc): the document.
-    mentions (Sequence[Span]): the new mentions.
-    replaced (Sequence[str]): labels whose mentions the new ones take the place of. In `doc.ents`, they also take that
-        of all entities that they overlap.
-    spans_key (Optional[str]): the key of the span group; `doc.ents` where None.
-    """
-    group = None if spans_key is None else doc.spans.get(spans_key)
-    before = doc.ents if spans_key is None else list(group or ())
-    kept = [span for span in before if span.label_ not in replaced]
-    _forget(doc, [span for span in before if span.label_ in replaced], mentions)
-    if spans_key is not None:
-        attrs = {} if group is None else group.attrs
-        doc.spans[spans_key] = SpanGroup(doc, name=spans_key, attrs=attrs, spans=[*kept, *mentions])
-        return
-    kept = [span for span in kept if not any(span.start < m.end and m.start < span.end for m in mentions)]
-    blocked = [doc[token.i : token.i + 1] for token in doc if _is_blocked(token)]
-    doc.set_ents(sorted([*kept, *mentions], key=lambda span: span.start), blocked=blocked, default="outside")
-
-
-def _forget(doc: Doc, before: Sequence[Span], after: Sequence[Span]) -> None:
-    """Drop usage and relations of the mentions that are not found again."""
-    again = {(*offsets(span), span.label_) for span in after}
-    gone: Set[Tokens] = set()
-    for span in before:
-        if (*offsets(span), span.label_) not in again:
-            gone.add(offsets(span))
-            if span._.usage:
-                span._.usage, span._.usage_score = "", None
-    if gone and RELATIONS_KEY in doc.user_data:
-        doc._.relations = [
-            relation
-            for relation in doc._.relations
-            if relation.label not in RELATIONS or gone.isdisjoint((offsets(relation.head), offsets(relation.tail)))
-        ]
-
-
-def other_relations(doc: Doc) -> List[Relation]:
-    """RETURNS (List[Relation]): the document's relations that are of other kinds than those of supplements."""
-    return [relation for relation in doc._.relations if relation.label not in RELATIONS]

@@ -26,15 +26,8 @@ from ..retrieval import Retriever
 from .mention_swap import MentionSwapper
 from .saving import load_model
 from .streams import annotate_stream
-from .supplement_tasks import (
-    EntityLabels,
-    char_span,
-    other_relations,
-    questions,
-    set_mentions,
-    without_mentions,
-    without_taken,
-)
+from .supplement_mentions import look_up, other_relations, set_mentions, without_taken
+from .supplement_tasks import EntityLabels, questions, without_mentions
 from .task_answerer import TaskAnswerer, mixing_weights
 from .task_runner import Predicted, TaskRunner, read_triples_off
 
@@ -234,7 +227,7 @@ class SupplementUsageClassifier(TrainablePipe):
             constrained=constrained,
         )
         self.runner = TaskRunner(self.answerer, labels, max_tokens)
-        self._write_cfg()
+        self.cfg: Dict[str, Any] = {}
 
     @property
     def dropped(self) -> int:
@@ -322,20 +315,10 @@ class SupplementUsageClassifier(TrainablePipe):
         elif self.gazetteer is not None:
             for i, doc in enumerate(docs):
                 if not any(span.label_ == self.entity_labels.supplement for span in spans[i]):
-                    new[i] = self._look_up(doc, spans[i])
+                    new[i] = look_up(doc, self.gazetteer, self.entity_labels, spans[i], self.spans_key)
                     spans[i] = [*spans[i], *(new[i] or [])]
         plain = [None if found is None else [(s.start, s.end, s.label_) for s in found] for found in new]
         return plain, spans
-
-    def _look_up(self, doc: Doc, taken: Sequence[Span]) -> List[Span]:
-        """RETURNS (List[Span]): the supplements that the gazetteer finds where there is no event, and no other entity
-        that is more than the name.
-        """
-        label = self.entity_labels.supplement
-        places = self.gazetteer.find(doc.text) if self.gazetteer is not None else []
-        spans = [char_span(doc, place.start, place.end, label) for place in places]
-        found = [span for span in spans if span is not None]
-        return found if self.spans_key is not None else without_taken(found, taken, self.entity_labels)
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Predicted]) -> None:
         """Set the mentions, `doc._.relations`, `doc._.triples`, `span._.usage` and `span._.usage_score`.
@@ -435,6 +418,11 @@ class SupplementUsageClassifier(TrainablePipe):
         """
         self.answerer.finish_update(sgd)
 
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """As in spaCy. The scorer is told the tasks, where the entities are, and their labels."""
+        own = {"tasks": self.tasks, "spans_key": self.spans_key, "labels": self.entity_labels}
+        return super().score(examples, **{**own, **kwargs})
+
     # Serialisation
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -459,6 +447,7 @@ class SupplementUsageClassifier(TrainablePipe):
         parts: Dict[str, Callable[[bytes], Any]] = {"pipe": load_pipe}
         parts.update({_part(task): store.from_bytes for task, store in self.answerer.stores.items()})
         util.from_bytes(bytes_data, parts, exclude)
+        self.answerer.forget()
         return self
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
@@ -483,17 +472,15 @@ class SupplementUsageClassifier(TrainablePipe):
         parts: Dict[str, Callable[[Path], Any]] = {"model": lambda p: load_model(self.model, p, Errors.R108)}
         parts.update({_part(task): store.from_disk for task, store in self.answerer.stores.items()})
         util.from_disk(path, parts, exclude)
+        self.answerer.forget()
         return self
 
     def _write_cfg(self) -> None:
         weights = {task: float(weight) for task, weight in self.weights.items()}
-        self.cfg: Dict[str, Any] = {"tasks": list(self.tasks), "weights": weights, "trained": self.answerer.trained}
-        # The scorer is given these, too.
-        self.cfg.update(spans_key=self.spans_key, entity_labels=list(self.entity_labels))
+        self.cfg = {"tasks": list(self.tasks), "weights": weights, "trained": self.answerer.trained}
 
     def _read_cfg(self, exclude: Iterable[str]) -> None:
-        self.answerer.forget()
-        if "cfg" in exclude:
+        if not self.cfg or "cfg" in exclude:
             return
         untrained = set(self.tasks) - set(self.cfg["tasks"])
         if untrained:
@@ -501,7 +488,6 @@ class SupplementUsageClassifier(TrainablePipe):
         # A pipeline may be loaded with some of its tasks only.
         self.weights = {task: self.cfg["weights"].get(task, 1.0) for task in self.tasks}
         self.answerer.trained = self.cfg["trained"]
-        self._write_cfg()
 
 
 def _part(task: str) -> str:

@@ -9,7 +9,8 @@ from ..prompts.rendering import one_line
 from ..prompts.responses import Aligner, read_entities, read_triples
 from ..prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
 from ..retrieval import evidence
-from .supplement_tasks import EntityLabels, Question, char_span, questions
+from .supplement_mentions import char_span
+from .supplement_tasks import EntityLabels, Question, questions
 from .task_answerer import TaskAnswerer
 
 logger = logging.getLogger(__name__)

@@ -154,7 +154,6 @@ class PairFilterShim(TorchShim):
         import torch
 
         inputs, datas = fwd_args
-        use_own_threads()
         with torch.no_grad():
             logits = self._run(inputs, datas, training=False)[0]
         return [_crop(part, len(item.clusters)).cpu().numpy() for part, item in zip(logits, inputs)]

@@ -46,10 +46,8 @@ def make_supplement_scorer(
 
 def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
     # A component passes its own settings along; the scorer's win.
-    own: Dict[str, Any] = {key: value or kwargs.get(key) for key, value in settings.items() if key != "labels"}
-    # spaCy passes labels of its own under that name.
-    own["labels"] = settings["labels"] or kwargs.get("entity_labels") or ENTITY_LABELS
-    return score_supplements(examples, **own)
+    own: Dict[str, Any] = {key: value or kwargs.get(key) for key, value in settings.items()}
+    return score_supplements(examples, **{**own, "labels": own["labels"] or ENTITY_LABELS})
 
 
 def score_supplements(
@@ -173,8 +171,8 @@ def _score_usage(examples: Sequence[Example], spans_key: Optional[str], label: s
         predicted = _usage(example.predicted, example.reference, spans_key, label)
         gold = _usage(example.reference, example.predicted, spans_key, label)
         # Of a mention whose status is not annotated, nothing is known.
-        unknown = _mentions(example.reference, example.predicted, spans_key, (label,)) - {(*key, label) for key in gold}
-        predicted = {key: value for key, value in predicted.items() if (*key, label) not in unknown}
+        predicted = {key: value for key, value in predicted.items() if value and gold.get(key) != ""}
+        gold = {key: value for key, value in gold.items() if value}
         counts.add({(*key, value) for key, value in predicted.items()}, {(*key, v) for key, v in gold.items()})
         for key in {**gold, **predicted}:
             confusion[gold.get(key, MISSING)][predicted.get(key, MISSING)] += 1
@@ -190,9 +188,9 @@ def _has_usage(doc: Doc, spans_key: Optional[str], label: str) -> bool:
 
 
 def _usage(doc: Doc, other: Doc, spans_key: Optional[str], label: str) -> Dict[Tuple[int, int], str]:
+    """RETURNS (Dict[Tuple[int, int], str]): the status of each mention; "" where it has none."""
     offsets = SolidOffsets.of(doc, other)
-    spans = [span for span in entity_spans(doc, spans_key) if span.label_ == label and span._.usage]
-    return {offsets(span): span._.usage for span in spans}
+    return {offsets(span): span._.usage for span in entity_spans(doc, spans_key) if span.label_ == label}
 
 
 # Counting

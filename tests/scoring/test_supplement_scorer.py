@@ -5,8 +5,9 @@ import spacy
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_ragre.prompts import supplements as prompts
 from spacy_ragre.registry import registry
-from spacy_ragre.scoring import make_supplement_scorer, score_supplements
+from spacy_ragre.scoring import make_supplement_scorer, score_supplements, supplements
 
 nlp = spacy.blank("en")
 WORDS = "She takes fish oil and zinc for dry eyes and rash".split()
@@ -170,3 +171,7 @@ def test_relations_of_other_kinds_are_not_scored():
     gold = {"ents": [OIL, EYES], "relations": [(0, 1, "positive"), (0, 1, "mentioned_with")]}
     scores = scored(gold, {"ents": [OIL, EYES], "relations": [(0, 1, "positive"), (1, 0, "near")]})
     assert scores["re_micro_f"] == scores["re_macro_f"] == 1.0
+
+
+def test_the_scorer_knows_the_labels_that_the_model_is_asked_for():
+    assert (supplements.TASKS, supplements.RELATIONS) == (prompts.TASKS, prompts.RELATIONS)
