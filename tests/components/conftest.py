@@ -1,5 +1,9 @@
 """Small pipelines on a tiny random model, documents written by hand, and a pipeline that was trained on them."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -27,6 +31,39 @@ SENTENCES: List[Tuple[str, Sequence[Tuple[str, str]], Sequence[Tuple[int, str, i
     ("Eve met Finn .", [("Eve", "PERSON"), ("Finn", "PERSON")], []),
     ("Gus met Hana .", [("Gus", "PERSON"), ("Hana", "PERSON")], []),
 ]
+
+# It imports nothing of the suite: the pipeline has to bring what it needs, here and in the workers.
+WORKERS = """
+import json
+import sys
+import spacy
+from spacy.tokens import Doc, Span
+
+def make_docs(nlp):
+    docs = []
+    for i in range(6):
+        doc = Doc(nlp.vocab, words=["Acme", "was", "founded", "by", f"Ann{i}", "."])
+        doc.ents = [Span(doc, 0, 1, "ORG"), Span(doc, 4, 5, "PERSON")] if i != 2 else []
+        docs.append(doc)
+    return docs
+
+def rows(docs):
+    return [
+        [
+            (r.head.text, r.label, r.tail.text, round(r.score, 3), r.evidence["text"], len(r.evidence["examples"]))
+            for r in doc._.relations
+        ]
+        for doc in docs
+    ]
+
+if __name__ == "__main__":
+    nlp = spacy.load(sys.argv[1])
+    # The model has been at work in this process before the others start.
+    expected = rows(nlp.pipe(make_docs(nlp)))
+    found = rows(nlp.pipe(make_docs(nlp), n_process=2, batch_size=2))
+    assert found == expected, (found, expected)
+    print(json.dumps([len(row) for row in found]))
+"""
 
 MakeDoc = Callable[..., Doc]
 MakeNlp = Callable[..., Language]
@@ -192,3 +229,19 @@ def plain() -> Callable[[Iterable[Doc]], List[Any]]:
 @pytest.fixture
 def component() -> Callable[[Language], Any]:
     return lambda nlp: nlp.get_pipe(NAME)
+
+
+@pytest.fixture(scope="session")
+def in_processes() -> Callable[[Path], List[int]]:
+    """The number of relations that a saved pipeline finds in each of six documents, after it was seen that two worker
+    processes find the same as one. With as many threads as a user has: a worker must not wait for its parent's threads.
+    """
+
+    def run(path: Path) -> List[int]:
+        env = {**os.environ, "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+        command = [sys.executable, "-c", WORKERS, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+    return run

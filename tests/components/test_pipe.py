@@ -1,9 +1,6 @@
 """Streams of documents: batches, order, failures, and other processes."""
 
-import os
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, List
 
@@ -135,43 +132,9 @@ def test_failing_annotation_goes_to_the_handler(trained, make_docs, component, m
 
 # Other processes
 
-WORKERS = """
-import sys
-import spacy
-from spacy.tokens import Doc, Span
 
-def make_docs(nlp):
-    docs = []
-    for i in range(6):
-        doc = Doc(nlp.vocab, words=["Acme", "was", "founded", "by", f"Ann{i}", "."])
-        doc.ents = [Span(doc, 0, 1, "ORG"), Span(doc, 4, 5, "PERSON")] if i != 2 else []
-        docs.append(doc)
-    return docs
-
-def rows(docs):
-    return [
-        [(r.head.text, r.label, r.tail.text, round(r.score, 3), r.evidence["text"]) for r in doc._.relations]
-        for doc in docs
-    ]
-
-if __name__ == "__main__":
-    nlp = spacy.load(sys.argv[1])
-    # The model has been at work in this process before the others start.
-    expected = rows(nlp.pipe(make_docs(nlp)))
-    assert [len(row) for row in expected] == [1, 1, 0, 1, 1, 1], expected
-    found = rows(nlp.pipe(make_docs(nlp), n_process=2, batch_size=2))
-    assert found == expected, found
-    print("equal")
-"""
-
-
-def test_two_processes(trained):
-    """With as many threads as a user has: a worker must not wait for threads that were left in its parent."""
-    env = {**os.environ, "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(
-        [sys.executable, "-c", WORKERS, str(trained)], capture_output=True, text=True, timeout=300, env=env
-    )
-    assert done.stdout.strip() == "equal", done.stderr[-3000:]
+def test_two_processes(trained, in_processes):
+    assert in_processes(trained) == [1, 1, 0, 1, 1, 1]
 
 
 def test_pickle(trained, make_docs):
