@@ -198,14 +198,15 @@ def sweep(args: argparse.Namespace) -> None:
     # The command's sizes are for the table; a sweep is made where retrieval is to help most.
     args.sizes = [5] if args.sizes == sorted(STEPS) else args.sizes
     usual = util.load_config(CONFIG)["vars"]
-    jobs = []
+    jobs, wanted = [], args.rows.split(";") if args.rows else []
     for name, setting, values, description in (
         ("k", "k", NEIGHBOURS, "neighbours, one vector each"),
         ("m", "prompt_length", LENGTHS, "vectors for each of 4 neighbours"),
     ):
         for value in values:
-            own = {} if value == usual[setting] else {f"vars.{setting}": value}
-            jobs.append((f"{name} = {value}", description, "ETRAG", own))
+            row, own = f"{name} = {value}", {} if value == usual[setting] else {f"vars.{setting}": value}
+            if not wanted or row in wanted:
+                jobs.append((row, description, "ETRAG", own))
     run_rows(args, args.results / "etrag_sweep.json", f"{TITLE}: neighbours and vectors", jobs)
 
 
@@ -328,7 +329,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, default=Path("corpus/test.spacy"))
     parser.add_argument("--training", type=Path, default=Path("training/etrag"), help="folder for the pipelines")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--rows", default="", help=f"rows of the table, between semicolons: {'; '.join(ROWS)}")
+    parser.add_argument("--rows", default="", help=f"rows of the table or sweep, between semicolons: {'; '.join(ROWS)}")
     parser.add_argument("--sizes", type=numbers, default=sorted(STEPS), help="percent of the training sentences")
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=0, help="steps at every size; 0 for those of the size")
