@@ -16,7 +16,7 @@ from collections import Counter
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 import spacy
@@ -61,6 +61,17 @@ class Run:
             name: list(read_docs(args.corpus / f"{name}.spacy", self.vocab)) for name in ("train", "dev", "test")
         }
         self.split = f"test ({len(self.corpora['test'])})"
+
+    def wanted(self, names: Iterable[str]) -> List[str]:
+        """The rows to measure, of those that a part has: all, where the command line names none.
+
+        names (Iterable[str]): the part's rows.
+        """
+        named = [name.strip() for name in self.args.rows.split(";") if name.strip()]
+        found = [name for name in names if name in named or not named]
+        if not found:
+            raise SystemExit(f"--rows names none of the part's: {'; '.join(names)}")
+        return found
 
     def report(
         self,
@@ -217,7 +228,7 @@ def _placeholders(item: PairInstance) -> str:
 
 def run_main(run: Run) -> None:
     """The table of the paper and the two rows that it lacks."""
-    for name in run.args.rows.split(";") if run.args.rows else ROWS:
+    for name in run.wanted(ROWS):
         description, examples, groups = ROWS[name]
         scores: Dict[str, float] = {}
         seconds = 0.0
@@ -231,19 +242,21 @@ def run_main(run: Run) -> None:
 
 def run_interference(run: Run) -> None:
     """How two tasks act on each other: scores of one adapter for both, without retrieval."""
-    for pair in combinations(TASKS, 2):
-        nlp, _ = run.pipeline(pair, 0)
+    pairs = {" + ".join(pair): pair for pair in combinations(TASKS, 2)}
+    for name in run.wanted(pairs):
+        nlp, _ = run.pipeline(pairs[name], 0)
         scores = evaluate(nlp, run.corpora["test"])
-        run.report(" + ".join(pair), "one adapter for two tasks", scores, "supplements_interference")
+        run.report(name, "one adapter for two tasks", scores, "supplements_interference")
 
 
 def run_curve(run: Run) -> None:
     """All tasks, trained on parts of the training set."""
     whole = len(run.corpora["train"])
-    for limit in (whole // 8, whole // 4, whole // 2, 0):
-        nlp, _ = run.pipeline(TASKS, run.args.curve_examples, limit)
+    limits = {f"{limit or whole} sentences": limit for limit in (whole // 8, whole // 4, whole // 2, 0)}
+    for name in run.wanted(limits):
+        nlp, _ = run.pipeline(TASKS, run.args.curve_examples, limits[name])
         scores = evaluate(nlp, run.corpora["test"])
-        run.report(f"{limit or whole} sentences", "multi-task", scores, "supplements_training-size")
+        run.report(name, "multi-task", scores, "supplements_training-size")
 
 
 # Retrieval
@@ -361,7 +374,7 @@ PARTS: Dict[str, Callable[[Run], None]] = {
 def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default="baselines", help=f"any of {', '.join(PARTS)}")
-    parser.add_argument("--rows", default="", help=f"rows of main, between semicolons: {'; '.join(ROWS)}")
+    parser.add_argument("--rows", default="", help="rows of main, interference or curve, between semicolons")
     parser.add_argument("--corpus", type=Path, default=Path("corpus/supplements"), help="folder with .spacy files")
     parser.add_argument("--work", type=Path, default=Path("training/supplements-benchmark"), help="trained pipelines")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
