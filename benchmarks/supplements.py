@@ -16,7 +16,7 @@ from collections import Counter
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import spacy
@@ -62,10 +62,10 @@ class Run:
         }
         self.split = f"test ({len(self.corpora['test'])})"
 
-    def wanted(self, names: Iterable[str]) -> List[str]:
+    def wanted(self, names: Collection[str]) -> List[str]:
         """The rows to measure, of those that a part has: all, where the command line names none.
 
-        names (Iterable[str]): the part's rows.
+        names (Collection[str]): the part's rows.
         """
         named = [name.strip() for name in self.args.rows.split(";") if name.strip()]
         found = [name for name in names if name in named or not named]
