@@ -20,11 +20,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import add_row, merge, peak_memory
+from results import add_row, merge, peak_memory, scores_of
 from spacy import util
 from spacy.language import Language
 from spacy.training import Example
@@ -156,15 +156,6 @@ def choose_vote(nlp: Language, dev: Path) -> float:
             found.append((nlp.evaluate(examples(dev, nlp, DEV))["semeval_macro_f"], weight))
         settings["vote"] = max(found)[1]
     return settings["vote"]
-
-
-def scores_of(path: Path, name: str, split: str, seed: int) -> Optional[Dict[str, float]]:
-    """RETURNS (Optional[Dict[str, float]]): the scores of a row's seed; None where it was not run."""
-    for row in json.loads(path.read_text())["rows"] if path.exists() else []:
-        if (row["name"], row["split"]) == (name, split) and seed in row["seeds"]:
-            at = row["seeds"].index(seed)
-            return {key: values[at] for key, values in row["scores"].items()}
-    return None
 
 
 def run_rows(args: argparse.Namespace, path: Path, title: str, jobs: Sequence[Tuple[str, str, str, Any]]) -> None:

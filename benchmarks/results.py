@@ -107,3 +107,19 @@ def add_row(
         known["costs"] = {"machine": data["machine"], **{key: round(float(v), 6) for key, v in costs.items()}}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def scores_of(path: Path, name: str, split: str, seed: int) -> Optional[Dict[str, float]]:
+    """The scores of one seed in a result file that `add_row` writes.
+
+    path (Path): the file, which may not exist.
+    name (str): the row.
+    split (str): its split.
+    seed (int): the seed.
+    RETURNS (Optional[Dict[str, float]]): scores by name; None where the row was not run with the seed.
+    """
+    for row in json.loads(path.read_text())["rows"] if path.exists() else []:
+        if (row["name"], row["split"]) == (name, split) and seed in row["seeds"]:
+            at = row["seeds"].index(seed)
+            return {key: values[at] for key, values in row["scores"].items()}
+    return None
