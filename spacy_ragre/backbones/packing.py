@@ -114,11 +114,12 @@ def unshared(prompts: Sequence[TokenPrompt], indexes: Optional[Sequence[int]] = 
     return Chunk(list(prompts), list(indexes), [p.ids for p in prompts], list(range(len(prompts))), len(prompts))
 
 
-def batches(lengths: Sequence[int], limit: int) -> List[List[int]]:
+def batches(lengths: Sequence[int], limit: int, fill: float = MIN_FILL) -> List[List[int]]:
     """Group rows of similar length so that a padded batch stays within a limit and little of it is padding.
 
     lengths (Sequence[int]): each row's number of tokens.
     limit (int): most tokens of a batch, padding included. A longer row is a batch of its own.
+    fill (float): in a batch with enough to do, no row is shorter than this share of the longest.
     RETURNS (List[List[int]]): indexes of the rows, a batch each, longest first, so that a batch too large for the
         memory fails at once.
     """
@@ -127,7 +128,7 @@ def batches(lengths: Sequence[int], limit: int) -> List[List[int]]:
     for i in order:
         longest = lengths[result[-1][0]] if result else 0
         size = len(result[-1]) + 1 if result else 0
-        wasteful = size * longest > ENOUGH_TOKENS and lengths[i] < MIN_FILL * longest
+        wasteful = size * longest > ENOUGH_TOKENS and lengths[i] < fill * longest
         if result and size * longest <= limit and not wasteful:
             result[-1].append(i)
         else:

@@ -86,7 +86,12 @@ def generate_ids(
     follow = _Follower(grammars, start) if grammars is not None else None
     end = end_id(backbone)
     head = whole.get_output_embeddings()
-    with torch.no_grad(), backbone.compute(ids.shape[1] + max_new_tokens), _contiguous_inputs(head):
+    with (
+        torch.no_grad(),
+        backbone.compute(ids.shape[1] + max_new_tokens),
+        _contiguous_inputs(head),
+        _plain_attention(backbone),
+    ):
         output = backbone.model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -113,6 +118,21 @@ def _contiguous_inputs(layer: Any) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def _plain_attention(backbone: Holds) -> Iterator[None]:
+    """On a CPU, compute attention by matrix products over the whole batch. The fused kernel takes each head of each row
+    by itself, which for the one token of a decoding step costs several times as much as the products.
+    """
+    config = backbone.decoder.config
+    usual = config._attn_implementation
+    if backbone.device.type == "cpu":
+        config._attn_implementation = "eager"
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual
 
 
 class _Follower:

@@ -152,6 +152,13 @@ def test_batches_keep_every_row_and_the_limit(seed: int) -> None:
     assert firsts == sorted(firsts, reverse=True)
 
 
+def test_batches_take_as_much_padding_as_they_are_allowed() -> None:
+    lengths = [100] * 6 + [70] * 8 + [10] * 6
+    assert [len(batch) for batch in batches(lengths, 2000)] == [6, 8, 6]
+    assert [len(batch) for batch in batches(lengths, 2000, fill=0.6)] == [14, 6]
+    assert [len(batch) for batch in batches(lengths, 2000, fill=0.0)] == [20]
+
+
 def test_a_row_over_the_limit_is_a_batch_of_its_own() -> None:
     assert batches([50, 3, 40, 3], 10) == [[0], [2], [1, 3]]
     assert batches([], 10) == []

@@ -1,6 +1,7 @@
 """Losses and generation on plain token ids, and the model with heads for several tasks, on tiny random models."""
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from thinc.api import Adam
 from spacy_ragre.backbones.causal import CausalLM
 from spacy_ragre.backbones.packing import TokenPrompt, unshared
 from spacy_ragre.backbones.seq2seq import Seq2SeqLM
+from spacy_ragre.models import generation_loss
 from spacy_ragre.models.copying import CopyGrammar, Piece
 from spacy_ragre.models.generation_loss import end_id, generate_ids, response_loss
 from spacy_ragre.models.multi_task_model import MultiTaskModel
@@ -78,6 +80,28 @@ def test_the_vocabulary_gets_contiguous_states(backbone, monkeypatch):
     generate_ids(backbone, PROMPTS, 3)
     assert contiguous and all(contiguous)
     assert not head._forward_pre_hooks
+
+
+def test_attention_of_generation_is_plain_on_a_cpu_and_the_usual_one_after_it(backbone, monkeypatch):
+    config = backbone.decoder.config
+    usual, seen = config._attn_implementation, []
+    head = backbone.whole.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda *_: seen.append(config._attn_implementation))
+    usual_ids = generate_ids(backbone, PROMPTS, 6)
+    assert set(seen) == {"eager"} and config._attn_implementation == usual
+
+    # The answers are those of the usual attention.
+    monkeypatch.setattr(generation_loss, "_plain_attention", lambda _: nullcontext())
+    seen.clear()
+    assert generate_ids(backbone, PROMPTS, 6) == usual_ids and set(seen) == {usual}
+    monkeypatch.undo()
+
+    handle.remove()
+    handle = head.register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        generate_ids(backbone, PROMPTS, 6)
+    handle.remove()
+    assert config._attn_implementation == usual
 
 
 def test_generation_keeps_to_the_grammar_of_each_row(backbone):
