@@ -35,7 +35,7 @@ def make_llm(ours: Language, labels: Sequence[str], max_new_tokens: int) -> Lang
         def generate(prompts: Iterable[Iterable[str]]) -> Iterable[List[str]]:
             for of_document in prompts:
                 yield [
-                    backbone.generate([backbone.tokenize(("", "", [prompt])).ids], max_new_tokens)[0]
+                    backbone.generate([backbone.tokenize(("", (), [prompt])).ids], max_new_tokens)[0]
                     for prompt in of_document
                 ]
 

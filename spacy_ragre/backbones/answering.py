@@ -18,7 +18,7 @@ def score_texts(backbone: Backbone, prompts: Sequence[Pieces], answers: Sequence
     """Log-likelihood of every answer's text after its prompt, on a token trie of the answers.
 
     backbone (Backbone): the language model.
-    prompts (Sequence[Tuple[str, str, Sequence[str]]]): the pieces of every prompt.
+    prompts (Sequence[Tuple[str, Tuple[str, ...], Sequence[str]]]): the pieces of every prompt.
     answers (Sequence[Sequence[str]]): for every prompt the texts of its classes, as many for each.
     RETURNS (numpy.ndarray): float32, *Shape* (prompts, classes).
     """
@@ -44,7 +44,7 @@ def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens
     """Let the model go on freely after every prompt, as RAG4RE does (arXiv 2404.13397).
 
     backbone (Backbone): the language model.
-    prompts (Sequence[Tuple[str, str, Sequence[str]]]): the pieces of every prompt.
+    prompts (Sequence[Tuple[str, Tuple[str, ...], Sequence[str]]]): the pieces of every prompt.
     max_new_tokens (int): most tokens to generate.
     RETURNS (List[str]): the texts.
     """
@@ -60,10 +60,10 @@ def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int)
     """The prompt with as many examples as the model's window takes.
 
     backbone (Backbone): the language model.
-    build (Callable[[int], Tuple[str, str, Sequence[str]]]): gives the prompt's pieces for a number of examples.
+    build (Callable[[int], Pieces]): gives the prompt's pieces for a number of examples.
     count (int): most examples.
-    RETURNS (Tuple[str, str, Sequence[str]]): the pieces. Raises a ValueError where not even the prompt without examples
-        fits.
+    RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): the pieces. Raises a ValueError where not even the prompt
+        without examples fits.
     """
     for number in range(count, -1, -1):
         pieces = build(number)

@@ -32,8 +32,8 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 # in training.
 SHORT_ATTENTION = 256
 
-# The pieces of a prompt: instruction, document, and those of the pair.
-Pieces = Tuple[str, str, Sequence[str]]
+# The pieces of a prompt: the instruction, those of the document, and those of the pair.
+Pieces = Tuple[str, Tuple[str, ...], Sequence[str]]
 
 
 class Likelihoods(NamedTuple):
@@ -306,13 +306,14 @@ class Backbone:
         """Token ids of a prompt. Each piece is tokenised on its own, so that a prompt has the same ids however it is
         put together.
 
-        pieces (Tuple[str, str, Sequence[str]]): instruction and document, which may be empty, and the pieces that
-            belong to one pair.
+        pieces (Tuple[str, Tuple[str, ...], Sequence[str]]): the instruction and the pieces that the pairs of a document
+            share, which may be empty, and the pieces that belong to one pair.
         RETURNS (TokenPrompt): token ids with the model's special tokens around them.
         """
         self.load()
-        instruction, document = self._piece_ids(pieces[0]), self._piece_ids(pieces[1])
-        pair = tuple(chain.from_iterable(map(self._piece_ids, pieces[2]))) + self.suffix
+        instruction = self._piece_ids(pieces[0])
+        document, pair = (tuple(chain.from_iterable(map(self._piece_ids, part))) for part in pieces[1:])
+        pair += self.suffix
         if instruction:
             instruction = self.prefix + instruction
         elif document:
@@ -327,7 +328,7 @@ class Backbone:
     def count_tokens(self, pieces: Pieces) -> int:
         """RETURNS (int): the number of tokens of a prompt, special tokens counted."""
         self.load()
-        own = sum(len(self._piece_ids(piece)) for piece in (pieces[0], pieces[1], *pieces[2]))
+        own = sum(len(self._piece_ids(piece)) for piece in (pieces[0], *pieces[1], *pieces[2]))
         return len(self.prefix) + own + len(self.suffix)
 
     def _encode_piece(self, piece: str) -> Tuple[int, ...]:

@@ -21,8 +21,8 @@ class TokenPrompt:
     """The token ids of a prompt, cut where others may share what came before.
 
     instruction (Tuple[int, ...]): special tokens, and what all prompts share.
-    document (Tuple[int, ...]): what all pairs of a document share.
-    pair (Tuple[int, ...]): examples and query.
+    document (Tuple[int, ...]): what all pairs of a document share: its text, or the examples that they are shown.
+    pair (Tuple[int, ...]): what is the pair's own: the query, and examples that others are not shown.
     """
 
     instruction: Ids = ()

@@ -216,14 +216,14 @@ class PairAnswerer(ModelAnswerer):
 
         instance (PairInstance): the pair.
         examples (Sequence[Neighbour]): examples, most similar first.
-        RETURNS (Tuple[str, str, Sequence[str]]): instruction, document, and the pieces of the pair, to be tokenised one
-            by one.
+        RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): instruction, document, and the pieces of the pair, to be
+            tokenised one by one.
         """
         shown = [neighbour.instance for neighbour in examples]
 
         def build(number: int) -> Pieces:
             segments = self.prompt.segments(instance, self.labels, shown[:number][::-1])
-            return segments.instruction, segments.document, segments.pair_pieces()
+            return segments.instruction, (segments.document,), segments.pair_pieces()
 
         return fit_examples(self.backbone, build, len(shown))
 

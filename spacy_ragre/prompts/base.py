@@ -47,8 +47,15 @@ class Segments:
 
     def pair_pieces(self) -> List[str]:
         """RETURNS (List[str]): the pieces that belong to one pair: its examples and its query."""
-        parts = (*self.examples, self.query)
-        return [piece for part in parts for piece in ((part,) if isinstance(part, str) else part) if piece]
+        return self.example_pieces() + self.query_pieces()
+
+    def example_pieces(self) -> List[str]:
+        """RETURNS (List[str]): the pieces of the examples."""
+        return [piece for example in self.examples for piece in _pieces(example)]
+
+    def query_pieces(self) -> List[str]:
+        """RETURNS (List[str]): the pieces of the query."""
+        return _pieces(self.query)
 
     def pieces(self) -> List[str]:
         """RETURNS (List[str]): all pieces in order, none of them empty, each to be tokenised by itself."""
@@ -58,6 +65,10 @@ class Segments:
     def text(self) -> str:
         """RETURNS (str): the prompt."""
         return "".join(self.pieces())
+
+
+def _pieces(part: Part) -> List[str]:
+    return [piece for piece in ((part,) if isinstance(part, str) else part) if piece]
 
 
 class ParsedAnswer(NamedTuple):

@@ -248,7 +248,7 @@ def test_generation_equals_one_prompt_at_a_time(backbone: Backbone) -> None:
 def test_generated_texts_are_in_the_order_of_the_prompts(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu", batch_tokens=16)
     texts = ["Paris", "Rome is located in Italy. Paris is located in", "Apple was"]
-    prompts: List[Pieces] = [("", "", [text]) for text in texts]
+    prompts: List[Pieces] = [("", (), [text]) for text in texts]
     found = generate_texts(backbone, prompts, max_new_tokens=5)
     assert found == [generate_texts(backbone, [prompt], max_new_tokens=5)[0] for prompt in prompts]
 
@@ -260,9 +260,9 @@ def test_as_many_examples_as_fit(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu", max_length=8)
 
     def build(number: int) -> Pieces:
-        return "", "", ["a", "b"] * number + ["c"]
+        return "", (), ["a", "b"] * number + ["c"]
 
     assert fit_examples(backbone, build, 2)[2] == ["a", "b", "a", "b", "c"]
     assert fit_examples(backbone, build, 9)[2] == ["a", "b", "a", "b", "a", "b", "c"]
     with pytest.raises(ValueError, match="R109.* 9 tokens.*at most 8"):
-        fit_examples(backbone, lambda number: ("", "", ["a"] * 8), 3)
+        fit_examples(backbone, lambda number: ("", (), ["a"] * 8), 3)

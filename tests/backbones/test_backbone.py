@@ -152,10 +152,10 @@ def test_special_tokens_stand_around_a_prompt(llama: CausalLM) -> None:
     assert (llama.prefix, llama.suffix) == ((0,), ())
     whole = tuple(llama.tokenizer("Paris")["input_ids"])
     # They belong to what comes first.
-    assert llama.tokenize(("", "", ["Paris"])) == TokenPrompt(pair=whole)
-    assert llama.tokenize(("", "Paris", [])) == TokenPrompt(document=whole)
-    assert llama.tokenize(("Paris", "", [])) == TokenPrompt(instruction=whole)
-    assert llama.tokenize(("", "", [])).ids == (0,)
+    assert llama.tokenize(("", (), ["Paris"])) == TokenPrompt(pair=whole)
+    assert llama.tokenize(("", ("Paris",), [])) == TokenPrompt(document=whole)
+    assert llama.tokenize(("Paris", (), [])) == TokenPrompt(instruction=whole)
+    assert llama.tokenize(("", (), [])).ids == (0,)
 
 
 def test_special_tokens_after_a_prompt(tiny_llama: Path, tmp_path: Path) -> None:
@@ -178,11 +178,11 @@ def test_special_tokens_after_a_prompt(tiny_llama: Path, tmp_path: Path) -> None
 
 def test_pieces_are_tokenised_one_by_one(llama: CausalLM) -> None:
     pieces = ["Paris is loc", "ated in France", "", ". 日本 \n", "Paris is loc"]
-    cut = (pieces[0], pieces[1], pieces[2:])
+    cut = (pieces[0], (pieces[1],), pieces[2:])
     ids = llama.tokenize(cut).ids
     alone = [llama.tokenizer(piece, add_special_tokens=False)["input_ids"] for piece in pieces]
     assert ids == (0, *itertools.chain.from_iterable(alone))
-    assert llama.tokenize(("", "", pieces)).ids == ids
+    assert llama.tokenize(("", (), pieces)).ids == ids
     assert llama.count_tokens(cut) == len(ids)
     # The text at once has other tokens at the seam: this is what fixed boundaries are for.
     assert list(ids[1:]) != llama.tokenizer("".join(pieces), add_special_tokens=False)["input_ids"]
@@ -190,9 +190,9 @@ def test_pieces_are_tokenised_one_by_one(llama: CausalLM) -> None:
 
 def test_r109_prompts_that_are_too_long(tiny_llama: Path) -> None:
     backbone = CausalLM(str(tiny_llama), device="cpu", max_length=5)
-    assert len(backbone.tokenize(("a", "b", ["c", "d"]))) == 5
+    assert len(backbone.tokenize(("a", ("b",), ["c", "d"]))) == 5
     with pytest.raises(ValueError, match="R109.* 6 tokens.*at most 5"):
-        backbone.tokenize(("a", "b", ["c", "d", "e"]))
+        backbone.tokenize(("a", ("b",), ["c", "d", "e"]))
 
 
 def test_answers_get_an_end_only_where_one_begins_another(llama: CausalLM) -> None:
@@ -313,9 +313,9 @@ def test_a_copy_answers_the_same(llama: CausalLM, again: Callable[[CausalLM], Ca
     # Processes that are spawned get the pipeline as a pickle.
     llama.init_adapter()
     change_adapter(llama)
-    ids = llama.tokenize(("", "", ["Paris is"]))
+    ids = llama.tokenize(("", (), ["Paris is"]))
     other = again(llama)
-    assert other.tokenize(("", "", ["Paris is"])) == ids
+    assert other.tokenize(("", (), ["Paris is"])) == ids
     torch.testing.assert_close(other.states(rows([ids])), llama.states(rows([ids])), atol=0, rtol=0)
     change_adapter(other, seed=1)
     assert (other.states(rows([ids])) - llama.states(rows([ids]))).abs().max() > 1e-3
@@ -324,7 +324,7 @@ def test_a_copy_answers_the_same(llama: CausalLM, again: Callable[[CausalLM], Ca
 def test_a_backbone_that_is_not_loaded_stays_so_in_a_copy(tiny_llama: Path) -> None:
     other = pickle.loads(pickle.dumps(CausalLM(str(tiny_llama), device="cpu")))
     assert not other.is_loaded
-    assert other.tokenize(("", "", ["a"])).ids[0] == 0
+    assert other.tokenize(("", (), ["a"])).ids[0] == 0
 
 
 # Precision

@@ -42,7 +42,7 @@ def test_likelihoods_equal_separate_prompts(backbone: CausalLM) -> None:
 
 
 def test_states_do_not_depend_on_padding(backbone: CausalLM) -> None:
-    ids = [backbone.tokenize(("", "", [TEXT * 2])), backbone.tokenize(("", "", ["Hello"]))]
+    ids = [backbone.tokenize(("", (), [TEXT * 2])), backbone.tokenize(("", (), ["Hello"]))]
     together = backbone.states(unshared(ids))
     for prompt, state in zip(ids, together):
         torch.testing.assert_close(backbone.states(unshared([prompt]))[0], state, atol=1e-3, rtol=1e-3)
@@ -51,7 +51,7 @@ def test_states_do_not_depend_on_padding(backbone: CausalLM) -> None:
 def test_packed_prompts_equal_separate_ones(backbone: CausalLM) -> None:
     names = ["Microsoft", "Bill Gates", "Paul Allen", "Albuquerque"]
     questions = [f"The relation between {a} and {b}:" for a in names for b in names if a != b]
-    prompts = [backbone.tokenize(("Say how two entities are related.\n", TEXT + "\n", [q])) for q in questions]
+    prompts = [backbone.tokenize(("Say how two entities are related.\n", (TEXT + "\n",), [q])) for q in questions]
     tries = [TokenTrie.build(backbone.encode_answers([" founded by", " founded in", " no relation"])) for _ in prompts]
     with torch.no_grad():
         for chunk in backbone.pack(prompts):

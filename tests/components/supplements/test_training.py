@@ -61,6 +61,32 @@ def test_stores_hold_the_training_examples_of_each_task(make_supplements, gold_e
             assert len(found) == 2 and all(neighbour.instance.text != instance.text for neighbour in found)
 
 
+@pytest.mark.parametrize("n_examples", [0, 2])
+def test_questions_about_one_text_share_their_examples(make_supplements, gold_examples_of, pipe, n_examples):
+    nlp = make_supplements(tasks=["uc"], n_examples=n_examples)
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    component, answerer = pipe(nlp), pipe(nlp).answerer
+    items = component._gold(example.reference for example in examples)["uc"]
+    found = answerer.found("uc", items)
+    prompts = answerer._prompts("uc", items, found)
+    texts = {}
+    for item, near, prompt in zip(items, found, prompts):
+        texts.setdefault(item.text, []).append(prompt.document)
+        # What is shared changes no token.
+        shown = [neighbour.instance for neighbour in near][::-1]
+        whole = answerer.prompt.segments("uc", item, shown).pieces()
+        assert prompt.ids == answerer.backbone.tokenize(("", (), whole)).ids
+    assert max(map(len, texts.values())) > 1
+    assert all(len(set(documents)) == 1 and bool(documents[0]) == bool(n_examples) for documents in texts.values())
+    assert any(chunk.shared is not None for chunk in answerer.backbone.pack(prompts)) == bool(n_examples)
+    # Nor does it change an answer.
+    together = answerer.choose("uc", items)
+    alone = [answerer.choose("uc", [item]) for item in items]
+    assert together.labels == [answer.labels[0] for answer in alone]
+    assert together.scores == pytest.approx([answer.scores[0] for answer in alone], abs=1e-4)
+
+
 def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examples_of, pipe):
     nlp = make_supplements(tasks=["re", "te"], mixing_temperature=1e6)
     examples = gold_examples_of(nlp)
