@@ -10,12 +10,14 @@ was cut off goes on where it ended. Relations and usage are scored on gold menti
 
 import argparse
 import json
+import random
 import re
 import time
 from collections import Counter
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Callable, Collection, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -26,6 +28,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_ragre.components.supplement_tasks import EntityLabels, questions
+from spacy_ragre.components.supplement_windows import Limits
+from spacy_ragre.corpora.jsonl import doc_to_dict, read_jsonl
 from spacy_ragre.corpora.reader import copy_input, read_docs
 from spacy_ragre.labels import PairInstance
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, Task
@@ -38,6 +42,9 @@ TITLE = "Dietary supplements (invented sentences)"
 MAIN = {"ner": "ner_strict_f", "re": "re_micro_f", "te": "te_strict_f", "uc": "uc_macro_f"}
 SCORES = (*MAIN.values(), "ner_lenient_f", "re_macro_f", "uc_micro_f")
 SPEED_DOCS = 64
+NOTE_SENTENCES = 4
+# The sentences of the corpus are read as they are. Some have a full stop inside.
+WHOLE = Limits(10_000, None)
 # Rows of the main table: description, retrieved examples, and the tasks of each adapter.
 APART: List[Sequence[Task]] = [[task] for task in TASKS]
 ROWS: Dict[str, Tuple[str, int, List[Sequence[Task]]]] = {
@@ -133,9 +140,10 @@ def train(args: argparse.Namespace, folder: Path, tasks: Sequence[Task], example
     spacy_train(CONFIG, folder, overrides=overrides)
 
 
-def evaluate(nlp: Language, docs: Sequence[Doc]) -> Dict[str, float]:
+def evaluate(nlp: Language, docs: Sequence[Doc], limits: Limits = WHOLE) -> Dict[str, float]:
     """Scores of the pipeline's tasks. Those that ask about mentions are given the gold ones."""
     component: Any = nlp.get_pipe(NAME)
+    component.runner.limits = limits
     scores: Dict[str, Any] = {}
     # Triples that are read off relations are of the mentions that were found. Without these, they are generated.
     found_by: Tuple[Task, ...] = ("ner", "te") if {"ner", "re"} <= set(component.tasks) else ("ner",)
@@ -166,7 +174,7 @@ def evaluate(nlp: Language, docs: Sequence[Doc]) -> Dict[str, float]:
 def asked(docs: Sequence[Doc], task: Task) -> List[PairInstance]:
     """The gold questions of a task."""
     labels = EntityLabels("SUPPLEMENT", "EVENT")
-    return [q.instance for d in docs for q in questions(d, task, d.ents, labels, 10_000, gold=True)]
+    return [q.instance for d in docs for q in questions(d, task, d.ents, labels, WHOLE, gold=True)]
 
 
 def run_baselines(run: Run) -> None:
@@ -265,6 +273,45 @@ def run_curve(run: Run) -> None:
         run.report(name, "multi-task", scores, "supplements_training-size")
 
 
+def run_notes(run: Run) -> None:
+    """Sentences put together to notes, in an order of chance: read one by one, and as many as fit at one go. Relations
+    are judged by their triples, since pairs of two sentences have no gold label.
+    """
+    nlp, _ = run.pipeline(TASKS, 0)
+    docs = notes(run.corpora["test"], nlp)
+    ways = {"one sentence at a time": Limits(64, 1), "as many as fit in 64 tokens": Limits(64, None)}
+    for name in run.wanted(ways):
+        scores = evaluate(nlp, docs, ways[name])
+        scores = {key: scores[key] for key in (MAIN["ner"], MAIN["te"], MAIN["uc"])}
+        split = f"test ({len(run.corpora['test'])}), {len(docs)} notes"
+        run.report(name, "multi-task", scores, "supplements_notes", split=split)
+
+
+def notes(docs: Sequence[Doc], nlp: Language) -> List[Doc]:
+    """RETURNS (List[Doc]): a seeded shuffle of annotated sentences, put together to notes of several."""
+    order = random.Random(0).sample(list(docs), len(docs))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "notes.jsonl"
+        with path.open("w", encoding="utf8") as file_:
+            for start in range(0, len(order), NOTE_SENTENCES):
+                note = joined([doc_to_dict(doc) for doc in order[start : start + NOTE_SENTENCES]])
+                file_.write(json.dumps(note) + "\n")
+        return list(read_jsonl(path, nlp, split_tokens=True))
+
+
+def joined(records: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): documents in the interchange format as one, with a space between their texts."""
+    note: Dict[str, Any] = {"text": "", "ents": [], "relations": [], "triples": []}
+    for record in records:
+        note["text"] += " " if note["text"] else ""
+        base, first = len(note["text"]), len(note["ents"])
+        note["text"] += record["text"]
+        note["ents"] += [{**ent, "start": ent["start"] + base, "end": ent["end"] + base} for ent in record["ents"]]
+        note["relations"] += [{**r, "head": r["head"] + first, "tail": r["tail"] + first} for r in record["relations"]]
+        note["triples"] += [triple for triple in record["triples"] if triple not in note["triples"]]
+    return note
+
+
 # Retrieval
 
 
@@ -360,7 +407,7 @@ def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> floa
         for doc in docs:
             for task in TASKS:
                 answerer.max_new_tokens = longest.get(task, before[2])
-                for question in questions(doc, task, doc.ents, component.entity_labels, component.max_tokens):
+                for question in questions(doc, task, doc.ents, component.entity_labels, component.runner.limits):
                     answerer.respond(task, [question.instance])
     finally:
         answerer.prompt, answerer.constrained, answerer.max_new_tokens = before
@@ -372,6 +419,7 @@ PARTS: Dict[str, Callable[[Run], None]] = {
     "main": run_main,
     "interference": run_interference,
     "curve": run_curve,
+    "notes": run_notes,
     "retrieval": run_retrieval,
     "speed": run_speed,
 }
@@ -380,7 +428,7 @@ PARTS: Dict[str, Callable[[Run], None]] = {
 def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default="baselines", help=f"any of {', '.join(PARTS)}")
-    parser.add_argument("--rows", default="", help="rows of main, interference or curve, between semicolons")
+    parser.add_argument("--rows", default="", help="rows of main, interference, curve or notes, between semicolons")
     parser.add_argument("--corpus", type=Path, default=Path("corpus/supplements"), help="folder with .spacy files")
     parser.add_argument("--work", type=Path, default=Path("training/supplements-benchmark"), help="trained pipelines")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))

@@ -1,10 +1,10 @@
-"""The supplement tasks on documents: the windows that are read, and the questions with their gold answers."""
+"""The supplement tasks on documents: questions with their gold answers."""
 
 import re
 from bisect import bisect_right
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from spacy.tokens import Doc, Span, Token
+from spacy.tokens import Doc, Span
 
 from ..errors import Errors
 from ..labels import Answer, PairInstance
@@ -12,15 +12,11 @@ from ..prompts.rendering import one_line
 from ..prompts.responses import Aligner, Mention, TripleText, write_entities, write_triples
 from ..prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
 from ..relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
+from .supplement_windows import Limits, Tokens, is_too_long, windows
 
-_SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*$|\n")
 _PART_END = re.compile(r"[.!?,;:]$|\n")
 # Fewer words than these are no text to learn from.
 _PART_WORDS = 4
-# Tokens with more characters are no words, but encoded data or the like: no text is read across them.
-_LONGEST_WORD = 200
-
-Tokens = Tuple[int, int]
 
 
 class EntityLabels(NamedTuple):
@@ -43,65 +39,6 @@ class Question(NamedTuple):
     spans: Tuple[Span, ...] = ()
 
 
-# Windows
-
-
-def windows(doc: Doc, max_tokens: int) -> List[Tokens]:
-    """Cut a document into texts that are read at one go: as many whole sentences as fit, one after the other. A
-    sentence with more tokens is cut where it is full.
-
-    doc (Doc): the document. Without sentence borders, sentences end at full stops and line breaks.
-    max_tokens (int): most tokens of a window.
-    RETURNS (List[Tuple[int, int]]): token offsets, end exclusive. One window where all fits. Tokens that are far too
-        long for a word are in none.
-    """
-    result: List[Tokens] = []
-    start = 0
-    for stop in [*(token.i for token in doc if _is_too_long(token)), len(doc)]:
-        result.extend(_windows_of((start, stop), doc, max_tokens))
-        start = stop + 1
-    return result
-
-
-def _windows_of(part: Tokens, doc: Doc, max_tokens: int) -> List[Tokens]:
-    start = stop = part[0]
-    if part[1] - start <= max_tokens:
-        return [part] if start < part[1] else []
-    result: List[Tokens] = []
-    for left, right in _sentences(doc):
-        left, right = max(left, part[0]), min(right, part[1])
-        if right <= left:
-            continue
-        if right - start > max_tokens and stop > start:
-            result.append((start, stop))
-            start = left
-        while right - start > max_tokens:
-            result.append((start, start + max_tokens))
-            start += max_tokens
-        stop = right
-    if stop > start:
-        result.append((start, stop))
-    return result
-
-
-def _is_too_long(token: Token) -> bool:
-    return len(token) > _LONGEST_WORD
-
-
-def _sentences(doc: Doc) -> Iterator[Tokens]:
-    if doc.has_annotation("SENT_START"):
-        yield from ((sent.start, sent.end) for sent in doc.sents)
-        return
-    start = 0
-    for token in doc:
-        closed = _SENTENCE_END.search(token.text) and (token.whitespace_ or token.is_space or token.i + 1 == len(doc))
-        if closed:
-            yield start, token.i + 1
-            start = token.i + 1
-    if start < len(doc):
-        yield start, len(doc)
-
-
 def _text(doc: Doc, window: Tokens) -> str:
     return doc[window[0] : window[1]].text
 
@@ -110,7 +47,7 @@ def _text(doc: Doc, window: Tokens) -> str:
 
 
 def questions(
-    doc: Doc, task: Task, spans: Sequence[Span], labels: EntityLabels, max_tokens: int, gold: bool = False
+    doc: Doc, task: Task, spans: Sequence[Span], labels: EntityLabels, limits: Limits, gold: bool = False
 ) -> List[Question]:
     """The questions of a task about a document.
 
@@ -118,11 +55,11 @@ def questions(
     task (str): the task.
     spans (Sequence[Span]): its mentions, of which those with the two labels are asked about.
     labels (EntityLabels): the entity labels.
-    max_tokens (int): most tokens of a window.
+    limits (Limits): how much is read at one go.
     gold (bool): take the answers from the document's annotations, and leave out what is not annotated.
     RETURNS (List[Question]): the questions in the order of the text.
     """
-    cuts = windows(doc, max_tokens)
+    cuts = windows(doc, limits)
     # Of two spans of a group that are the same, one; and none of white space.
     unique = {(*offsets(span), span.label_): span for span in spans if span.text.strip()}.values()
     supplements = [span for span in unique if span.label_ == labels.supplement]
@@ -164,7 +101,7 @@ def without_mentions(doc: Doc, spans: Sequence[Span], max_tokens: int) -> List[P
     result = []
     for part in zip(borders, borders[1:]):
         tokens = doc[part[0] : part[1]]
-        if len(tokens) > max_tokens or any(map(_is_too_long, tokens)):
+        if len(tokens) > max_tokens or any(map(is_too_long, tokens)):
             continue
         words = sum(token.is_alpha for token in tokens)
         if words >= _PART_WORDS and not any(span.start < part[1] and part[0] < span.end for span in spans):

@@ -28,6 +28,7 @@ from .saving import load_model
 from .streams import annotate_stream
 from .supplement_mentions import look_up, other_relations, set_mentions, without_taken
 from .supplement_tasks import EntityLabels, questions, without_mentions
+from .supplement_windows import Limits
 from .task_answerer import TaskAnswerer, mixing_weights
 from .task_runner import Predicted, TaskRunner, read_triples_off
 
@@ -41,6 +42,7 @@ answer = "auto"
 triples = "auto"
 n_examples = 1
 max_tokens = 64
+max_sentences = 1
 mixing_temperature = 1.0
 label_smoothing = 0.0
 swap_mentions = 0.0
@@ -106,6 +108,7 @@ def make_supplement_usage_classifier(
     triples: str,
     n_examples: int,
     max_tokens: int,
+    max_sentences: Optional[int],
     mixing_temperature: float,
     label_smoothing: float,
     swap_mentions: float,
@@ -127,7 +130,9 @@ def make_supplement_usage_classifier(
     triples (str): how "te" is answered: "generate", or "auto" to read triples off the relations of mentions where "re"
         is among the tasks, too.
     n_examples (int): most retrieved examples in a prompt; 0 for none.
-    max_tokens (int): most spaCy tokens that are read at one go. Longer documents are cut between sentences.
+    max_tokens (int): most spaCy tokens that are read at one go. A longer sentence is cut where it is full.
+    max_sentences (Optional[int]): most sentences that are read at one go; None for as many as fit. Supplements and
+        events that are not read together are not related.
     mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their sizes, the larger the more
         equal.
     label_smoothing (float): share of the target that training spreads over all labels.
@@ -150,7 +155,7 @@ def make_supplement_usage_classifier(
         answer=answer,
         triples=triples,
         n_examples=n_examples,
-        max_tokens=max_tokens,
+        limits=Limits(max_tokens, max_sentences),
         mixing_temperature=mixing_temperature,
         label_smoothing=label_smoothing,
         swap_mentions=swap_mentions,
@@ -182,7 +187,7 @@ class SupplementUsageClassifier(TrainablePipe):
         answer: str = "auto",
         triples: str = "auto",
         n_examples: int = 1,
-        max_tokens: int = 64,
+        limits: Limits = Limits(),
         mixing_temperature: float = 1.0,
         label_smoothing: float = 0.0,
         swap_mentions: float = 0.0,
@@ -195,9 +200,9 @@ class SupplementUsageClassifier(TrainablePipe):
             raise ValueError(Errors.R530.format(value=list(tasks), known=", ".join(TASKS)))
         if not labels.supplement or not labels.event or labels.supplement == labels.event:
             raise ValueError(Errors.R532.format(supplement=labels.supplement, event=labels.event))
-        for setting, value, least in (("max_tokens", max_tokens, 8), ("mixing_temperature", mixing_temperature, 0.1)):
-            if not value >= least:
-                raise ValueError(Errors.R533.format(setting=setting, value=value, least=least))
+        limits.check()
+        if not mixing_temperature >= 0.1:
+            raise ValueError(Errors.R533.format(setting="mixing_temperature", value=mixing_temperature, least=0.1))
         if not 0 <= swap_mentions <= 1:
             raise ValueError(Errors.R535.format(value=swap_mentions))
         if triples not in TRIPLES:
@@ -208,7 +213,6 @@ class SupplementUsageClassifier(TrainablePipe):
         self.scorer = scorer
         self.entity_labels = labels
         self.spans_key = spans_key
-        self.max_tokens = max_tokens
         self.mixing_temperature = mixing_temperature
         self.gazetteer = gazetteer
         self.swapper = MentionSwapper(swap_mentions)
@@ -226,7 +230,7 @@ class SupplementUsageClassifier(TrainablePipe):
             label_smoothing=label_smoothing,
             constrained=constrained,
         )
-        self.runner = TaskRunner(self.answerer, labels, max_tokens)
+        self.runner = TaskRunner(self.answerer, labels, limits)
         self.cfg: Dict[str, Any] = {}
 
     @property
@@ -257,10 +261,10 @@ class SupplementUsageClassifier(TrainablePipe):
             if swap and (ID_KEY in doc.user_data or not self.answerer.n_examples):
                 doc, spans = self.swapper(doc, spans)
             for task in self.tasks if annotated else [task for task in self.tasks if task != "ner"]:
-                asked = questions(doc, task, spans, self.entity_labels, self.max_tokens, gold=True)
+                asked = questions(doc, task, spans, self.entity_labels, self.runner.limits, gold=True)
                 result[task].extend(question.instance for question in asked)
             if annotated and extra and "ner" in self.tasks:
-                result["ner"].extend(without_mentions(doc, spans, self.max_tokens))
+                result["ner"].extend(without_mentions(doc, spans, self.runner.limits.max_tokens))
         return result
 
     def _show_names(self, docs: Iterable[Doc]) -> None:

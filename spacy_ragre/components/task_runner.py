@@ -11,6 +11,7 @@ from ..prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
 from ..retrieval import evidence
 from .supplement_mentions import char_span
 from .supplement_tasks import EntityLabels, Question, questions
+from .supplement_windows import Limits
 from .task_answerer import TaskAnswerer
 
 logger = logging.getLogger(__name__)
@@ -38,19 +39,19 @@ class TaskRunner:
 
     answerer (TaskAnswerer): the language model with its examples.
     labels (EntityLabels): the entity labels.
-    max_tokens (int): most spaCy tokens that are read at one go.
+    limits (Limits): how much is read at one go.
 
     dropped (int): generated items that were dropped so far: no part of a list, or not in the text.
     """
 
-    def __init__(self, answerer: TaskAnswerer, labels: EntityLabels, max_tokens: int) -> None:
+    def __init__(self, answerer: TaskAnswerer, labels: EntityLabels, limits: Limits) -> None:
         self.answerer = answerer
         self.entity_labels = labels
-        self.max_tokens = max_tokens
+        self.limits = limits
         self.dropped = 0
 
     def _ask(self, docs: Sequence[Doc], task: Task, spans: Sequence[Sequence[Span]]) -> List[List[Question]]:
-        return [questions(doc, task, own, self.entity_labels, self.max_tokens) for doc, own in zip(docs, spans)]
+        return [questions(doc, task, own, self.entity_labels, self.limits) for doc, own in zip(docs, spans)]
 
     def mentions(self, docs: Sequence[Doc]) -> Iterator[List[Span]]:
         """docs (Sequence[Doc]): the documents.

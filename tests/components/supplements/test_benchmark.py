@@ -50,3 +50,24 @@ def test_one_prompt_at_a_time_asks_every_question(
     # Labels are short; lists have the component's limit.
     assert all((limit == before[2]) == (task in ("ner", "te")) for task, _, limit in asked)
     assert (answerer.prompt, answerer.constrained, answerer.max_new_tokens) == before
+
+
+def test_notes_keep_the_annotations_of_their_sentences(benchmark: Any, make_supplements: Any, gold: Any) -> None:
+    nlp = make_supplements()
+    docs = gold(nlp)
+    found = benchmark.notes(docs, nlp)
+    assert len(found) == -(-len(docs) // benchmark.NOTE_SENTENCES)
+
+    def told(parts: Any) -> Any:
+        usage = sorted((ent.text, ent.label_, ent._.usage or "") for doc in parts for ent in doc.ents)
+        relations = sorted((r.head.text, r.tail.text, r.label) for doc in parts for r in doc._.relations)
+        return usage, relations, {tuple(triple) for doc in parts for triple in doc._.triples}
+
+    assert told(found) == told(docs) and told(docs)[1]
+    assert all(doc.text in "\n".join(note.text for note in found) for doc in docs)
+
+
+def test_the_sentences_of_the_corpus_are_read_whole(benchmark: Any, make_supplements: Any, gold: Any) -> None:
+    nlp = make_supplements(tasks=["uc"])
+    benchmark.evaluate(nlp, gold(nlp))
+    assert nlp.get_pipe(NAME).runner.limits.max_sentences is None

@@ -58,6 +58,7 @@ def test_default_config():
         ({"tasks": ["uc", "uc"]}, "R530"),
         ({"supplement_label": "X", "event_label": "X"}, "R532"),
         ({"max_tokens": 4}, "R533"),
+        ({"max_sentences": 0}, "R533"),
         ({"mixing_temperature": 0.0}, "R533"),
         ({"answer": "generate"}, "R502"),
         ({"triples": "relations"}, "R536"),

@@ -1,19 +1,20 @@
-"""Windows and questions of documents, and answers on their way back."""
+"""Questions of documents, and answers on their way back."""
 
 import pytest
 import spacy
 from spacy.tokens import Span
 
 from spacy_ragre.components.supplement_mentions import char_span
-from spacy_ragre.components.supplement_tasks import EntityLabels, questions, windows, without_mentions
+from spacy_ragre.components.supplement_tasks import EntityLabels, questions, without_mentions
+from spacy_ragre.components.supplement_windows import Limits
 from spacy_ragre.components.task_answerer import mixing_weights
 
 LABELS = EntityLabels("SUPPLEMENT", "EVENT")
 nlp = spacy.blank("en")
 
 
-def ask(doc, task, gold=False, max_tokens=64):
-    return questions(doc, task, doc.ents, LABELS, max_tokens, gold=gold)
+def ask(doc, task, gold=False, max_tokens=64, max_sentences=None):
+    return questions(doc, task, doc.ents, LABELS, Limits(max_tokens, max_sentences), gold=gold)
 
 
 def test_questions_with_their_gold_answers(gold):
@@ -45,29 +46,8 @@ def test_what_is_not_annotated_is_not_learned():
 
 def test_no_text_and_no_mentions():
     empty = nlp("")
-    assert windows(empty, 8) == [] and ask(empty, "ner") == ask(empty, "te") == []
+    assert ask(empty, "ner") == ask(empty, "te") == ask(nlp(" \n "), "ner") == []
     assert ask(nlp("Nothing here ."), "uc") == ask(nlp("Nothing here ."), "re") == []
-
-
-def test_long_documents_are_cut_between_sentences():
-    doc = nlp("Takes zinc daily . No pain .\nNext line goes on . " * 10)
-    cuts = windows(doc, 12)
-    assert cuts[0][0] == 0 and cuts[-1][1] == len(doc) and all(end - start <= 12 for start, end in cuts)
-    assert all(a[1] == b[0] for a, b in zip(cuts, cuts[1:]))
-    assert all(doc[end - 1].text in (".", "\n") or doc[end - 1].is_space for _, end in cuts)
-    assert windows(doc, 1000) == [(0, len(doc))]
-
-
-def test_a_sentence_without_end_is_cut_where_it_is_full():
-    doc = nlp("zinc " * 30)
-    assert windows(doc, 8) == [(0, 8), (8, 16), (16, 24), (24, 30)]
-
-
-def test_sentences_of_the_pipeline_are_used():
-    doc = nlp("a b c d e f g h i j k l")
-    for token in doc:
-        token.is_sent_start = token.i in (0, 5)
-    assert windows(doc, 8) == [(0, 5), (5, 12)]
 
 
 def test_a_mention_on_a_cut_is_read_whole():
@@ -82,7 +62,7 @@ def test_pairs_in_different_windows_are_not_asked():
     doc = nlp("Takes zinc daily with food . " + "Sleeps well at night . " * 4 + "Has colds .")
     zinc, colds = 1, len(doc) - 2
     doc.ents = [Span(doc, zinc, zinc + 1, "SUPPLEMENT"), Span(doc, colds, colds + 1, "EVENT")]
-    assert ask(doc, "re", max_tokens=12) == [] and len(ask(doc, "re", max_tokens=64)) == 1
+    assert ask(doc, "re", max_tokens=12) == ask(doc, "re", max_sentences=1) == [] and len(ask(doc, "re")) == 1
 
 
 def test_parts_without_mentions_teach_that_there_may_be_none(gold):
@@ -125,7 +105,6 @@ def test_mixing_weights(temperature, expected):
 def test_no_text_is_read_across_what_is_no_word():
     doc = nlp("Takes zinc . " + "QmFzZTY0" * 2000 + " Takes iron . Has colds .")
     doc.ents = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 5, 6, "SUPPLEMENT"), Span(doc, 8, 9, "EVENT")]
-    assert windows(doc, 64) == [(0, 3), (4, 10)] and windows(doc, 8) == [(0, 3), (4, 10)]
     assert [q.instance.text for q in ask(doc, "ner")] == ["Takes zinc .", "Takes iron . Has colds ."]
     assert [q.instance.first_text for q in ask(doc, "uc")] == ["zinc", "iron"]
     assert [(q.instance.first_text, q.instance.second_text) for q in ask(doc, "re")] == [("iron", "colds")]
@@ -135,7 +114,7 @@ def test_no_text_is_read_across_what_is_no_word():
 def test_mentions_of_white_space_and_twice_in_a_group_are_asked_about_once():
     doc = nlp("Takes zinc \n\n daily")
     spans = [Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 1, 2, "SUPPLEMENT"), Span(doc, 2, 3, "SUPPLEMENT")]
-    (question,) = questions(doc, "uc", spans, LABELS, 64)
+    (question,) = questions(doc, "uc", spans, LABELS, Limits())
     assert question.instance.first_text == "zinc"
 
 
