@@ -10,7 +10,7 @@ from ..errors import Errors
 _CLOSING = re.compile(r"(?P<word>\w*)[.!?]+[\"')\]]*$")
 # Most tokens of what closes a sentence, after its last word: marks, quotes and brackets.
 _ENDING = 3
-# Words that a full stop after them shortens, and that others follow.
+# Words that are cut short by a full stop, and are seldom the last of a sentence.
 _SHORT = frozenset("approx cont dr esp incl mr mrs ms prof resp st vit vs".split())
 # Tokens with more characters are no words, but encoded data or the like: no text is read across them.
 _LONGEST_WORD = 200
@@ -44,14 +44,17 @@ def windows(doc: Doc, limits: Limits) -> List[Tokens]:
     RETURNS (List[Tuple[int, int]]): token offsets, end exclusive. Sentences of white space, and tokens that are far too
         long for a word, are in none.
     """
-    result: List[Tokens] = []
-    start = 0
-    sentences = list(_sentences(doc))
-    for stop in [*(token.i for token in doc if is_too_long(token)), len(doc)]:
-        clipped = [(max(left, start), min(right, stop)) for left, right in sentences]
-        result.extend(_grouped([s for s in clipped if not all(token.is_space for token in doc[slice(*s)])], limits))
-        start = stop + 1
-    return result
+    # Sentences between which nothing stands that no text is read across.
+    parts: List[List[Tokens]] = [[]]
+    for left, right in _sentences(doc):
+        for token in doc[left:right]:
+            if is_too_long(token):
+                parts[-1].append((left, token.i))
+                parts.append([])
+                left = token.i + 1
+        parts[-1].append((left, right))
+    words = ([s for s in part if not all(token.is_space for token in doc[s[0] : s[1]])] for part in parts)
+    return [window for part in words for window in _grouped(part, limits)]
 
 
 def _grouped(sentences: List[Tokens], limits: Limits) -> Iterator[Tokens]:
