@@ -140,8 +140,9 @@ class TaskAnswerer(ModelAnswerer):
         def build(number: int) -> Pieces:
             # The most similar example stands next to the question.
             segments = self.prompt.segments(task, instance, shown[:number][::-1])
-            # All questions of a task about one text are shown the same examples, which are read once.
-            return segments.instruction, (segments.document, *segments.example_pieces()), segments.query_pieces()
+            # All questions of a task about one text share the text and the examples, which are read once.
+            *text, question = segments.query_pieces()
+            return segments.instruction, (segments.document, *segments.example_pieces(), *text), (question,)
 
         return fit_examples(self.backbone, build, len(shown))
 
