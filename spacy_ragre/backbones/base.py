@@ -391,6 +391,25 @@ class Backbone:
         """
         raise NotImplementedError
 
+    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
+        """Hidden states of prompts with their responses, as training needs them: the one that stands for a prompt, and
+        predicts its response's first token, and then that of each token of the response.
+
+        prompts (Sequence[Tuple[int, ...]]): token ids of the prompts.
+        responses (Sequence[Tuple[int, ...]]): token ids of their responses, which may be empty.
+        YIELDS (Tuple[List[int], torch.Tensor]): for each pass, the numbers of its prompts and their states, one prompt
+            after the other, *Shape* (prompts + tokens of responses, width), with gradients where they are enabled.
+        """
+        raise NotImplementedError
+
+    def logits(self, hidden: Any) -> Any:
+        """What the model says of the next tokens.
+
+        hidden (torch.Tensor): hidden states, *Shape* (..., width).
+        RETURNS (torch.Tensor): float32, *Shape* (..., vocabulary), scaled and capped as the model does.
+        """
+        raise NotImplementedError
+
     def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         """Exact log-likelihood of every answer after its prompt, all answers of a prompt in one pass.
 

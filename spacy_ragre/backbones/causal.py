@@ -1,7 +1,7 @@
 """Decoder-only language models: Llama, Mistral, Gemma, SmolLM and others."""
 
 import warnings
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..engines import TORCH, Compiler, check_place
 from ..errors import Warnings
@@ -10,6 +10,7 @@ from .base import Backbone, Likelihoods
 from .decoder_graph import DecoderGraph
 from .packing import Chunk, Ids, Shared
 from .shared_attention import Context, KeysValues, can_share, shared_pass
+from .trees import lay_out
 from .trie import TokenTrie
 
 # Rows of the vocabulary's logits that are held at a time.
@@ -95,14 +96,31 @@ class CausalLM(Backbone):
             if chunk.shared is not None or self._compiles():
                 hidden = self._after(self._context(chunk.shared), ids, depths, seen)
             else:
-                mask = self._masks(seen, depths, ids.device)
-                hidden = self.decoder(
-                    input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
-                ).last_hidden_state
+                hidden = self._tree_states(ids, depths, seen)
             return [
                 self._trie_likelihoods(hidden[cell, start - 1 : start + len(trie)], trie)
                 for cell, start, trie in zip(chunk.cells, starts, tries)
             ]
+
+    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
+        import torch
+
+        sequences = [(*prompt, *response) for prompt, response in zip(prompts, responses)]
+        for layout in lay_out(sequences, self.batch_tokens):
+            ids, _ = self.pad(layout.rows)
+            with self.compute(ids.shape[1]):
+                hidden = self._tree_states(ids, layout.depths, layout.seen)
+            places = {i: (row, path[len(prompts[i]) - 1 :]) for i, (row, path) in layout.paths.items()}
+            rows = torch.tensor([row for row, path in places.values() for _ in path], device=ids.device)
+            columns = torch.tensor([place for _, path in places.values() for place in path], device=ids.device)
+            yield list(places), hidden[rows, columns]
+
+    def _tree_states(self, ids: Any, depths: Any, seen: Any) -> Any:
+        """Hidden states of rows that are trees; see `_after`. RETURNS (torch.Tensor): *Shape* (rows, length, width)."""
+        mask = self._masks(seen, depths, ids.device)
+        return self.decoder(
+            input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
+        ).last_hidden_state
 
     def _context(self, shared: Optional[Shared]) -> Optional[Context]:
         """The keys and values of what is shared, computed now if they were not; None where nothing is."""
@@ -223,10 +241,7 @@ class CausalLM(Backbone):
             return additive(near)
         return {kind: additive(near if kind == "sliding_attention" else seen) for kind in sorted(kinds)}
 
-    def _logits(self, hidden: Any) -> Any:
-        """hidden (torch.Tensor): *Shape* (tokens, width).
-        RETURNS (torch.Tensor): float32 logits, *Shape* (tokens, vocabulary), scaled and capped as the model does.
-        """
+    def logits(self, hidden: Any) -> Any:
         import torch
 
         config = self.whole.config
@@ -250,7 +265,7 @@ class CausalLM(Backbone):
         scores = torch.zeros(len(trie), device=hidden.device)
         for i in range(0, len(inner), _LOGIT_ROWS):
             nodes = inner[i : i + _LOGIT_ROWS]
-            logits = self._logits(hidden[torch.tensor(nodes, device=hidden.device) + 1])
+            logits = self.logits(hidden[torch.tensor(nodes, device=hidden.device) + 1])
             logs = torch.log_softmax(logits, dim=-1)
             rows = {node: row for row, node in enumerate(nodes)}
             chosen = [c for c, parent in enumerate(trie.parents) if parent in rows]

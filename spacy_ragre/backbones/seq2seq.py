@@ -4,7 +4,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..registry import registry
 from .base import Backbone, Likelihoods
-from .packing import Chunk, Ids
+from .packing import Chunk, Ids, batches
 from .trie import TokenTrie
 
 # With tied embeddings, these scale the decoder's output before the vocabulary layer.
@@ -76,6 +76,17 @@ class Seq2SeqLM(Backbone):
             start = torch.full((len(ids), 1), self._start, device=self.device)
             return self._decode(start, None, encoded, mask)[:, 0].float()
 
+    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
+        import torch
+
+        lengths = [len(prompt) + 1 + len(response) for prompt, response in zip(prompts, responses)]
+        for batch in batches(lengths, self.batch_tokens):
+            inputs, _ = self.pad([(self._start, *responses[i]) for i in batch])
+            with self.compute(max(lengths[i] for i in batch)):
+                encoded, mask = self._encode([prompts[i] for i in batch])
+                hidden = self._decode(inputs, None, encoded, mask)
+            yield batch, torch.cat([hidden[row, : 1 + len(responses[i])] for row, i in enumerate(batch)])
+
     def likelihoods(self, chunk: Chunk, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
         import torch
 
@@ -91,13 +102,13 @@ class Seq2SeqLM(Backbone):
                 start = torch.full((len(targets), 1), self._start, device=self.device)
                 at = prompt_of[rows].to(self.device)
                 hidden = self._decode(torch.cat([start, targets[:, :-1]], dim=1), None, encoded[at], mask[at])
-                logs = torch.log_softmax(self._logits(hidden), dim=-1)
+                logs = torch.log_softmax(self.logits(hidden), dim=-1)
                 scores = logs.gather(2, targets[..., None])[..., 0] * target_mask
                 totals.extend(scores.sum(1).tolist())
         found = iter(totals)
         return [Likelihoods([next(found) for _ in trie.paths], [len(path) for path in trie.paths]) for trie in tries]
 
-    def _logits(self, hidden: Any) -> Any:
+    def logits(self, hidden: Any) -> Any:
         whole = self.whole
         if whole.config.model_type in _SCALED and whole.config.tie_word_embeddings:
             hidden = hidden * whole.config.d_model**-0.5

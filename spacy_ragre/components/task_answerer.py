@@ -11,8 +11,7 @@ from ..backbones.packing import TokenPrompt, batches
 from ..errors import Errors
 from ..labels import PairInstance
 from ..models.copying import CopyGrammar, Piece
-from ..models.losses import cross_entropy
-from ..models.multi_task_model import MultiTaskShim
+from ..models.multi_task_model import MultiTaskShim, Trained
 from ..models.threads import use_own_threads
 from ..prompts.responses import NONE, response_pieces, split_pieces_of
 from ..prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
@@ -251,40 +250,25 @@ class TaskAnswerer(ModelAnswerer):
         weights (Mapping[str, float]): what a question of each task weighs.
         RETURNS (float): the weighted mean loss.
         """
-        import numpy as np
-
         total = sum(weights[task] * len(items) for task, items in questions.items())
         if not total:
             return 0.0
-        loss = 0.0
-        labelled: List[Tuple[Task, int, TokenPrompt]] = []
+        asked: List[Trained] = []
         for task, items in questions.items():
             if not items:
                 continue
             share = weights[task] / total
-            prompts = self._prompts(task, items, self._found_once(task, items))
+            prompts = [prompt.ids for prompt in self._prompts(task, items, self._found_once(task, items))]
             if task not in GENERATED:
                 targets = [LABELS[task].index(item.answers[0].label) for item in items if item.answers]
-                labelled.extend(zip([task] * len(prompts), targets, prompts))
+                asked.extend(Trained(p, share, _ROWS[task], target) for p, target in zip(prompts, targets, strict=True))
                 continue
-            ids = [prompt.ids for prompt in prompts]
             responses = [self._response_ids(f" {item.response}") for item in items]
             # Each token weighs the same. Were it each response, the few tokens of an empty or a short list would
             # outweigh those of a long one, and lists would be ended early.
             size = sum(len(response) + 1 for response in responses) / len(responses)
-            lengths = [len(prompt) + len(response) for prompt, response in zip(ids, responses)]
-            for batch in batches(lengths, self.backbone.batch_tokens):
-                loss += self.shim.train_responses([ids[i] for i in batch], [responses[i] for i in batch], share / size)
-        for chunk in self.backbone.pack([prompt for _, _, prompt in labelled]):
-            (logits, _), backprop = self.model.begin_update(chunk)
-            gradient = np.zeros_like(logits)
-            for row, (task, target, _) in enumerate(labelled[i] for i in chunk.indexes):
-                own = logits[row : row + 1, _ROWS[task]]
-                part, slope = cross_entropy(own, [[target]], self.label_smoothing)
-                loss += part * weights[task] / total
-                gradient[row, _ROWS[task]] = slope[0] * weights[task] / total
-            backprop(gradient)
-            chunk.release()
+            asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, responses))
+        loss = self.shim.train(asked, self.label_smoothing)
         self._has_gradients = True
         return loss
 

@@ -4,16 +4,33 @@ generated responses for the others, as a Thinc model.
 The heads of all tasks are the rows of one matrix, and a task reads its own rows.
 """
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model
 
 from ..registry import registry
 from .copying import CopyGrammar
-from .generation_loss import generate_ids, response_loss
+from .generation import end_id, generate_ids
 from .label_model import Encodes, LabelShim, Output, Prompts, forward
 
 Ids = Sequence[Sequence[int]]
+
+
+class Trained(NamedTuple):
+    """A question with its answer: a label of a head, or a response.
+
+    prompt (Tuple[int, ...]): token ids.
+    weight (float): the weight of the label, or of each token of the response.
+    rows (slice): the rows of the head that answer it.
+    target (int): which one of these is right.
+    response (Optional[Tuple[int, ...]]): token ids, without an end token; None where the answer is a label.
+    """
+
+    prompt: Tuple[int, ...]
+    weight: float
+    rows: slice = slice(0)
+    target: int = 0
+    response: Optional[Tuple[int, ...]] = None
 
 
 @registry.architectures("ragre.MultiTaskModel.v1")
@@ -31,22 +48,62 @@ def MultiTaskModel(backbone: Encodes) -> Model[Prompts, Output]:
 class MultiTaskShim(LabelShim):
     """Holds the backbone's adapter and the heads of all tasks, trained and saved together."""
 
-    def train_responses(self, prompts: Ids, responses: Ids, weight: float) -> float:
-        """Forward and backward pass over responses. Gradients add up until `finish_update`.
+    def train(self, questions: Sequence[Trained], smoothing: float = 0.0) -> float:
+        """Forward and backward pass over questions of any kind. Gradients add up until `finish_update`.
 
-        prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
-        responses (Sequence[Sequence[int]]): token ids of their responses.
-        weight (float): the weight of each token of the responses.
-        RETURNS (float): the weighted sum of the tokens' losses.
+        questions (Sequence[Trained]): the questions with their answers.
+        smoothing (float): share of the target that is spread over all labels of a question.
+        RETURNS (float): the weighted sum of the losses.
         """
         import torch
 
         self.restore()
-        self.backbone.set_training(True)
+        backbone = self._backbone
+        backbone.set_training(True)
+        end = end_id(backbone)
+        total = 0.0
+        prompts = [question.prompt for question in questions]
+        responses = [question.response or () for question in questions]
         with torch.enable_grad():
-            loss = weight * response_loss(self._backbone, prompts, responses)
-        loss.backward()
-        return float(loss.detach())
+            for numbers, states in backbone.response_states(prompts, responses):
+                heads: List[int] = []
+                tokens: List[int] = []
+                targets: List[int] = []
+                weights: List[float] = []
+                labelled: List[Trained] = []
+                at = 0
+                for question in (questions[i] for i in numbers):
+                    closed = (*(question.response or ()), end)
+                    if question.response is None:
+                        heads.append(at)
+                        labelled.append(question)
+                    else:
+                        tokens.extend(range(at, at + len(closed)))
+                        targets.extend(closed)
+                        weights.extend([question.weight] * len(closed))
+                    at += len(closed)
+                loss = self._label_loss(states[heads].float(), labelled, smoothing)
+                if tokens:
+                    logits = backbone.logits(states[tokens])
+                    losses = torch.nn.functional.cross_entropy(
+                        logits, torch.tensor(targets, device=logits.device), reduction="none"
+                    )
+                    loss = loss + losses @ torch.tensor(weights, device=logits.device)
+                loss.backward()
+                total += float(loss.detach())
+        return total
+
+    def _label_loss(self, states: Any, questions: Sequence[Trained], smoothing: float) -> Any:
+        """RETURNS (torch.Tensor): the weighted sum of the cross-entropies, a scalar."""
+        import torch
+
+        logits = self._logits(states)
+        loss = logits.new_zeros(())
+        for row, question in zip(logits, questions):
+            target = torch.tensor(question.target, device=row.device)
+            own = torch.nn.functional.cross_entropy(row[question.rows], target, label_smoothing=smoothing)
+            loss = loss + question.weight * own
+        return loss
 
     def generate(
         self, prompts: Ids, max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]] = None

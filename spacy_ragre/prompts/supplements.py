@@ -81,11 +81,11 @@ class SupplementsPrompt:
         return Segments(
             instruction=getattr(macros, f"{task}_instruction")() if self.instruction else "",
             examples=tuple(
-                split_pieces(macros.example(one_line(item.text), _question(macros, task, item), one_line(item.response)))
-                for item in examples
+                split_pieces(macros.example(one_line(e.text), _question(macros, task, e), one_line(e.response)))
+                for e in examples
             ),
-            # A token sees what is before it. At the second reading it has seen the whole text, so that what is said of a
-            # mention after its name is known at its name, too (Springer et al. 2024, arXiv 2402.15449).
+            # A token sees what is before it. At the second reading it has seen the whole text, so that what is said of
+            # a mention after its name is known at its name, too (Springer et al. 2024, arXiv 2402.15449).
             query=split_pieces(macros.query(one_line(query.text), _question(macros, task, query), task in LABELS)),
         )
 

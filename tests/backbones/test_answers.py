@@ -154,6 +154,30 @@ SMALL: Dict[str, Any] = {
 HEADS = {"num_key_value_heads": 2, "head_dim": 8}
 
 
+def check_response_states(backbone: Any) -> None:
+    """What states of prompts and responses say of the next tokens is what the whole model says."""
+    shared = tuple(range(3, 15))
+    prompts = [(*shared, 20), (*shared, 20), (*shared, 21, 22), (30, 31)]
+    responses = [(40, 41), (40, 42, 43), (), (44,)]
+    whole = backbone.model
+    start = getattr(whole.config, "decoder_start_token_id", None)
+    found = []
+    with torch.no_grad():
+        for numbers, states in backbone.response_states(prompts, responses):
+            parts = backbone.logits(states).split([1 + len(responses[i]) for i in numbers])
+            for i, logits in zip(numbers, parts):
+                prompt, response = prompts[i], responses[i]
+                if whole.config.is_encoder_decoder:
+                    inputs = {"input_ids": [prompt], "decoder_input_ids": [(start, *response)]}
+                else:
+                    inputs = {"input_ids": [(*prompt, *response)]}
+                expected = whole(**{name: torch.tensor(ids) for name, ids in inputs.items()}).logits[0]
+                expected = expected[-1 - len(response) :]
+                torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+            found.extend(numbers)
+    assert sorted(found) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "family,options",
     [
@@ -183,6 +207,7 @@ def test_families_of_decoders(family: str, options: Dict[str, Any], tiny_llama: 
     save(transformers.AutoModelForCausalLM.from_config(config), tiny_llama, tmp_path)
     backbone = CausalLM(str(tmp_path), device="cpu")
     check_likelihoods(backbone)
+    check_response_states(backbone)
     for prompt, state in zip(PROMPTS, backbone.states(rows(PROMPTS))):
         torch.testing.assert_close(backbone.states(rows([prompt]))[0], state, atol=1e-4, rtol=0)
 
@@ -215,7 +240,9 @@ def test_families_of_encoder_decoders(family: str, options: Dict[str, Any], tiny
         if hasattr(model, "final_logits_bias"):
             model.final_logits_bias.normal_()
     save(model, tiny_llama, tmp_path)
-    check_likelihoods(Seq2SeqLM(str(tmp_path), device="cpu"))
+    backbone = Seq2SeqLM(str(tmp_path), device="cpu")
+    check_likelihoods(backbone)
+    check_response_states(backbone)
 
 
 def save(model: Any, tokenizer: Path, path: Path) -> None:

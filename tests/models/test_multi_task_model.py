@@ -10,10 +10,10 @@ from thinc.api import Adam
 from spacy_ragre.backbones.causal import CausalLM
 from spacy_ragre.backbones.packing import TokenPrompt, unshared
 from spacy_ragre.backbones.seq2seq import Seq2SeqLM
-from spacy_ragre.models import generation_loss
+from spacy_ragre.models import generation
 from spacy_ragre.models.copying import CopyGrammar, Piece
-from spacy_ragre.models.generation_loss import end_id, generate_ids, response_loss
-from spacy_ragre.models.multi_task_model import MultiTaskModel
+from spacy_ragre.models.generation import end_id, generate_ids
+from spacy_ragre.models.multi_task_model import MultiTaskModel, Trained
 
 PROMPTS = [[0, 40, 41, 42], [0, 43], [0, 44, 45, 46, 47, 48]]
 RESPONSES = [[50, 51], [52, 53, 54, 55], []]
@@ -44,12 +44,69 @@ def by_hand(backbone, prompt, response):
         return float(backbone.model(**batch).loss) * len(closed)
 
 
-def test_loss_is_that_of_the_response_tokens(backbone):
+def make_shim(backbone, words):
+    """The torch side of a model without dropout, which some models have of their own."""
     import torch
 
-    with torch.no_grad():
-        loss = float(response_loss(backbone, PROMPTS, RESPONSES))
-    assert loss == pytest.approx(sum(by_hand(backbone, p, r) for p, r in zip(PROMPTS, RESPONSES)), abs=1e-4)
+    shim = MultiTaskModel(backbone).shims[0]
+    shim.init_head(words)
+    for module in backbone.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    return shim
+
+
+def responses(weight=1.0):
+    return [Trained(tuple(p), weight, response=tuple(r)) for p, r in zip(PROMPTS, RESPONSES)]
+
+
+def labels(targets, weight=1.0):
+    return [Trained(tuple(p), weight, slice(0, 3), target) for p, target in zip(PROMPTS, targets)]
+
+
+def test_loss_is_that_of_the_response_tokens(backbone):
+    shim = make_shim(backbone, [" a", " b", " c"])
+    expected = [by_hand(backbone, p, r) for p, r in zip(PROMPTS, RESPONSES)]
+    assert shim.train(responses()) == pytest.approx(sum(expected), abs=1e-4)
+    halved = [*responses()[:2], responses(0.5)[2]]
+    assert shim.train(halved) == pytest.approx(sum(expected) - expected[2] / 2, abs=1e-4)
+
+
+def test_loss_of_labels_is_that_of_the_task_s_own_rows(backbone):
+    shim = make_shim(backbone, [" a", " b", " c", " d", " e"])
+    logits = shim.predict(rows(PROMPTS))[0]
+    asked = [Trained(tuple(PROMPTS[0]), 1.0, slice(0, 2), 1), Trained(tuple(PROMPTS[1]), 0.25, slice(2, 5), 0)]
+
+    def by_rows(logits, target, smoothing):
+        logs = logits - np.log(np.exp(logits).sum())
+        return -((1 - smoothing) * logs[target] + smoothing * logs.mean())
+
+    for smoothing in (0.0, 0.1):
+        expected = by_rows(logits[0, :2], 1, smoothing) + 0.25 * by_rows(logits[1, 2:], 0, smoothing)
+        assert shim.train(asked, smoothing) == pytest.approx(expected, abs=1e-4)
+
+
+def test_questions_together_teach_what_each_teaches_alone(backbone):
+    import torch
+
+    shared = tuple(range(30, 45))
+    asked = [Trained((*shared, 50), 0.5, slice(0, 2), 1), Trained((*shared, 51, 52), 2.0, slice(1, 3), 0)]
+    asked += [Trained((*shared, 53), 0.25, response=(60, 61, 62)), Trained((*shared, 53), 1.0, response=(60, 63))]
+    asked += [Trained((7, 8), 1.0, response=()), Trained(shared, 1.0, response=(50, 51)), asked[0]]
+    shim = make_shim(backbone, [" a", " b", " c"])
+    for parameter in shim.parameters().values():
+        parameter.data.normal_(std=0.1)
+    losses, gradients = [], []
+    for parts in ([asked], [[question] for question in asked]):
+        losses.append(sum(shim.train(part, 0.1) for part in parts))
+        gradients.append({name: p.grad.clone() for name, p in shim.parameters().items()})
+        for parameter in shim.parameters().values():
+            parameter.grad = None
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-4), name
 
 
 def test_states_equal_one_prompt_at_a_time(backbone):
@@ -91,7 +148,7 @@ def test_attention_of_generation_is_plain_on_a_cpu_and_the_usual_one_after_it(ba
     assert set(seen) == {"eager"} and config._attn_implementation == usual
 
     # The answers are those of the usual attention.
-    monkeypatch.setattr(generation_loss, "_plain_attention", lambda _: nullcontext())
+    monkeypatch.setattr(generation, "_plain_attention", lambda _: nullcontext())
     seen.clear()
     assert generate_ids(backbone, PROMPTS, 6) == usual_ids and set(seen) == {usual}
     monkeypatch.undo()
@@ -129,12 +186,7 @@ def test_heads_and_responses_learn_together(tiny_llama):
     targets = [0, 2, 1]
     first = None
     for _ in range(40):
-        loss = shim.train_responses(PROMPTS, RESPONSES, 1 / 9)
-        (logits, _), backprop = model.begin_update(rows(PROMPTS))
-        gradient = np.exp(logits - logits.max(1, keepdims=True))
-        gradient /= gradient.sum(1, keepdims=True)
-        gradient[np.arange(3), targets] -= 1
-        backprop(gradient.astype("float32") / 3)
+        loss = shim.train([*responses(1 / 9), *labels(targets, 1 / 3)])
         model.finish_update(optimizer)
         first = first or loss
     assert loss < first / 4 and math.isfinite(loss)
@@ -154,7 +206,7 @@ def test_no_dropout_outside_of_training(tiny_llama):
     for parameter in shim.parameters().values():
         parameter.data.normal_()
     before = model.predict(rows(PROMPTS))[0]
-    shim.train_responses(PROMPTS, RESPONSES, 1.0)
+    shim.train(responses())
     assert np.allclose(model.predict(rows(PROMPTS))[0], before)
     model.begin_update(rows(PROMPTS))
     assert shim.generate(PROMPTS, 4) == shim.generate(PROMPTS, 4)

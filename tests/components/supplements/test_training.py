@@ -97,7 +97,7 @@ def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examp
 
 def test_every_token_of_the_responses_weighs_the_same(make_supplements, gold_examples_of, pipe):
     # Empty and short lists must not outweigh long ones, or nothing is listed.
-    from spacy_ragre.models.generation_loss import response_loss
+    from spacy_ragre.models.multi_task_model import Trained
 
     nlp = make_supplements(tasks=["te"])
     examples = gold_examples_of(nlp)
@@ -108,7 +108,7 @@ def test_every_token_of_the_responses_weighs_the_same(make_supplements, gold_exa
     prompts = [prompt.ids for prompt in answerer._prompts("te", items, answerer.found("te", items))]
     responses = [answerer._response_ids(f" {item.response}") for item in items]
     tokens = sum(len(response) + 1 for response in responses)
-    loss = float(response_loss(answerer.backbone, prompts, responses).detach()) / tokens
+    loss = answerer.shim.train([Trained(p, 1 / tokens, response=r) for p, r in zip(prompts, responses)])
     assert pipe(nlp).update(examples)[NAME] == pytest.approx(loss, rel=1e-4)
 
 

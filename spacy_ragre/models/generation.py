@@ -1,7 +1,7 @@
-"""Next-token losses and constrained decoding on a language model, with plain token ids.
+"""Constrained decoding on a language model, with plain token ids.
 
 Works on what a backbone holds: `model`, a decoder-only or encoder-decoder model of transformers, with an adapter or
-without. Rows are padded on the right and no mask is needed for decoders, whose tokens see what is before them only.
+without.
 """
 
 from contextlib import contextmanager
@@ -29,37 +29,6 @@ class Holds(Protocol):
     def pad_id(self) -> int: ...
     def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
-
-
-def response_loss(backbone: Holds, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Any:
-    """Cross-entropy of responses after their prompts. Only tokens of the responses count, and the end token with them.
-
-    backbone (Holds): the language model.
-    prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
-    responses (Sequence[Sequence[int]]): token ids of the responses, without an end token.
-    RETURNS (torch.Tensor): the sum over tokens, a scalar with gradients where they are enabled.
-    """
-    import torch
-
-    whole = backbone.whole
-    closed = [[*response, end_id(backbone)] for response in responses]
-    targets = torch.tensor([token for row in closed for token in row], device=backbone.device)
-    if whole.config.is_encoder_decoder:
-        ids, mask = backbone.pad(prompts)
-        shifted = [[whole.config.decoder_start_token_id, *row[:-1]] for row in closed]
-        inputs, _ = backbone.pad(shifted)
-        with backbone.compute(max(ids.shape[1], inputs.shape[1])):
-            logits = whole(input_ids=ids, attention_mask=mask, decoder_input_ids=inputs).logits
-        rows, columns = _cells(closed, [0] * len(closed), backbone.device)
-        logits = logits[rows, columns].float()
-    else:
-        ids, _ = backbone.pad([[*prompt, *row[:-1]] for prompt, row in zip(prompts, closed)])
-        with backbone.compute(ids.shape[1]):
-            hidden = backbone.decoder(input_ids=ids, use_cache=False).last_hidden_state
-            # The state before a token predicts it, the prompt's last one the response's first.
-            rows, columns = _cells(closed, [len(prompt) - 1 for prompt in prompts], backbone.device)
-            logits = whole.get_output_embeddings()(hidden[rows, columns]).float()
-    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
 
 
 def generate_ids(
@@ -157,11 +126,3 @@ def end_id(backbone: Holds) -> int:
     end = backbone.tokenizer.eos_token_id
     return backbone.pad_id if end is None else end
 
-
-def _cells(rows: Sequence[Ids], starts: Sequence[int], device: Any) -> Tuple[Any, Any]:
-    """RETURNS (Tuple[torch.Tensor, torch.Tensor]): row and column of each token, in order, rows from a start on."""
-    import torch
-
-    at = [(i, start + k) for i, (row, start) in enumerate(zip(rows, starts)) for k in range(len(row))]
-    pairs = torch.tensor(at, device=device)
-    return pairs[:, 0], pairs[:, 1]
