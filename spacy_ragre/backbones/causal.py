@@ -93,7 +93,7 @@ class CausalLM(Backbone):
         ids, _ = self.pad(cells)
         depths, seen = _tree_layout(ids.shape, chunk.cells, starts, tries)
         with torch.no_grad(), self.compute(ids.shape[1]):
-            if chunk.shared is not None or self._compiles():
+            if chunk.shared is not None:
                 hidden = self._after(self._context(chunk.shared), ids, depths, seen)
             else:
                 hidden = self._tree_states(ids, depths, seen)
@@ -117,6 +117,8 @@ class CausalLM(Backbone):
 
     def _tree_states(self, ids: Any, depths: Any, seen: Any) -> Any:
         """Hidden states of rows that are trees; see `_after`. RETURNS (torch.Tensor): *Shape* (rows, length, width)."""
+        if self._compiles():
+            return self._after(None, ids, depths, seen)
         mask = self._masks(seen, depths, ids.device)
         return self.decoder(
             input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False

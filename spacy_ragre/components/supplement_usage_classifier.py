@@ -20,7 +20,7 @@ from ..errors import Errors
 from ..gazetteer import Gazetteer
 from ..labels import PairInstance
 from ..models.threads import one_at_a_time
-from ..prompts.supplements import TASKS, Task, TaskPrompt
+from ..prompts.supplements import LABELS, TASKS, Task, TaskPrompt
 from ..relations import ID_KEY, entity_spans, has_entity_annotation
 from ..retrieval import Retriever
 from .mention_swap import MentionSwapper
@@ -285,13 +285,13 @@ class SupplementUsageClassifier(TrainablePipe):
         chosen = self.tasks if tasks is None else tuple(task for task in self.tasks if task in tasks)
         mentions, spans = self._find_mentions(docs, chosen)
         read_off = "te" in chosen and "re" in self.tasks and self.triples == "auto"
-        relations = self.runner.relations(docs, spans) if "re" in chosen or read_off else None
+        labelled = [task for task in LABELS if task in chosen or (task == "re" and read_off)]
+        relations, usage = self.runner.choose(docs, spans, labelled)
         triples = None
         if relations is not None and read_off:
             triples = read_triples_off(docs, relations)
         elif "te" in chosen:
             triples = self.runner.triples(docs)
-        usage = self.runner.usage(docs, spans) if "uc" in chosen else None
         # What the gazetteer finds is added; what NER finds is all there is.
         replaced = tuple(self.entity_labels) if "ner" in chosen else ()
         return [

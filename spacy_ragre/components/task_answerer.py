@@ -21,11 +21,10 @@ from .model_answerer import ModelAnswerer
 # What names end with besides words: "vitamin E (natural)", "multivitamin +", "HbA1c 9%".
 _ENDS = frozenset(")+%")
 # Each task's rows of the label head.
-_ROWS: Dict[str, slice] = {}
+_ROWS: Dict[Task, slice] = {}
 for _task, _labels in LABELS.items():
     _first = max((rows.stop for rows in _ROWS.values()), default=0)
     _ROWS[_task] = slice(_first, _first + len(_labels))
-_COUNT = sum(map(len, LABELS.values()))
 # While responses are generated, a step costs little more for more rows: fewer batches are worth some padding.
 _GENERATION_FILL = 0.6
 
@@ -180,41 +179,52 @@ class TaskAnswerer(ModelAnswerer):
 
     # Answering
 
-    def choose(self, task: Task, instances: Sequence[PairInstance]) -> Answered:
-        """Answer questions with labels.
+    def choose(self, questions: Mapping[Task, Sequence[PairInstance]]) -> Dict[Task, Answered]:
+        """Answer questions with labels. Those of all tasks are computed together, since they share the texts.
 
-        task (str): "re" or "uc".
-        instances (Sequence[PairInstance]): the questions.
-        RETURNS (Answered): label and probability for each.
+        questions (Mapping[str, Sequence[PairInstance]]): the questions of "re" and "uc".
+        RETURNS (Dict[str, Answered]): label and probability of each.
         """
-        if not instances:
-            return Answered([], [], [])
+        if not any(questions.values()):
+            return {task: Answered([], [], []) for task in questions}
+        use_own_threads()
+        found = {task: self.found(task, items) for task, items in questions.items()}
+        scores = self._head_scores(questions, found) if self.mode == "head" else self._text_scores(questions, found)
+        return {task: self._answered(task, scores[task], found[task]) for task in questions}
+
+    def _head_scores(
+        self, questions: Mapping[Task, Sequence[PairInstance]], found: Mapping[Task, List[List[Neighbour]]]
+    ) -> Dict[Task, Any]:
+        prompts = [p.ids for task, items in questions.items() for p in self._prompts(task, items, found[task])]
+        logits = self.shim.label_logits(prompts)
+        scores, start = {}, 0
+        for task, items in questions.items():
+            scores[task] = logits[start : start + len(items), _ROWS[task]]
+            start += len(items)
+        return scores
+
+    def _text_scores(
+        self, questions: Mapping[Task, Sequence[PairInstance]], found: Mapping[Task, List[List[Neighbour]]]
+    ) -> Dict[Task, Any]:
+        scores = {}
+        for task, items in questions.items():
+            pieces = [self._fit(task, i, n) for i, n in zip(items, found[task])]
+            scores[task] = score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces))
+        return scores
+
+    def _answered(self, task: Task, scores: Any, found: List[List[Neighbour]]) -> Answered:
+        """scores (numpy.ndarray): *Shape* (questions, labels)."""
         import numpy as np
 
-        use_own_threads()
-        found = self.found(task, instances)
-        if self.mode == "head":
-            scores = self._logits(self._prompts(task, instances, found))[:, _ROWS[task]]
-        else:
-            pieces = [self._fit(task, i, n) for i, n in zip(instances, found)]
-            scores = np.asarray(score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces)))
         if not np.isfinite(scores).all():
             raise ValueError(Errors.R504.format(model=self.backbone.name))
-        scores = scores - scores.max(axis=1, keepdims=True)
-        probability = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        if not len(scores):
+            return Answered([], [], [])
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probability = weights / weights.sum(axis=1, keepdims=True)
         best = probability.argmax(axis=1)
         chosen = [float(row[label]) for row, label in zip(probability, best)]
         return Answered([LABELS[task][label] for label in best], chosen, found)
-
-    def _logits(self, prompts: Sequence[TokenPrompt]) -> Any:
-        import numpy as np
-
-        logits = np.zeros((len(prompts), _COUNT), dtype="float32")
-        self.shim.restore()
-        for chunk in self.backbone.pack(prompts):
-            logits[chunk.indexes] = self.model.predict(chunk)[0]
-            chunk.release()
-        return logits
 
     def respond(self, task: Task, instances: Sequence[PairInstance]) -> List[str]:
         """Answer questions with texts.

@@ -8,13 +8,15 @@ from spacy.tokens import Doc, Span
 from ..prompts.rendering import one_line
 from ..prompts.responses import Aligner, read_entities, read_triples
 from ..prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
-from ..retrieval import evidence
+from ..retrieval import Neighbour, evidence
 from .supplement_mentions import char_span
 from .supplement_tasks import EntityLabels, Question, questions
 from .supplement_windows import Limits
 from .task_answerer import TaskAnswerer
 
 logger = logging.getLogger(__name__)
+
+Usage = Tuple[int, int, str, float]
 
 
 class Predicted(NamedTuple):
@@ -30,8 +32,20 @@ class Predicted(NamedTuple):
     mentions: Optional[List[Tuple[int, int, str]]] = None
     relations: Optional[List[Dict[str, Any]]] = None
     triples: Optional[List[Tuple[str, str, str]]] = None
-    usage: Optional[List[Tuple[int, int, str, float]]] = None
+    usage: Optional[List[Usage]] = None
     replaced: Tuple[str, ...] = ()
+
+
+class Chosen(NamedTuple):
+    """Answers with labels, for each document; None for tasks that were not asked.
+
+    relations (Optional[List[List[Dict[str, Any]]]]): as `doc._.relations` takes them.
+    usage (Optional[List[List[Tuple[int, int, str, float]]]]): token offsets of each supplement, its status and the
+        probability.
+    """
+
+    relations: Optional[List[List[Dict[str, Any]]]] = None
+    usage: Optional[List[List[Usage]]] = None
 
 
 class TaskRunner:
@@ -107,38 +121,33 @@ class TaskRunner:
             self.dropped += count
             logger.info("%d generated item(s) of the task %r were dropped", count, task)
 
-    def relations(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]]) -> List[List[Dict[str, Any]]]:
-        """docs (Sequence[Doc]): the documents.
-        spans (Sequence[Sequence[Span]]): the mentions of each.
-        RETURNS (List[List[Dict[str, Any]]]): their relations, as `doc._.relations` takes them.
-        """
-        asked = self._ask(docs, "re", spans)
-        flat = [question for own in asked for question in own]
-        answered = iter(zip(*self.answerer.choose("re", [question.instance for question in flat])))
-        result = []
-        for own in asked:
-            relations = []
-            for question in own:
-                label, score, neighbours = next(answered)
-                head, tail = ((span.start, span.end, span.label_) for span in question.spans)
-                support = {"text": question.instance.text, "examples": evidence(neighbours)}
-                relations.append({"head": head, "tail": tail, "label": label, "score": score, "evidence": support})
-            result.append(relations)
-        return result
+    def choose(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]], tasks: Sequence[Task]) -> Chosen:
+        """Answer the questions with labels, those of all tasks together.
 
-    def usage(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]]) -> List[List[Tuple[int, int, str, float]]]:
-        """As `relations`. RETURNS: token offsets, status and probability of each supplement."""
-        asked = self._ask(docs, "uc", spans)
-        flat = [question.instance for own in asked for question in own]
-        answered = iter(zip(*self.answerer.choose("uc", flat)))
-        result = []
-        for own in asked:
-            usage = []
-            for question in own:
-                label, score, _ = next(answered)
-                usage.append((question.spans[0].start, question.spans[0].end, label, score))
-            result.append(usage)
-        return result
+        docs (Sequence[Doc]): the documents.
+        spans (Sequence[Sequence[Span]]): the mentions of each.
+        tasks (Sequence[str]): any of "re" and "uc".
+        RETURNS (Chosen): the answers to each task.
+        """
+        asked = {task: self._ask(docs, task, spans) for task in tasks}
+        flat = {task: [question.instance for own in found for question in own] for task, found in asked.items()}
+        answered = {task: iter(zip(*answers)) for task, answers in self.answerer.choose(flat).items()}
+        relations = usage = None
+        if "re" in asked:
+            relations = [[_relation(question, *next(answered["re"])) for question in own] for own in asked["re"]]
+        if "uc" in asked:
+            usage = [[_status(question, *next(answered["uc"])) for question in own] for own in asked["uc"]]
+        return Chosen(relations, usage)
+
+
+def _relation(question: Question, label: str, score: float, neighbours: Sequence[Neighbour]) -> Dict[str, Any]:
+    head, tail = ((span.start, span.end, span.label_) for span in question.spans)
+    support = {"text": question.instance.text, "examples": evidence(neighbours)}
+    return {"head": head, "tail": tail, "label": label, "score": score, "evidence": support}
+
+
+def _status(question: Question, label: str, score: float, neighbours: Sequence[Neighbour]) -> Usage:
+    return question.spans[0].start, question.spans[0].end, label, score
 
 
 def read_triples_off(

@@ -7,6 +7,7 @@ The heads of all tasks are the rows of one matrix, and a task reads its own rows
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model
+from thinc.types import Floats2d
 
 from ..registry import registry
 from .copying import CopyGrammar
@@ -92,6 +93,22 @@ class MultiTaskShim(LabelShim):
                 loss.backward()
                 total += float(loss.detach())
         return total
+
+    def label_logits(self, prompts: Ids) -> Floats2d:
+        """What the heads of all tasks say of prompts, computed as in training: shared tokens once.
+
+        prompts (Sequence[Sequence[int]]): token ids of the prompts.
+        RETURNS (Floats2d): logits of all tasks' labels, *Shape* (prompts, labels).
+        """
+        import torch
+
+        self.restore()
+        self.backbone.set_training(False)
+        with torch.no_grad():
+            passes = list(self._backbone.response_states(prompts, [()] * len(prompts)))
+            order = [i for numbers, _ in passes for i in numbers]
+            logits = self._logits(torch.cat([states.float() for _, states in passes]))
+            return logits[torch.tensor(order).argsort()].cpu().numpy()
 
     def _label_loss(self, states: Any, questions: Sequence[Trained], smoothing: float) -> Any:
         """RETURNS (torch.Tensor): the weighted sum of the cross-entropies, a scalar."""

@@ -24,7 +24,7 @@ GENERATED: Tuple[Task, ...] = ("ner", "te")
 RELATIONS = ("positive", "negative", "not_related")
 USAGES = ("continuing", "discontinued", "started", "uncertain")
 #: The labels of the tasks that have a closed set of answers.
-LABELS: Dict[str, Tuple[str, ...]] = {"re": RELATIONS, "uc": USAGES}
+LABELS: Dict[Task, Tuple[str, ...]] = {"re": RELATIONS, "uc": USAGES}
 #: The relations that triples state; pairs that hold none are left out.
 TRIPLE_RELATIONS = RELATIONS[:2]
 #: What responses call supplements and events.

@@ -76,6 +76,24 @@ def test_prompts_that_share_nothing(make: Callable[..., CausalLM]) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_states_of_trees_are_those_of_torch(make: Callable[..., CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [prompt.ids for prompt in PROMPTS]
+    responses = [(5, 6), (), (7,)] * len(prompts)
+    found = []
+    for engine in ("torch", "openvino"):
+        backbone = make(engine)
+        with torch.no_grad():
+            passes = list(backbone.response_states(prompts, responses[: len(prompts)]))
+            if engine == "openvino":
+                # The graph computes them, and not torch.
+                monkeypatch.setattr(type(backbone.decoder), "forward", None)
+                again = list(backbone.response_states(prompts, responses[: len(prompts)]))
+                assert torch.equal(again[0][1], passes[0][1])
+        found.append((sum((numbers for numbers, _ in passes), []), torch.cat([states for _, states in passes])))
+    assert found[0][0] == found[1][0]
+    torch.testing.assert_close(found[1][1], found[0][1], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("share", [False, True])
 def test_likelihoods_are_those_of_torch(make: Callable[..., CausalLM], share: bool) -> None:
     trie = TokenTrie.build(ANSWERS)

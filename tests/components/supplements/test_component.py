@@ -212,9 +212,9 @@ def pair_doc(make_supplements):
 
 
 def choose(monkeypatch, labels):
-    def answer(self, task, instances):
-        found = [labels[item.first_text.split()[0], item.second_text] for item in instances]
-        return Answered(found, [0.9] * len(found), [[] for _ in found])
+    def answer(self, questions):
+        found = [labels[item.first_text.split()[0], item.second_text] for item in questions.get("re", ())]
+        return {task: Answered(found, [0.9] * len(found), [[] for _ in found]) for task in questions}
 
     monkeypatch.setattr(TaskAnswerer, "choose", answer)
 
@@ -302,10 +302,10 @@ def test_a_failing_document_goes_to_the_error_handler_and_the_others_go_on(make_
     nlp.get_pipe(NAME)
     whole = TaskAnswerer.choose
 
-    def choose(self, task, instances):
-        if any("fish" in instance.text for instance in instances):
+    def choose(self, questions):
+        if any("fish" in instance.text for instance in questions["uc"]):
             raise ValueError("no fish")
-        return whole(self, task, instances)
+        return whole(self, questions)
 
     monkeypatch.setattr(TaskAnswerer, "choose", choose)
     failed = []

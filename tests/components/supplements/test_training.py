@@ -2,13 +2,16 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import spacy
 from spacy.lang.en import English as Language
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
+from spacy_ragre.backbones.packing import unshared
 from spacy_ragre.components.supplement_tasks import EntityLabels
+from spacy_ragre.components.task_answerer import Answered
 from spacy_ragre.prompts.supplements import TASKS
 from spacy_ragre.relations import RELATIONS_KEY, TRIPLES_KEY
 
@@ -81,10 +84,28 @@ def test_questions_about_one_text_share_it_and_their_examples(make_supplements, 
     assert all(len(set(documents)) == 1 and documents[0] for documents in texts.values())
     assert any(chunk.shared is not None for chunk in answerer.backbone.pack(prompts))
     # Nor does it change an answer.
-    together = answerer.choose("uc", items)
-    alone = [answerer.choose("uc", [item]) for item in items]
+    together = answerer.choose({"uc": items})["uc"]
+    alone = [answerer.choose({"uc": [item]})["uc"] for item in items]
     assert together.labels == [answer.labels[0] for answer in alone]
     assert together.scores == pytest.approx([answer.scores[0] for answer in alone], abs=1e-4)
+
+
+def test_answers_of_both_tasks_together_are_those_of_each(make_supplements, gold_examples_of, train_supplements, pipe):
+    nlp = make_supplements(tasks=["re", "uc"])
+    examples = gold_examples_of(nlp)
+    train_supplements(nlp, examples, steps=3)
+    gold = pipe(nlp)._gold(example.reference for example in examples)
+    answerer = pipe(nlp).answerer
+    together = answerer.choose(gold)
+    for task, items in gold.items():
+        alone = answerer.choose({task: items})[task]
+        assert len(items) == len(alone.labels) and together[task].labels == alone.labels
+        assert together[task].scores == pytest.approx(alone.scores, abs=1e-4)
+    # Read off the model prompt by prompt, without trees.
+    prompts = answerer._prompts("re", gold["re"], answerer.found("re", gold["re"]))
+    expected = pipe(nlp).model.predict(unshared(prompts))[0]
+    assert np.allclose(answerer.shim.label_logits([prompt.ids for prompt in prompts]), expected, atol=1e-4)
+    assert answerer.choose({"re": [], "uc": []}) == {"re": Answered([], [], []), "uc": Answered([], [], [])}
 
 
 def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examples_of, pipe):
