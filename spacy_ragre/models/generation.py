@@ -11,6 +11,9 @@ from .copying import CopyGrammar
 
 Ids = Sequence[int]
 
+# Where more of a batch's rows go on, those that ended stay in it: to take them out copies the cache.
+_MOST_GOING = 7 / 8
+
 
 class Holds(Protocol):
     """What is needed of a backbone."""
@@ -29,6 +32,7 @@ class Holds(Protocol):
     def pad_id(self) -> int: ...
     def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
+    def logits(self, hidden: Any) -> Any: ...
 
 
 def generate_ids(
@@ -45,20 +49,85 @@ def generate_ids(
     grammars (Optional[Sequence[CopyGrammar]]): what each response may be; anything where None.
     RETURNS (List[List[int]]): token ids of the responses, without the end token.
     """
+    if backbone.whole.config.is_encoder_decoder:
+        return _by_transformers(backbone, prompts, max_new_tokens, grammars)
+    rows = [_Row(grammar) for grammar in grammars] if grammars is not None else [_Row(None) for _ in prompts]
+    return _decode(backbone, prompts, max_new_tokens, rows)
+
+
+class _Row:
+    """A response as far as it is generated. grammar (Optional[CopyGrammar]): what it may be; anything where None."""
+
+    def __init__(self, grammar: Optional[CopyGrammar]) -> None:
+        self.grammar = grammar
+        self.state: Any = None if grammar is None else grammar.start()
+        self.tokens: List[int] = []
+        self.ended = False
+
+    def choose(self, logits: Any, end: int) -> int:
+        """Take the likeliest of the allowed tokens. logits (torch.Tensor): *Shape* (vocabulary)."""
+        if self.ended:
+            return end
+        if self.grammar is None:
+            token = int(logits.argmax())
+        else:
+            allowed = self.grammar.allowed(self.state)
+            token = allowed[int(logits[allowed].argmax())]
+        if token == end:
+            self.ended = True
+        else:
+            self.tokens.append(token)
+            self.state = self.state if self.grammar is None else self.grammar.advance(self.state, token)
+        return token
+
+
+def _decode(backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, rows: Sequence[_Row]) -> List[List[int]]:
+    """Decoder-only models. Lists differ much in length: rows that ended are taken out of the batch."""
+    import torch
+    from transformers import DynamicCache
+
+    end = end_id(backbone)
+    ids, mask = backbone.pad(prompts, left=True)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    cache: Any = DynamicCache()
+    live = list(rows)
+    with torch.no_grad(), backbone.compute(ids.shape[1] + max_new_tokens), _plain_attention(backbone):
+        for _ in range(max_new_tokens):
+            hidden = backbone.decoder(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+            ).last_hidden_state
+            # Of a slice, a CPU would copy the vocabulary's matrix once for each prompt, which takes seconds.
+            logits = backbone.logits(hidden[:, -1].contiguous())
+            tokens = [row.choose(scores, end) for row, scores in zip(live, logits)]
+            going = [i for i, row in enumerate(live) if not row.ended]
+            if not going:
+                break
+            ids = torch.tensor(tokens, device=ids.device)[:, None]
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            positions = positions[:, -1:] + 1
+            if len(going) <= _MOST_GOING * len(live):
+                keep = torch.tensor(going, device=ids.device)
+                cache.batch_select_indices(keep)
+                ids, mask, positions = ids[keep], mask[keep], positions[keep]
+                live = [live[i] for i in going]
+    return [row.tokens for row in rows]
+
+
+def _by_transformers(
+    backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]]
+) -> List[List[int]]:
+    """Encoder-decoder models, whose caches differ."""
     import torch
 
     whole = backbone.whole
-    encoder_decoder = whole.config.is_encoder_decoder
-    ids, mask = backbone.pad(prompts, left=not encoder_decoder)
-    # What generation gives back begins with the prompt, or with the decoder's start token.
-    start = 1 if encoder_decoder else ids.shape[1]
-    follow = _Follower(grammars, start) if grammars is not None else None
+    ids, mask = backbone.pad(prompts)
+    # What is generated begins with the decoder's start token.
+    follow = _Follower(grammars, 1) if grammars is not None else None
     end = end_id(backbone)
-    head = whole.get_output_embeddings()
     with (
         torch.no_grad(),
         backbone.compute(ids.shape[1] + max_new_tokens),
-        _contiguous_inputs(head),
+        _contiguous_inputs(whole.get_output_embeddings()),
         _plain_attention(backbone),
     ):
         output = backbone.model.generate(
@@ -71,10 +140,7 @@ def generate_ids(
             pad_token_id=backbone.pad_id,
             prefix_allowed_tokens_fn=follow,
         )
-    results = []
-    for row in output[:, start:].tolist():
-        results.append(row[: row.index(end)] if end in row else row)
-    return results
+    return [row[: row.index(end)] if end in row else row for row in output[:, 1:].tolist()]
 
 
 @contextmanager

@@ -19,6 +19,9 @@ PROMPTS = [[0, 40, 41, 42], [0, 43], [0, 44, 45, 46, 47, 48]]
 RESPONSES = [[50, 51], [52, 53, 54, 55], []]
 
 
+LONG = [[0, 40 + i, 41, *range(60, 60 + i % 5)] for i in range(24)]
+
+
 @pytest.fixture(params=["causal", "seq2seq"])
 def backbone(request, tiny_llama, tiny_t5):
     if request.param == "causal":
@@ -122,6 +125,21 @@ def test_generation_equals_one_prompt_at_a_time(backbone):
     together = generate_ids(backbone, PROMPTS, 6)
     assert together == [generate_ids(backbone, [prompt], 6)[0] for prompt in PROMPTS]
     assert all(len(row) <= 6 and end_id(backbone) not in row for row in together)
+
+
+@pytest.mark.parametrize("most", [0.0, 7 / 8, 1.0])
+def test_rows_that_end_early_change_nothing_for_the_others(tiny_llama, monkeypatch, most):
+    """Never taken out of the batch, in time and at once."""
+    backbone = CausalLM(str(tiny_llama), device="cpu")
+    monkeypatch.setattr(generation, "_MOST_GOING", most)
+    words = [Piece((70 + k, 90), (70 + k, 91)) for k in range(6)]
+
+    def rules(i):
+        return CopyGrammar(words[: i % 6], [None], separator=(9,), none=(6,), end=end_id(backbone))
+
+    together = generate_ids(backbone, LONG, 12, [rules(i) for i in range(len(LONG))])
+    alone = [generate_ids(backbone, [prompt], 12, [rules(i)])[0] for i, prompt in enumerate(LONG)]
+    assert together == alone and len({len(row) for row in together}) > 2
 
 
 def test_the_vocabulary_gets_contiguous_states(backbone, monkeypatch):
