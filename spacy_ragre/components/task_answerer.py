@@ -25,6 +25,8 @@ _ROWS: Dict[Task, slice] = {}
 for _task, _labels in LABELS.items():
     _first = max((rows.stop for rows in _ROWS.values()), default=0)
     _ROWS[_task] = slice(_first, _first + len(_labels))
+# What a generated response weighs in training, where a label weighs 1: a list takes more learning than one choice.
+_RESPONSE_WEIGHT = 2.0
 # While responses are generated, a step costs little more for more rows: fewer batches are worth some padding.
 _GENERATION_FILL = 0.6
 
@@ -260,6 +262,7 @@ class TaskAnswerer(ModelAnswerer):
         weights (Mapping[str, float]): what a question of each task weighs.
         RETURNS (float): the weighted mean loss.
         """
+        weights = {task: weight * _RESPONSE_WEIGHT if task in GENERATED else weight for task, weight in weights.items()}
         total = sum(weights[task] * len(items) for task, items in questions.items())
         if not total:
             return 0.0
