@@ -133,6 +133,18 @@ def test_every_token_of_the_responses_weighs_the_same(make_supplements, gold_exa
     assert pipe(nlp).update(examples)[NAME] == pytest.approx(loss, rel=1e-4)
 
 
+def test_a_response_weighs_as_much_as_two_labels(make_supplements, gold_examples_of, pipe):
+    losses, counts = {}, {}
+    for tasks in (["te"], ["uc"], ["te", "uc"]):
+        nlp = make_supplements(tasks=tasks, mixing_temperature=1.0)
+        examples = gold_examples_of(nlp)
+        nlp.initialize(lambda examples=examples: examples)
+        counts.update({t: len(items) for t, items in pipe(nlp)._gold(e.reference for e in examples).items()})
+        losses["+".join(tasks)] = pipe(nlp).update(examples)[NAME]
+    expected = 2 * counts["te"] * losses["te"] + counts["uc"] * losses["uc"]
+    assert losses["te+uc"] == pytest.approx(expected / (2 * counts["te"] + counts["uc"]), rel=1e-4)
+
+
 def test_gradients_add_up_until_the_step(make_supplements, gold_examples_of, pipe):
     nlp = make_supplements(tasks=["uc"])
     examples = gold_examples_of(nlp)
