@@ -1,6 +1,6 @@
 """What causal and encoder-decoder language models have in common: loading, quantisation, LoRA, tokens, batches."""
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import chain
@@ -23,14 +23,12 @@ from ..quiet import quiet
 from .lora import LoraSettings
 from .merging import MergedWeights
 from .packing import Chunk, Ids, TokenPrompt, pack
+from .precision import computing, is_low
 from .resolve import hash_weights, load_problem, resolve
 from .trie import TokenTrie
 
 QUANTIZATIONS = (None, "nf4", "int8")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-# Above this length the fused attention kernel wins on CPU; below it, plain matrix products are up to 1.5 times faster
-# in training.
-SHORT_ATTENTION = 256
 
 # The pieces of a prompt: the instruction, those of the document, and those of the pair.
 Pieces = Tuple[str, Tuple[str, ...], Sequence[str]]
@@ -255,7 +253,7 @@ class Backbone:
         use_cpu_dropout(self._model)
         # Peft's wrapper says that it is in training while what it wraps is not: set_training would do nothing.
         self._model.eval()
-        if _is_low(self.dtype):
+        if is_low(self.dtype):
             # Mixed precision computes the update in 16 bits, too: to widen its input first would be for nothing.
             for module in self._model.modules():
                 if hasattr(module, "cast_input_dtype_enabled"):
@@ -451,7 +449,7 @@ class Backbone:
         silence = quiet("bitsandbytes") if self.quantization == "int8" else nullcontext()
         # LoRA weights stay in float32, so a 16-bit base needs mixed precision while they are apart.
         mixed = self.has_adapter and not self._merged
-        return _compute(self.device.type, self.dtype, mixed, length, silence)
+        return computing(self.device.type, self.dtype, mixed, length, silence)
 
     def _set_merged(self) -> None:
         """Merge the adapter for predictions, on the CPU: on a GPU, memory is dearer."""
@@ -475,24 +473,6 @@ class Backbone:
         """RETURNS (int): the token that fills up a batch. It is never attended to."""
         tokenizer = self.tokenizer
         return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
-
-
-def _is_low(dtype: Any) -> bool:
-    import torch
-
-    return dtype in (torch.bfloat16, torch.float16)
-
-
-@contextmanager
-def _compute(device: str, dtype: Any, mixed: bool, length: int, silence: ContextManager[Any]) -> Iterator[None]:
-    import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    precision = torch.autocast(device, dtype) if mixed and _is_low(dtype) else nullcontext()
-    short = device == "cpu" and length <= SHORT_ATTENTION and torch.is_grad_enabled()
-    kernel = sdpa_kernel(SDPBackend.MATH) if short else nullcontext()
-    with precision, kernel, silence:
-        yield
 
 
 def _special_tokens(tokenizer: Any) -> Tuple[Ids, Ids]:
