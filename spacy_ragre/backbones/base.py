@@ -390,8 +390,8 @@ class Backbone:
         raise NotImplementedError
 
     def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
-        """Hidden states of prompts with their responses, as training needs them: the one that stands for a prompt, and
-        predicts its response's first token, and then that of each token of the response.
+        """Hidden states of prompts with their responses: the one that stands for a prompt, and predicts its response's
+        first token, and then that of each token of the response.
 
         prompts (Sequence[Tuple[int, ...]]): token ids of the prompts.
         responses (Sequence[Tuple[int, ...]]): token ids of their responses, which may be empty.
