@@ -1,9 +1,9 @@
 """Token sequences as trees: what several have in common is computed once, in the same pass as the rest.
 
-Questions of several kinds about the same texts, with their responses, are short and long sequences. In batches by length,
-or padded to one length, they would take several times the passes or the tokens. Here each sequence is a path in a tree;
-trees are put into rows of about the same length, and a token sees its ancestors only. `packing` is for prompts that are
-too many for one pass: its contexts outlive a pass.
+Questions of several kinds about the same texts, with their responses, are short and long sequences. In batches by
+length, or padded to one length, they would take several times the passes or the tokens. Here each sequence is a path in
+a tree; trees are put into rows of about the same length, and a token sees its ancestors only. `packing` is for prompts
+that are too many for one pass: its contexts outlive a pass.
 """
 
 from dataclasses import dataclass, field
