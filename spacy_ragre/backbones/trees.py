@@ -91,20 +91,39 @@ def lay_out(sequences: Sequence[Ids], limit: int) -> Iterator[Layout]:
     limit (int): most tokens of a pass, padding included. A longer row is a pass of its own.
     YIELDS (Layout): the passes. Each sequence is in one of them.
     """
-    rows: List[List[Tree]] = []
-    free: List[int] = []
     trees = sorted(grow_trees(sequences), key=len, reverse=True)
-    for tree in trees:
-        at = next((i for i, room in enumerate(free) if room >= len(tree)), None)
-        if at is None:
-            at = len(rows)
-            rows.append([])
-            free.append(len(trees[0]))
-        rows[at].append(tree)
-        free[at] -= len(tree)
-    each = max(1, limit // max(1, len(trees[0]))) if trees else 1
+    if not trees:
+        return
+    longest = len(trees[0])
+    # Somewhat longer rows may be fuller ones.
+    rooms = {min(longest + longest * k // 8, max(longest, limit)) for k in range(9)}
+    rows = min((_fill(trees, room) for room in sorted(rooms)), key=_size)
+    each = max(1, limit // max(map(_length, rows)))
     for start in range(0, len(rows), each):
         yield _layout(rows[start : start + each])
+
+
+def _fill(trees: Sequence[Tree], room: int) -> List[List[Tree]]:
+    """RETURNS (List[List[Tree]]): the trees, longest first, each in the first row that has room for it."""
+    rows: List[List[Tree]] = []
+    free: List[int] = []
+    for tree in trees:
+        at = next((i for i, left in enumerate(free) if left >= len(tree)), len(rows))
+        if at == len(rows):
+            rows.append([])
+            free.append(room)
+        rows[at].append(tree)
+        free[at] -= len(tree)
+    return rows
+
+
+def _length(row: Sequence[Tree]) -> int:
+    return sum(map(len, row))
+
+
+def _size(rows: Sequence[Sequence[Tree]]) -> int:
+    """RETURNS (int): tokens of the rows, padding included."""
+    return len(rows) * max(map(_length, rows))
 
 
 def _layout(rows: Sequence[Sequence[Tree]]) -> Layout:
