@@ -25,8 +25,6 @@ _ROWS: Dict[Task, slice] = {}
 for _task, _labels in LABELS.items():
     _first = max((rows.stop for rows in _ROWS.values()), default=0)
     _ROWS[_task] = slice(_first, _first + len(_labels))
-# What a generated response weighs in training, where a label weighs 1: a list takes more learning than one choice.
-_RESPONSE_WEIGHT = 2.0
 # While responses are generated, a step costs little more for more rows: fewer batches are worth some padding.
 _GENERATION_FILL = 0.6
 
@@ -140,9 +138,8 @@ class TaskAnswerer(ModelAnswerer):
         def build(number: int) -> Pieces:
             # The most similar example stands next to the question.
             segments = self.prompt.segments(task, instance, shown[:number][::-1])
-            # All questions of a task about one text share the text and the examples, which are read once.
-            *text, question = segments.query_pieces()
-            return segments.instruction, (segments.document, *segments.example_pieces(), *text), (question,)
+            # All questions of a task about one text are shown the same examples, which are read once.
+            return segments.instruction, (segments.document, *segments.example_pieces()), segments.query_pieces()
 
         return fit_examples(self.backbone, build, len(shown))
 
@@ -182,7 +179,7 @@ class TaskAnswerer(ModelAnswerer):
     # Answering
 
     def choose(self, questions: Mapping[Task, Sequence[PairInstance]]) -> Dict[Task, Answered]:
-        """Answer questions with labels. Those of all tasks are computed together, since they share the texts.
+        """Answer questions with labels. Those of all tasks are computed together.
 
         questions (Mapping[str, Sequence[PairInstance]]): the questions of "re" and "uc".
         RETURNS (Dict[str, Answered]): label and probability of each.
@@ -262,7 +259,6 @@ class TaskAnswerer(ModelAnswerer):
         weights (Mapping[str, float]): what a question of each task weighs.
         RETURNS (float): the weighted mean loss.
         """
-        weights = {task: weight * _RESPONSE_WEIGHT if task in GENERATED else weight for task, weight in weights.items()}
         total = sum(weights[task] * len(items) for task, items in questions.items())
         if not total:
             return 0.0

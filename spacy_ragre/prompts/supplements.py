@@ -11,8 +11,7 @@ from typing import Any, Dict, List, Literal, Protocol, Sequence, Tuple
 from ..labels import PairInstance
 from ..registry import registry
 from .base import Segments
-from .rendering import load_template, mention_texts, one_line, split_pieces
-from .responses import Aligner
+from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces
 
 TEMPLATE = "supplements_v1.jinja"
 
@@ -30,6 +29,9 @@ TRIPLE_RELATIONS = RELATIONS[:2]
 #: What responses call supplements and events.
 KINDS = ("supplement", "event")
 
+_PAIR = (("[", "]"), ("{", "}"))
+_ONE = (("[", "]"), ("", ""))
+
 
 def label_text(label: str) -> str:
     """RETURNS (str): a label in words."""
@@ -37,11 +39,7 @@ def label_text(label: str) -> str:
 
 
 class TaskPrompt(Protocol):
-    """Words a question of one of the tasks. Holds settings only, so that it can be pickled.
-
-    The last piece of a query is the question. What comes before it, all questions of a task about one text have in
-    common, so that it is computed once for them.
-    """
+    """Words a question of one of the tasks. Holds settings only, so that it can be pickled."""
 
     def segments(self, task: Task, query: PairInstance, examples: Sequence[PairInstance] = ()) -> Segments:
         """The prompt of one question.
@@ -81,12 +79,10 @@ class SupplementsPrompt:
         return Segments(
             instruction=getattr(macros, f"{task}_instruction")() if self.instruction else "",
             examples=tuple(
-                split_pieces(macros.example(one_line(e.text), _question(macros, task, e), one_line(e.response)))
-                for e in examples
+                split_pieces(macros.example(_text(task, item), _question(macros, task, item), one_line(item.response)))
+                for item in examples
             ),
-            # A token sees what is before it. At the second reading it has seen the whole text, so that what is said of
-            # a mention after its name is known at its name, too (Springer et al. 2024, arXiv 2402.15449).
-            query=split_pieces(macros.query(one_line(query.text), _question(macros, task, query), task in LABELS)),
+            query=split_pieces(macros.query(_text(task, query), _question(macros, task, query))),
         )
 
     def answers(self, task: Task) -> List[str]:
@@ -94,19 +90,14 @@ class SupplementsPrompt:
         return [f" {label_text(label)}" for label in LABELS[task]]
 
 
+def _text(task: Task, item: PairInstance) -> str:
+    if task in GENERATED:
+        return one_line(item.text)
+    return mark_mentions(item, _ONE if task == "uc" else _PAIR)
+
+
 def _question(macros: Any, task: Task, item: PairInstance) -> str:
     if task in GENERATED:
         return getattr(macros, f"{task}_question")()
-    supplement, event = (
-        macros.named(name, *_occurrence(item.text, name, start))
-        for name, (start, _) in zip(mention_texts(item), (item.first, item.second))
-    )
+    supplement, event = mention_texts(item)
     return macros.uc_question(supplement) if task == "uc" else macros.re_question(supplement, event)
-
-
-def _occurrence(text: str, name: str, start: int) -> Tuple[int, int]:
-    """RETURNS (Tuple[int, int]): which one of the places of a name, counted from 1, starts at an offset, and how many
-    there are; 1 of 1 where there is none.
-    """
-    starts = [place[0] for place in Aligner(text).places(name)]
-    return (starts.index(start) + 1, len(starts)) if start in starts else (1, 1)

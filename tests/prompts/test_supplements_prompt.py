@@ -19,13 +19,8 @@ def query(task, text=TEXT, response=""):
 EXPECTED = {
     "ner": "Takes fish oil for dry eyes.\nEntities:",
     "te": "Takes fish oil for dry eyes.\nTriples:",
-    "re": "Takes fish oil for dry eyes.\nTakes fish oil for dry eyes.\nRelation of fish oil to dry eyes:",
-    "uc": "Takes fish oil for dry eyes.\nTakes fish oil for dry eyes.\nUse of fish oil:",
-}
-SHOWN = {
-    **EXPECTED,
-    "re": "Takes fish oil for dry eyes.\nRelation of fish oil to dry eyes:",
-    "uc": "Takes fish oil for dry eyes.\nUse of fish oil:",
+    "re": "Takes [fish oil] for {dry eyes}.\nRelation of fish oil to dry eyes:",
+    "uc": "Takes [fish oil] for dry eyes.\nUse of fish oil:",
 }
 
 
@@ -35,34 +30,10 @@ def test_query(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_example_is_read_once_and_stands_with_its_response_before_the_query(task):
+def test_example_with_its_response_before_the_query(task):
     example = query(task, response="answer")
     segments = SupplementsPrompt(instruction=False).segments(task, query(task), [example])
-    assert segments.text == f"{SHOWN[task]} answer\n{EXPECTED[task]}"
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_questions_about_one_text_differ_in_the_last_piece_only(task):
-    oil, iron = ("fish oil", "iron")
-    text = f"Takes {oil}, no {iron}."
-    places = [(text.index(name), text.index(name) + len(name)) for name in (oil, iron)]
-    both = [SupplementsPrompt().segments(task, PairInstance(text, place, place)).query_pieces() for place in places]
-    assert both[0][:-1] == both[1][:-1] and "".join(both[0][:-1]).startswith(text)
-    assert (both[0][-1] == both[1][-1]) is (task in GENERATED)
-
-
-@pytest.mark.parametrize(
-    "text,start,name",
-    [
-        ("Iron held, then iron resumed.", 0, "Iron"),
-        ("Took iron in May and iron now.", 5, "iron (1 of 2)"),
-        ("Took iron in May and iron now.", 21, "iron (2 of 2)"),
-        ("No environment, iron only.", 16, "iron"),
-    ],
-)
-def test_a_name_that_stands_in_the_text_again_is_told_by_its_number(text, start, name):
-    item = PairInstance(text, (start, start + 4), (start, start + 4))
-    assert SupplementsPrompt(False).segments("uc", item).query_pieces()[-1] == f"\nUse of {name}:"
+    assert segments.text == f"{EXPECTED[task]} answer\n{EXPECTED[task]}"
 
 
 @pytest.mark.parametrize("task", TASKS)
