@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from .packing import Ids
+from .trie import count_common
 
 # Sequences with fewer tokens in common are no tree: it would be longer for little.
 LEAST_SHARED = 8
@@ -70,7 +71,7 @@ def grow_trees(sequences: Sequence[Ids]) -> List[Tree]:
     last: Ids = ()
     for i in sorted(range(len(sequences)), key=lambda i: sequences[i]):
         sequence = sequences[i]
-        common = next((k for k, (a, b) in enumerate(zip(last, sequence)) if a != b), min(len(last), len(sequence)))
+        common = count_common(last, sequence)
         if not trees or common < LEAST_SHARED or len(trees[-1]) + len(sequence) - common > MOST_TOKENS:
             trees.append(Tree())
             common = 0

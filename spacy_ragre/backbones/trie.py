@@ -70,7 +70,7 @@ def cut_answers(answers: Sequence[Sequence[int]], limit: int) -> List[List[int]]
     last: Sequence[int] = ()
     for i in sorted(range(len(answers)), key=lambda i: tuple(answers[i])):
         answer = answers[i]
-        common = next((k for k, (a, b) in enumerate(zip(last, answer)) if a != b), min(len(last), len(answer)))
+        common = count_common(last, answer)
         nodes += len(answer) - common
         if parts and nodes <= limit:
             parts[-1].append(i)
@@ -79,3 +79,8 @@ def cut_answers(answers: Sequence[Sequence[int]], limit: int) -> List[List[int]]
             nodes = len(answer)
         last = answer
     return parts
+
+
+def count_common(first: Sequence[int], second: Sequence[int]) -> int:
+    """RETURNS (int): how many tokens two sequences have in common at their start."""
+    return next((k for k, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))

@@ -121,8 +121,7 @@ def _by_transformers(
 
     whole = backbone.whole
     ids, mask = backbone.pad(prompts)
-    # What is generated begins with the decoder's start token.
-    follow = _Follower(grammars, 1) if grammars is not None else None
+    follow = _Follower(grammars) if grammars is not None else None
     end = end_id(backbone)
     with (
         torch.no_grad(),
@@ -173,14 +172,14 @@ def _plain_attention(backbone: Holds) -> Iterator[None]:
 class _Follower:
     """Keeps the state of each row's grammar while a batch is generated."""
 
-    def __init__(self, grammars: Sequence[CopyGrammar], start: int) -> None:
+    def __init__(self, grammars: Sequence[CopyGrammar]) -> None:
         self.grammars = grammars
-        self.start = start
         self.states = [grammar.start() for grammar in grammars]
-        self.seen = [0] * len(grammars)
+        # What is generated begins with the decoder's start token.
+        self.seen = [1] * len(grammars)
 
     def __call__(self, row: int, ids: Any) -> List[int]:
-        new = ids[self.start + self.seen[row] :].tolist()
+        new = ids[self.seen[row] :].tolist()
         for token in new:
             self.states[row] = self.grammars[row].advance(self.states[row], token)
         self.seen[row] += len(new)
@@ -191,4 +190,3 @@ def end_id(backbone: Holds) -> int:
     """RETURNS (int): the token that ends a response."""
     end = backbone.tokenizer.eos_token_id
     return backbone.pad_id if end is None else end
-
