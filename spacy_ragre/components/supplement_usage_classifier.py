@@ -20,6 +20,7 @@ from ..errors import Errors
 from ..gazetteer import Gazetteer
 from ..labels import PairInstance
 from ..models.threads import one_at_a_time
+from ..prompts.responses import count_answers
 from ..prompts.supplements import LABELS, TASKS, Task, TaskPrompt
 from ..relations import ID_KEY, entity_spans, has_entity_annotation
 from ..retrieval import Retriever
@@ -133,8 +134,8 @@ def make_supplement_usage_classifier(
     max_tokens (int): most spaCy tokens that are read at one go. A longer sentence is cut where it is full.
     max_sentences (Optional[int]): most sentences that are read at one go; None for as many as fit. Supplements and
         events that are not read together are not related.
-    mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their sizes, the larger the more
-        equal.
+    mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their answers (labels, mentions,
+        triples), the larger the more equal.
     label_smoothing (float): share of the target that training spreads over all labels.
     swap_mentions (float): share of the names in a training document that are exchanged for those of other training
         documents, anew at each step, from 0 to 1. With examples in prompts, for documents that have an id.
@@ -372,7 +373,9 @@ class SupplementUsageClassifier(TrainablePipe):
         missing = [task for task, items in gold.items() if not items and task not in read_off]
         if missing:
             raise ValueError(Errors.R538.format(name=self.name, tasks=", ".join(missing)))
-        self.weights = mixing_weights({task: len(items) for task, items in gold.items()}, self.mixing_temperature)
+        counts = {task: len(items) for task, items in gold.items()}
+        answers = {task: sum(count_answers(item.response) for item in items) for task, items in gold.items()}
+        self.weights = mixing_weights(counts, answers, self.mixing_temperature)
         self.swapper = MentionSwapper(self.swapper.share)
         self._show_names(docs)
         self.answerer.init_heads()

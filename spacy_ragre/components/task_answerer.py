@@ -292,18 +292,19 @@ class TaskAnswerer(ModelAnswerer):
             self.trained = True
 
 
-def mixing_weights(counts: Mapping[Task, int], temperature: float) -> Dict[Task, float]:
+def mixing_weights(counts: Mapping[Task, int], answers: Mapping[Task, int], temperature: float) -> Dict[Task, float]:
     """What a question of each task weighs, so that the tasks' shares of the loss are in proportion to their sizes to
     the power of 1 / temperature (Arivazhagan et al. 2019, arXiv 1907.05019). Weights in place of sampling use every
-    question once an epoch.
+    question once an epoch. A task's size is the number of its answers: a list of three mentions says as much as three
+    labels.
 
     counts (Mapping[str, int]): the number of questions of each task.
+    answers (Mapping[str, int]): the number of their answers; see `count_answers`.
     temperature (float): 1 for shares in proportion to size; the larger, the more equal.
     RETURNS (Dict[str, float]): the weights, 1 in the mean over all questions.
     """
-    sizes = {task: count for task, count in counts.items() if count}
-    shares = {task: count ** (1 / temperature) for task, count in sizes.items()}
+    shares = {task: answers[task] ** (1 / temperature) for task, count in counts.items() if count}
     whole = sum(shares.values())
-    total = sum(sizes.values())
-    known = {task: shares[task] / whole * total / count for task, count in sizes.items()}
+    total = sum(counts.values())
+    known = {task: share / whole * total / counts[task] for task, share in shares.items()}
     return {task: known.get(task, 1.0) for task in counts}

@@ -114,6 +114,13 @@ def read_triples(response: str, relations: Sequence[str]) -> Parsed:
     return Parsed(items, malformed)
 
 
+def count_answers(response: str) -> int:
+    """RETURNS (int): how many answers a response gives: one for each item of a list, and one for an empty list or a
+    label.
+    """
+    return max(1, len(_parts(response)))
+
+
 def _parts(response: str) -> List[str]:
     line = response.strip().split("\n", 1)[0].strip()
     if not line or line.casefold().rstrip(".") == NONE:

@@ -6,6 +6,7 @@ from spacy_ragre.prompts.responses import (
     Aligner,
     Mention,
     TripleText,
+    count_answers,
     read_entities,
     read_triples,
     response_pieces,
@@ -93,3 +94,17 @@ def test_out_of_order_mentions_are_still_found():
 def test_pieces_of_a_response_keep_the_space_before_them():
     assert response_pieces(" fish oil (event); VSL#3") == [" fish", " oil", " (", "event", ")", ";", " VSL", "#", "3"]
     assert "".join(response_pieces(" a | b")) == " a | b"
+
+
+@pytest.mark.parametrize(
+    "response, answers",
+    [
+        ("fish oil (supplement); dry eyes (event)", 2),
+        ("fish oil | positive | dry eyes", 1),
+        ("none", 1),
+        ("", 1),
+        ("not related", 1),
+    ],
+)
+def test_answers_of_a_response(response, answers):
+    assert count_answers(response) == answers

@@ -94,12 +94,18 @@ def test_tokens_of_a_mention(text, start, end, expected):
 )
 def test_mixing_weights(temperature, expected):
     counts = {"ner": 100, "uc": 400, "te": 0}
-    weights = mixing_weights(counts, temperature)
+    weights = mixing_weights(counts, counts, temperature)
     assert sum(weights[task] * count for task, count in counts.items()) == pytest.approx(500)
     share = weights["ner"] * 100 / 500
     assert share == pytest.approx(100 ** (1 / temperature) / (100 ** (1 / temperature) + 400 ** (1 / temperature)))
     if temperature != 2:
         assert {task: weights[task] for task in expected} == pytest.approx(expected)
+
+
+def test_lists_weigh_as_much_as_their_items():
+    weights = mixing_weights({"ner": 100, "uc": 200}, {"ner": 300, "uc": 200}, 1)
+    assert weights["ner"] == pytest.approx(3 * weights["uc"])
+    assert weights["ner"] * 100 + weights["uc"] * 200 == pytest.approx(300)
 
 
 def test_no_text_is_read_across_what_is_no_word():
