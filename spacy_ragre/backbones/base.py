@@ -22,7 +22,7 @@ from ..errors import Errors
 from ..quiet import quiet
 from .lora import LoraSettings
 from .merging import MergedWeights
-from .packing import Chunk, Ids, TokenPrompt, pack
+from .packing import Chunk, Ids, TokenPrompt, batches, pack
 from .precision import computing, is_low
 from .resolve import hash_weights, load_problem, resolve
 from .trie import TokenTrie
@@ -363,6 +363,14 @@ class Backbone:
         YIELDS (Chunk): what is computed in one pass. Call `release` of each when it is done.
         """
         return pack(prompts, self.batch_tokens, self.shares, extra)
+
+    def passes(self, rows: Sequence[Ids]) -> List[List[int]]:
+        """Group rows that share nothing into passes of at most `batch_tokens` tokens, padding included.
+
+        rows (Sequence[Tuple[int, ...]]): token ids.
+        RETURNS (List[List[int]]): indexes of rows of similar length, a pass each.
+        """
+        return batches([len(row) for row in rows], self.batch_tokens)
 
     def word_embeddings(self, texts: Sequence[str]) -> Any:
         """Mean input embedding of each text's tokens; zeros for a text that has none.

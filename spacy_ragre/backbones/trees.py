@@ -14,8 +14,8 @@ from .trie import count_common
 
 # Sequences with fewer tokens in common are no tree: it would be longer for little.
 LEAST_SHARED = 8
-# A tree with more tokens takes no further sequence, since the tokens of a row see one another by a square mask.
-MOST_TOKENS = 512
+# A tree with more tokens takes no further sequence, since attention is computed over the square of a row's length.
+MOST_TOKENS = 192
 
 
 class Branch(NamedTuple):

@@ -25,8 +25,9 @@ _ROWS: Dict[Task, slice] = {}
 for _task, _labels in LABELS.items():
     _first = max((rows.stop for rows in _ROWS.values()), default=0)
     _ROWS[_task] = slice(_first, _first + len(_labels))
-# While responses are generated, a step costs little more for more rows: fewer batches are worth some padding.
-_GENERATION_FILL = 0.6
+# While responses are generated, a step costs little more for more rows, and of a token only keys and values are held,
+# which take less than what a pass computes: so many times the tokens of a pass.
+_HELD = 4
 
 
 class Answered(NamedTuple):
@@ -79,6 +80,7 @@ class TaskAnswerer(ModelAnswerer):
             task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
         }
         self._pieces: Dict[str, Tuple[int, ...]] = {}
+        self._keys: Dict[str, Any] = {}
         # What is found for a text does not change while a model is trained.
         self._found_before: Dict[Tuple[Task, PairInstance], List[Neighbour]] = {}
 
@@ -112,12 +114,29 @@ class TaskAnswerer(ModelAnswerer):
     def forget(self) -> None:
         """Forget which examples were found for a text, as after a change of the stores."""
         self._found_before.clear()
+        self._keys.clear()
 
     def found(self, task: Task, instances: Sequence[PairInstance]) -> List[List[Neighbour]]:
         """RETURNS (List[List[Neighbour]]): the examples for each question, most similar first, none of its own text."""
-        if self.n_examples < 1 or not len(self.stores[task]):
+        store = self.stores[task]
+        if self.n_examples < 1 or not len(store) or not instances:
             return [[] for _ in instances]
-        return self.stores[task].retrieve(instances, k=self.n_examples)
+        return store.retrieve(instances, k=self.n_examples, keys=self._query_keys(store, instances))
+
+    def _query_keys(self, store: Retriever, instances: Sequence[PairInstance]) -> Any:
+        """The keys of queries. All tasks ask about the same texts, which are encoded once.
+
+        RETURNS (numpy.ndarray): *Shape* (queries, width).
+        """
+        import numpy as np
+
+        if getattr(store.encoder, "reads_mentions", True):
+            return store.query_keys(instances)
+        texts = {instance.text: instance for instance in instances}
+        if not texts.keys() <= self._keys.keys():
+            # Those of the last batch of texts only.
+            self._keys = dict(zip(texts, store.query_keys(list(texts.values()))))
+        return np.stack([self._keys[instance.text] for instance in instances])
 
     def _found_once(self, task: Task, instances: Sequence[PairInstance]) -> List[List[Neighbour]]:
         new = [instance for instance in instances if (task, instance) not in self._found_before]
@@ -237,7 +256,7 @@ class TaskAnswerer(ModelAnswerer):
         use_own_threads()
         ids = [prompt.ids for prompt in self._prompts(task, instances, self.found(task, instances))]
         responses = [""] * len(ids)
-        for batch in batches([len(prompt) for prompt in ids], self.backbone.batch_tokens, fill=_GENERATION_FILL):
+        for batch in batches([len(prompt) for prompt in ids], _HELD * self.backbone.batch_tokens, fill=0.0):
             grammars = [self._grammar(task, instances[i].text) for i in batch] if self.constrained else None
             generated = self.shim.generate([ids[i] for i in batch], self.max_new_tokens, grammars)
             for i, response in zip(batch, generated):

@@ -30,6 +30,7 @@ class Holds(Protocol):
     def device(self) -> Any: ...
     @property
     def pad_id(self) -> int: ...
+    def passes(self, rows: Sequence[Any]) -> List[List[int]]: ...
     def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
     def logits(self, hidden: Any) -> Any: ...
@@ -84,33 +85,81 @@ class _Row:
 def _decode(backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, rows: Sequence[_Row]) -> List[List[int]]:
     """Decoder-only models. Lists differ much in length: rows that ended are taken out of the batch."""
     import torch
-    from transformers import DynamicCache
 
     end = end_id(backbone)
-    ids, mask = backbone.pad(prompts, left=True)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache: Any = DynamicCache()
-    live = list(rows)
-    with torch.no_grad(), backbone.compute(ids.shape[1] + max_new_tokens), _plain_attention(backbone):
-        for _ in range(max_new_tokens):
-            hidden = backbone.decoder(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-            ).last_hidden_state
-            # Of a slice, a CPU would copy the vocabulary's matrix once for each prompt, which takes seconds.
-            logits = backbone.logits(hidden[:, -1].contiguous())
+    longest = max(map(len, prompts))
+    with torch.no_grad(), backbone.compute(longest + max_new_tokens), _plain_attention(backbone):
+        cache, hidden = _read(backbone, prompts)
+        lengths = torch.tensor([[len(prompt)] for prompt in prompts], device=hidden.device)
+        mask = (torch.arange(longest, device=hidden.device) >= longest - lengths).long()
+        positions = lengths - 1
+        live = list(rows)
+        for done in range(1, max_new_tokens + 1):
+            logits = backbone.logits(hidden)
             tokens = [row.choose(scores, end) for row, scores in zip(live, logits)]
             going = [i for i, row in enumerate(live) if not row.ended]
-            if not going:
+            if not going or done == max_new_tokens:
                 break
-            ids = torch.tensor(tokens, device=ids.device)[:, None]
+            ids = torch.tensor(tokens, device=hidden.device)[:, None]
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            positions = positions[:, -1:] + 1
+            positions = positions + 1
             if len(going) <= _MOST_GOING * len(live):
-                keep = torch.tensor(going, device=ids.device)
+                keep = torch.tensor(going, device=hidden.device)
                 cache.batch_select_indices(keep)
                 ids, mask, positions = ids[keep], mask[keep], positions[keep]
                 live = [live[i] for i in going]
+            hidden = _forward(backbone, ids, mask, positions, cache)
     return [row.tokens for row in rows]
+
+
+def _read(backbone: Holds, prompts: Sequence[Ids]) -> Tuple[Any, Any]:
+    """Read prompts in passes of similar length, since padding to the longest would cost as much as the tokens do.
+
+    RETURNS (Tuple[transformers.DynamicCache, torch.Tensor]): keys and values, which end together, and the states of the
+        last tokens, *Shape* (prompts, width).
+    """
+    import torch
+    from transformers import DynamicCache
+
+    parts: List[Tuple[Any, Any, Any]] = []
+    for members in backbone.passes(prompts):
+        ids, mask = backbone.pad([prompts[i] for i in members], left=True)
+        cache: Any = DynamicCache()
+        states = _forward(backbone, ids, mask, (mask.cumsum(1) - 1).clamp(min=0), cache)
+        parts.append((torch.tensor(members, device=ids.device), cache, states))
+    order = torch.cat([members for members, _, _ in parts]).argsort()
+    hidden = torch.cat([states for _, _, states in parts])[order]
+    whole: Any = DynamicCache()
+    longest = max(map(len, prompts))
+    for layer, pairs in enumerate(zip(*(_keys_values(cache) for _, cache, _ in parts))):
+        key, value = (torch.cat([_pad_left(pair[k], longest) for pair in pairs])[order] for k in (0, 1))
+        whole.update(key, value, layer)
+    return whole, hidden
+
+
+def _forward(backbone: Holds, ids: Any, mask: Any, positions: Any, cache: Any) -> Any:
+    """RETURNS (torch.Tensor): the states of the last tokens, *Shape* (rows, width). They are contiguous: of a slice, a
+    CPU would copy the vocabulary's matrix once for each row, which takes seconds.
+    """
+    hidden = backbone.decoder(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    ).last_hidden_state
+    return hidden[:, -1].contiguous()
+
+
+def _keys_values(cache: Any) -> List[Tuple[Any, Any]]:
+    """RETURNS (List[Tuple[torch.Tensor, torch.Tensor]]): those of each layer, *Shape* (rows, heads, length, width)."""
+    layers = getattr(cache, "layers", None)
+    if layers is None:  # transformers before 4.54
+        return list(zip(cache.key_cache, cache.value_cache))
+    return [(layer.keys, layer.values) for layer in layers]
+
+
+def _pad_left(states: Any, length: int) -> Any:
+    """states (torch.Tensor): *Shape* (rows, heads, length, width)."""
+    import torch
+
+    return torch.nn.functional.pad(states, (0, 0, length - states.shape[2], 0))
 
 
 def _by_transformers(

@@ -256,6 +256,11 @@ class TextEncoder:
         read = with_response if self.text == "response" else self.read
         return self._encode([self.passage_prefix + read(instance) for instance in instances])
 
+    @property
+    def reads_mentions(self) -> bool:
+        """RETURNS (bool): whether the key of a query depends on more than its text."""
+        return self.text == "marked"
+
     def read(self, instance: PairInstance) -> str:
         """RETURNS (str): the text of a query that is encoded, without a prefix."""
         return mark_mentions(instance) if self.text == "marked" else instance.text
@@ -432,6 +437,11 @@ class DualEncoder:
     def fingerprint(self) -> str:
         """RETURNS (str): sha256 over the fingerprints of both."""
         return hashlib.sha256(f"{self.query.fingerprint}:{self.passage.fingerprint}".encode()).hexdigest()
+
+    @property
+    def reads_mentions(self) -> bool:
+        """RETURNS (bool): whether the key of a query depends on more than its text."""
+        return self.query.reads_mentions
 
     def encode_queries(self, instances: Sequence[PairInstance]) -> np.ndarray:
         """RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""

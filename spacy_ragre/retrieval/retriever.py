@@ -83,12 +83,20 @@ class Retriever:
         if not len(instances) or not len(self.store):
             return [[] for _ in instances]
         if keys is None:
-            self._check_fingerprint()
-            keys = self.encoder.encode_queries(instances)
+            keys = self.query_keys(instances)
         elif len(keys) != len(instances):
             expected = f"({len(instances)}, {self.store.width})"
             raise ValueError(Errors.R204.format(shape=np.shape(keys), expected=expected))
         return self.store.search(keys, self.k if k is None else k, instances if leak_free else None)
+
+    def query_keys(self, instances: Sequence[PairInstance]) -> np.ndarray:
+        """Encode queries for `retrieve`, as for several stores of one encoder.
+
+        instances (Sequence[PairInstance]): the queries.
+        RETURNS (np.ndarray): their keys, *Shape* (len(instances), width).
+        """
+        self._check_fingerprint()
+        return self.encoder.encode_queries(instances)
 
     def to_disk(self, path: Union[str, Path]) -> None:
         """Save the store and, where they were tuned, the encoder's weights, in place of what is there.

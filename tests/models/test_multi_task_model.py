@@ -142,6 +142,21 @@ def test_rows_that_end_early_change_nothing_for_the_others(tiny_llama, monkeypat
     assert together == alone and len({len(row) for row in together}) > 2
 
 
+@pytest.mark.parametrize("limit", [1, 12, 4096])
+def test_prompts_that_are_read_apart_are_answered_as_together(tiny_llama, limit):
+    whole = CausalLM(str(tiny_llama), device="cpu")
+    parts = CausalLM(str(tiny_llama), device="cpu", batch_tokens=limit)
+    assert generate_ids(parts, LONG, 6) == generate_ids(whole, LONG, 6)
+    cache, states = generation._read(parts, LONG)
+    alone = [generation._read(whole, [prompt]) for prompt in LONG]
+    assert np.allclose(states.detach().numpy(), [own[0].detach().numpy() for _, own in alone], atol=1e-5)
+    for layer, (keys, values) in enumerate(generation._keys_values(cache)):
+        for i, (own, _) in enumerate(alone):
+            for found, expected in zip((keys, values), generation._keys_values(own)[layer]):
+                size = expected.shape[2]
+                assert np.allclose(found[i, :, -size:].detach().numpy(), expected[0].detach().numpy(), atol=1e-5)
+
+
 def test_the_vocabulary_gets_contiguous_states(backbone, monkeypatch):
     """Given a slice of the prompts' states, a CPU copies the vocabulary's matrix for each prompt."""
     head = backbone.whole.get_output_embeddings()

@@ -1,6 +1,7 @@
 """Training of all tasks and of some, saving and loading."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,29 @@ def test_answers_of_both_tasks_together_are_those_of_each(make_supplements, gold
     expected = pipe(nlp).model.predict(unshared(prompts))[0]
     assert np.allclose(answerer.shim.label_logits([prompt.ids for prompt in prompts]), expected, atol=1e-4)
     assert answerer.choose({"re": [], "uc": []}) == {"re": Answered([], [], []), "uc": Answered([], [], [])}
+
+
+@pytest.mark.parametrize("text, calls", [("response", 1), ("marked", 4)])
+def test_a_text_is_encoded_once_for_all_tasks(make_supplements, gold_examples_of, pipe, monkeypatch, text, calls):
+    """With keys that depend on the mentions, once for each task."""
+    nlp = make_supplements(n_examples=1)
+    answerer = pipe(nlp).answerer
+    encoder = answerer.stores["uc"].encoder
+    encoder.text = text
+    docs = [example.reference for example in gold_examples_of(nlp)]
+    pipe(nlp).add_examples(docs)
+    encoded, encode = [], encoder.encode_queries
+    monkeypatch.setattr(encoder, "encode_queries", lambda items: encoded.append(len(items)) or encode(items))
+    asked = pipe(nlp)._gold(docs)
+    found = {task: answerer.found(task, items) for task, items in asked.items()}
+    assert len(encoded) == calls
+    for task, items in asked.items():
+        assert found[task] == answerer.stores[task].retrieve(items, k=1)
+    # Other texts, and other examples, are not taken for those.
+    shorter = [replace(item, text=item.text + " Seen.") for item in asked["ner"][:2]]
+    assert answerer.found("ner", shorter) == answerer.stores["ner"].retrieve(shorter, k=1)
+    pipe(nlp).add_examples(docs[:1])
+    assert answerer.found("ner", asked["ner"]) == answerer.stores["ner"].retrieve(asked["ner"], k=1)
 
 
 def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examples_of, pipe):
