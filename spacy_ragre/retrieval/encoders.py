@@ -263,7 +263,7 @@ class TextEncoder:
 
     def read(self, instance: PairInstance) -> str:
         """RETURNS (str): the text of a query that is encoded, without a prefix."""
-        return mark_mentions(instance) if self.text == "marked" else instance.text
+        return mark_mentions(instance) if self.reads_mentions else instance.text
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         import torch
