@@ -22,9 +22,10 @@ from ..errors import Errors
 from ..quiet import quiet
 from .lora import LoraSettings
 from .merging import MergedWeights
-from .packing import Chunk, Ids, TokenPrompt, batches, pack
+from .packing import Chunk, Ids, TokenPrompt, pack
 from .precision import computing, is_low
 from .resolve import hash_weights, load_problem, resolve
+from .shared_attention import Context
 from .trie import TokenTrie
 
 QUANTIZATIONS = (None, "nf4", "int8")
@@ -364,14 +365,6 @@ class Backbone:
         """
         return pack(prompts, self.batch_tokens, self.shares, extra)
 
-    def passes(self, rows: Sequence[Ids]) -> List[List[int]]:
-        """Group rows that share nothing into passes of at most `batch_tokens` tokens, padding included.
-
-        rows (Sequence[Tuple[int, ...]]): token ids.
-        RETURNS (List[List[int]]): indexes of rows of similar length, a pass each.
-        """
-        return batches([len(row) for row in rows], self.batch_tokens)
-
     def word_embeddings(self, texts: Sequence[str]) -> Any:
         """Mean input embedding of each text's tokens; zeros for a text that has none.
 
@@ -405,6 +398,24 @@ class Backbone:
         responses (Sequence[Tuple[int, ...]]): token ids of their responses, which may be empty.
         YIELDS (Tuple[List[int], torch.Tensor]): for each pass, the numbers of its prompts and their states, one prompt
             after the other, *Shape* (prompts + tokens of responses, width), with gradients where they are enabled.
+        """
+        raise NotImplementedError
+
+    def read(self, prompts: Sequence[Ids]) -> Tuple[Context, Any]:
+        """Read prompts that are gone on with by `read_on`. Only of models that share.
+
+        prompts (Sequence[Tuple[int, ...]]): token ids.
+        RETURNS (Tuple[Context, torch.Tensor]): their keys and values, a document for each prompt, and the states of
+            their last tokens, *Shape* (prompts, width).
+        """
+        raise NotImplementedError
+
+    def read_on(self, context: Context, rows: Sequence[Ids]) -> Any:
+        """Read what comes after the documents of a context, and add it to them.
+
+        context (Context): the keys and values of what was read. They are changed.
+        rows (Sequence[Tuple[int, ...]]): token ids of each document's next tokens, not all empty.
+        RETURNS (torch.Tensor): their states, one row after the other, *Shape* (tokens, width).
         """
         raise NotImplementedError
 

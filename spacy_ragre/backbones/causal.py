@@ -8,7 +8,8 @@ from ..errors import Warnings
 from ..registry import registry
 from .base import Backbone, Likelihoods
 from .decoder_graph import DecoderGraph
-from .packing import Chunk, Ids, Shared
+from .packing import Chunk, Ids, Shared, batches
+from .precision import SHORT_ATTENTION
 from .shared_attention import Context, KeysValues, can_share, shared_pass
 from .trees import lay_out
 from .trie import TokenTrie
@@ -21,7 +22,7 @@ class CausalLM(Backbone):
     """A decoder-only language model. See `Backbone` for the other arguments.
 
     engine (str): what computes predictions on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`). A graph is
-        compiled at the first prediction and whenever the weights changed. Training and generation are torch's.
+        compiled at the first prediction and whenever the weights changed. Training and `generate` are torch's.
     """
 
     def __init__(self, name: str, *, engine: str = TORCH, **settings: Any) -> None:
@@ -60,7 +61,7 @@ class CausalLM(Backbone):
         ids, mask = self.pad(chunk.grid)
         with self.compute(ids.shape[1]):
             if chunk.shared is not None or self._compiles():
-                hidden = self._after(self._context(chunk.shared), ids)
+                hidden = self._after(self._context(chunk.shared), ids, mask.bool())
             else:
                 hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state
             rows = torch.tensor(chunk.cells, device=ids.device)
@@ -90,13 +91,13 @@ class CausalLM(Backbone):
         starts = [len(row) for row in chunk.rows]
         for cell, row, trie in zip(chunk.cells, chunk.rows, tries):
             cells[cell] = row + tuple(trie.tokens)
-        ids, _ = self.pad(cells)
+        ids, mask = self.pad(cells)
         depths, seen = _tree_layout(ids.shape, chunk.cells, starts, tries)
         with torch.no_grad(), self.compute(ids.shape[1]):
             if chunk.shared is not None:
-                hidden = self._after(self._context(chunk.shared), ids, depths, seen)
+                hidden = self._after(self._context(chunk.shared), ids, mask.bool(), depths, seen)
             else:
-                hidden = self._tree_states(ids, depths, seen)
+                hidden = self._tree_states(ids, mask.bool(), depths, seen)
             return [
                 self._trie_likelihoods(hidden[cell, start - 1 : start + len(trie)], trie)
                 for cell, start, trie in zip(chunk.cells, starts, tries)
@@ -107,18 +108,38 @@ class CausalLM(Backbone):
 
         sequences = [(*prompt, *response) for prompt, response in zip(prompts, responses)]
         for layout in lay_out(sequences, self.batch_tokens):
-            ids, _ = self.pad(layout.rows)
+            ids, mask = self.pad(layout.rows)
             with self.compute(ids.shape[1]):
-                hidden = self._tree_states(ids, layout.depths, layout.seen)
+                hidden = self._tree_states(ids, mask.bool(), layout.depths, layout.seen)
             places = {i: (row, path[len(prompts[i]) - 1 :]) for i, (row, path) in layout.paths.items()}
             rows = torch.tensor([row for row, path in places.values() for _ in path], device=ids.device)
             columns = torch.tensor([place for _, path in places.values() for place in path], device=ids.device)
             yield list(places), hidden[rows, columns]
 
-    def _tree_states(self, ids: Any, depths: Any, seen: Any) -> Any:
+    def read(self, prompts: Sequence[Ids]) -> Tuple[Context, Any]:
+        import torch
+
+        parts: List[Tuple[List[int], Context]] = []
+        states = torch.zeros(len(prompts), self.width, dtype=self.dtype, device=self.device)
+        for members in batches([len(prompt) for prompt in prompts], self.batch_tokens):
+            rows = [prompts[i] for i in members]
+            with self.compute(max(map(len, rows))):
+                hidden, context = self._read(None, rows, False)
+            parts.append((members, context))
+            states[members] = hidden[torch.arange(len(rows)), context.lengths - 1].to(states)
+        return Context.join(parts), states
+
+    def read_on(self, context: Context, rows: Sequence[Ids]) -> Any:
+        ids, mask = self.pad(rows)
+        with self.compute(ids.shape[1]):
+            hidden, layers = self._pass(context, ids, mask.bool(), keep=True)
+        context.extend(layers, mask.bool())
+        return hidden[mask.bool()]
+
+    def _tree_states(self, ids: Any, real: Any, depths: Any, seen: Any) -> Any:
         """Hidden states of rows that are trees; see `_after`. RETURNS (torch.Tensor): *Shape* (rows, length, width)."""
-        if self._compiles():
-            return self._after(None, ids, depths, seen)
+        if self._compiles() or (self.shares and ids.shape[1] <= SHORT_ATTENTION):
+            return self._after(None, ids, real, depths, seen)
         mask = self._masks(seen, depths, ids.device)
         return self.decoder(
             input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
@@ -138,24 +159,26 @@ class CausalLM(Backbone):
         state = (shared.instruction, self.version())
         if not (shared.documents or trained):
             if self._kept is None or self._kept[0] != state:
-                self._kept = (state, self._read(None, [shared.instruction], False))
+                self._kept = (state, self._read(None, [shared.instruction], False)[1])
             shared.context = self._kept[1]
         else:
-            shared.context = self._read(parent, shared.documents or [shared.instruction], trained)
+            shared.context = self._read(parent, shared.documents or [shared.instruction], trained)[1]
         return shared.context
 
-    def _read(self, before: Optional[Context], rows: Sequence[Ids], trained: bool) -> Context:
+    def _read(self, before: Optional[Context], rows: Sequence[Ids], trained: bool) -> Tuple[Any, Context]:
         """Compute the keys and values of rows.
 
         before (Optional[Context]): what all rows see first, a context of one document.
         rows (Sequence[Tuple[int, ...]]): token ids.
         trained (bool): whether gradients are to go back to them.
-        RETURNS (Context): those of `before` and of the rows together, a document for each row.
+        RETURNS (Tuple[torch.Tensor, Context]): the rows' hidden states, *Shape* (rows, length, width), and the keys and
+            values of `before` and of the rows together, a document for each row.
         """
         import torch
 
         ids, mask = self.pad(rows)
-        layers = self._keys_values(before, ids)
+        with self.compute(ids.shape[1]):
+            hidden, layers = self._pass(before, ids, mask.bool(), keep=True)
         lengths, padded = mask.sum(1), mask == 0
         if before is not None:
             count, early = len(rows), before.layers
@@ -164,29 +187,26 @@ class CausalLM(Backbone):
                 layers[index] = (torch.cat([first_key, key], dim=2), torch.cat([first_value, value], dim=2))
             lengths = lengths + before.lengths
             padded = torch.cat([padded.new_zeros(count, int(before.lengths)), padded], dim=1)
-        return Context.make(layers, lengths, padded if bool(padded.any()) else None, trained)
+        return hidden, Context.make(layers, lengths, padded if bool(padded.any()) else None, trained)
 
-    def _keys_values(self, before: Optional[Context], ids: Any) -> KeysValues:
-        with self.compute(ids.shape[1]):
-            return self._pass(before, ids, keep=True)[1]
-
-    def _after(self, context: Optional[Context], ids: Any, depths: Any = None, seen: Any = None) -> Any:
+    def _after(self, context: Optional[Context], ids: Any, real: Any, depths: Any = None, seen: Any = None) -> Any:
         """Hidden states of rows after a context.
 
         ids (torch.Tensor): own tokens, *Shape* (rows, length).
+        real (torch.Tensor): bool, which of them are no padding, *Shape* (rows, length).
         depths (Optional[torch.Tensor]): each token's distance from the row's start, where rows are trees, *Shape*
             (rows, length).
         seen (Optional[torch.Tensor]): bool, whether an own token sees another, *Shape* (rows, length, length).
         RETURNS (torch.Tensor): *Shape* (rows, length, width).
         """
-        return self._pass(context, ids, depths, seen)[0]
+        return self._pass(context, ids, real, depths, seen)[0]
 
     def _pass(
-        self, context: Optional[Context], ids: Any, depths: Any = None, seen: Any = None, keep: bool = False
+        self, context: Optional[Context], ids: Any, real: Any, depths: Any = None, seen: Any = None, keep: bool = False
     ) -> Tuple[Any, KeysValues]:
         """RETURNS (Tuple[torch.Tensor, Dict[int, Tuple[torch.Tensor, torch.Tensor]]]): hidden states of own tokens,
         *Shape* (rows, length, width), and where they are kept their keys and values by layer, *Shape* (rows, key
-        heads, length, head width).
+        heads, length, head width). Those of padding mean nothing.
         """
         import torch
 
@@ -198,9 +218,12 @@ class CausalLM(Backbone):
         own = None if seen is None else seen.to(ids.device)
         if self._compiles():
             return self._graph()(ids, positions, context, own)
-        with shared_pass(self.decoder, context, own, keep) as layers:
-            out = self.decoder(input_ids=ids, position_ids=positions, use_cache=False)
-        return out.last_hidden_state, layers
+        with shared_pass(self.decoder, context, own, keep, real) as layers:
+            out = self.decoder(input_ids=ids[real][None], position_ids=positions[real][None], use_cache=False)
+        states = out.last_hidden_state[0]
+        hidden = states.new_zeros(*ids.shape, states.shape[-1])
+        hidden[real] = states
+        return hidden, layers
 
     def _compiles(self) -> bool:
         """RETURNS (bool): whether a compiled graph computes what is asked for now."""

@@ -2,12 +2,13 @@
 
 A function registered in transformers' attention interface, used only inside a pass. All rows of a document see its keys
 by one matrix product; no mask of tokens x tokens is made. This is the decomposition of Hydragen (Juravsky et al. 2024,
-arXiv 2402.05099), with gradients, and over a tree of instruction and documents.
+arXiv 2402.05099), with gradients, and over a tree of instruction and documents. What a model does besides attention is
+done for each token by itself, and here for those that are no padding: rows are put together for attention only.
 """
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 NAME = "ragre_shared"
 
@@ -22,6 +23,7 @@ class Context:
         heads, tokens, head width). In training these are leaves, which gather the gradients of all passes.
     lengths (torch.Tensor): tokens of each document, padding not counted, *Shape* (documents).
     padded (Optional[torch.Tensor]): bool, where a token is padding, *Shape* (documents, tokens); None where none is.
+        Padding may stand anywhere.
     sources (Dict[int, Tuple[torch.Tensor, torch.Tensor]]): what the leaves were made from.
     """
 
@@ -43,6 +45,71 @@ class Context:
             leaves[index] = (key.detach().requires_grad_(), value.detach().requires_grad_())
         return cls(leaves, lengths, padded, sources=layers)
 
+    @classmethod
+    def join(cls, parts: Sequence[Tuple[Sequence[int], "Context"]]) -> "Context":
+        """parts (Sequence[Tuple[Sequence[int], Context]]): contexts, and the numbers of their documents.
+        RETURNS (Context): all documents, in the order of their numbers.
+        """
+        import torch
+
+        count = sum(len(numbers) for numbers, _ in parts)
+        longest = max(part.mask.shape[1] for _, part in parts)
+        first = parts[0][1]
+        layers = {}
+        for index, pair in first.layers.items():
+            joined = [tensor.new_zeros(count, tensor.shape[1], longest, tensor.shape[3]) for tensor in pair]
+            for numbers, part in parts:
+                for tensor, own in zip(joined, part.layers[index]):
+                    tensor[list(numbers), :, : own.shape[2]] = own
+            layers[index] = (joined[0], joined[1])
+        lengths = first.lengths.new_zeros(count)
+        padded = torch.ones(count, longest, dtype=torch.bool, device=lengths.device)
+        for numbers, part in parts:
+            lengths[list(numbers)] = part.lengths
+            padded[list(numbers), : part.mask.shape[1]] = part.mask
+        return cls(layers, lengths, padded)
+
+    @property
+    def mask(self) -> Any:
+        """RETURNS (torch.Tensor): `padded`, also where no token is padding."""
+        import torch
+
+        if self.padded is not None:
+            return self.padded
+        keys, _ = next(iter(self.layers.values()))
+        return torch.zeros(keys.shape[0], keys.shape[2], dtype=torch.bool, device=keys.device)
+
+    def select(self, documents: Any) -> "Context":
+        """documents (torch.Tensor): their numbers.
+        RETURNS (Context): a context of these documents, in this order.
+        """
+        layers = {index: (key[documents], value[documents]) for index, (key, value) in self.layers.items()}
+        return Context(layers, self.lengths[documents], self.mask[documents])
+
+    def extend(self, layers: KeysValues, real: Any) -> None:
+        """Let documents go on.
+
+        layers (Dict[int, Tuple[torch.Tensor, torch.Tensor]]): keys and values of the new tokens.
+        real (torch.Tensor): bool, which of these are no padding, *Shape* (documents, new tokens).
+        """
+        import torch
+
+        self.padded = torch.cat([self.mask, ~real], dim=1)
+        self.lengths = self.lengths + real.sum(1)
+        for index, pair in layers.items():
+            keys, values = (torch.cat([old, new], dim=2) for old, new in zip(self.layers[index], pair))
+            self.layers[index] = (keys, values)
+
+    def drop_last(self, counts: Any) -> None:
+        """Take the last tokens back: from now on they are padding.
+
+        counts (torch.Tensor): how many of each document, *Shape* (documents).
+        """
+        real = ~self.mask
+        from_end = real.flip(1).cumsum(1).flip(1)
+        self.padded = ~(real & (from_end > counts[:, None]))
+        self.lengths = self.lengths - counts
+
     def backward(self) -> None:
         """Hand the gradients that were gathered to what the keys and values were computed from."""
         import torch
@@ -59,15 +126,42 @@ class Context:
 
 @dataclass
 class _Pass:
-    """context (Optional[Context]): what the rows see first. own (Optional[torch.Tensor]): bool, whether an own token
-    sees another, *Shape* (rows, length, length); causal where None. keep (bool): whether the rows' keys and values are
-    kept in `layers`.
+    """context (Optional[Context]): what the rows see first. hidden (Optional[torch.Tensor]): bool, whether an own token
+    does not see another, *Shape* (rows, length, length); causal where None. keep (bool): whether the rows' keys and
+    values are kept in `layers`. rows (Optional[_Rows]): where the tokens stand in the rows, if padding is left out.
     """
 
     context: Optional[Context]
-    own: Optional[Any]
+    hidden: Optional[Any]
     keep: bool
+    rows: Optional["_Rows"]
     layers: KeysValues = field(default_factory=dict)
+
+
+class _Rows:
+    """Rows with padding, of which only the other tokens are computed.
+
+    real (torch.Tensor): bool, the tokens that are no padding, *Shape* (rows, length).
+    """
+
+    def __init__(self, real: Any) -> None:
+        self.shape = real.shape
+        self.places = real.flatten().nonzero()[:, 0]
+        # Padding is any token.
+        self.sources = (real.flatten().cumsum(0) - 1).clamp(min=0)
+
+    def spread(self, states: Any) -> Any:
+        """states (torch.Tensor): *Shape* (1, heads, tokens, width).
+        RETURNS (torch.Tensor): *Shape* (rows, heads, length, width).
+        """
+        rows = states[0].transpose(0, 1).flatten(1).index_select(0, self.sources)
+        return rows.view(*self.shape, *states.shape[1::2]).transpose(1, 2)
+
+    def gather(self, states: Any) -> Any:
+        """states (torch.Tensor): *Shape* (rows, length, heads, width).
+        RETURNS (torch.Tensor): *Shape* (1, tokens, heads, width).
+        """
+        return states.flatten(0, 1).index_select(0, self.places)[None]
 
 
 _PASSES: List[_Pass] = []
@@ -75,22 +169,26 @@ _PASSES: List[_Pass] = []
 
 @contextmanager
 def shared_pass(
-    model: Any, context: Optional[Context], own: Optional[Any] = None, keep: bool = False
+    model: Any, context: Optional[Context], own: Optional[Any] = None, keep: bool = False, real: Optional[Any] = None
 ) -> Iterator[KeysValues]:
     """Compute a forward pass of a transformers model with this attention.
 
     model (transformers.PreTrainedModel): the decoder.
     context (Optional[Context]): what the rows see before their own tokens, the same number for each of its documents.
-    own (Optional[torch.Tensor]): see `_Pass`.
+    own (Optional[torch.Tensor]): bool, whether an own token sees another, *Shape* (rows, length, length); causal where
+        None.
     keep (bool): keep the rows' own keys and values.
+    real (Optional[torch.Tensor]): bool, the tokens that are no padding, *Shape* (rows, length). Only these are given to
+        the model, one row after the other, as one row.
     YIELDS (Dict[int, Tuple[torch.Tensor, torch.Tensor]]): where they are kept, *Shape* (rows, key heads, length, head
-        width).
+        width). Those of padding mean nothing.
     """
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     if NAME not in ALL_ATTENTION_FUNCTIONS:
         ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
-    current = _Pass(context, own, keep)
+    hidden = None if own is None else ~own
+    current = _Pass(context, hidden, keep, None if real is None else _Rows(real))
     usual = model.config._attn_implementation
     _PASSES.append(current)
     # Transformers makes no mask for an attention whose masks it does not know.
@@ -139,6 +237,8 @@ def attention(
     import torch
 
     current = _PASSES[-1]
+    if current.rows is not None:
+        query, key, value = map(current.rows.spread, (query, key, value))
     if current.keep:
         current.layers[module.layer_idx] = (key, value)
     rows, heads, length, width = query.shape
@@ -154,24 +254,25 @@ def attention(
     key = key.reshape(documents, each, shared_heads, length, width).transpose(1, 2)
     value = value.reshape(documents, each, shared_heads, length, width).transpose(1, 2)
     own = torch.matmul(query, key.transpose(-1, -2)).unflatten(3, (group, length))
-    seen = current.own
-    if seen is None:
+    if current.hidden is None:
         hidden = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
     else:
-        hidden = ~seen.reshape(documents, 1, each, 1, length, length)
-    own = own.masked_fill(hidden, torch.finfo(own.dtype).min).flatten(3, 4)
+        hidden = current.hidden.reshape(documents, 1, each, 1, length, length)
+    own = own.masked_fill_(hidden, torch.finfo(own.dtype).min).flatten(3, 4)
     if current.context is None:
         out = torch.matmul(_softmax(own, value), value)
     else:
         out = _with_context(query, own, value, current.context, module.layer_idx)
     out = out.unflatten(3, (group, length)).permute(0, 2, 4, 1, 3, 5)
-    return out.reshape(rows, length, heads, width), None
+    out = out.reshape(rows, length, heads, width)
+    return (out if current.rows is None else current.rows.gather(out)), None
 
 
 def _softmax(scores: Any, like: Any) -> Any:
+    """Sums are in 32 bits, whatever the scores are; in mixed precision, so is the result."""
     import torch
 
-    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(like.dtype)
+    return torch.softmax(scores, dim=-1).to(like.dtype)
 
 
 def _with_context(query: Any, own: Any, value: Any, context: Context, layer: int) -> Any:
@@ -185,7 +286,7 @@ def _with_context(query: Any, own: Any, value: Any, context: Context, layer: int
     flat = query.flatten(2, 3)
     scores = torch.matmul(flat, keys.transpose(-1, -2))
     if context.padded is not None:
-        scores = scores.masked_fill(context.padded[:, None, None], torch.finfo(scores.dtype).min)
+        scores = scores.masked_fill_(context.padded[:, None, None], torch.finfo(scores.dtype).min)
     scores = scores.unflatten(2, query.shape[2:4])
     tokens = keys.shape[2]
     weights = _softmax(torch.cat([scores, own], dim=-1), value)

@@ -2,19 +2,19 @@
 
 Questions of several kinds about the same texts, with their responses, are short and long sequences. In batches by
 length, or padded to one length, they would take several times the passes or the tokens. Here each sequence is a path in
-a tree; trees are put into rows of about the same length, and a token sees its ancestors only. `packing` is for prompts
-that are too many for one pass: its contexts outlive a pass.
+a tree; a row is a tree, and a token sees its ancestors only. `packing` is for prompts that are too many for one pass:
+its contexts outlive a pass.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-from .packing import Ids
+from .packing import Ids, batches
 from .trie import count_common
 
 # Sequences with fewer tokens in common are no tree: it would be longer for little.
 LEAST_SHARED = 8
-# A tree with more tokens takes no further sequence, since attention is computed over the square of a row's length.
+# A tree with more tokens takes no further sequence, since attention is computed over the square of its length.
 MOST_TOKENS = 192
 
 
@@ -52,7 +52,7 @@ class Tree:
 class Layout(NamedTuple):
     """What one pass computes.
 
-    rows (List[List[int]]): token ids of each row.
+    rows (List[List[int]]): token ids of each row, a tree.
     depths (torch.Tensor): each token's place in its sequences, *Shape* (rows, longest row).
     seen (torch.Tensor): bool, whether a token sees another, *Shape* (rows, longest row, longest row).
     paths (Dict[int, Tuple[int, List[int]]]): by the number of a sequence, its row and the places of its tokens there.
@@ -92,58 +92,24 @@ def lay_out(sequences: Sequence[Ids], limit: int) -> Iterator[Layout]:
     limit (int): most tokens of a pass, padding included. A longer row is a pass of its own.
     YIELDS (Layout): the passes. Each sequence is in one of them.
     """
-    trees = sorted(grow_trees(sequences), key=len, reverse=True)
-    if not trees:
-        return
-    longest = len(trees[0])
-    # Somewhat longer rows may be fuller ones.
-    rooms = {min(longest + longest * k // 8, max(longest, limit)) for k in range(9)}
-    rows = min((_fill(trees, room) for room in sorted(rooms)), key=_size)
-    each = max(1, limit // max(map(_length, rows)))
-    for start in range(0, len(rows), each):
-        yield _layout(rows[start : start + each])
+    trees = grow_trees(sequences)
+    for members in batches([len(tree) for tree in trees], limit):
+        yield _layout([trees[i] for i in members])
 
 
-def _fill(trees: Sequence[Tree], room: int) -> List[List[Tree]]:
-    """RETURNS (List[List[Tree]]): the trees, longest first, each in the first row that has room for it."""
-    rows: List[List[Tree]] = []
-    free: List[int] = []
-    for tree in trees:
-        at = next((i for i, left in enumerate(free) if left >= len(tree)), len(rows))
-        if at == len(rows):
-            rows.append([])
-            free.append(room)
-        rows[at].append(tree)
-        free[at] -= len(tree)
-    return rows
-
-
-def _length(row: Sequence[Tree]) -> int:
-    return sum(map(len, row))
-
-
-def _size(rows: Sequence[Sequence[Tree]]) -> int:
-    """RETURNS (int): tokens of the rows, padding included."""
-    return len(rows) * max(map(_length, rows))
-
-
-def _layout(rows: Sequence[Sequence[Tree]]) -> Layout:
+def _layout(rows: Sequence[Tree]) -> Layout:
     import torch
 
-    tokens = [[token for tree in row for token in tree.tokens] for row in rows]
-    longest = max(map(len, tokens))
+    longest = max(map(len, rows))
     depths = torch.zeros(len(rows), longest, dtype=torch.long)
     # Padding sees itself: a token that sees nothing would have no state.
     seen = torch.eye(longest, dtype=torch.bool).repeat(len(rows), 1, 1)
     paths: Dict[int, Tuple[int, List[int]]] = {}
-    for i, row in enumerate(rows):
-        base = 0
-        for tree in row:
-            for before, start, stop in tree.branches:
-                own = slice(base + start, base + stop)
-                depths[i, own] = torch.arange(len(before), len(before) + stop - start)
-                seen[i, own, own] = torch.ones(stop - start, stop - start, dtype=torch.bool).tril()
-                seen[i, own, [base + place for place in before]] = True
-            paths.update({k: (i, [base + place for place in path]) for k, path in tree.paths.items()})
-            base += len(tree)
-    return Layout(tokens, depths, seen, paths)
+    for i, tree in enumerate(rows):
+        for before, start, stop in tree.branches:
+            own = slice(start, stop)
+            depths[i, own] = torch.arange(len(before), len(before) + stop - start)
+            seen[i, own, own] = torch.ones(stop - start, stop - start, dtype=torch.bool).tril()
+            seen[i, own, before] = True
+        paths.update({k: (i, path) for k, path in tree.paths.items()})
+    return Layout([tree.tokens for tree in rows], depths, seen, paths)

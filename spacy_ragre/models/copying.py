@@ -90,6 +90,34 @@ class CopyGrammar:
                 result.extend(self._next(after))
         return self._widest(result)
 
+    def draft(self, states: FrozenSet[State], most: int) -> List[int]:
+        """What probably comes next: the tokens that must, and where there is a choice those that end a name or go on to
+        the next item. Nothing is guessed where a name begins, or where several strings may follow.
+
+        states (FrozenSet[State]): the states that it comes after.
+        most (int): most tokens.
+        RETURNS (List[int]): token ids, without an end token.
+        """
+        drafted: List[int] = []
+        while len(drafted) < most:
+            token = self._probable(states)
+            if token is None or token == self.end:
+                break
+            drafted.append(token)
+            states = self.advance(states, token)
+        return drafted
+
+    @staticmethod
+    def _probable(states: FrozenSet[State]) -> Optional[int]:
+        tokens = {ids[0] for ids, _ in states}
+        if len(tokens) == 1:
+            return tokens.pop()
+        for kind in ("string", "item"):
+            tokens = {ids[0] for ids, after in states if after and after[0] == kind}
+            if tokens:
+                return tokens.pop() if len(tokens) == 1 else None
+        return None
+
     def _widest(self, states: List[State]) -> FrozenSet[State]:
         """Of the states before a separator, keep the one after which most may come: it allows all that the others do.
         In a text that repeats itself, a response can be read in more ways than can be followed otherwise.

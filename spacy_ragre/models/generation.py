@@ -13,6 +13,8 @@ Ids = Sequence[int]
 
 # Where more of a batch's rows go on, those that ended stay in it: to take them out copies the cache.
 _MOST_GOING = 7 / 8
+# Longer guesses are seldom right to their end.
+_MOST_DRAFTED = 8
 
 
 class Holds(Protocol):
@@ -23,16 +25,15 @@ class Holds(Protocol):
     @property
     def whole(self) -> Any: ...
     @property
-    def decoder(self) -> Any: ...
-    @property
     def tokenizer(self) -> Any: ...
     @property
-    def device(self) -> Any: ...
-    @property
     def pad_id(self) -> int: ...
-    def passes(self, rows: Sequence[Any]) -> List[List[int]]: ...
+    @property
+    def shares(self) -> bool: ...
     def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
+    def read(self, prompts: Sequence[Tuple[int, ...]]) -> Tuple[Any, Any]: ...
+    def read_on(self, context: Any, rows: Sequence[Tuple[int, ...]]) -> Any: ...
     def logits(self, hidden: Any) -> Any: ...
 
 
@@ -50,133 +51,111 @@ def generate_ids(
     grammars (Optional[Sequence[CopyGrammar]]): what each response may be; anything where None.
     RETURNS (List[List[int]]): token ids of the responses, without the end token.
     """
-    if backbone.whole.config.is_encoder_decoder:
+    if not backbone.shares:
         return _by_transformers(backbone, prompts, max_new_tokens, grammars)
-    rows = [_Row(grammar) for grammar in grammars] if grammars is not None else [_Row(None) for _ in prompts]
-    return _decode(backbone, prompts, max_new_tokens, rows)
+    followed: Sequence[Optional[CopyGrammar]] = [None] * len(prompts) if grammars is None else grammars
+    return _decode(backbone, prompts, [_Row(grammar, max_new_tokens) for grammar in followed])
 
 
 class _Row:
-    """A response as far as it is generated. grammar (Optional[CopyGrammar]): what it may be; anything where None."""
+    """A response as far as it is generated.
 
-    def __init__(self, grammar: Optional[CopyGrammar]) -> None:
+    grammar (Optional[CopyGrammar]): what it may be; anything where None.
+    most (int): most tokens.
+    """
+
+    def __init__(self, grammar: Optional[CopyGrammar], most: int) -> None:
         self.grammar = grammar
+        self.most = most
         self.state: Any = None if grammar is None else grammar.start()
         self.tokens: List[int] = []
+        self.drafted: List[int] = []
         self.ended = False
 
-    def choose(self, logits: Any, end: int) -> int:
-        """Take the likeliest of the allowed tokens. logits (torch.Tensor): *Shape* (vocabulary)."""
-        if self.ended:
-            return end
-        if self.grammar is None:
-            token = int(logits.argmax())
-        else:
-            allowed = self.grammar.allowed(self.state)
-            token = allowed[int(logits[allowed].argmax())]
-        if token == end:
-            self.ended = True
-        else:
+    def take(self, logits: Any, end: int) -> int:
+        """Choose the tokens that come next: one, and as many more as were guessed.
+
+        logits (torch.Tensor): after the last token and after each drafted one, *Shape* (1 + drafted, vocabulary).
+        end (int): the token that ends a response.
+        RETURNS (int): how many of the drafted tokens are wrong.
+        """
+        right = 0
+        for guess, scores in zip([*self.drafted, None], logits):
+            token = self._choose(scores)
+            if token == end:
+                self.ended = True
+                break
             self.tokens.append(token)
-            self.state = self.state if self.grammar is None else self.grammar.advance(self.state, token)
-        return token
+            if self.grammar is not None:
+                self.state = self.grammar.advance(self.state, token)
+            self.ended = len(self.tokens) == self.most
+            if self.ended or token != guess:
+                break
+            right += 1
+        return len(self.drafted) - right
+
+    def _choose(self, logits: Any) -> int:
+        if self.grammar is None:
+            return int(logits.argmax())
+        allowed = self.grammar.allowed(self.state)
+        return allowed[int(logits[allowed].argmax())]
+
+    def next(self) -> Tuple[int, ...]:
+        """RETURNS (Tuple[int, ...]): the last token and those that may come after it; nothing where the row ended."""
+        self.drafted = []
+        if self.ended:
+            return ()
+        if self.grammar is not None:
+            room = self.most - len(self.tokens) - 1
+            self.drafted = self.grammar.draft(self.state, min(_MOST_DRAFTED, room))
+        return (self.tokens[-1], *self.drafted)
 
 
-def _decode(backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, rows: Sequence[_Row]) -> List[List[int]]:
-    """Decoder-only models. Lists differ much in length: rows that ended are taken out of the batch."""
+def _decode(backbone: Holds, prompts: Sequence[Ids], rows: Sequence[_Row]) -> List[List[int]]:
+    """Models whose attention can be shared. Where a grammar leaves little choice, what it leaves is read along with the
+    last token, and kept as far as the model agrees: speculative decoding (Leviathan et al. 2023, arXiv 2211.17192)
+    without a second model. Lists differ much in length: rows that ended are taken out of the batch.
+    """
     import torch
 
     end = end_id(backbone)
-    longest = max(map(len, prompts))
-    with torch.no_grad(), backbone.compute(longest + max_new_tokens), _plain_attention(backbone):
-        cache, hidden = _read(backbone, prompts)
-        lengths = torch.tensor([[len(prompt)] for prompt in prompts], device=hidden.device)
-        mask = (torch.arange(longest, device=hidden.device) >= longest - lengths).long()
-        positions = lengths - 1
+    with torch.no_grad():
+        context, hidden = backbone.read([tuple(prompt) for prompt in prompts])
         live = list(rows)
-        for done in range(1, max_new_tokens + 1):
-            logits = backbone.logits(hidden)
-            tokens = [row.choose(scores, end) for row, scores in zip(live, logits)]
+        sizes = [1] * len(live)
+        while True:
+            each = backbone.logits(hidden).split(sizes)
+            wrong = [0 if row.ended else row.take(logits, end) for row, logits in zip(live, each)]
             going = [i for i, row in enumerate(live) if not row.ended]
-            if not going or done == max_new_tokens:
+            if not going:
                 break
-            ids = torch.tensor(tokens, device=hidden.device)[:, None]
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            positions = positions + 1
+            context.drop_last(torch.tensor(wrong, device=hidden.device))
             if len(going) <= _MOST_GOING * len(live):
-                keep = torch.tensor(going, device=hidden.device)
-                cache.batch_select_indices(keep)
-                ids, mask, positions = ids[keep], mask[keep], positions[keep]
+                context = context.select(torch.tensor(going, device=hidden.device))
                 live = [live[i] for i in going]
-            hidden = _forward(backbone, ids, mask, positions, cache)
+            tokens = [row.next() for row in live]
+            sizes = [len(row) for row in tokens]
+            hidden = backbone.read_on(context, tokens)
     return [row.tokens for row in rows]
-
-
-def _read(backbone: Holds, prompts: Sequence[Ids]) -> Tuple[Any, Any]:
-    """Read prompts in passes of similar length, since padding to the longest would cost as much as the tokens do.
-
-    RETURNS (Tuple[transformers.DynamicCache, torch.Tensor]): keys and values, which end together, and the states of the
-        last tokens, *Shape* (prompts, width).
-    """
-    import torch
-    from transformers import DynamicCache
-
-    parts: List[Tuple[Any, Any, Any]] = []
-    for members in backbone.passes(prompts):
-        ids, mask = backbone.pad([prompts[i] for i in members], left=True)
-        cache: Any = DynamicCache()
-        states = _forward(backbone, ids, mask, (mask.cumsum(1) - 1).clamp(min=0), cache)
-        parts.append((torch.tensor(members, device=ids.device), cache, states))
-    order = torch.cat([members for members, _, _ in parts]).argsort()
-    hidden = torch.cat([states for _, _, states in parts])[order]
-    whole: Any = DynamicCache()
-    longest = max(map(len, prompts))
-    for layer, pairs in enumerate(zip(*(_keys_values(cache) for _, cache, _ in parts))):
-        key, value = (torch.cat([_pad_left(pair[k], longest) for pair in pairs])[order] for k in (0, 1))
-        whole.update(key, value, layer)
-    return whole, hidden
-
-
-def _forward(backbone: Holds, ids: Any, mask: Any, positions: Any, cache: Any) -> Any:
-    """RETURNS (torch.Tensor): the states of the last tokens, *Shape* (rows, width). They are contiguous: of a slice, a
-    CPU would copy the vocabulary's matrix once for each row, which takes seconds.
-    """
-    hidden = backbone.decoder(
-        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-    ).last_hidden_state
-    return hidden[:, -1].contiguous()
-
-
-def _keys_values(cache: Any) -> List[Tuple[Any, Any]]:
-    """RETURNS (List[Tuple[torch.Tensor, torch.Tensor]]): those of each layer, *Shape* (rows, heads, length, width)."""
-    layers = getattr(cache, "layers", None)
-    if layers is None:  # transformers before 4.54
-        return list(zip(cache.key_cache, cache.value_cache))
-    return [(layer.keys, layer.values) for layer in layers]
-
-
-def _pad_left(states: Any, length: int) -> Any:
-    """states (torch.Tensor): *Shape* (rows, heads, length, width)."""
-    import torch
-
-    return torch.nn.functional.pad(states, (0, 0, length - states.shape[2], 0))
 
 
 def _by_transformers(
     backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]]
 ) -> List[List[int]]:
-    """Encoder-decoder models, whose caches differ."""
+    """Encoder-decoder models, and decoders whose attention is of a kind of its own."""
     import torch
 
     whole = backbone.whole
-    ids, mask = backbone.pad(prompts)
-    follow = _Follower(grammars) if grammars is not None else None
+    decodes = not whole.config.is_encoder_decoder
+    ids, mask = backbone.pad(prompts, left=decodes)
+    # What is generated comes after the prompt, or after the decoder's start token.
+    start = ids.shape[1] if decodes else 1
+    follow = _Follower(grammars, start) if grammars is not None else None
     end = end_id(backbone)
     with (
         torch.no_grad(),
         backbone.compute(ids.shape[1] + max_new_tokens),
         _contiguous_inputs(whole.get_output_embeddings()),
-        _plain_attention(backbone),
     ):
         output = backbone.model.generate(
             input_ids=ids,
@@ -188,7 +167,7 @@ def _by_transformers(
             pad_token_id=backbone.pad_id,
             prefix_allowed_tokens_fn=follow,
         )
-    return [row[: row.index(end)] if end in row else row for row in output[:, 1:].tolist()]
+    return [row[: row.index(end)] if end in row else row for row in output[:, start:].tolist()]
 
 
 @contextmanager
@@ -203,29 +182,17 @@ def _contiguous_inputs(layer: Any) -> Iterator[None]:
         handle.remove()
 
 
-@contextmanager
-def _plain_attention(backbone: Holds) -> Iterator[None]:
-    """On a CPU, compute attention by matrix products over the whole batch. The fused kernel takes each head of each row
-    by itself, which for the one token of a decoding step costs several times as much as the products.
-    """
-    config = backbone.decoder.config
-    usual = config._attn_implementation
-    if backbone.device.type == "cpu":
-        config._attn_implementation = "eager"
-    try:
-        yield
-    finally:
-        config._attn_implementation = usual
-
-
 class _Follower:
-    """Keeps the state of each row's grammar while a batch is generated."""
+    """Keeps the state of each row's grammar while a batch is generated.
 
-    def __init__(self, grammars: Sequence[CopyGrammar]) -> None:
+    grammars (Sequence[CopyGrammar]): the rows'.
+    start (int): tokens before what is generated.
+    """
+
+    def __init__(self, grammars: Sequence[CopyGrammar], start: int) -> None:
         self.grammars = grammars
         self.states = [grammar.start() for grammar in grammars]
-        # What is generated begins with the decoder's start token.
-        self.seen = [1] * len(grammars)
+        self.seen = [start] * len(grammars)
 
     def __call__(self, row: int, ids: Any) -> List[int]:
         new = ids[self.seen[row] :].tolist()

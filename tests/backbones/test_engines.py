@@ -94,6 +94,22 @@ def test_states_of_trees_are_those_of_torch(make: Callable[..., CausalLM], monke
     torch.testing.assert_close(found[1][1], found[0][1], atol=1e-4, rtol=1e-4)
 
 
+def test_what_is_read_on_is_that_of_torch(make: Callable[..., CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for engine in ("torch", "openvino"):
+        backbone = make(engine, batch_tokens=16)
+        with torch.no_grad():
+            for _ in range(2):
+                context, states = backbone.read([prompt.ids for prompt in PROMPTS])
+                after = backbone.read_on(context, [(5, 6), (), (7,), (8, 9, 10), (11,), (12,)])
+                context.drop_last(torch.tensor([1, 0, 0, 2, 0, 1]))
+                last = backbone.read_on(context.select(torch.tensor([0, 3, 5])), [(13,), (14, 15), (16,)])
+                if engine == "openvino":
+                    monkeypatch.setattr(type(backbone.decoder), "forward", None)
+        found.append(torch.cat([states, after, last]))
+    torch.testing.assert_close(found[1], found[0], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("share", [False, True])
 def test_likelihoods_are_those_of_torch(make: Callable[..., CausalLM], share: bool) -> None:
     trie = TokenTrie.build(ANSWERS)

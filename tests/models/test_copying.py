@@ -166,3 +166,44 @@ def test_a_text_that_repeats_itself_has_few_states():
             states = rules.advance(states, token)
             most = max(most, len(states))
     assert states and most <= 60 * 60
+
+
+def guess(rules, ids, most=8):
+    states = rules.start()
+    for token in ids:
+        states = rules.advance(states, token)
+    return rules.draft(states, most)
+
+
+def test_drafts_are_what_must_come_or_ends_a_name():
+    rules = CopyGrammar(pieces(size=2), TRIPLES, separator=(SEP,), none=(NONE, NONE), end=END)
+    zinc, helps = [IDS["zinc"]] * 2, [IDS["helps"]] * 2
+    # Where a name begins, nothing is known.
+    assert guess(rules, []) == []
+    # The word is read to its end, and then the name ends; which relation follows is not guessed.
+    assert guess(rules, zinc[:1]) == [*zinc[1:], BAR]
+    assert guess(rules, zinc[:1], most=1) == zinc[1:]
+    assert guess(rules, [*zinc, BAR]) == []
+    assert guess(rules, [*zinc, BAR, NEG]) == [BAR]
+    # After a triple comes the next one, and the end where none is left. An end is not drafted.
+    assert guess(rules, [*zinc, BAR, NEG, BAR, *helps[:1]]) == [*helps[1:], SEP]
+    assert guess(rules, [NONE]) == [NONE]
+    assert guess(rules, [NONE, NONE]) == guess(rules, [NONE, NONE, END]) == []
+    assert guess(grammar(ENTITIES), [*w("helps"), KIND_A]) == []
+
+
+def test_drafts_keep_to_the_grammar():
+    rng = random.Random(0)
+    for _ in range(50):
+        words = [rng.choice(WORDS) for _ in range(rng.randrange(1, 8))]
+        rules = grammar(rng.choice([ENTITIES, TRIPLES]), words)
+        states = rules.start()
+        for _ in range(40):
+            after = states
+            for token in rules.draft(states, 8):
+                assert token in rules.allowed(after) and token != END
+                after = rules.advance(after, token)
+            token = rng.choice(rules.allowed(states))
+            if token == END:
+                break
+            states = rules.advance(states, token)
