@@ -122,11 +122,9 @@ class CausalLM(Backbone):
         parts: List[Tuple[List[int], Context]] = []
         states = torch.zeros(len(prompts), self.width, dtype=self.dtype, device=self.device)
         for members in batches([len(prompt) for prompt in prompts], self.batch_tokens):
-            rows = [prompts[i] for i in members]
-            with self.compute(max(map(len, rows))):
-                hidden, context = self._read(None, rows, False)
+            hidden, context = self._read(None, [prompts[i] for i in members], False)
             parts.append((members, context))
-            states[members] = hidden[torch.arange(len(rows)), context.lengths - 1].to(states)
+            states[members] = hidden[torch.arange(len(hidden), device=hidden.device), context.lengths - 1].to(states)
         return Context.join(parts), states
 
     def read_on(self, context: Context, rows: Sequence[Ids]) -> Any:
