@@ -402,29 +402,28 @@ def piped_seconds(nlp: Language, texts: Sequence[str], triples: str) -> float:
 
 
 def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> float:
-    """Seconds where each question is a prompt of its own and each answer is generated freely, by the same model.
-    Mentions are those that the pipeline found, so that as many questions are asked. An answer with a label gets as many
-    tokens as the longest label has: a model with label heads does not learn where such an answer ends.
+    """Seconds where each question is a prompt of its own and each answer is generated freely, by the same model and
+    transformers' `generate`. Mentions are those that the pipeline found, so that as many questions are asked. An answer
+    with a label gets as many tokens as the longest label has: a model with label heads does not learn where such an
+    answer ends.
     """
     component: Any = nlp.get_pipe(NAME)
     answerer = component.answerer
-    before = answerer.prompt, answerer.constrained, answerer.max_new_tokens
-    answerer.prompt, answerer.constrained = SupplementsPrompt(instruction), False
-    tokens = partial(answerer.backbone.tokenizer, add_special_tokens=False)
-    longest = {
-        task: max(len(tokens(answer).input_ids) for answer in answerer.prompt.answers(task))
-        for task in TASKS
-        if task not in GENERATED
-    }
+    backbone = answerer.backbone
+    before = answerer.prompt
+    answerer.prompt = SupplementsPrompt(instruction)
+    tokens = partial(backbone.tokenizer, add_special_tokens=False)
+    most = dict.fromkeys(TASKS, answerer.max_new_tokens)
+    for task in LABELS:
+        most[task] = max(len(tokens(answer).input_ids) for answer in answerer.prompt.answers(task))
     started = time.time()
     try:
         for doc in docs:
             for task in TASKS:
-                answerer.max_new_tokens = longest.get(task, before[2])
                 for question in questions(doc, task, doc.ents, component.entity_labels, component.runner.limits):
-                    answerer.respond(task, [question.instance])
+                    backbone.generate(answerer.prompt_ids(task, [question.instance]), most[task])
     finally:
-        answerer.prompt, answerer.constrained, answerer.max_new_tokens = before
+        answerer.prompt = before
     return time.time() - started
 
 

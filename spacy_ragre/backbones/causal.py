@@ -216,6 +216,10 @@ class CausalLM(Backbone):
         own = None if seen is None else seen.to(ids.device)
         if self._compiles():
             return self._graph()(ids, positions, context, own)
+        if bool(real.all()):
+            with shared_pass(self.decoder, context, own, keep) as layers:
+                out = self.decoder(input_ids=ids, position_ids=positions, use_cache=False)
+            return out.last_hidden_state, layers
         with shared_pass(self.decoder, context, own, keep, real) as layers:
             out = self.decoder(input_ids=ids[real][None], position_ids=positions[real][None], use_cache=False)
         states = out.last_hidden_state[0]

@@ -146,6 +146,10 @@ class TaskAnswerer(ModelAnswerer):
 
     # Prompts
 
+    def prompt_ids(self, task: Task, instances: Sequence[PairInstance]) -> List[Tuple[int, ...]]:
+        """RETURNS (List[Tuple[int, ...]]): token ids of the prompts of a task's questions, with examples."""
+        return [prompt.ids for prompt in self._prompts(task, instances, self.found(task, instances))]
+
     def _prompts(
         self, task: Task, instances: Sequence[PairInstance], found: Sequence[Sequence[Neighbour]]
     ) -> List[TokenPrompt]:
@@ -254,7 +258,7 @@ class TaskAnswerer(ModelAnswerer):
         if not instances:
             return []
         use_own_threads()
-        ids = [prompt.ids for prompt in self._prompts(task, instances, self.found(task, instances))]
+        ids = self.prompt_ids(task, instances)
         responses = [""] * len(ids)
         for batch in batches([len(prompt) for prompt in ids], _HELD * self.backbone.batch_tokens, fill=0.0):
             grammars = [self._grammar(task, instances[i].text) for i in batch] if self.constrained else None

@@ -33,23 +33,28 @@ def test_one_prompt_at_a_time_asks_every_question(
 ) -> None:
     nlp = make_supplements()
     answerer = nlp.get_pipe(NAME).answerer
-    before = answerer.prompt, answerer.constrained, answerer.max_new_tokens
+    before = answerer.prompt
     asked: List[Any] = []
-    respond = answerer.respond
+    put, generate = answerer.prompt_ids, answerer.backbone.generate
 
-    def record(task: str, instances: Any) -> Any:
-        assert not answerer.constrained
-        asked.append((task, len(instances), answerer.max_new_tokens))
-        return respond(task, instances)
+    def prompt_ids(task: str, instances: Any) -> Any:
+        assert answerer.prompt is not before
+        asked.append((task, len(instances)))
+        return put(task, instances)
 
-    monkeypatch.setattr(answerer, "respond", record)
+    def record(inputs: Any, max_new_tokens: int) -> Any:
+        asked[-1] += (len(inputs), max_new_tokens)
+        return generate(inputs, max_new_tokens)
+
+    monkeypatch.setattr(answerer, "prompt_ids", prompt_ids)
+    monkeypatch.setattr(answerer.backbone, "generate", record)
     doc = gold(nlp)[4]  # two supplements and an event
     assert benchmark.one_at_a_time(nlp, [doc], False) > 0
-    assert [task for task, _, _ in asked] == ["ner", "re", "re", "te", "uc", "uc"]
-    assert {count for _, count, _ in asked} == {1}
+    assert [task for task, *_ in asked] == ["ner", "re", "re", "te", "uc", "uc"]
+    assert {(instances, prompts) for _, instances, prompts, _ in asked} == {(1, 1)}
     # Labels are short; lists have the component's limit.
-    assert all((limit == before[2]) == (task in ("ner", "te")) for task, _, limit in asked)
-    assert (answerer.prompt, answerer.constrained, answerer.max_new_tokens) == before
+    assert all((limit == answerer.max_new_tokens) == (task in ("ner", "te")) for task, _, _, limit in asked)
+    assert answerer.prompt is before
 
 
 def test_notes_keep_the_annotations_of_their_sentences(benchmark: Any, make_supplements: Any, gold: Any) -> None:
