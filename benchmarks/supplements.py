@@ -32,6 +32,7 @@ from spacy_ragre.components.supplement_windows import Limits
 from spacy_ragre.corpora.jsonl import doc_to_dict, read_jsonl
 from spacy_ragre.corpora.reader import copy_input, read_docs
 from spacy_ragre.labels import PairInstance
+from spacy_ragre.models.generation import by_transformers
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, Task
 from spacy_ragre.retrieval import TextEncoder
 from spacy_ragre.scoring import score_supplements
@@ -421,7 +422,7 @@ def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> floa
         for doc in docs:
             for task in TASKS:
                 for question in questions(doc, task, doc.ents, component.entity_labels, component.runner.limits):
-                    backbone.generate(answerer.prompt_ids(task, [question.instance]), most[task])
+                    by_transformers(backbone, answerer.prompt_ids(task, [question.instance]), most[task])
     finally:
         answerer.prompt = before
     return time.time() - started

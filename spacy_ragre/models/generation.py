@@ -52,7 +52,7 @@ def generate_ids(
     RETURNS (List[List[int]]): token ids of the responses, without the end token.
     """
     if not backbone.shares:
-        return _by_transformers(backbone, prompts, max_new_tokens, grammars)
+        return by_transformers(backbone, prompts, max_new_tokens, grammars)
     followed: Sequence[Optional[CopyGrammar]] = [None] * len(prompts) if grammars is None else grammars
     return _decode(backbone, prompts, [_Row(grammar, max_new_tokens) for grammar in followed])
 
@@ -139,10 +139,12 @@ def _decode(backbone: Holds, prompts: Sequence[Ids], rows: Sequence[_Row]) -> Li
     return [row.tokens for row in rows]
 
 
-def _by_transformers(
-    backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]]
+def by_transformers(
+    backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]] = None
 ) -> List[List[int]]:
-    """Encoder-decoder models, and decoders whose attention is of a kind of its own."""
+    """The same by transformers' `generate`: for encoder-decoder models, for decoders whose attention is of a kind of its
+    own, and to compare with. See `generate_ids`.
+    """
     import torch
 
     whole = backbone.whole

@@ -35,19 +35,19 @@ def test_one_prompt_at_a_time_asks_every_question(
     answerer = nlp.get_pipe(NAME).answerer
     before = answerer.prompt
     asked: List[Any] = []
-    put, generate = answerer.prompt_ids, answerer.backbone.generate
+    put, generate = answerer.prompt_ids, benchmark.by_transformers
 
     def prompt_ids(task: str, instances: Any) -> Any:
         assert answerer.prompt is not before
         asked.append((task, len(instances)))
         return put(task, instances)
 
-    def record(inputs: Any, max_new_tokens: int) -> Any:
-        asked[-1] += (len(inputs), max_new_tokens)
-        return generate(inputs, max_new_tokens)
+    def record(backbone: Any, prompts: Any, max_new_tokens: int) -> Any:
+        asked[-1] += (len(prompts), max_new_tokens)
+        return generate(backbone, prompts, max_new_tokens)
 
     monkeypatch.setattr(answerer, "prompt_ids", prompt_ids)
-    monkeypatch.setattr(answerer.backbone, "generate", record)
+    monkeypatch.setattr(benchmark, "by_transformers", record)
     doc = gold(nlp)[4]  # two supplements and an event
     assert benchmark.one_at_a_time(nlp, [doc], False) > 0
     assert [task for task, *_ in asked] == ["ner", "re", "re", "te", "uc", "uc"]
