@@ -142,8 +142,8 @@ def _decode(backbone: Holds, prompts: Sequence[Ids], rows: Sequence[_Row]) -> Li
 def by_transformers(
     backbone: Holds, prompts: Sequence[Ids], max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]] = None
 ) -> List[List[int]]:
-    """The same by transformers' `generate`: for encoder-decoder models, for decoders whose attention is of a kind of its
-    own, and to compare with. See `generate_ids`.
+    """The same by transformers' `generate`: for encoder-decoder models, for decoders whose attention is of a kind of
+    its own, and to compare with. See `generate_ids`.
     """
     import torch
 
