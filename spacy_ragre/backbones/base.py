@@ -25,7 +25,6 @@ from .merging import MergedWeights
 from .packing import Chunk, Ids, TokenPrompt, pack
 from .precision import computing, is_low
 from .resolve import hash_weights, load_problem, resolve
-from .shared_attention import Context
 from .trie import TokenTrie
 
 QUANTIZATIONS = (None, "nf4", "int8")
@@ -398,24 +397,6 @@ class Backbone:
         responses (Sequence[Tuple[int, ...]]): token ids of their responses, which may be empty.
         YIELDS (Tuple[List[int], torch.Tensor]): for each pass, the numbers of its prompts and their states, one prompt
             after the other, *Shape* (prompts + tokens of responses, width), with gradients where they are enabled.
-        """
-        raise NotImplementedError
-
-    def read(self, prompts: Sequence[Ids]) -> Tuple[Context, Any]:
-        """Read prompts that are gone on with by `read_on`. Only of models that share.
-
-        prompts (Sequence[Tuple[int, ...]]): token ids.
-        RETURNS (Tuple[Context, torch.Tensor]): their keys and values, a document for each prompt, and the states of
-            their last tokens, *Shape* (prompts, width).
-        """
-        raise NotImplementedError
-
-    def read_on(self, context: Context, rows: Sequence[Ids]) -> Any:
-        """Read what comes after the documents of a context, and add it to them.
-
-        context (Context): the keys and values of what was read. They are changed.
-        rows (Sequence[Tuple[int, ...]]): token ids of each document's next tokens, not all empty.
-        RETURNS (torch.Tensor): their states, one row after the other, *Shape* (tokens, width).
         """
         raise NotImplementedError
 

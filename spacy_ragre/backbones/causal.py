@@ -117,6 +117,12 @@ class CausalLM(Backbone):
             yield list(places), hidden[rows, columns]
 
     def read(self, prompts: Sequence[Ids]) -> Tuple[Context, Any]:
+        """Read prompts that are gone on with by `read_on`. Only of models that share.
+
+        prompts (Sequence[Tuple[int, ...]]): token ids.
+        RETURNS (Tuple[Context, torch.Tensor]): their keys and values, a document for each prompt, and the states of
+            their last tokens, *Shape* (prompts, width).
+        """
         import torch
 
         parts: List[Tuple[List[int], Context]] = []
@@ -128,11 +134,18 @@ class CausalLM(Backbone):
         return Context.join(parts), states
 
     def read_on(self, context: Context, rows: Sequence[Ids]) -> Any:
+        """Read what comes after the documents of a context, and add it to them.
+
+        context (Context): the keys and values of what was read. They are changed.
+        rows (Sequence[Tuple[int, ...]]): token ids of each document's next tokens, not all empty.
+        RETURNS (torch.Tensor): their states, one row after the other, *Shape* (tokens, width).
+        """
         ids, mask = self.pad(rows)
+        real = mask.bool()
         with self.compute(ids.shape[1]):
-            hidden, layers = self._pass(context, ids, mask.bool(), keep=True)
-        context.extend(layers, mask.bool())
-        return hidden[mask.bool()]
+            hidden, layers = self._pass(context, ids, real, keep=True)
+        context.extend(layers, real)
+        return hidden[real]
 
     def _tree_states(self, ids: Any, real: Any, depths: Any, seen: Any) -> Any:
         """Hidden states of rows that are trees; see `_after`. RETURNS (torch.Tensor): *Shape* (rows, length, width)."""
