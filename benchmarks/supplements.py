@@ -98,6 +98,15 @@ class Run:
         add_row(self.args.output / f"{file}.json", title, row, self.args.seed, known, costs)
         print(name, {key: round(value, 4) for key, value in {**known, **(costs or {})}.items()}, flush=True)
 
+    def known(self, name: str) -> Optional[Dict[str, float]]:
+        """Scores of a row of the main table, with the seed of this run.
+
+        name (str): the row.
+        RETURNS (Optional[Dict[str, float]]): scores by name; None where it was not run.
+        """
+        scores = scores_of(self.args.output / "supplements.json", name, self.split, self.args.seed)
+        return scores and {key: value for key, value in scores.items() if key != "adapters"}
+
     def pipeline(self, tasks: Sequence[Task], examples: int, limit: int = 0) -> Tuple[Language, float]:
         """A pipeline trained on some tasks, and the seconds that it took.
 
@@ -251,12 +260,18 @@ def run_main(run: Run) -> None:
 
 
 def run_interference(run: Run) -> None:
-    """How two tasks act on each other: scores of one adapter for both, without retrieval."""
+    """How two tasks act on each other: scores of one adapter for both, without retrieval. What they are compared with,
+    each task alone and all of them together, is the main table's.
+    """
     pairs = {" + ".join(pair): pair for pair in combinations(TASKS, 2)}
-    for name in run.wanted(pairs):
-        nlp, _ = run.pipeline(pairs[name], 0)
-        scores = evaluate(nlp, run.corpora["test"])
-        run.report(name, "one adapter for two tasks", scores, "supplements_interference")
+    references = {"each alone": "single-task", "all together": "multi-task"}
+    for name in run.wanted([*pairs, *references]):
+        if name in pairs:
+            nlp, _ = run.pipeline(pairs[name], 0)
+            scores = evaluate(nlp, run.corpora["test"])
+            run.report(name, "one adapter for two tasks", scores, "supplements_interference")
+        elif known := run.known(references[name]):
+            run.report(name, ROWS[references[name]][0], known, "supplements_interference")
 
 
 def run_curve(run: Run) -> None:
@@ -266,12 +281,10 @@ def run_curve(run: Run) -> None:
     whole = len(run.corpora["train"])
     limits = {f"{limit or whole} sentences": limit for limit in (whole // 8, whole // 4, whole // 2, 0)}
     for name in run.wanted(limits):
-        table = run.args.output / "supplements.json"
-        scores = None if limits[name] else scores_of(table, row, run.split, run.args.seed)
+        scores = None if limits[name] else run.known(row)
         if scores is None:
             nlp, _ = run.pipeline(TASKS, examples, limits[name])
             scores = evaluate(nlp, run.corpora["test"])
-        scores.pop("adapters", None)
         run.report(name, "multi-task", scores, "supplements_training-size")
 
 
