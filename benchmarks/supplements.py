@@ -261,7 +261,7 @@ def run_main(run: Run) -> None:
 
 def run_interference(run: Run) -> None:
     """How two tasks act on each other: scores of one adapter for both, without retrieval. What they are compared with,
-    each task alone and all of them together, is the main table's.
+    each task alone and all of them together, are the main table's rows, where they are there.
     """
     pairs = {" + ".join(pair): pair for pair in combinations(TASKS, 2)}
     references = {"each alone": "single-task", "all together": "multi-task"}

@@ -188,9 +188,10 @@ class CausalLM(Backbone):
         import torch
 
         ids, mask = self.pad(rows)
+        real = mask.bool()
         with self.compute(ids.shape[1]):
-            hidden, layers = self._pass(before, ids, mask.bool(), keep=True)
-        lengths, padded = mask.sum(1), mask == 0
+            hidden, layers = self._pass(before, ids, real, keep=True)
+        lengths, padded = mask.sum(1), ~real
         if before is not None:
             count, early = len(rows), before.layers
             for index, (key, value) in layers.items():
