@@ -29,8 +29,8 @@ from results import add_row
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, AutoTokenizer, get_linear_schedule_with_warmup
 
+from spacy_ragre.calibration.temperature import fit_decision
 from spacy_ragre.corpora.reader import read_docs
-from spacy_ragre.models.calibration import fit_decision
 from spacy_ragre.relations import ID_KEY
 from spacy_ragre.retrieval.loading import locate_encoder
 

@@ -18,11 +18,11 @@ import torch
 from results import merge
 from tqdm import tqdm
 
-from spacy_ragre.backbones import CausalLM
-from spacy_ragre.backbones.packing import TokenPrompt
-from spacy_ragre.engines import ENGINES
-from spacy_ragre.labels import PairInstance
-from spacy_ragre.models.pair_encoder import HuggingFaceEncoder, PairInput
+from spacy_ragre.components.pair_filter.encoders import HuggingFaceEncoder, PairInput
+from spacy_ragre.instances import Instance
+from spacy_ragre.llm import CausalLM
+from spacy_ragre.llm.attention.packing import TokenPrompt
+from spacy_ragre.llm.runtime.openvino import ENGINES
 from spacy_ragre.retrieval import TextEncoder
 
 # Tokens of the instruction, of each document, and of each of its pairs; documents; pairs of each.
@@ -105,7 +105,7 @@ def main() -> None:
             measure(task, way, "pairs", len(asked), partial(answer, backbone, asked))
             bar.update()
     texts = [words(rng.randrange(10, 40), rng) for _ in range(256)]
-    instances = [PairInstance(text, (0, 1), (2, 3)) for text in texts]
+    instances = [Instance(text, (0, 1), (2, 3)) for text in texts]
     nlp = spacy.blank("en")
     docs = [nlp(words(200, rng)) for _ in range(8)]
     inputs = [PairInput(doc, [[(i, i + 1)] for i in range(0, 200, 10)], [""] * 20) for doc in docs]

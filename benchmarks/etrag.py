@@ -32,7 +32,7 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
 
 from spacy_ragre.corpora import Corpus
-from spacy_ragre.labels import PairInstance
+from spacy_ragre.instances import Instance
 
 ETRAG = "etrag_extractor"
 RAG = "rag_relation_extractor"
@@ -122,7 +122,7 @@ def run(row: str, overrides: Dict[str, Any], output: Path, test: Path, limit: in
         config = util.load_config(CONFIG, overrides=overrides, interpolate=False)
     nlp = init_nlp(config, use_gpu=-1)
     queries = examples(test, nlp, limit)
-    retrieves = ETRAG in nlp.pipe_names and nlp.get_pipe(ETRAG).answerer.etrag.k > 0
+    retrieves = ETRAG in nlp.pipe_names and nlp.get_pipe(ETRAG).predictor.etrag.k > 0
     reports = [nlp.get_pipe(ETRAG).retrieval_report(queries)] if retrieves else []
     # Written after training, so that a run that was cut off while it scored does not train again.
     done, wanted = output / "trained.cfg", nlp.config.to_str()
@@ -148,7 +148,7 @@ def choose_vote(nlp: Language, dev: Path) -> float:
 
     RETURNS (float): the weight.
     """
-    settings = nlp.get_pipe(ETRAG).answerer.etrag.settings
+    settings = nlp.get_pipe(ETRAG).predictor.etrag.settings
     if settings["vote"]:
         found = []
         for weight in VOTES:
@@ -267,9 +267,9 @@ def cost(args: argparse.Namespace) -> None:
     merge(args.results / "etrag_cost.json", f"{TITLE}: cost", parts)
 
 
-def generated(count: int, width: int, like: PairInstance) -> Tuple[List[PairInstance], np.ndarray]:
-    """RETURNS (Tuple[List[PairInstance], np.ndarray]): instances with texts of their own, and random keys."""
-    instances = [PairInstance(f"{like.text} {i}", like.first, like.second, answers=like.answers) for i in range(count)]
+def generated(count: int, width: int, like: Instance) -> Tuple[List[Instance], np.ndarray]:
+    """RETURNS (Tuple[List[Instance], np.ndarray]): instances with texts of their own, and random keys."""
+    instances = [Instance(f"{like.text} {i}", like.first, like.second, answers=like.answers) for i in range(count)]
     return instances, np.random.default_rng(0).standard_normal((count, width), dtype="float32")
 
 
@@ -279,23 +279,23 @@ def scaling(args: argparse.Namespace) -> None:
     own = {"vars.k": args.k, "vars.refresh_every": 10, "components.etrag_extractor.refresh_size": 64}
     own["components.etrag_extractor.index"] = args.index
     nlp, corpus, optimizer = start({**settings(args), **own}, args.batch * args.count)
-    answerer = nlp.get_pipe(ETRAG).answerer
-    like = answerer.retriever.store.instances[0]
+    predictor = nlp.get_pipe(ETRAG).predictor
+    like = predictor.retriever.store.instances[0]
     batches = [corpus[i : i + args.batch] for i in range(0, len(corpus), args.batch)]
     # What the first steps allocate once is not the first store's.
     for _ in range(2):
         time_steps(nlp, batches, optimizer)
     for size in args.stores:
-        answerer.retriever.clear()
-        store = answerer.retriever.store
+        predictor.retriever.clear()
+        store = predictor.retriever.store
         started = time.perf_counter()
-        store.add(*generated(size, answerer.encoder.width, like))
+        store.add(*generated(size, predictor.encoder.width, like))
         built = time.perf_counter() - started
         before = peak_memory()
-        keys = np.random.default_rng(1).standard_normal((args.batch, answerer.encoder.width), dtype="float32")
-        queries = [PairInstance("another text", (0, 7), (8, 12)) for _ in keys]
+        keys = np.random.default_rng(1).standard_normal((args.batch, predictor.encoder.width), dtype="float32")
+        queries = [Instance("another text", (0, 7), (8, 12)) for _ in keys]
         started = time.perf_counter()
-        store.preselect(keys, answerer.preselect, queries)
+        store.preselect(keys, predictor.preselect, queries)
         found = time.perf_counter() - started
         parts[f"{args.index} index, {size} instances"] = {
             "seconds_of_a_step": time_steps(nlp, batches, optimizer),

@@ -21,9 +21,9 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from tqdm import tqdm
 
+from spacy_ragre.calibration.temperature import fit_decision
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.corpora.reader import read_docs
-from spacy_ragre.models.calibration import fit_decision
 from spacy_ragre.relations import CandidatePair
 from spacy_ragre.scoring import score_docred, train_facts
 
@@ -142,8 +142,8 @@ def measure(
 
 def shared_tokens(extractor: Any, doc: Doc) -> int:
     """RETURNS (int): tokens of a document's prompts, those of common texts once."""
-    answerer = extractor.answerer
-    prompts = [answerer.backbone.tokenize(answerer.pieces(c.instance)) for c in extractor._candidates(doc)]
+    predictor = extractor.predictor
+    prompts = [predictor.backbone.tokenize(predictor.pieces(c.instance)) for c in extractor._candidates(doc)]
     instructions = {prompt.instruction for prompt in prompts}
     documents = {(prompt.instruction, prompt.document) for prompt in prompts}
     shared = [*instructions, *(document for _, document in documents)]

@@ -19,12 +19,12 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
 
-from spacy_ragre.backbones.answering import generate_texts
-from spacy_ragre.backbones.packing import TokenPrompt, pack
 from spacy_ragre.corpora import SEMEVAL_LABELS
 from spacy_ragre.corpora.docred import find_relation_names, read_docred
 from spacy_ragre.corpora.reader import copy_input, read_docs
-from spacy_ragre.labels import PairInstance
+from spacy_ragre.instances import Instance
+from spacy_ragre.llm.attention.packing import TokenPrompt, pack
+from spacy_ragre.llm.label_scoring import generate_texts
 from spacy_ragre.prompts import make_rag4re_prompt
 from spacy_ragre.relations import entity_spans
 
@@ -50,41 +50,41 @@ def make_nlp(labels: Any, whole: bool, dtype: str) -> Language:
     if whole:
         config["candidates"] = candidates
     nlp = spacy.blank("en")
-    answerer = nlp.add_pipe(NAME, config=config).answerer
-    answerer.init_head()
-    answerer.trained = True
+    predictor = nlp.add_pipe(NAME, config=config).predictor
+    predictor.init_head()
+    predictor.trained = True
     return nlp
 
 
-def pairs(nlp: Language, docs: Sequence[Doc]) -> List[List[PairInstance]]:
+def pairs(nlp: Language, docs: Sequence[Doc]) -> List[List[Instance]]:
     component = nlp.get_pipe(NAME)
     return [[c.instance for c in component._candidates(doc)] for doc in docs]
 
 
-def prompts_of(nlp: Language, instances: Sequence[PairInstance]) -> List[TokenPrompt]:
-    return nlp.get_pipe(NAME).answerer._ids(instances, [[] for _ in instances])
+def prompts_of(nlp: Language, instances: Sequence[Instance]) -> List[TokenPrompt]:
+    return nlp.get_pipe(NAME).predictor._ids(instances, [[] for _ in instances])
 
 
 def forward(nlp: Language, prompts: Sequence[TokenPrompt], share: bool) -> Any:
     """Logits of all prompts, packed or separate, *Shape* (prompts, classes)."""
-    answerer = nlp.get_pipe(NAME).answerer
-    logits = np.zeros((len(prompts), len(answerer.labels.classes)), dtype="float32")
-    for chunk in pack(prompts, answerer.backbone.batch_tokens, share):
-        logits[chunk.indexes] = answerer.model.predict(chunk)[0]
+    predictor = nlp.get_pipe(NAME).predictor
+    logits = np.zeros((len(prompts), len(predictor.labels.classes)), dtype="float32")
+    for chunk in pack(prompts, predictor.backbone.batch_tokens, share):
+        logits[chunk.indexes] = predictor.model.predict(chunk)[0]
         chunk.release()
     return logits
 
 
 def gradients(nlp: Language, prompts: Sequence[TokenPrompt], share: bool) -> Dict[str, Any]:
     """Gradients of a fixed loss by parameter."""
-    answerer = nlp.get_pipe(NAME).answerer
-    wanted = np.random.default_rng(0).normal(size=(len(prompts), len(answerer.labels.classes))).astype("float32")
-    for chunk in pack(prompts, answerer.backbone.batch_tokens, share):
-        _, backprop = answerer.model.begin_update(chunk)
+    predictor = nlp.get_pipe(NAME).predictor
+    wanted = np.random.default_rng(0).normal(size=(len(prompts), len(predictor.labels.classes))).astype("float32")
+    for chunk in pack(prompts, predictor.backbone.batch_tokens, share):
+        _, backprop = predictor.model.begin_update(chunk)
         backprop(wanted[chunk.indexes] / len(prompts))
         chunk.release()
     found = {}
-    for name, parameter in answerer.shim.parameters().items():
+    for name, parameter in predictor.shim.parameters().items():
         found[name] = parameter.grad.clone()
         parameter.grad = None
     return found
@@ -96,7 +96,7 @@ def spread_adapter(nlp: Language) -> None:
 
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in nlp.get_pipe(NAME).answerer.backbone.adapter_parameters().values():
+        for parameter in nlp.get_pipe(NAME).predictor.backbone.adapter_parameters().values():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.02)
 
 
@@ -114,7 +114,7 @@ def best_of(count: int, call: Callable[[], Any]) -> float:
 # Parts
 
 
-def equality(nlp: Language, instances: Sequence[Sequence[PairInstance]]) -> Dict[str, Any]:
+def equality(nlp: Language, instances: Sequence[Sequence[Instance]]) -> Dict[str, Any]:
     largest, equal, total = 0.0, 0, 0
     for own in tqdm(instances, desc="documents, packed and separate"):
         prompts = prompts_of(nlp, own)
@@ -135,7 +135,7 @@ def equality(nlp: Language, instances: Sequence[Sequence[PairInstance]]) -> Dict
     }
 
 
-def documents(nlp: Language, instances: Sequence[Sequence[PairInstance]], sample: int) -> Dict[str, Any]:
+def documents(nlp: Language, instances: Sequence[Sequence[Instance]], sample: int) -> Dict[str, Any]:
     everything = [prompts_of(nlp, own) for own in instances]
     packed = best_of(2, lambda: [forward(nlp, prompts, True) for prompts in everything])
     count = sum(map(len, everything))
@@ -153,20 +153,20 @@ def documents(nlp: Language, instances: Sequence[Sequence[PairInstance]], sample
 
 
 def published(
-    nlp: Language, instances: Sequence[PairInstance], directed: bool, sample: int, run: Callable[[], Any]
+    nlp: Language, instances: Sequence[Instance], directed: bool, sample: int, run: Callable[[], Any]
 ) -> Dict[str, Any]:
     """Against one prompt at a time and free generation of up to 30 tokens.
 
     directed (bool): whether the published prompt names each label twice, once for each direction.
     """
-    answerer = nlp.get_pipe(NAME).answerer
-    labels = answerer.labels
+    predictor = nlp.get_pipe(NAME).predictor
+    labels = predictor.labels
     prompt = make_rag4re_prompt(directed=directed)
     rng = random.Random(0)
     some = rng.sample(list(instances), min(sample, len(instances)))
     segments = [prompt.segments(instance, labels) for instance in some]
     pieces = [(s.instruction, s.document, s.pair_pieces()) for s in segments]
-    seconds, _ = timed(lambda: [generate_texts(answerer.backbone, [one]) for one in pieces])
+    seconds, _ = timed(lambda: [generate_texts(predictor.backbone, [one]) for one in pieces])
     ours = best_of(2, run)
     return {
         "pairs": len(instances),
@@ -178,9 +178,9 @@ def published(
 
 def overhead(nlp: Language, docs: Sequence[Doc]) -> Dict[str, Any]:
     """Share of the wall time that is not the model's own forward passes."""
-    answerer = nlp.get_pipe(NAME).answerer
+    predictor = nlp.get_pipe(NAME).predictor
     inside = 0.0
-    original = answerer.backbone.states
+    original = predictor.backbone.states
 
     def states(chunk: Any) -> Any:
         nonlocal inside
@@ -188,18 +188,18 @@ def overhead(nlp: Language, docs: Sequence[Doc]) -> Dict[str, Any]:
         inside += seconds
         return result
 
-    answerer.backbone.states = states
+    predictor.backbone.states = states
     inputs = [copy_input(doc) for doc in docs]
     seconds, _ = timed(lambda: list(nlp.pipe(inputs, batch_size=64)))
-    answerer.backbone.states = original
+    predictor.backbone.states = original
     return {"documents": len(docs), "seconds": seconds, "share": (seconds - inside) / inside}
 
 
-def efficiency(nlp: Language, instances: Sequence[Sequence[PairInstance]]) -> Dict[str, Any]:
+def efficiency(nlp: Language, instances: Sequence[Sequence[Instance]]) -> Dict[str, Any]:
     """Floating-point rate of packed prefill, against plain matrix products of the shapes of the model's layers."""
     import torch
 
-    backbone = nlp.get_pipe(NAME).answerer.backbone
+    backbone = nlp.get_pipe(NAME).predictor.backbone
     prompts = [prompts_of(nlp, own) for own in instances]
     tokens = flops = 0
     weights = {n: m.weight.shape for n, m in backbone.decoder.named_modules() if _is_base_linear(n, m)}
@@ -233,7 +233,7 @@ def _is_base_linear(name: str, module: Any) -> bool:
     return hasattr(module, "in_features") and "lora_" not in name and hasattr(module, "weight") and "base_layer" in name
 
 
-def training(nlp: Language, instances: Sequence[Sequence[PairInstance]], sample: int) -> Dict[str, Any]:
+def training(nlp: Language, instances: Sequence[Sequence[Instance]], sample: int) -> Dict[str, Any]:
     """Tokens of the prompts, each counted whole, that a LoRA step handles in a second."""
     rng = random.Random(0)
     packed = separate = 0.0
@@ -326,7 +326,7 @@ def main() -> None:
         report("memory", memory(nlp, 20_000, 3_000))
 
 
-def _whole(args: argparse.Namespace) -> Tuple[Language, List[Doc], List[List[PairInstance]]]:
+def _whole(args: argparse.Namespace) -> Tuple[Language, List[Doc], List[List[Instance]]]:
     names = find_relation_names(None, args.documents.parent) or {}
     nlp = make_nlp({label: label.replace("_", " ") for label in sorted(names.values())}, True, args.dtype)
     docs = []

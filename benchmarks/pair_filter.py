@@ -16,9 +16,9 @@ import spacy
 from results import add_row
 from spacy.training import Example
 
+from spacy_ragre.calibration.temperature import fit_decision
 from spacy_ragre.corpora import Corpus
-from spacy_ragre.engines import ENGINES
-from spacy_ragre.models.calibration import fit_decision
+from spacy_ragre.llm.runtime.openvino import ENGINES
 
 NAME = "pair_candidate_filter"
 TITLE = "Re-DocRED, candidate pairs"

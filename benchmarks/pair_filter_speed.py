@@ -24,7 +24,7 @@ from results import add_row
 from tqdm import tqdm
 
 from spacy_ragre.corpora import Corpus
-from spacy_ragre.engines import ENGINES
+from spacy_ragre.llm.runtime.openvino import ENGINES
 from spacy_ragre.relations import ID_KEY
 
 TITLE = "Re-DocRED, speed of scoring all pairs"

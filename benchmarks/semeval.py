@@ -20,12 +20,12 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from tqdm import tqdm
 
-from spacy_ragre.components.answerer import Scored
+from spacy_ragre.calibration.temperature import Calibration
+from spacy_ragre.components.relations.predictor import LabelScores
 from spacy_ragre.corpora import SEMEVAL_LABELS
 from spacy_ragre.corpora.reader import copy_input, read_docs
-from spacy_ragre.engines import ENGINES
-from spacy_ragre.labels import PairInstance
-from spacy_ragre.models.calibration import Calibration
+from spacy_ragre.instances import Instance
+from spacy_ragre.llm.runtime.openvino import ENGINES
 from spacy_ragre.scoring import make_semeval_scorer
 
 NAME = "rag_relation_extractor"
@@ -82,7 +82,7 @@ def evaluate(nlp: Language, docs: List[Doc], title: str) -> Dict[str, float]:
     return {**{key: scores[key] for key in SCORES}, "sentences_per_second": len(docs) / (time.time() - started)}
 
 
-def questions(component: Any, docs: List[Doc]) -> List[PairInstance]:
+def questions(component: Any, docs: List[Doc]) -> List[Instance]:
     """The pairs that the component asks about, without their answers."""
     return [candidate.instance for doc in docs for candidate in component._candidates(copy_input(doc))]
 
@@ -96,19 +96,19 @@ def share_passes(nlp: Language, docs: List[Doc], count: int) -> float:
     component = nlp.get_pipe(NAME)
     inputs = questions(component, docs)
     started = time.time()
-    scored = component.answerer.score(inputs, count)
+    scored = component.predictor.score(inputs, count)
     speed = len(docs) / (time.time() - started)
     rows = {instance: row for row, instance in enumerate(inputs)}
 
-    def look_up(instances: List[PairInstance], count: Optional[int] = None) -> Scored:
+    def look_up(instances: List[Instance], count: Optional[int] = None) -> LabelScores:
         found = [rows[instance] for instance in instances]
-        return Scored(scored.scores[found], [scored.neighbours[row] for row in found])
+        return LabelScores(scored.scores[found], [scored.neighbours[row] for row in found])
 
-    component.answerer.score = look_up
+    component.predictor.score = look_up
     return speed
 
 
-def label_agreement(nlp: Language, docs: List[Doc], find: Callable[[List[PairInstance]], Any]) -> float:
+def label_agreement(nlp: Language, docs: List[Doc], find: Callable[[List[Instance]], Any]) -> float:
     """Share of the pairs whose nearest example, as `find` gives it, has their answer."""
     component = nlp.get_pipe(NAME)
     inputs = questions(component, docs)
@@ -153,8 +153,8 @@ def main() -> None:
     changed = {"dtype": None if args.dtype == "auto" else args.dtype, "engine": args.engine}
     changed = {key: value for key, value in changed.items() if value is not None}
     nlp = spacy.load(args.pipeline, config={f"components.{NAME}.model.backbone.{k}": v for k, v in changed.items()})
-    answerer = nlp.get_pipe(NAME).answerer
-    chosen = answerer.calibration
+    predictor = nlp.get_pipe(NAME).predictor
+    chosen = predictor.calibration
     speed = share_passes(nlp, test, max(1, chosen.neighbours))
     rows = {
         "fine-tuned": ("LoRA and label head, without neighbours", Calibration(temperature=chosen.temperature)),
@@ -165,14 +165,14 @@ def main() -> None:
     }
     for row in trained:
         if row in rows:
-            description, answerer.calibration = rows[row]
+            description, predictor.calibration = rows[row]
             name = ", ".join([row, *changed.values()])
             report(name, description, {**evaluate(nlp, test, row), "sentences_per_second": speed})
     if "retrieval" in wanted:
-        share = label_agreement(nlp, test, lambda pairs: answerer.score(pairs).neighbours)
+        share = label_agreement(nlp, test, lambda pairs: predictor.score(pairs).neighbours)
         report("nearest neighbour, own state", "nearest example has the query's label", {"label_agreement": share})
         published = untrained("RAG4RE", args.dtype, train)
-        retriever = published.get_pipe(NAME).answerer.retriever
+        retriever = published.get_pipe(NAME).predictor.retriever
         share = label_agreement(published, test, lambda pairs: retriever.retrieve(pairs, k=1))
         report("nearest neighbour, published", "nearest example has the query's label", {"label_agreement": share})
 

@@ -27,15 +27,15 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_ragre.components.supplement_tasks import EntityLabels, questions
-from spacy_ragre.components.supplement_windows import Limits
+from spacy_ragre.components.supplements.questions import EntityLabels, questions
+from spacy_ragre.components.supplements.scoring import score_supplements
+from spacy_ragre.components.supplements.windows import Limits
 from spacy_ragre.corpora.jsonl import doc_to_dict, read_jsonl
 from spacy_ragre.corpora.reader import copy_input, read_docs
-from spacy_ragre.labels import PairInstance
-from spacy_ragre.models.generation import by_transformers
+from spacy_ragre.instances import Instance
+from spacy_ragre.llm.generation import by_transformers
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, Task
 from spacy_ragre.retrieval import TextEncoder
-from spacy_ragre.scoring import score_supplements
 
 NAME = "supplement_usage_classifier"
 CONFIG = Path(__file__).parents[1] / "configs" / "ramie_supplements.cfg"
@@ -182,7 +182,7 @@ def evaluate(nlp: Language, docs: Sequence[Doc], limits: Limits = WHOLE) -> Dict
 # Baselines
 
 
-def asked(docs: Sequence[Doc], task: Task) -> List[PairInstance]:
+def asked(docs: Sequence[Doc], task: Task) -> List[Instance]:
     """The gold questions of a task."""
     labels = EntityLabels("SUPPLEMENT", "EVENT")
     return [q.instance for d in docs for q in questions(d, task, d.ents, labels, WHOLE, gold=True)]
@@ -212,7 +212,7 @@ def run_baselines(run: Run) -> None:
         run.report(f"{name} + logistic regression", "strength, weights and width chosen on dev", scores)
 
 
-def tfidf(parts: Sequence[Sequence[PairInstance]], width: int) -> List[Any]:
+def tfidf(parts: Sequence[Sequence[Instance]], width: int) -> List[Any]:
     """Word n-grams of the text and of the words near the mentions, which placeholders stand for."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import FeatureUnion
@@ -229,13 +229,13 @@ def tfidf(parts: Sequence[Sequence[PairInstance]], width: int) -> List[Any]:
     return [union.fit_transform(texts[0]), *(union.transform(part) for part in texts[1:])]
 
 
-def embeddings(parts: Sequence[Sequence[PairInstance]], width: int) -> List[Any]:
+def embeddings(parts: Sequence[Sequence[Instance]], width: int) -> List[Any]:
     """all-MiniLM-L6-v2 over the text with marked mentions."""
     encoder = TextEncoder(text="marked", device="cpu")
     return [encoder.encode_queries(items) for items in parts]
 
 
-def _placeholders(item: PairInstance) -> str:
+def _placeholders(item: Instance) -> str:
     text = item.text
     for (start, end), word in sorted({item.second: " eventx ", item.first: " supplementx "}.items(), reverse=True):
         text = text[:start] + word + text[end:]
@@ -338,7 +338,7 @@ def run_retrieval(run: Run) -> None:
     precision: Dict[str, float] = {}
     for task in TASKS:
         items = asked(run.corpora["test"], task)
-        found = component.answerer.stores[task].retrieve(items, k=5)
+        found = component.predictor.stores[task].retrieve(items, k=5)
         for k in (1, 3, 5):
             hits = [_agrees(task, item, n.instance) for item, near in zip(items, found) for n in near[:k]]
             precision[f"{task}_precision_at_{k}"] = float(np.mean(hits))
@@ -347,7 +347,7 @@ def run_retrieval(run: Run) -> None:
         items = asked(run.corpora["test"], task)  # type: ignore[arg-type]
         gold = [item.answers[0].label for item in items if item.answers]
         right = [
-            [label == g for label, g in zip(c.answerer.choose({task: items})[task].labels, gold)]
+            [label == g for label, g in zip(c.predictor.choose({task: items})[task].labels, gold)]
             for c in (plain.get_pipe(NAME), component)
         ]
         cases = Counter(zip(*right))
@@ -359,7 +359,7 @@ def run_retrieval(run: Run) -> None:
         run.report(f"{task}: cases", "share of the questions", shares, "supplements_retrieval")
 
 
-def _agrees(task: Task, query: PairInstance, example: PairInstance) -> bool:
+def _agrees(task: Task, query: Instance, example: Instance) -> bool:
     """Same label; for lists, a supplement in common or none in both."""
     if task not in GENERATED:
         return query.response == example.response
@@ -422,22 +422,22 @@ def one_at_a_time(nlp: Language, docs: Sequence[Doc], instruction: bool) -> floa
     answer ends.
     """
     component: Any = nlp.get_pipe(NAME)
-    answerer = component.answerer
-    backbone = answerer.backbone
-    before = answerer.prompt
-    answerer.prompt = SupplementsPrompt(instruction)
+    predictor = component.predictor
+    backbone = predictor.backbone
+    before = predictor.prompt
+    predictor.prompt = SupplementsPrompt(instruction)
     tokens = partial(backbone.tokenizer, add_special_tokens=False)
-    most = dict.fromkeys(TASKS, answerer.max_new_tokens)
+    most = dict.fromkeys(TASKS, predictor.max_new_tokens)
     for task in LABELS:
-        most[task] = max(len(tokens(answer).input_ids) for answer in answerer.prompt.answers(task))
+        most[task] = max(len(tokens(answer).input_ids) for answer in predictor.prompt.answers(task))
     started = time.time()
     try:
         for doc in docs:
             for task in TASKS:
                 for question in questions(doc, task, doc.ents, component.entity_labels, component.runner.limits):
-                    by_transformers(backbone, answerer.prompt_ids(task, [question.instance]), most[task])
+                    by_transformers(backbone, predictor.prompt_ids(task, [question.instance]), most[task])
     finally:
-        answerer.prompt = before
+        predictor.prompt = before
     return time.time() - started
 
 

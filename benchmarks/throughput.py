@@ -27,7 +27,7 @@ def make_llm(ours: Language, labels: Sequence[str], max_new_tokens: int) -> Lang
     """A pipeline with spacy-llm's relation task, which generates with our pipeline's language model."""
     from spacy_llm.registry import registry
 
-    backbone = ours.get_pipe(NAME).answerer.backbone
+    backbone = ours.get_pipe(NAME).predictor.backbone
     backbone.load()
 
     @registry.llm_models("ragre.Generate.v1")

@@ -10,7 +10,7 @@ from rich.table import Table
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_ragre.embedded import EMBEDDED, locate
+from spacy_ragre.bundled import BUNDLED, locate
 
 TEXT = (
     "Marie Curie was born in Warsaw. She moved to Paris and married Pierre Curie. Their daughter Irene worked at the "
@@ -63,7 +63,7 @@ def main() -> int:
     if locate("en_core_web_sm") is None:
         print("en_core_web_sm is missing: run 'python -m spacy ragre download all' first.", file=sys.stderr)
         return 1
-    nlp = spacy.load(EMBEDDED["en_core_web_sm"].module)
+    nlp = spacy.load(BUNDLED["en_core_web_sm"].module)
     nlp.add_pipe("rag_relation_extractor", config={"labels": LABELS, "n_examples": 2})
     examples = [make_example(nlp, *example) for example in EXAMPLES]
     nlp.get_pipe("rag_relation_extractor").add_examples(examples)  # type: ignore[attr-defined]

@@ -211,7 +211,7 @@ class Errors(metaclass=_WithCodes):
     R302 = (
         "Can't build a prompt: the {which} mention has the character offsets {start} to {end}, but the text has "
         "{length} characters, 0 <= start < end <= {length} is needed, and a mention can't be whitespace only. Check "
-        "how the PairInstance was made."
+        "how the Instance was made."
     )
     R303 = "{prompt} can't use {value!r} as the name of no relation: it is blank. Set negative, for example to 'Other'."
     R310 = (

@@ -1,72 +1,14 @@
-"""What a language model is asked about: pairs of mentions in a text, their answers, and the labels."""
+"""The labels that a pair may hold, with what is known of each."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from thinc.api import Config
 
 from .errors import Errors
+from .instances import Answer
 
 NO_RELATION = "no_relation"
-
-
-class Answer(NamedTuple):
-    """One relation of a pair that is read in the order of the text.
-
-    label (str): the relation's label.
-    inverse (bool): True where the second mention is the head.
-    """
-
-    label: str
-    inverse: bool = False
-
-    def turned(self) -> "Answer":
-        """RETURNS (Answer): the same relation, read in the other order."""
-        return Answer(self.label, not self.inverse)
-
-
-@dataclass(frozen=True)
-class PairInstance:
-    """Two mentions in a piece of text, in the order of the text: what a prompt asks about and what a store keeps.
-
-    text (str): the text to read.
-    first (Tuple[int, int]): character offsets of the mention that starts first, end exclusive.
-    second (Tuple[int, int]): character offsets of the other mention. It may overlap or contain the first.
-    first_type (str): entity type of the first mention, or "".
-    second_type (str): entity type of the second mention, or "".
-    answers (Optional[Tuple[Answer, ...]]): the pair's relations; empty for none, None where they are not known.
-    id (str): the document that it comes from, or "".
-    response (str): the answer in words, for tasks whose answer is a text; "" for none.
-    """
-
-    text: str
-    first: Tuple[int, int]
-    second: Tuple[int, int]
-    first_type: str = ""
-    second_type: str = ""
-    answers: Optional[Tuple[Answer, ...]] = None
-    id: str = ""
-    response: str = ""
-
-    @property
-    def first_text(self) -> str:
-        return self.text[slice(*self.first)]
-
-    @property
-    def second_text(self) -> str:
-        return self.text[slice(*self.second)]
-
-    def turned(self) -> "PairInstance":
-        """RETURNS (PairInstance): the same pair, asked about in the other order."""
-        answers = None if self.answers is None else tuple(answer.turned() for answer in self.answers)
-        return replace(
-            self,
-            first=self.second,
-            second=self.first,
-            first_type=self.second_type,
-            second_type=self.first_type,
-            answers=answers,
-        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +102,7 @@ class LabelSet:
         result = [True]
         for answer in self._index:
             spec = self.specs[answer.label]
-            pairs = [(second_type, first_type) if answer.inverse else (first_type, second_type)]
+            pairs = [(second_type, first_type) if answer.reversed else (first_type, second_type)]
             if spec.symmetric:
                 pairs.append((second_type, first_type))
             result.append(

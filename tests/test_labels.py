@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from spacy_ragre.labels import Answer, LabelSet, LabelSpec
+from spacy_ragre.instances import Answer
+from spacy_ragre.labels import LabelSet, LabelSpec
 
 
 def test_classes_have_a_direction_each_unless_symmetric() -> None:

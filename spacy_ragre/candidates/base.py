@@ -5,7 +5,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..labels import PairInstance
+from ..instances import Instance
 from ..relations import ID_KEY, CandidatePair
 from .windows import Windows
 
@@ -18,25 +18,25 @@ class Candidate:
 
     first (Tuple[int, int]): token offsets of the first mention, end exclusive.
     second (Tuple[int, int]): token offsets of the second mention.
-    instance (PairInstance): the text to read, with the mentions' character offsets in it and their entity types.
+    instance (Instance): the text to read, with the mentions' character offsets in it and their entity types.
     forward (bool): True where relations with the first mention as head are asked for.
-    inverse (bool): True where relations with the second mention as head are asked for.
+    reversed (bool): True where relations with the second mention as head are asked for.
     first_cluster (Optional[int]): index into the document's entity clusters; None at sentence level.
     second_cluster (Optional[int]): the same for the second mention.
     forward_proposal (Optional[CandidatePair]): what `doc._.candidate_pairs` says of relations with the first mention as
         head; None where these were not proposed.
-    inverse_proposal (Optional[CandidatePair]): the same with the second mention as head.
+    reversed_proposal (Optional[CandidatePair]): the same with the second mention as head.
     """
 
     first: Tuple[int, int]
     second: Tuple[int, int]
-    instance: PairInstance
+    instance: Instance
     forward: bool = True
-    inverse: bool = True
+    reversed: bool = True
     first_cluster: Optional[int] = None
     second_cluster: Optional[int] = None
     forward_proposal: Optional[CandidatePair] = None
-    inverse_proposal: Optional[CandidatePair] = None
+    reversed_proposal: Optional[CandidatePair] = None
 
 
 CandidateGenerator = Callable[[Doc, Sequence[Span]], List[Candidate]]
@@ -83,9 +83,9 @@ def make_candidate(
     *,
     bounds: Optional[Tuple[int, int]] = None,
     forward: bool = True,
-    inverse: bool = True,
+    reversed: bool = True,
     forward_proposal: Optional[CandidatePair] = None,
-    inverse_proposal: Optional[CandidatePair] = None,
+    reversed_proposal: Optional[CandidatePair] = None,
 ) -> Candidate:
     """Put a pair into its text.
 
@@ -95,13 +95,13 @@ def make_candidate(
     second (Mention): the other one.
     bounds (Optional[Tuple[int, int]]): tokens that the text must not leave; None for the whole document.
     forward (bool): ask for relations with the first mention as head.
-    inverse (bool): ask for relations with the second mention as head.
+    reversed (bool): ask for relations with the second mention as head.
     forward_proposal (Optional[CandidatePair]): see `Candidate`.
-    inverse_proposal (Optional[CandidatePair]): see `Candidate`.
+    reversed_proposal (Optional[CandidatePair]): see `Candidate`.
     RETURNS (Candidate): the candidate.
     """
     text, first_chars, second_chars = windows.cut(first.offsets, second.offsets, bounds)
-    instance = PairInstance(
+    instance = Instance(
         text=text,
         first=first_chars,
         second=second_chars,
@@ -114,9 +114,9 @@ def make_candidate(
         second=second.offsets,
         instance=instance,
         forward=forward,
-        inverse=inverse,
+        reversed=reversed,
         first_cluster=first.cluster,
         second_cluster=second.cluster,
         forward_proposal=forward_proposal,
-        inverse_proposal=inverse_proposal,
+        reversed_proposal=reversed_proposal,
     )

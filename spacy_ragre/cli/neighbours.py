@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
     from ..candidates import Candidate
-    from ..labels import PairInstance
+    from ..instances import Instance
     from ..retrieval import Neighbour, Retriever
 
 _BATCH = 256
@@ -53,7 +53,7 @@ def neighbours(store_path: Path, input_path: Path, k: int = 8, *, keep_same: boo
     if k < 1:
         raise ValueError(Errors.R611.format(value=k))
     retriever = load_retriever(store_path)
-    batch: List[Tuple[Dict[str, Any], Sequence[PairInstance]]] = []
+    batch: List[Tuple[Dict[str, Any], Sequence[Instance]]] = []
     for position, doc in enumerate(read_corpus(input_path), 1):
         batch.extend(_queries(doc, position))
         if len(batch) >= _BATCH:
@@ -84,7 +84,7 @@ def load_retriever(store_path: Path) -> "Retriever":
     return retriever.from_disk(folder / RETRIEVER)
 
 
-def _queries(doc: "Doc", position: int) -> "List[Tuple[Dict[str, Any], Sequence[PairInstance]]]":
+def _queries(doc: "Doc", position: int) -> "List[Tuple[Dict[str, Any], Sequence[Instance]]]":
     """The lines that a document gives, without neighbours, each with its query, or with none."""
     from ..relations import ID_KEY
 
@@ -104,7 +104,7 @@ def _pair(doc: "Doc", candidate: "Candidate") -> List[Dict[str, Any]]:
 
 
 def _search(
-    retriever: "Retriever", batch: "List[Tuple[Dict[str, Any], Sequence[PairInstance]]]", k: int, keep_same: bool
+    retriever: "Retriever", batch: "List[Tuple[Dict[str, Any], Sequence[Instance]]]", k: int, keep_same: bool
 ) -> Iterator[Dict[str, Any]]:
     instances = [instance for _, queries in batch for instance in queries]
     found = iter(retriever.retrieve(instances, k=k, leak_free=not keep_same))
@@ -118,5 +118,5 @@ def _neighbour(neighbour: "Neighbour") -> Dict[str, Any]:
     instance = neighbour.instance
     labels = None
     if instance.answers is not None:
-        labels = [f"{a.label}({'e2,e1' if a.inverse else 'e1,e2'})" for a in instance.answers] or [NO_RELATION]
+        labels = [f"{a.label}({'e2,e1' if a.reversed else 'e1,e2'})" for a in instance.answers] or [NO_RELATION]
     return {"id": instance.id, "score": round(neighbour.score, 6), "text": instance.text, "labels": labels or []}

@@ -74,7 +74,7 @@ class _Record(NamedTuple):
     text: str
     nominals: Tuple[Tuple[int, int], Tuple[int, int]]  # character offsets, in the order of the text
     label: str  # "" for Other
-    inverse: bool  # True where the second nominal is the head
+    reversed: bool  # True where the second nominal is the head
 
 
 def read_semeval(path: Union[str, Path], nlp: Union[Language, Vocab, None] = None) -> Iterator[Doc]:
@@ -183,6 +183,6 @@ def _make_doc(nlp: Language, record: _Record) -> Doc:
     first, second = (span for span in spans if span is not None)
     doc.ents = (first, second)
     doc.user_data[ID_KEY] = record.id
-    head, tail = (second, first) if record.inverse else (first, second)
+    head, tail = (second, first) if record.reversed else (first, second)
     doc._.relations = [{"head": head, "tail": tail, "label": record.label}] if record.label else []
     return doc

@@ -21,7 +21,8 @@ first piece only.
 from dataclasses import dataclass
 from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
-from ..labels import Answer, LabelSet, PairInstance
+from ..instances import Answer, Instance
+from ..labels import LabelSet
 
 Part = Union[str, Tuple[str, ...]]
 
@@ -85,31 +86,31 @@ class ParsedAnswer(NamedTuple):
 class Prompt(Protocol):
     """Words a question about a pair, and reads the answer. Holds settings only, so that it can be pickled."""
 
-    def segments(self, query: PairInstance, labels: LabelSet, examples: Sequence[PairInstance] = ()) -> Segments:
+    def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
         """The prompt for one pair.
 
-        query (PairInstance): the pair to ask about; its answers are not looked at.
+        query (Instance): the pair to ask about; its answers are not looked at.
         labels (LabelSet): the labels.
-        examples (Sequence[PairInstance]): retrieved pairs to show before the question, in this order.
+        examples (Sequence[Instance]): retrieved pairs to show before the question, in this order.
         RETURNS (Segments): the parts of the prompt.
         """
         ...
 
-    def answers(self, query: PairInstance, labels: LabelSet) -> List[str]:
+    def answers(self, query: Instance, labels: LabelSet) -> List[str]:
         """The texts that may follow the prompt.
 
-        query (PairInstance): the pair asked about.
+        query (Instance): the pair asked about.
         labels (LabelSet): the labels.
         RETURNS (List[str]): one text for each of `labels.classes`, each starting with a space, all different. A
             ValueError is raised where two labels would give the same text.
         """
         ...
 
-    def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
+    def parse(self, answer_text: str, query: Instance, labels: LabelSet) -> ParsedAnswer:
         """Match generated text to the label set. What can't be matched to exactly one class is never guessed.
 
         answer_text (str): what the model wrote after the prompt.
-        query (PairInstance): the pair asked about.
+        query (Instance): the pair asked about.
         labels (LabelSet): the labels.
         RETURNS (ParsedAnswer): the relation, and whether anything matched.
         """

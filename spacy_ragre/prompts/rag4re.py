@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Set
 
 from ..errors import Errors
-from ..labels import NO_RELATION, Answer, LabelSet, PairInstance
+from ..instances import Answer, Instance
+from ..labels import NO_RELATION, LabelSet
 from ..registry import registry
 from .base import ParsedAnswer, Prompt, Segments
 from .matching import match_classes, normalize
@@ -29,7 +30,7 @@ def make_rag4re_prompt(negative: str = "Other", directed: bool = True) -> Prompt
     directed (bool): True for tagged mentions and labels with directions, "Cause-Effect(e1,e2)", where e1 is the
         first mention. False for plain sentences and labels, with the first mention as head: an inverse class is
         then scored as "label(tail,head)", but not listed. To ask about a tail that stands before its head, as TACRED
-        does, make the PairInstance with the head's offsets as `first`.
+        does, make the Instance with the head's offsets as `first`.
     RETURNS (Prompt): the prompt.
     """
     if not negative.strip():
@@ -44,7 +45,7 @@ class RAG4REPrompt:
     negative: str = "Other"
     directed: bool = True
 
-    def segments(self, query: PairInstance, labels: LabelSet, examples: Sequence[PairInstance] = ()) -> Segments:
+    def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
         """See `Prompt.segments`. The examples' answers are not shown."""
         macros = load_template(TEMPLATE)
         retrieved = bool(examples)
@@ -54,13 +55,13 @@ class RAG4REPrompt:
             query=split_pieces(self._query(query, labels, retrieved)),
         )
 
-    def answers(self, query: PairInstance, labels: LabelSet) -> List[str]:
+    def answers(self, query: Instance, labels: LabelSet) -> List[str]:
         """See `Prompt.answers`."""
         result = [f" {self._class_text(answer, labels)}" for answer in labels.classes]
         check_distinct("ragre.RAG4RE.v1", result, labels)
         return result
 
-    def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
+    def parse(self, answer_text: str, query: Instance, labels: LabelSet) -> ParsedAnswer:
         """See `Prompt.parse`.
 
         As published, a class is looked for anywhere in the answer, without regard to case; a label of which only the
@@ -75,9 +76,7 @@ class RAG4REPrompt:
             found = self._without_prefix(answer_text, texts, query, labels)
         return ParsedAnswer(labels.classes[found[0]]) if len(found) == 1 else ParsedAnswer(matched=False)
 
-    def _without_prefix(
-        self, answer_text: str, texts: Sequence[str], query: PairInstance, labels: LabelSet
-    ) -> List[int]:
+    def _without_prefix(self, answer_text: str, texts: Sequence[str], query: Instance, labels: LabelSet) -> List[int]:
         suffixes: Dict[str, List[int]] = {}
         for i, text in enumerate(texts[1:], start=1):
             if ":" in text:
@@ -91,12 +90,12 @@ class RAG4REPrompt:
             found.update(classes)
         return sorted(found)
 
-    def _prefix_fits(self, text: str, answer: Optional[Answer], query: PairInstance) -> bool:
-        head_type = query.second_type if answer is not None and answer.inverse else query.first_type
+    def _prefix_fits(self, text: str, answer: Optional[Answer], query: Instance) -> bool:
+        head_type = query.second_type if answer is not None and answer.reversed else query.first_type
         prefix = "org" if head_type.upper() in ORGANIZATIONS else "per"
         return normalize(text.split(":", 1)[0]) == prefix
 
-    def _query(self, query: PairInstance, labels: LabelSet, retrieved: bool) -> str:
+    def _query(self, query: Instance, labels: LabelSet, retrieved: bool) -> str:
         # The published lists have no order; "no relation" goes last.
         listed = [self._class_text(answer, labels) for answer in labels.classes if self._is_listed(answer)]
         return load_template(TEMPLATE).query(
@@ -108,7 +107,7 @@ class RAG4REPrompt:
         )
 
     def _is_listed(self, answer: Optional[Answer]) -> bool:
-        return answer is not None and (self.directed or not answer.inverse)
+        return answer is not None and (self.directed or not answer.reversed)
 
     def _class_text(self, answer: Optional[Answer], labels: LabelSet) -> str:
         if answer is None:
@@ -117,10 +116,10 @@ class RAG4REPrompt:
         if labels.specs[answer.label].symmetric:
             return label
         if self.directed:
-            return f"{label}(e2,e1)" if answer.inverse else f"{label}(e1,e2)"
-        return f"{label}(tail,head)" if answer.inverse else label
+            return f"{label}(e2,e1)" if answer.reversed else f"{label}(e1,e2)"
+        return f"{label}(tail,head)" if answer.reversed else label
 
-    def _text(self, pair: PairInstance) -> str:
+    def _text(self, pair: Instance) -> str:
         if self.directed:
             return mark_mentions(pair, TAGS, spaced=False)
         mention_texts(pair)

@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import Errors
-from ..labels import NO_RELATION, Answer, LabelSet, PairInstance
+from ..instances import Answer, Instance
+from ..labels import NO_RELATION, LabelSet
 from ..registry import registry
 from .base import ParsedAnswer, Prompt, Segments
 from .matching import match_classes
@@ -46,7 +47,7 @@ class RelationPrompt:
     marked: bool = True
     types: bool = False
 
-    def segments(self, query: PairInstance, labels: LabelSet, examples: Sequence[PairInstance] = ()) -> Segments:
+    def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
         """See `Prompt.segments`. An example with an unknown label raises a ValueError."""
         macros = load_template(TEMPLATE)
         text = "" if self.document and not self.marked else self._text(query)
@@ -57,13 +58,13 @@ class RelationPrompt:
             query=split_pieces(macros.query(text, self._question(query))),
         )
 
-    def answers(self, query: PairInstance, labels: LabelSet) -> List[str]:
+    def answers(self, query: Instance, labels: LabelSet) -> List[str]:
         """See `Prompt.answers`."""
         result = [" " + self._statement(query, labels, answer) for answer in labels.classes]
         check_distinct("ragre.Relation.v1", result, labels)
         return result
 
-    def parse(self, answer_text: str, query: PairInstance, labels: LabelSet) -> ParsedAnswer:
+    def parse(self, answer_text: str, query: Instance, labels: LabelSet) -> ParsedAnswer:
         """See `Prompt.parse`. What has no direction may name the mentions in any order, or not at all."""
         options = [[statement] for statement in self.answers(query, labels)]
         short: List[List[str]] = [[] for _ in options]
@@ -83,22 +84,22 @@ class RelationPrompt:
             return ""
         return _render_instruction(self.marked, tuple((spec.text, spec.definition) for spec in labels.specs.values()))
 
-    def _text(self, pair: PairInstance) -> str:
+    def _text(self, pair: Instance) -> str:
         return mark_mentions(pair, BRACKETS) if self.marked else one_line(pair.text)
 
-    def _question(self, pair: PairInstance) -> str:
+    def _question(self, pair: Instance) -> str:
         types = (one_line(pair.first_type), one_line(pair.second_type)) if self.types else ("", "")
         return load_template(TEMPLATE).question(*mention_names(pair), *types)
 
-    def _statement(self, pair: PairInstance, labels: LabelSet, answer: Optional[Answer]) -> str:
+    def _statement(self, pair: Instance, labels: LabelSet, answer: Optional[Answer]) -> str:
         macros = load_template(TEMPLATE)
         first, second = mention_names(pair)
         if answer is None:
             return macros.unrelated(first, second)
         words = one_line(labels.specs[answer.label].text)
-        return macros.statement(second, words, first) if answer.inverse else macros.statement(first, words, second)
+        return macros.statement(second, words, first) if answer.reversed else macros.statement(first, words, second)
 
-    def _example(self, pair: PairInstance, labels: LabelSet) -> Tuple[str, ...]:
+    def _example(self, pair: Instance, labels: LabelSet) -> Tuple[str, ...]:
         # A question with no answer after it would teach the model to leave it unanswered.
         statements = ""
         if self.example_labels and pair.answers is not None:
@@ -107,10 +108,10 @@ class RelationPrompt:
         return split_pieces(load_template(TEMPLATE).example(self._text(pair), self._question(pair), statements))
 
 
-def mention_names(pair: PairInstance) -> Tuple[str, str]:
+def mention_names(pair: Instance) -> Tuple[str, str]:
     """What two mentions are called in questions and statements: their texts, told apart where they are the same.
 
-    pair (PairInstance): the pair.
+    pair (Instance): the pair.
     RETURNS (Tuple[str, str]): the names of the first and of the second mention.
     """
     first, second = mention_texts(pair)

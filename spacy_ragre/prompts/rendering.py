@@ -12,7 +12,7 @@ from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from ..errors import Errors
-from ..labels import PairInstance
+from ..instances import Instance
 
 # Stands where two pieces meet while a template is rendered. Python counts it as whitespace, so that no value has it.
 CUT = "\x1f"
@@ -48,7 +48,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def mention_texts(pair: PairInstance) -> Tuple[str, str]:
+def mention_texts(pair: Instance) -> Tuple[str, str]:
     """RETURNS (Tuple[str, str]): the texts of both mentions on one line, checked against the text's length."""
     for which, (start, end) in (("first", pair.first), ("second", pair.second)):
         if not 0 <= start < end <= len(pair.text) or pair.text[start:end].isspace():
@@ -56,12 +56,12 @@ def mention_texts(pair: PairInstance) -> Tuple[str, str]:
     return one_line(pair.first_text), one_line(pair.second_text)
 
 
-def mark_mentions(pair: PairInstance, brackets: Brackets, spaced: bool = True) -> str:
+def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True) -> str:
     """The text with brackets around its two mentions, which may be nested or overlap.
 
     There is a cut after each opening bracket and before each closing one.
 
-    pair (PairInstance): the text and the mentions.
+    pair (Instance): the text and the mentions.
     brackets (Tuple[Tuple[str, str], Tuple[str, str]]): opening and closing bracket of the first and of the second
         mention.
     spaced (bool): put exactly one space before an opening bracket, except at the start of the text and after

@@ -1,6 +1,6 @@
 """Prompts for the four tasks on dietary supplements, one language model for all (RAMIE, arXiv 2411.15700).
 
-A question is a `PairInstance`: `text` is what is read; `first` is the supplement and `second` the event for relations,
+A question is a `Instance`: `text` is what is read; `first` is the supplement and `second` the event for relations,
 both are the supplement for usage, and both are the whole text where all mentions or triples are asked for. `response`
 is the answer in words, which examples have.
 """
@@ -8,7 +8,7 @@ is the answer in words, which examples have.
 from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Protocol, Sequence, Tuple
 
-from ..labels import PairInstance
+from ..instances import Instance
 from ..registry import registry
 from .base import Segments
 from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces
@@ -41,12 +41,12 @@ def label_text(label: str) -> str:
 class TaskPrompt(Protocol):
     """Words a question of one of the tasks. Holds settings only, so that it can be pickled."""
 
-    def segments(self, task: Task, query: PairInstance, examples: Sequence[PairInstance] = ()) -> Segments:
+    def segments(self, task: Task, query: Instance, examples: Sequence[Instance] = ()) -> Segments:
         """The prompt of one question.
 
         task (str): the task.
-        query (PairInstance): what is asked about; its response is not looked at.
-        examples (Sequence[PairInstance]): questions of the same task with their responses, in this order.
+        query (Instance): what is asked about; its response is not looked at.
+        examples (Sequence[Instance]): questions of the same task with their responses, in this order.
         RETURNS (Segments): the parts of the prompt.
         """
         ...
@@ -73,7 +73,7 @@ class SupplementsPrompt:
 
     instruction: bool = True
 
-    def segments(self, task: Task, query: PairInstance, examples: Sequence[PairInstance] = ()) -> Segments:
+    def segments(self, task: Task, query: Instance, examples: Sequence[Instance] = ()) -> Segments:
         """See `TaskPrompt.segments`."""
         macros = load_template(TEMPLATE)
         return Segments(
@@ -90,13 +90,13 @@ class SupplementsPrompt:
         return [f" {label_text(label)}" for label in LABELS[task]]
 
 
-def _text(task: Task, item: PairInstance) -> str:
+def _text(task: Task, item: Instance) -> str:
     if task in GENERATED:
         return one_line(item.text)
     return mark_mentions(item, _ONE if task == "uc" else _PAIR)
 
 
-def _question(macros: Any, task: Task, item: PairInstance) -> str:
+def _question(macros: Any, task: Task, item: Instance) -> str:
     if task in GENERATED:
         return getattr(macros, f"{task}_question")()
     supplement, event = mention_texts(item)

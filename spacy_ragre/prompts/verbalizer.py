@@ -23,7 +23,7 @@ def class_words(labels: LabelSet) -> List[str]:
             phrase, addition = NO_RELATION_WORDS, NO_RELATION_WORDS
         else:
             text = one_line(labels.specs[answer.label].text)
-            phrase = f"inverse of {text}" if answer.inverse else text
+            phrase = f"inverse of {text}" if answer.reversed else text
             addition = answer.label
         while phrase in result:
             phrase = f"{phrase} {addition}"

@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Literal, Optional, Protocol, Sequence, Union
 
 import numpy as np
 
-from ..engines import TORCH, Compiler
 from ..errors import Errors
-from ..labels import PairInstance
+from ..instances import Instance
+from ..llm.runtime.openvino import TORCH, Compiler
 from ..registry import registry
 from .loading import load_encoder, locate_encoder, pick_device
 from .texts import mark_mentions, with_response
@@ -42,11 +42,11 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
-    def encode_queries(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def encode_queries(self, instances: Sequence[Instance]) -> np.ndarray:
         """RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
         ...
 
-    def encode_examples(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def encode_examples(self, instances: Sequence[Instance]) -> np.ndarray:
         """RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
         ...
 
@@ -121,7 +121,7 @@ def create_dual_encoder(
 class TextEncoder:
     """Encodes the text of an instance with a Hugging Face encoder. Weights load at first use.
 
-    name (str): a local folder, the name of an embedded model (`spacy_ragre.embedded`) or a hub id.
+    name (str): a local folder, the name of an embedded model (`spacy_ragre.bundled`) or a hub id.
     pooling (str): `mean` of all word pieces, the first piece (`cls`) or the last one (`last`).
     text (str): `sentence` reads the text as it is, so that all pairs of a sentence have one key; `marked` reads it
         with both mentions marked; `response` reads an example's text with its response after it, and a query's text
@@ -239,18 +239,18 @@ class TextEncoder:
             self._model, self._tokenizer = load_encoder(locate_encoder(self.name), self.name)
             self._model.to(pick_device(self.device))
 
-    def encode_queries(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def encode_queries(self, instances: Sequence[Instance]) -> np.ndarray:
         """Encode what is looked for.
 
-        instances (Sequence[PairInstance]): the queries.
+        instances (Sequence[Instance]): the queries.
         RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width).
         """
         return self._encode([self.query_prefix + self.read(instance) for instance in instances])
 
-    def encode_examples(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def encode_examples(self, instances: Sequence[Instance]) -> np.ndarray:
         """Encode what is found.
 
-        instances (Sequence[PairInstance]): the examples.
+        instances (Sequence[Instance]): the examples.
         RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width).
         """
         read = with_response if self.text == "response" else self.read
@@ -261,7 +261,7 @@ class TextEncoder:
         """RETURNS (bool): whether the key of a query depends on more than its text."""
         return self.text == "marked"
 
-    def read(self, instance: PairInstance) -> str:
+    def read(self, instance: Instance) -> str:
         """RETURNS (str): the text of a query that is encoded, without a prefix."""
         return mark_mentions(instance) if self.reads_mentions else instance.text
 
@@ -443,11 +443,11 @@ class DualEncoder:
         """RETURNS (bool): whether the key of a query depends on more than its text."""
         return self.query.reads_mentions
 
-    def encode_queries(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def encode_queries(self, instances: Sequence[Instance]) -> np.ndarray:
         """RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
         return self.query.encode_queries(instances)
 
-    def encode_examples(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def encode_examples(self, instances: Sequence[Instance]) -> np.ndarray:
         """RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
         return self.passage.encode_examples(instances)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Tuple, Union
 
-from ..embedded import EMBEDDED, locate
+from ..bundled import BUNDLED, locate
 from ..errors import Errors
 
 
@@ -14,10 +14,10 @@ def locate_encoder(name: str) -> Union[str, Path]:
     """
     if Path(name).is_dir():
         return Path(name)
-    if name in EMBEDDED:
+    if name in BUNDLED:
         folder = locate(name)
         if folder is None:
-            package = EMBEDDED[name].package
+            package = BUNDLED[name].package
             raise OSError(Errors.R201.format(name=name, reason=f"its package {package!r} is not installed"))
         return folder
     return name

@@ -8,7 +8,8 @@ import numpy as np
 import srsly
 
 from ..errors import Errors
-from ..labels import LabelSet, PairInstance
+from ..instances import Instance
+from ..labels import LabelSet
 from ..registry import registry
 from .encoders import Encoder
 from .folders import existing, replace_folder
@@ -44,10 +45,10 @@ class Retriever:
         """RETURNS (int): the number of examples."""
         return len(self.store)
 
-    def add(self, instances: Sequence[PairInstance], keys: Optional[np.ndarray] = None) -> None:
+    def add(self, instances: Sequence[Instance], keys: Optional[np.ndarray] = None) -> None:
         """Add examples. No training is needed for them to be found.
 
-        instances (Sequence[PairInstance]): the examples.
+        instances (Sequence[Instance]): the examples.
         keys (Optional[np.ndarray]): their keys, where they were computed elsewhere. *Shape* (len(instances), width).
         """
         if not len(instances):
@@ -65,14 +66,14 @@ class Retriever:
 
     def retrieve(
         self,
-        instances: Sequence[PairInstance],
+        instances: Sequence[Instance],
         k: Optional[int] = None,
         keys: Optional[np.ndarray] = None,
         leak_free: bool = True,
     ) -> List[List[Neighbour]]:
         """Find examples for queries.
 
-        instances (Sequence[PairInstance]): the queries.
+        instances (Sequence[Instance]): the queries.
         k (Optional[int]): how many to find for each; the retriever's own `k` where None.
         keys (Optional[np.ndarray]): the queries' keys, where they were computed elsewhere. *Shape*
             (len(instances), width).
@@ -89,10 +90,10 @@ class Retriever:
             raise ValueError(Errors.R204.format(shape=np.shape(keys), expected=expected))
         return self.store.search(keys, self.k if k is None else k, instances if leak_free else None)
 
-    def query_keys(self, instances: Sequence[PairInstance]) -> np.ndarray:
+    def query_keys(self, instances: Sequence[Instance]) -> np.ndarray:
         """Encode queries for `retrieve`, as for several stores of one encoder.
 
-        instances (Sequence[PairInstance]): the queries.
+        instances (Sequence[Instance]): the queries.
         RETURNS (np.ndarray): their keys, *Shape* (len(instances), width).
         """
         self._check_fingerprint()
@@ -219,16 +220,16 @@ def evidence(neighbours: Sequence[Neighbour]) -> List[Dict[str, Any]]:
     ]
 
 
-def _labels(instance: PairInstance) -> Optional[List[Dict[str, Any]]]:
+def _labels(instance: Instance) -> Optional[List[Dict[str, Any]]]:
     if instance.answers is None:
         return None
     mentions = (instance.first_text, instance.second_text)
     return [
         {
             "label": answer.label,
-            "head": mentions[answer.inverse],
-            "tail": mentions[not answer.inverse],
-            "inverse": answer.inverse,
+            "head": mentions[answer.reversed],
+            "tail": mentions[not answer.reversed],
+            "inverse": answer.reversed,
         }
         for answer in instance.answers
     ]

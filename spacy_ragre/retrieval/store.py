@@ -11,7 +11,7 @@ import numpy as np
 import srsly
 
 from ..errors import Errors
-from ..labels import Answer, PairInstance
+from ..instances import Answer, Instance
 from .folders import existing, replace_folder
 from .indexes import IndexKind, add_keys, load_faiss, nearest, overwrite_keys
 from .texts import normalise
@@ -32,13 +32,13 @@ _MAX_RESULTS = 4_000_000
 class Neighbour:
     """An example that was found.
 
-    instance (PairInstance): the example.
+    instance (Instance): the example.
     score (float): cosine similarity of its key and the query's.
     index (int): its position in the store.
     weight (Optional[float]): its share of what was read, where instances are weighted; None where they are shown.
     """
 
-    instance: PairInstance
+    instance: Instance
     score: float
     index: int
     weight: Optional[float] = None
@@ -57,7 +57,7 @@ class ExampleStore:
             raise ValueError(Errors.R202.format(setting="index", value=kind, what="the store", expected=expected))
         self.kind = kind
         self.fingerprint = fingerprint
-        self.instances: List[PairInstance] = []
+        self.instances: List[Instance] = []
         self._index: Any = None
         self._by_text: Dict[str, List[int]] = {}
         self._by_id: Dict[str, List[int]] = {}
@@ -71,10 +71,10 @@ class ExampleStore:
         """RETURNS (Optional[int]): the keys' width; None before the first example."""
         return None if self._index is None else int(self._index.d)
 
-    def add(self, instances: Sequence[PairInstance], keys: np.ndarray) -> None:
+    def add(self, instances: Sequence[Instance], keys: np.ndarray) -> None:
         """Add examples at the end.
 
-        instances (Sequence[PairInstance]): the examples.
+        instances (Sequence[Instance]): the examples.
         keys (np.ndarray): their keys, of any length. *Shape* (len(instances), width). Keys of another shape, with
             NaN or with infinite values raise a ValueError.
         """
@@ -84,14 +84,12 @@ class ExampleStore:
         self._index = add_keys(self._index, self.kind, keys)
         self._remember(instances)
 
-    def search(
-        self, keys: np.ndarray, k: int, queries: Optional[Sequence[PairInstance]] = None
-    ) -> List[List[Neighbour]]:
+    def search(self, keys: np.ndarray, k: int, queries: Optional[Sequence[Instance]] = None) -> List[List[Neighbour]]:
         """Find the examples most similar to each key.
 
         keys (np.ndarray): the queries' keys, of any length. *Shape* (n, width).
         k (int): how many to find. Fewer come back where the store has fewer.
-        queries (Optional[Sequence[PairInstance]]): the queries. Where given, an example with a query's text (without
+        queries (Optional[Sequence[Instance]]): the queries. Where given, an example with a query's text (without
             regard to case and white space) or with its non-empty id is never found for it.
         RETURNS (List[List[Neighbour]]): neighbours of each key, best first, those of one similarity in the order in
             which they were added.
@@ -114,12 +112,12 @@ class ExampleStore:
             effort += 1
         return results
 
-    def preselect(self, keys: np.ndarray, count: int, queries: Sequence[PairInstance]) -> Tuple[np.ndarray, np.ndarray]:
+    def preselect(self, keys: np.ndarray, count: int, queries: Sequence[Instance]) -> Tuple[np.ndarray, np.ndarray]:
         """Find the positions of the examples most similar to each key, as arrays; ties are in any order.
 
         keys (np.ndarray): the queries' keys, of any length. *Shape* (n, width).
         count (int): how many to find; fewer where the store has fewer.
-        queries (Sequence[PairInstance]): the queries.
+        queries (Sequence[Instance]): the queries.
         RETURNS (Tuple[np.ndarray, np.ndarray]): positions, and whether a query may use them, bool: False where the
             example has its text or its id, as in `search`, and where there was none to find. *Shapes* (n, count).
         """
@@ -176,7 +174,7 @@ class ExampleStore:
         found.sort(key=lambda item: (-round(item[0], _DECIMALS), item[1]))
         return [Neighbour(self.instances[position], score, position) for score, position in found[:k]]
 
-    def _excluded(self, queries: Sequence[PairInstance]) -> List[FrozenSet[int]]:
+    def _excluded(self, queries: Sequence[Instance]) -> List[FrozenSet[int]]:
         # All pairs of a document exclude the same examples.
         known: Dict[Tuple[str, str], FrozenSet[int]] = {}
         for query in queries:
@@ -186,7 +184,7 @@ class ExampleStore:
                 known[key] = frozenset([*self._by_text.get(normalise(query.text), []), *same_id])
         return [known[query.text, query.id] for query in queries]
 
-    def _remember(self, instances: Sequence[PairInstance]) -> None:
+    def _remember(self, instances: Sequence[Instance]) -> None:
         normal: Dict[str, str] = {}
         for position, instance in enumerate(instances, start=len(self.instances)):
             if instance.text not in normal:
@@ -338,7 +336,7 @@ def _power_of_two(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def pack_instances(instances: Sequence[PairInstance]) -> bytes:
+def pack_instances(instances: Sequence[Instance]) -> bytes:
     """RETURNS (bytes): instances as a msgpack message."""
     # Pairs of one document share its text, which is written once.
     texts: Dict[str, int] = {}
@@ -349,7 +347,7 @@ def pack_instances(instances: Sequence[PairInstance]) -> bytes:
             *item.second,
             item.first_type,
             item.second_type,
-            None if item.answers is None else [[answer.label, answer.inverse] for answer in item.answers],
+            None if item.answers is None else [[answer.label, answer.reversed] for answer in item.answers],
             item.id,
             # Left out where there is none, so that stores of pairs stay as they were.
             *([item.response] if item.response else []),
@@ -359,11 +357,11 @@ def pack_instances(instances: Sequence[PairInstance]) -> bytes:
     return srsly.msgpack_dumps({"texts": list(texts), "examples": rows})
 
 
-def unpack_instances(data: bytes) -> List[PairInstance]:
-    """RETURNS (List[PairInstance]): the instances of a message that `pack_instances` made."""
+def unpack_instances(data: bytes) -> List[Instance]:
+    """RETURNS (List[Instance]): the instances of a message that `pack_instances` made."""
     plain = srsly.msgpack_loads(data)
     return [
-        PairInstance(
+        Instance(
             text=plain["texts"][text],
             first=(a, b),
             second=(c, d),

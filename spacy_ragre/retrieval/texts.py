@@ -2,19 +2,19 @@
 
 from typing import Dict
 
-from ..labels import PairInstance
+from ..instances import Instance
 
 FIRST_MARKS = ("[ ", " ]")
 SECOND_MARKS = ("{ ", " }")
 
 
-def mark_mentions(instance: PairInstance) -> str:
+def mark_mentions(instance: Instance) -> str:
     """Put the first mention in square brackets and the second in curly ones.
 
     Brackets are single pieces in the vocabularies of the usual encoders, so that marks cost little of the window and
     need no new embeddings. The space inside keeps the mention's own pieces as they are without marks.
 
-    instance (PairInstance): the instance. Its mentions may be nested or overlap.
+    instance (Instance): the instance. Its mentions may be nested or overlap.
     RETURNS (str): "[ Microsoft ] was founded by { Bill Gates } ."
     """
     spans = [(instance.first, FIRST_MARKS), (instance.second, SECOND_MARKS)]
@@ -33,7 +33,7 @@ def mark_mentions(instance: PairInstance) -> str:
     return "".join(pieces) + instance.text[done:]
 
 
-def with_response(instance: PairInstance) -> str:
+def with_response(instance: Instance) -> str:
     """RETURNS (str): the text and, where there is one, the response on a line of its own."""
     return f"{instance.text}\n{instance.response}" if instance.response else instance.text
 

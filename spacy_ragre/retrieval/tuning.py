@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple, cast
 
 from ..errors import Errors
-from ..labels import Answer, LabelSet, PairInstance
+from ..instances import Answer, Instance
+from ..labels import LabelSet
 from .encoders import TextEncoder
 
 _WARMUP = 0.1
@@ -18,12 +19,12 @@ _WEIGHT_DECAY = 0.01
 _MAX_NORM = 1.0
 
 Classes = FrozenSet[Optional[Answer]]
-Pair = Tuple[PairInstance, PairInstance]
+Pair = Tuple[Instance, Instance]
 
 
 def tune_encoder(
     encoder: TextEncoder,
-    instances: Sequence[PairInstance],
+    instances: Sequence[Instance],
     labels: Optional[LabelSet] = None,
     *,
     epochs: int = 1,
@@ -41,7 +42,7 @@ def tune_encoder(
     pairs of a group are true negatives and rare answers count as much as frequent ones.
 
     encoder (TextEncoder): the encoder; it stays as it is.
-    instances (Sequence[PairInstance]): labelled instances. "No relation" is an answer like the others.
+    instances (Sequence[Instance]): labelled instances. "No relation" is an answer like the others.
     labels (Optional[LabelSet]): tells which labels are symmetric, so that both their directions are one answer.
     epochs (int): times that as many pairs are drawn as there are instances.
     batch_size (int): pairs in one step.
@@ -142,7 +143,7 @@ class _Groups:
     members (Dict[Optional[Answer], List[int]]): the instances that have an answer; None for "no relation".
     """
 
-    def __init__(self, instances: Sequence[PairInstance], classes: List[Classes]) -> None:
+    def __init__(self, instances: Sequence[Instance], classes: List[Classes]) -> None:
         self.instances = instances
         self.classes = classes
         self.members: Dict[Optional[Answer], List[int]] = {}
@@ -165,7 +166,7 @@ class _Groups:
         return anchor, positive
 
 
-def _group(instances: Sequence[PairInstance], labels: Optional[LabelSet]) -> _Groups:
+def _group(instances: Sequence[Instance], labels: Optional[LabelSet]) -> _Groups:
     unknown = [i for i, instance in enumerate(instances) if instance.answers is None]
     if unknown:
         raise ValueError(Errors.R221.format(count=len(unknown), total=len(instances), index=unknown[0]))

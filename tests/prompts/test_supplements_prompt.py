@@ -2,7 +2,7 @@
 
 import pytest
 
-from spacy_ragre.labels import Answer, PairInstance
+from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, make_supplements_prompt
 from spacy_ragre.registry import registry
 
@@ -13,7 +13,7 @@ OIL, EYES = (6, 14), (20, 28)
 def query(task, text=TEXT, response=""):
     whole = (0, len(text))
     first, second = {"uc": (OIL, OIL), "re": (OIL, EYES)}.get(task, (whole, whole))
-    return PairInstance(text, first, second, response=response)
+    return Instance(text, first, second, response=response)
 
 
 EXPECTED = {
@@ -57,7 +57,7 @@ def test_instructions_name_all_answers():
 
 
 def test_query_answers_and_responses_are_not_shown():
-    told = PairInstance(TEXT, OIL, OIL, answers=(Answer("started"),), response="started")
+    told = Instance(TEXT, OIL, OIL, answers=(Answer("started"),), response="started")
     assert SupplementsPrompt().segments("uc", told).text == SupplementsPrompt().segments("uc", query("uc")).text
 
 

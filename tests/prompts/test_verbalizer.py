@@ -1,6 +1,7 @@
 import time
 
-from spacy_ragre.labels import LabelSet, PairInstance
+from spacy_ragre.instances import Instance
+from spacy_ragre.labels import LabelSet
 from spacy_ragre.prompts import Segments, class_words, make_relation_prompt
 
 
@@ -26,7 +27,7 @@ def test_segments_skip_empty_parts():
 
 def test_many_labels_and_pairs_take_little_time():
     labels = LabelSet({f"label_{i}": "" for i in range(100)})
-    query = PairInstance("Ada met Bob. " * 30, (0, 3), (8, 11))
+    query = Instance("Ada met Bob. " * 30, (0, 3), (8, 11))
     prompt = make_relation_prompt()
     start = time.perf_counter()
     for _ in range(100):

@@ -7,7 +7,7 @@ from typing import Callable, List
 import numpy as np
 import pytest
 
-from spacy_ragre.labels import Answer, PairInstance
+from spacy_ragre.instances import Answer, Instance
 
 NAMES = ["acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "wonka", "soylent", "tyrell"]
 PEOPLE = ["ann", "bob", "cara", "dan", "eve", "finn", "gus", "hana", "ivy", "jon"]
@@ -25,21 +25,21 @@ def bert(make_bert: Callable[..., Path]) -> str:
     return str(make_bert())
 
 
-def instance(first: str, verb: str, second: str, label: str = "", id: str = "") -> PairInstance:
+def instance(first: str, verb: str, second: str, label: str = "", id: str = "") -> Instance:
     """ "acme was founded by ann": the answer is unknown for the label "?" and none for ""."""
     text = f"{first} was {verb} by {second}"
     answers = None if label == "?" else (Answer(label),) if label else ()
     start = len(text) - len(second)
-    return PairInstance(text, (0, len(first)), (start, len(text)), "ORG", "PERSON", answers, id)
+    return Instance(text, (0, len(first)), (start, len(text)), "ORG", "PERSON", answers, id)
 
 
 @pytest.fixture
-def make_instance() -> Callable[..., PairInstance]:
+def make_instance() -> Callable[..., Instance]:
     return instance
 
 
 @pytest.fixture
-def instances() -> List[PairInstance]:
+def instances() -> List[Instance]:
     """60 sentences, in which the verb is the label and the names are noise."""
     rng = random.Random(0)
     pairs = rng.sample([(name, person) for name in NAMES for person in PEOPLE], 60)

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_ragre.labels import PairInstance
+from spacy_ragre.instances import Instance
 from spacy_ragre.registry import registry
 from spacy_ragre.retrieval import Retriever, TextEncoder, create_bmretriever, create_contriever, create_medcpt
 from spacy_ragre.retrieval.store import pack_instances, unpack_instances
 
 
 def example(text, response="", id=""):
-    return PairInstance(text, (0, len(text)), (0, len(text)), response=response, id=id)
+    return Instance(text, (0, len(text)), (0, len(text)), response=response, id=id)
 
 
 def state(folder, text, pooling, end=False):

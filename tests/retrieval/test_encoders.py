@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_ragre.labels import PairInstance
+from spacy_ragre.instances import Instance
 from spacy_ragre.registry import registry
 from spacy_ragre.retrieval import DualEncoder, Encoder, TextEncoder, mark_mentions
 from spacy_ragre.retrieval.texts import normalise
 
 
 def texts(*values):
-    return [PairInstance(value, (0, 1), (1, 2)) for value in values]
+    return [Instance(value, (0, 1), (1, 2)) for value in values]
 
 
 def by_hand(folder, text, pooling):
@@ -40,7 +40,7 @@ def by_hand(folder, text, pooling):
     ],
 )
 def test_mark_mentions(first, second, expected):
-    marked = mark_mentions(PairInstance("Acme of the Bob firm", first, second))
+    marked = mark_mentions(Instance("Acme of the Bob firm", first, second))
     assert marked == expected
 
 
@@ -81,7 +81,7 @@ def test_prefixes_tell_queries_from_examples(bert):
 
 def test_marked_text_tells_pairs_of_a_sentence_apart(bert):
     text = "ann hired bob and eve"
-    pairs = [PairInstance(text, (0, 3), (10, 13)), PairInstance(text, (0, 3), (18, 21))]
+    pairs = [Instance(text, (0, 3), (10, 13)), Instance(text, (0, 3), (18, 21))]
     plain = TextEncoder(bert).encode_queries(pairs)
     marked = TextEncoder(bert, text="marked").encode_queries(pairs)
     assert np.array_equal(plain[0], plain[1])
@@ -143,7 +143,7 @@ def test_tuned_weights_load_without_the_base_model(bert, make_bert, tmp_path):
     loaded = TextEncoder("no-such-model").from_disk(tmp_path / "encoder")
     assert loaded.settings == tuned.settings and loaded.pooling == "cls" and loaded.text == "marked"
     assert loaded.fingerprint == tuned.fingerprint
-    pair = [PairInstance("ann hired bob", (0, 3), (10, 13))]
+    pair = [Instance("ann hired bob", (0, 3), (10, 13))]
     assert np.array_equal(loaded.encode_queries(pair), tuned.encode_queries(pair))
     assert np.array_equal(pickle.loads(pickle.dumps(tuned)).encode_queries(pair), tuned.encode_queries(pair))
 
@@ -239,7 +239,7 @@ def test_registered_text_encoder(bert):
 @pytest.mark.real
 def test_default_gives_the_vectors_of_sentence_transformers():
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    from spacy_ragre.embedded import locate
+    from spacy_ragre.bundled import locate
 
     folder = locate("all-MiniLM-L6-v2")
     if folder is None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import srsly
 
-from spacy_ragre.labels import Answer, LabelSet, PairInstance
+from spacy_ragre.instances import Answer, Instance
+from spacy_ragre.labels import LabelSet
 from spacy_ragre.registry import registry
 from spacy_ragre.retrieval import Neighbour, Retriever, TextEncoder, evidence, neighbour_distribution
 
@@ -166,7 +167,7 @@ LABELS = LabelSet({"born_in": "was born in", "married_to": {"text": "is married 
 
 
 def neighbour(score, *answers, known=True):
-    instance = PairInstance("Ann and Bob", (0, 3), (8, 11), answers=tuple(answers) if known else None, id="d1")
+    instance = Instance("Ann and Bob", (0, 3), (8, 11), answers=tuple(answers) if known else None, id="d1")
     return Neighbour(instance, score, 0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_ragre.labels import Answer, PairInstance
+from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.retrieval import ExampleStore
 from spacy_ragre.retrieval import folders as folders_module
 from spacy_ragre.retrieval import indexes as indexes_module
@@ -15,7 +15,7 @@ from spacy_ragre.retrieval import store as store_module
 
 
 def examples(count, **kwargs):
-    return [PairInstance(f"text {i}", (0, 4), (5, 6), answers=(Answer(f"l{i % 3}"),), **kwargs) for i in range(count)]
+    return [Instance(f"text {i}", (0, 4), (5, 6), answers=(Answer(f"l{i % 3}"),), **kwargs) for i in range(count)]
 
 
 def plain(results):
@@ -66,14 +66,14 @@ def test_never_finds_the_query_itself_or_its_duplicates(vectors):
     keys = vectors(40)
     texts = ["Same  TEXT" if i < 12 else f"text {i}" for i in range(40)]
     ids = ["d1" if 10 <= i < 20 else "" for i in range(40)]
-    instances = [PairInstance(text, (0, 1), (1, 2), id=id) for text, id in zip(texts, ids, strict=True)]
+    instances = [Instance(text, (0, 1), (1, 2), id=id) for text, id in zip(texts, ids, strict=True)]
     store = ExampleStore()
     store.add(instances, keys)
 
-    duplicate = PairInstance("same text ", (0, 1), (1, 2))
-    same_id = PairInstance("another text", (0, 1), (1, 2), id="d1")
-    both = PairInstance("same text", (0, 1), (1, 2), id="d1")
-    neither = PairInstance("another text", (0, 1), (1, 2))
+    duplicate = Instance("same text ", (0, 1), (1, 2))
+    same_id = Instance("another text", (0, 1), (1, 2), id="d1")
+    both = Instance("same text", (0, 1), (1, 2), id="d1")
+    neither = Instance("another text", (0, 1), (1, 2))
     queries = [duplicate, same_id, both, neither]
     # Each query's key is that of an example it must not get.
     results = store.search(keys[[0, 11, 10, 0]], 15, queries)
@@ -214,9 +214,9 @@ def test_ivfpq_is_flat_until_it_can_be_trained(vectors, small_ivfpq):
 def test_saved_store_gives_the_same_results(store, vectors, tmp_path):
     store.add(
         [
-            PairInstance("ünï 🙂", (0, 3), (4, 5), "A", "B", (), "d"),
-            PairInstance("x", (0, 1), (0, 1), answers=None),
-            PairInstance("x", (0, 1), (0, 1), answers=(Answer("a", True), Answer("b"))),
+            Instance("ünï 🙂", (0, 3), (4, 5), "A", "B", (), "d"),
+            Instance("x", (0, 1), (0, 1), answers=None),
+            Instance("x", (0, 1), (0, 1), answers=(Answer("a", True), Answer("b"))),
         ],
         vectors(3, seed=9),
     )
@@ -246,7 +246,7 @@ def test_empty_store_is_saved(tmp_path, vectors):
 
 def test_text_shared_by_pairs_is_saved_once(tmp_path, vectors):
     store = ExampleStore()
-    store.add([PairInstance("long text " * 1000, (0, 1), (i, i + 1)) for i in range(50)], vectors(50))
+    store.add([Instance("long text " * 1000, (0, 1), (i, i + 1)) for i in range(50)], vectors(50))
     store.to_disk(tmp_path / "store")
     assert (tmp_path / "store" / "examples.msgpack").stat().st_size < 15_000
     assert ExampleStore().from_disk(tmp_path / "store").instances == store.instances
@@ -423,7 +423,7 @@ def test_interrupted_write_leaves_nothing(store, tmp_path, monkeypatch):
 def test_preselect_finds_what_search_finds(vectors, kind):
     store = ExampleStore(kind)
     store.add(examples(60), vectors(60))
-    queries = [PairInstance(f"TEXT  {i}", (0, 4), (5, 6)) for i in range(6)]
+    queries = [Instance(f"TEXT  {i}", (0, 4), (5, 6)) for i in range(6)]
     keys = vectors(60)[:6]
     positions, allowed = store.preselect(keys, 8, queries)
     assert positions.shape == allowed.shape == (6, 8) and allowed.all()
@@ -435,7 +435,7 @@ def test_preselect_finds_what_search_finds(vectors, kind):
 def test_preselect_marks_what_a_query_may_not_use(vectors):
     store = ExampleStore()
     store.add(examples(4), vectors(4))
-    positions, allowed = store.preselect(vectors(1), 9, [PairInstance("text 2", (0, 4), (5, 6))])
+    positions, allowed = store.preselect(vectors(1), 9, [Instance("text 2", (0, 4), (5, 6))])
     assert positions.shape == (1, 4) and sorted(positions[0].tolist()) == [0, 1, 2, 3]
     assert positions[0][~allowed[0]].tolist() == [2] and not allowed[0, -1]
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spacy_ragre.labels import Answer, LabelSet, PairInstance
+from spacy_ragre.instances import Answer, Instance
+from spacy_ragre.labels import LabelSet
 from spacy_ragre.retrieval import Retriever, TextEncoder, tune_encoder
 from spacy_ragre.retrieval.tuning import _batches, _group
 
@@ -86,7 +87,7 @@ def test_negatives_are_true_negatives():
     labels = ["a", "b", "c", "d"]
     rng = random.Random(0)
     instances = [
-        PairInstance(f"t{i}", (0, 1), (1, 2), answers=tuple(map(Answer, rng.sample(labels, rng.randint(0, 2)))))
+        Instance(f"t{i}", (0, 1), (1, 2), answers=tuple(map(Answer, rng.sample(labels, rng.randint(0, 2)))))
         for i in range(80)
     ]
     groups = _group(instances, None)
@@ -107,8 +108,7 @@ def test_negatives_are_true_negatives():
 
 def test_symmetric_labels_are_one_answer():
     instances = [
-        PairInstance(f"t{i}", (0, 1), (1, 2), answers=(Answer("married", bool(i % 2)),) if i < 4 else ())
-        for i in range(8)
+        Instance(f"t{i}", (0, 1), (1, 2), answers=(Answer("married", bool(i % 2)),) if i < 4 else ()) for i in range(8)
     ]
     labels = LabelSet({"married": {"symmetric": True}})
     assert set(_group(instances, labels).members) == {None, Answer("married")}

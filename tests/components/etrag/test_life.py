@@ -60,7 +60,7 @@ def test_saved_pipelines_give_the_same_answers(make_etrag, train_etrag, gold_exa
     loaded = spacy.load(tmp_path / "a")
     from_bytes = spacy.util.load_model_from_config(nlp.config).from_bytes(data)
     for other in (loaded, from_bytes):
-        shim = other.get_pipe(NAME).answerer.shim
+        shim = other.get_pipe(NAME).predictor.shim
         assert not shim.backbone.is_loaded and shim.encoder._model is None
     loaded.to_disk(tmp_path / "b")  # what was never loaded is saved as it came
     for file in ("model", "cfg"):
@@ -88,7 +88,7 @@ def test_saving_a_fresh_component_needs_no_weights(make_etrag, tmp_path):
     nlp = make_etrag(backbone=tmp_path / "nowhere", encoder=tmp_path / "nowhere")
     nlp.to_disk(tmp_path / "saved")
     again = spacy.load(tmp_path / "saved")
-    assert not again.get_pipe(NAME).answerer.backbone.is_loaded
+    assert not again.get_pipe(NAME).predictor.backbone.is_loaded
     assert again.get_pipe(NAME).labels == ("founded_by", "located_in")
 
 
@@ -221,17 +221,17 @@ def test_k_larger_than_the_store(make_etrag, make_doc):
 
 def test_k_larger_than_a_store_that_shrank(trained_etrag, make_docs):
     nlp = spacy.load(trained_etrag)
-    store = nlp.get_pipe(NAME).answerer.retriever.store
+    store = nlp.get_pipe(NAME).predictor.retriever.store
     small = ExampleStore(fingerprint=store.fingerprint)
     small.add(store.instances[:1], store.keys_of(np.arange(1)))
-    nlp.get_pipe(NAME).answerer.retriever.store = small
+    nlp.get_pipe(NAME).predictor.retriever.store = small
     with pytest.raises(ValueError, match="R543.*k=2.*1 instance"):
         nlp(make_docs(nlp)[0])
 
 
 def test_empty_store(trained_etrag, make_docs, make_etrag, make_doc):
     nlp = spacy.load(trained_etrag)
-    nlp.get_pipe(NAME).answerer.retriever.clear()
+    nlp.get_pipe(NAME).predictor.retriever.clear()
     with pytest.raises(ValueError, match="R544.*etrag_extractor"):
         nlp(make_docs(nlp)[0])
     # No document with a relation, and so nothing to put into the store.
@@ -257,7 +257,7 @@ def test_preselection_smaller_than_k(make_etrag):
 def test_similarity_that_is_no_number(trained_etrag, make_docs):
     nlp = spacy.load(trained_etrag)
     nlp(make_docs(nlp)[0])
-    shim = nlp.get_pipe(NAME).answerer.shim
+    shim = nlp.get_pipe(NAME).predictor.shim
     with torch.no_grad():
         dict(shim.encoder.model.named_parameters())["encoder.layer.1.output.dense.weight"].fill_(float("nan"))
     with pytest.raises(ValueError, match="R205"):
@@ -268,7 +268,7 @@ def test_scores_that_are_no_numbers(trained_etrag, make_docs):
     nlp = spacy.load(trained_etrag)
     nlp(make_docs(nlp)[0])
     with torch.no_grad():
-        nlp.get_pipe(NAME).answerer.shim.weight.fill_(float("nan"))
+        nlp.get_pipe(NAME).predictor.shim.weight.fill_(float("nan"))
     with pytest.raises(ValueError, match="R504"):
         nlp(make_docs(nlp)[0])
 
@@ -305,7 +305,7 @@ def test_an_encoder_of_two_towers_is_refused(tiny_bert, tiny_llama):
 
 def test_full_training_of_16_bits(make_etrag, gold_examples):
     nlp = make_etrag(tuning="full")
-    nlp.get_pipe(NAME).answerer.backbone.dtype_name = "bfloat16"
+    nlp.get_pipe(NAME).predictor.backbone.dtype_name = "bfloat16"
     with pytest.raises(ValueError, match="R546.*16 bits"):
         nlp.initialize(lambda: gold_examples(nlp))
 

@@ -50,5 +50,5 @@ def test_the_config_trains(corpus, tiny_llama, tiny_bert, tmp_path, own):
         nlp = spacy.load(tmp_path / "out" / name)
         assert "semeval_macro_f" in nlp.meta["performance"]
         pipe = nlp.get_pipe(NAME)
-        assert len(pipe.labels) == 9 and len(pipe.answerer.retriever) == (6 if pipe.answerer.etrag.k else 0)
+        assert len(pipe.labels) == 9 and len(pipe.predictor.retriever) == (6 if pipe.predictor.etrag.k else 0)
     assert os.path.getsize(tmp_path / "out" / "model-best" / NAME / "model") > 0

@@ -59,10 +59,10 @@ def test_neighbours_vote(make_etrag, train_etrag, gold_examples, etrag):
     train_etrag(nlp, examples, steps=3)
     pipe = etrag(nlp)
     queries = pipe._gold([example.reference for example in examples])
-    plain = pipe.answerer.score(queries).scores
-    pipe.answerer.shim.settings["vote"] = 2.0
-    voted = pipe.answerer.score(queries).scores
-    votes = pipe.answerer.shim.retrieve(*pipe.answerer._queries(queries)).selection.votes
+    plain = pipe.predictor.score(queries).scores
+    pipe.predictor.shim.settings["vote"] = 2.0
+    voted = pipe.predictor.score(queries).scores
+    votes = pipe.predictor.shim.retrieve(*pipe.predictor._queries(queries)).selection.votes
     np.testing.assert_allclose(votes.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(voted - plain, 2 * votes, atol=1e-4)
     assert np.ptp(votes, axis=0).max() > 0
@@ -73,16 +73,16 @@ def test_gradient_of_the_second_loss_is_right(make_etrag, train_etrag, gold_exam
     nlp = make_etrag(retrieval_loss=2.0, multi_label=multi_label)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=1)
-    answerer = etrag(nlp).answerer
+    predictor = etrag(nlp).predictor
     instances = etrag(nlp)._gold([example.reference for example in examples])
-    answerer.train(instances)
-    parameter = answerer.shim.reader.knn.log_temperature
+    predictor.train(instances)
+    parameter = predictor.shim.reader.knn.log_temperature
     gradient = float(parameter.grad)
     losses = []
     for step in (1e-2, -2e-2):
         with torch.no_grad():
             parameter += step
-        losses.append(answerer.train(instances))
+        losses.append(predictor.train(instances))
     assert (losses[0] - losses[1]) / 2e-2 == pytest.approx(gradient, rel=0.05)
 
 
@@ -92,15 +92,15 @@ def test_dropout_of_labels_is_of_training_alone(make_etrag, train_etrag, gold_ex
     examples = gold_examples(nlp)
     losses = train_etrag(nlp, examples)
     assert losses[-1] < 0.3 * losses[0]
-    answerer = etrag(nlp).answerer
+    predictor = etrag(nlp).predictor
     instances = etrag(nlp)._gold([example.reference for example in examples])
-    answerer.train(instances)
-    reader = answerer.shim.reader
+    predictor.train(instances)
+    reader = predictor.shim.reader
     assert not reader.labels.grad.any() and reader.projection.weight.grad.any()
-    before = answerer.score(instances).scores
+    before = predictor.score(instances).scores
     with torch.no_grad():
         reader.labels.neg_()
-    assert np.abs(answerer.score(instances).scores - before).max() > 1e-3
+    assert np.abs(predictor.score(instances).scores - before).max() > 1e-3
 
 
 def test_learns_with_an_encoder_decoder(make_etrag, train_etrag, gold_examples, tiny_t5):
@@ -116,7 +116,7 @@ def test_multi_label(make_etrag, train_etrag, gold_examples):
 
 
 def weights(nlp):
-    return {name: p.detach().clone() for name, p in nlp.get_pipe(NAME).answerer.shim.parameters().items()}
+    return {name: p.detach().clone() for name, p in nlp.get_pipe(NAME).predictor.shim.parameters().items()}
 
 
 def changed(before, after):
@@ -128,33 +128,33 @@ def test_one_step_changes_all_parts(make_etrag, train_etrag, gold_examples, etra
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=1)  # lets LoRA's second matrices leave 0, so that the first ones learn, too
     before = weights(nlp)
-    table = etrag(nlp).answerer.shim.encoder.model.get_input_embeddings().weight.clone()
+    table = etrag(nlp).predictor.shim.encoder.model.get_input_embeddings().weight.clone()
     train_etrag(nlp, examples, steps=1, initialize=False)
     after = weights(nlp)
     untouched = set(before) - changed(before, after)
     # Pieces' types and the position of the longest text's end are not seen by all texts.
     assert not {name for name in untouched if "embeddings" not in name and "key.bias" not in name}, untouched
     assert "reader.knn.log_temperature" in changed(before, after)
-    assert torch.equal(table, etrag(nlp).answerer.shim.encoder.model.get_input_embeddings().weight)
+    assert torch.equal(table, etrag(nlp).predictor.shim.encoder.model.get_input_embeddings().weight)
 
 
 def test_a_frozen_retriever_stays_as_it_is(make_etrag, train_etrag, gold_examples, etrag):
     nlp = make_etrag(train_retriever=False)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=0)
-    shim = etrag(nlp).answerer.shim
+    shim = etrag(nlp).predictor.shim
     before = {name: p.clone() for name, p in shim.encoder.model.named_parameters()}
     keys = shim.encoder_fingerprint
     train_etrag(nlp, examples, steps=4, initialize=False)
     assert all(torch.equal(before[name], p) for name, p in shim.encoder.model.named_parameters())
-    assert shim.encoder_fingerprint == keys == etrag(nlp).answerer.retriever.store.fingerprint
+    assert shim.encoder_fingerprint == keys == etrag(nlp).predictor.retriever.store.fingerprint
     assert not shim.encoder.tuned and not any(name.startswith("encoder.") for name in shim.parameters())
 
 
 def test_last_layers_alone(make_etrag, train_etrag, gold_examples, etrag):
     nlp = make_etrag(train_layers=1)
     train_etrag(nlp, gold_examples(nlp), steps=2)
-    names = [name for name in etrag(nlp).answerer.shim.parameters() if name.startswith("encoder.")]
+    names = [name for name in etrag(nlp).predictor.shim.parameters() if name.startswith("encoder.")]
     assert names and all(name.startswith("encoder.encoder.layer.1.") for name in names)
 
 
@@ -163,7 +163,7 @@ def test_without_retrieval_nothing_is_encoded(make_etrag, train_etrag, gold_exam
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=2)
     docs = list(nlp.pipe(example.predicted for example in examples))
-    assert not len(etrag(nlp).answerer.retriever)
+    assert not len(etrag(nlp).predictor.retriever)
     assert all(not r.evidence["examples"] for doc in docs for r in doc._.relations)
 
 
@@ -175,7 +175,7 @@ def test_gradients_reach_queries_and_instances(make_etrag, train_etrag, gold_exa
         examples = gold_examples(nlp)
         train_etrag(nlp, examples, steps=0)
         etrag(nlp).update(examples)
-        shim = etrag(nlp).answerer.shim
+        shim = etrag(nlp).predictor.shim
         gradients.append({n: p.grad for n, p in shim.parameters().items() if n.startswith("encoder.encoder")})
     assert all(g is not None and g.abs().sum() > 0 for g in gradients[0].values() if g is not None)
     assert any(not torch.allclose(gradients[0][n], gradients[1][n]) for n in gradients[0])
@@ -186,19 +186,19 @@ def test_gradient_of_an_encoder_weight_is_right(make_etrag, train_etrag, gold_ex
     nlp = make_etrag(fresh=100)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=3)
-    answerer = etrag(nlp).answerer
+    predictor = etrag(nlp).predictor
     instances = etrag(nlp)._gold([example.reference for example in examples])
-    answerer.train(instances)
-    parameter = dict(answerer.shim.parameters())["encoder.encoder.layer.1.output.dense.weight"]
+    predictor.train(instances)
+    parameter = dict(predictor.shim.parameters())["encoder.encoder.layer.1.output.dense.weight"]
     gradient = parameter.grad.clone()
-    for p in answerer.shim.parameters().values():
+    for p in predictor.shim.parameters().values():
         p.grad = None
     place = np.unravel_index(int(gradient.abs().argmax()), gradient.shape)
     losses = []
     for step in (1e-2, -2e-2):
         with torch.no_grad():
             parameter[place] += step
-        losses.append(answerer.train(instances))
+        losses.append(predictor.train(instances))
     assert (losses[0] - losses[1]) / 2e-2 == pytest.approx(float(gradient[place]), rel=0.1)
 
 
@@ -216,17 +216,17 @@ def test_own_instance_and_duplicates_are_never_used(make_etrag, make_doc, train_
         relations = [] if "met" in text else [(0, "founded_by", 1)]
         docs.append(make_doc(nlp, text, [(first, "X"), (second, "Y")], relations))
     examples = [Example(copy_input(doc), doc) for doc in docs]
-    answerer = etrag(nlp).answerer
+    predictor = etrag(nlp).predictor
     seen = []
     for name in ("begin_retrieve", "retrieve"):
-        method = getattr(answerer.shim, name)
+        method = getattr(predictor.shim, name)
 
         def spy(texts, *args, method=method, name=name, **kwargs):
             result = method(texts, *args, **kwargs)
             seen.append((name, texts, (result if name == "retrieve" else result[0]).selection))
             return result
 
-        monkeypatch.setattr(answerer.shim, name, spy)
+        monkeypatch.setattr(predictor.shim, name, spy)
     train_etrag(nlp, examples, steps=2)
     list(nlp.pipe(copy_input(doc) for doc in docs))
     assert {name for name, _, _ in seen} == {"begin_retrieve", "retrieve"}
@@ -265,7 +265,7 @@ def test_keys_are_made_anew_while_training(make_etrag, train_etrag, gold_example
     nlp = make_etrag(refresh_every=2)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=0)
-    store = etrag(nlp).answerer.retriever.store
+    store = etrag(nlp).predictor.retriever.store
     first = store.keys_of(np.arange(len(store)))
     train_etrag(nlp, examples, steps=1, initialize=False)
     np.testing.assert_array_equal(store.keys_of(np.arange(len(store))), first)
@@ -273,10 +273,10 @@ def test_keys_are_made_anew_while_training(make_etrag, train_etrag, gold_example
         train_etrag(nlp, examples, steps=1, initialize=False)
     assert "made anew after 2 steps" in caplog.text and "staleness" in caplog.text
     renewed = store.keys_of(np.arange(len(store)))
-    answerer = etrag(nlp).answerer
-    assert answerer.staleness == pytest.approx(float((1 - (first * renewed).sum(1)).mean()), abs=1e-5)
-    assert answerer.staleness > 0
-    np.testing.assert_allclose(renewed, answerer.encoder.encode_examples(store.instances), atol=1e-5)
+    predictor = etrag(nlp).predictor
+    assert predictor.staleness == pytest.approx(float((1 - (first * renewed).sum(1)).mean()), abs=1e-5)
+    assert predictor.staleness > 0
+    np.testing.assert_allclose(renewed, predictor.encoder.encode_examples(store.instances), atol=1e-5)
 
 
 @pytest.mark.parametrize("index", ["flat", "hnsw"])
@@ -284,8 +284,8 @@ def test_keys_are_made_anew_in_parts(make_etrag, train_etrag, gold_examples, etr
     nlp = make_etrag(refresh_every=1, refresh_size=3, index=index)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=0)
-    answerer = etrag(nlp).answerer
-    store = answerer.retriever.store
+    predictor = etrag(nlp).predictor
+    store = predictor.retriever.store
     every = np.arange(len(store))
     first = store.keys_of(every)
     for expected in ({0, 1, 2}, set(range(6)), set(range(8))):
@@ -294,14 +294,14 @@ def test_keys_are_made_anew_in_parts(make_etrag, train_etrag, gold_examples, etr
         assert set(np.flatnonzero(differs).tolist()) == expected
     # Before it answers, all keys are those of the encoder as it is.
     nlp(examples[0].predicted)
-    np.testing.assert_allclose(store.keys_of(every), answerer.encoder.encode_examples(store.instances), atol=1e-5)
-    assert store.fingerprint == answerer.encoder.fingerprint
+    np.testing.assert_allclose(store.keys_of(every), predictor.encoder.encode_examples(store.instances), atol=1e-5)
+    assert store.fingerprint == predictor.encoder.fingerprint
 
 
 def test_staleness_of_what_is_used(make_etrag, train_etrag, gold_examples, etrag):
     nlp = make_etrag(refresh_every=0)
     train_etrag(nlp, gold_examples(nlp), steps=4)
-    stale = etrag(nlp).answerer.shim.staleness
+    stale = etrag(nlp).predictor.shim.staleness
     assert len(stale) == 4 and stale[0] == pytest.approx(0, abs=1e-5) and stale[-1] > stale[0]
 
 
@@ -311,21 +311,21 @@ def test_a_step_of_several_retrievals_encodes_no_more_anew(make_etrag, train_etr
     train_etrag(nlp, examples, steps=0)
     pipe = etrag(nlp)
     counts = []
-    encode = pipe.answerer.shim.encode
+    encode = pipe.predictor.shim.encode
 
     def count(texts, training=False):
         counts.append(len(texts) * training)
         return encode(texts, training)
 
-    monkeypatch.setattr(pipe.answerer.shim, "encode", count)
+    monkeypatch.setattr(pipe.predictor.shim, "encode", count)
     pipe.update(examples)
     assert counts == [8, 4]  # queries, and instances
     counts.clear()
-    pipe.answerer.backbone.batch_tokens = 64
+    pipe.predictor.backbone.batch_tokens = 64
     pipe.update(examples)
     assert counts == [8, 4]  # however many passes the language model makes
     counts.clear()
-    monkeypatch.setattr("spacy_ragre.components.etrag_answerer._QUERIES", 3)
+    monkeypatch.setattr("spacy_ragre.components.etrag.predictor._QUERIES", 3)
     pipe.update(examples)
     assert counts[::2] == [3, 3, 2] and sum(counts[1::2]) <= 4 + len(counts) // 2
 
@@ -336,16 +336,16 @@ def test_gradients_do_not_depend_on_the_passes(make_etrag, train_etrag, gold_exa
     nlp = make_etrag(**settings)
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=1)
-    answerer = etrag(nlp).answerer
-    answerer.backbone.model.train = lambda mode=True: None  # no dropout
+    predictor = etrag(nlp).predictor
+    predictor.backbone.model.train = lambda mode=True: None  # no dropout
     instances = etrag(nlp)._gold([example.reference for example in examples])
     found = []
     for tokens in (4096, 64):
-        answerer.backbone.batch_tokens = tokens
-        assert (len(list(answerer._chunks(instances))) > 1) == (tokens == 64)
-        loss = answerer.train(instances)
-        found.append((loss, {n: p.grad.clone() for n, p in answerer.shim.parameters().items() if p.grad is not None}))
-        for parameter in answerer.shim.parameters().values():
+        predictor.backbone.batch_tokens = tokens
+        assert (len(list(predictor._chunks(instances))) > 1) == (tokens == 64)
+        loss = predictor.train(instances)
+        found.append((loss, {n: p.grad.clone() for n, p in predictor.shim.parameters().items() if p.grad is not None}))
+        for parameter in predictor.shim.parameters().values():
             parameter.grad = None
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
     assert found[0][1].keys() == found[1][1].keys()
@@ -358,9 +358,9 @@ def test_16_bits(make_etrag, train_etrag, gold_examples, etrag):
     nlp = make_etrag()
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=0)
-    exact = etrag(nlp).answerer.shim.encode(["Acme was founded by Ann ."])
-    etrag(nlp).answerer.backbone.dtype_name = "bfloat16"
-    rough = etrag(nlp).answerer.shim.encode(["Acme was founded by Ann ."])
+    exact = etrag(nlp).predictor.shim.encode(["Acme was founded by Ann ."])
+    etrag(nlp).predictor.backbone.dtype_name = "bfloat16"
+    rough = etrag(nlp).predictor.shim.encode(["Acme was founded by Ann ."])
     assert rough.dtype == torch.float32 and float(rough.norm()) == pytest.approx(1, abs=1e-5)
     assert float((exact * rough).sum()) > 0.99 and not torch.equal(exact, rough)
 
@@ -375,7 +375,7 @@ def test_initialize_starts_anew(make_etrag, train_etrag, gold_examples, etrag):
         first = train_etrag(nlp, examples, steps=8)
         again = train_etrag(nlp, examples, steps=1)
         assert again[0] == pytest.approx(first[0], rel=0.02) and first[-1] < 0.8 * first[0]
-        assert len(etrag(nlp).answerer.retriever) == 8
+        assert len(etrag(nlp).predictor.retriever) == 8
 
 
 def test_examples_can_be_added_without_training(make_etrag, train_etrag, gold_examples, make_doc, etrag):
@@ -383,9 +383,9 @@ def test_examples_can_be_added_without_training(make_etrag, train_etrag, gold_ex
     train_etrag(nlp, gold_examples(nlp), steps=2)
     doc = make_doc(nlp, "Stark was founded by Jon !", [("Stark", "ORG"), ("Jon", "PERSON")], [(0, "founded_by", 1)])
     pipe = etrag(nlp)
-    assert pipe.add_examples([doc]) == 1 and len(pipe.answerer.retriever) == 9
+    assert pipe.add_examples([doc]) == 1 and len(pipe.predictor.retriever) == 9
     queries = pipe._gold([make_doc(nlp, "Eve met Jon .", [("Eve", "PERSON"), ("Jon", "PERSON")], [])])
-    selection = pipe.answerer.shim.retrieve(*pipe.answerer._queries(queries)).selection
+    selection = pipe.predictor.shim.retrieve(*pipe.predictor._queries(queries)).selection
     assert selection.weights[0, selection.positions[0].tolist().index(8)] > 0
 
 
@@ -404,7 +404,7 @@ def test_averages_are_used_and_taken_back(make_etrag, train_etrag, gold_examples
     nlp = make_etrag()
     examples = gold_examples(nlp)
     train_etrag(nlp, examples, steps=3)
-    shim = etrag(nlp).answerer.shim
+    shim = etrag(nlp).predictor.shim
     before, keys = weights(nlp), shim.encoder_fingerprint
     name = next(n for n in before if n.startswith("encoder."))
     with nlp.use_params({(shim.id, name): (before[name] * 2).numpy()}):
@@ -419,7 +419,7 @@ def test_score_and_loss(make_etrag, train_etrag, gold_examples, etrag):
     train_etrag(nlp, examples)
     assert nlp.evaluate(examples)["rels_micro_f"] == 1.0
     instances = etrag(nlp)._gold([example.reference for example in examples])
-    scores = etrag(nlp).answerer.score(instances).scores
+    scores = etrag(nlp).predictor.score(instances).scores
     loss, gradient = etrag(nlp).get_loss(examples, scores)
     assert 0 <= loss < 0.2 and gradient.shape == scores.shape
 
@@ -456,7 +456,7 @@ def test_report(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
     report = pipe.retrieval_report(examples)
     assert report["pairs"] == 8
     queries = pipe._gold([example.reference for example in examples])
-    found = pipe.answerer.neighbours(queries)
+    found = pipe.predictor.neighbours(queries)
     pairs = [(query, neighbour.instance) for query, near in zip(queries, found) for neighbour in near]
     assert len(pairs) == 16
     assert report["label"] == pytest.approx(np.mean([a.answers == b.answers for a, b in pairs]))

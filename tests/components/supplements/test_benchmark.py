@@ -32,13 +32,13 @@ def test_one_prompt_at_a_time_asks_every_question(
     benchmark: Any, make_supplements: Any, gold: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nlp = make_supplements()
-    answerer = nlp.get_pipe(NAME).answerer
-    before = answerer.prompt
+    predictor = nlp.get_pipe(NAME).predictor
+    before = predictor.prompt
     asked: List[Any] = []
-    put, generate = answerer.prompt_ids, benchmark.by_transformers
+    put, generate = predictor.prompt_ids, benchmark.by_transformers
 
     def prompt_ids(task: str, instances: Any) -> Any:
-        assert answerer.prompt is not before
+        assert predictor.prompt is not before
         asked.append((task, len(instances)))
         return put(task, instances)
 
@@ -46,15 +46,15 @@ def test_one_prompt_at_a_time_asks_every_question(
         asked[-1] += (len(prompts), max_new_tokens)
         return generate(backbone, prompts, max_new_tokens)
 
-    monkeypatch.setattr(answerer, "prompt_ids", prompt_ids)
+    monkeypatch.setattr(predictor, "prompt_ids", prompt_ids)
     monkeypatch.setattr(benchmark, "by_transformers", record)
     doc = gold(nlp)[4]  # two supplements and an event
     assert benchmark.one_at_a_time(nlp, [doc], False) > 0
     assert [task for task, *_ in asked] == ["ner", "re", "re", "te", "uc", "uc"]
     assert {(instances, prompts) for _, instances, prompts, _ in asked} == {(1, 1)}
     # Labels are short; lists have the component's limit.
-    assert all((limit == answerer.max_new_tokens) == (task in ("ner", "te")) for task, _, _, limit in asked)
-    assert answerer.prompt is before
+    assert all((limit == predictor.max_new_tokens) == (task in ("ner", "te")) for task, _, _, limit in asked)
+    assert predictor.prompt is before
 
 
 def test_notes_keep_the_annotations_of_their_sentences(benchmark: Any, make_supplements: Any, gold: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span, SpanGroup
 
-from spacy_ragre.components.task_answerer import Answered, TaskAnswerer
+from spacy_ragre.components.supplements.predictor import Answered, TaskPredictor
 from spacy_ragre.prompts.supplements import RELATIONS, USAGES
 
 NAME = "supplement_usage_classifier"
@@ -31,15 +31,15 @@ def pipe():
 
 def test_building_loads_no_weights(make_supplements, pipe):
     component = pipe(make_supplements())
-    assert not component.answerer.backbone.is_loaded
-    assert component.tasks == ("ner", "re", "te", "uc") and component.answerer.mode == "trie"
+    assert not component.predictor.backbone.is_loaded
+    assert component.tasks == ("ner", "re", "te", "uc") and component.predictor.mode == "trie"
 
 
 def test_default_config():
     nlp = spacy.blank("en")
     component = nlp.add_pipe(NAME)
     assert component.tasks == ("uc",) and component.gazetteer is not None
-    lora = component.answerer.backbone.lora
+    lora = component.predictor.backbone.lora
     assert (lora.rank, lora.alpha, lora.dropout) == (64, 32, 0.1)
     assert nlp.analyze_pipes()["summary"][NAME]["assigns"] == [
         "doc.ents",
@@ -152,7 +152,7 @@ def test_span_groups_may_overlap(make_supplements):
 
 def respond(monkeypatch, responses):
     """Make the model say what it should not."""
-    monkeypatch.setattr(TaskAnswerer, "respond", lambda self, task, asked: [responses[task]] * len(asked))
+    monkeypatch.setattr(TaskPredictor, "respond", lambda self, task, asked: [responses[task]] * len(asked))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def choose(monkeypatch, labels):
         found = [labels[item.first_text.split()[0], item.second_text] for item in questions.get("re", ())]
         return {task: Answered(found, [0.9] * len(found), [[] for _ in found]) for task in questions}
 
-    monkeypatch.setattr(TaskAnswerer, "choose", answer)
+    monkeypatch.setattr(TaskPredictor, "choose", answer)
 
 
 LABELS = {
@@ -300,14 +300,14 @@ def test_processes(trained_supplements, all_of):
 def test_a_failing_document_goes_to_the_error_handler_and_the_others_go_on(make_supplements, monkeypatch):
     nlp = make_supplements(tasks=["uc"])
     nlp.get_pipe(NAME)
-    whole = TaskAnswerer.choose
+    whole = TaskPredictor.choose
 
     def choose(self, questions):
         if any("fish" in instance.text for instance in questions["uc"]):
             raise ValueError("no fish")
         return whole(self, questions)
 
-    monkeypatch.setattr(TaskAnswerer, "choose", choose)
+    monkeypatch.setattr(TaskPredictor, "choose", choose)
     failed = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.append((name, [doc.text for doc in docs], str(error))))
     docs = list(nlp.pipe(TEXTS, batch_size=6))
@@ -320,7 +320,7 @@ def test_a_failing_document_goes_to_the_error_handler_and_the_others_go_on(make_
 
 def test_scores_that_are_not_numbers(make_supplements, trained_supplements):
     nlp = spacy.load(trained_supplements)
-    shim = nlp.get_pipe(NAME).answerer.shim
+    shim = nlp.get_pipe(NAME).predictor.shim
     shim.restore()
     shim.bias.data.fill_(float("nan"))
     doc = nlp.make_doc("Takes zinc .")
@@ -417,9 +417,9 @@ def test_span_groups_keep_their_attributes(make_supplements):
 
 
 def test_pieces_that_the_tokenizer_leaves_out_are_in_no_name(make_supplements, monkeypatch, pipe):
-    answerer = pipe(make_supplements(tasks=["ner"])).answerer
-    ids = answerer._response_ids
-    monkeypatch.setattr(answerer, "_response_ids", lambda text: () if "\u200b" in text else ids(text))
-    grammar = answerer._grammar("ner", "Takes zinc\u200b and vitamin_d .")
+    predictor = pipe(make_supplements(tasks=["ner"])).predictor
+    ids = predictor._response_ids
+    monkeypatch.setattr(predictor, "_response_ids", lambda text: () if "\u200b" in text else ids(text))
+    grammar = predictor._grammar("ner", "Takes zinc\u200b and vitamin_d .")
     assert [(piece.begins, piece.ends) for piece in grammar.pieces] == [(True, True)] * 4 + [(False, False)]
     assert grammar.allowed(grammar.start())

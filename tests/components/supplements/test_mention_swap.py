@@ -7,7 +7,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
-from spacy_ragre.components.mention_swap import MentionSwapper
+from spacy_ragre.components.supplements.mention_swap import MentionSwapper
 from spacy_ragre.relations import ID_KEY
 
 from .conftest import E, S, annotate
@@ -94,15 +94,15 @@ def test_nothing_to_exchange(share, names):
 
 def shown(nlp, examples, monkeypatch):
     """The texts that a step of training reads."""
-    answerer = nlp.get_pipe(NAME).answerer
+    predictor = nlp.get_pipe(NAME).predictor
     seen: List[str] = []
-    train = answerer.train
+    train = predictor.train
 
     def spy(questions, weights):
         seen.extend(item.text for items in questions.values() for item in items)
         return train(questions, weights)
 
-    monkeypatch.setattr(answerer, "train", spy)
+    monkeypatch.setattr(predictor, "train", spy)
     nlp.get_pipe(NAME).update(examples)
     return set(seen)
 
@@ -115,7 +115,7 @@ def test_training_reads_other_names_and_stores_keep_them(make_supplements, gold_
         example.reference.user_data[ID_KEY] = str(i)
     texts = {example.reference.text for example in examples}
     nlp.initialize(lambda: examples)
-    stores = nlp.get_pipe(NAME).answerer.stores
+    stores = nlp.get_pipe(NAME).predictor.stores
     assert {instance.text for instance in stores["uc"].store.instances} <= texts
     assert shown(nlp, examples, monkeypatch) - texts
     assert {example.reference.text for example in examples} == texts

@@ -4,10 +4,10 @@ import pytest
 import spacy
 from spacy.tokens import Span
 
-from spacy_ragre.components.supplement_mentions import char_span
-from spacy_ragre.components.supplement_tasks import EntityLabels, questions, without_mentions
-from spacy_ragre.components.supplement_windows import Limits
-from spacy_ragre.components.task_answerer import mixing_weights
+from spacy_ragre.components.supplements.mentions import char_span
+from spacy_ragre.components.supplements.predictor import mixing_weights
+from spacy_ragre.components.supplements.questions import EntityLabels, questions, without_mentions
+from spacy_ragre.components.supplements.windows import Limits
 
 LABELS = EntityLabels("SUPPLEMENT", "EVENT")
 nlp = spacy.blank("en")

@@ -10,9 +10,9 @@ from spacy.lang.en import English as Language
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
-from spacy_ragre.backbones.packing import unshared
-from spacy_ragre.components.supplement_tasks import EntityLabels
-from spacy_ragre.components.task_answerer import Answered
+from spacy_ragre.components.supplements.predictor import Answered
+from spacy_ragre.components.supplements.questions import EntityLabels
+from spacy_ragre.llm.attention.packing import unshared
 from spacy_ragre.prompts.supplements import TASKS
 from spacy_ragre.relations import RELATIONS_KEY, TRIPLES_KEY
 
@@ -56,12 +56,12 @@ def test_stores_hold_the_training_examples_of_each_task(make_supplements, gold_e
     nlp = make_supplements(n_examples=2)
     examples = gold_examples_of(nlp)
     nlp.initialize(lambda: examples)
-    sizes = {task: len(store) for task, store in pipe(nlp).answerer.stores.items()}
+    sizes = {task: len(store) for task, store in pipe(nlp).predictor.stores.items()}
     assert sizes == {"ner": 7, "re": 5, "te": 7, "uc": 7}
     # An example never finds its own text.
-    for task, store in pipe(nlp).answerer.stores.items():
+    for task, store in pipe(nlp).predictor.stores.items():
         instances = store.store.instances
-        for instance, found in zip(instances, pipe(nlp).answerer.found(task, instances)):
+        for instance, found in zip(instances, pipe(nlp).predictor.found(task, instances)):
             assert len(found) == 2 and all(neighbour.instance.text != instance.text for neighbour in found)
 
 
@@ -70,23 +70,23 @@ def test_questions_about_one_text_share_their_examples(make_supplements, gold_ex
     nlp = make_supplements(tasks=["uc"], n_examples=n_examples)
     examples = gold_examples_of(nlp)
     nlp.initialize(lambda: examples)
-    component, answerer = pipe(nlp), pipe(nlp).answerer
+    component, predictor = pipe(nlp), pipe(nlp).predictor
     items = component._gold(example.reference for example in examples)["uc"]
-    found = answerer.found("uc", items)
-    prompts = answerer._prompts("uc", items, found)
+    found = predictor.found("uc", items)
+    prompts = predictor._prompts("uc", items, found)
     texts = {}
     for item, near, prompt in zip(items, found, prompts):
         texts.setdefault(item.text, []).append(prompt.document)
         # What is shared changes no token.
         shown = [neighbour.instance for neighbour in near][::-1]
-        whole = answerer.prompt.segments("uc", item, shown).pieces()
-        assert prompt.ids == answerer.backbone.tokenize(("", (), whole)).ids
+        whole = predictor.prompt.segments("uc", item, shown).pieces()
+        assert prompt.ids == predictor.backbone.tokenize(("", (), whole)).ids
     assert max(map(len, texts.values())) > 1
     assert all(len(set(documents)) == 1 and bool(documents[0]) == bool(n_examples) for documents in texts.values())
-    assert any(chunk.shared is not None for chunk in answerer.backbone.pack(prompts)) == bool(n_examples)
+    assert any(chunk.shared is not None for chunk in predictor.backbone.pack(prompts)) == bool(n_examples)
     # Nor does it change an answer.
-    together = answerer.choose({"uc": items})["uc"]
-    alone = [answerer.choose({"uc": [item]})["uc"] for item in items]
+    together = predictor.choose({"uc": items})["uc"]
+    alone = [predictor.choose({"uc": [item]})["uc"] for item in items]
     assert together.labels == [answer.labels[0] for answer in alone]
     assert together.scores == pytest.approx([answer.scores[0] for answer in alone], abs=1e-4)
 
@@ -96,40 +96,40 @@ def test_answers_of_both_tasks_together_are_those_of_each(make_supplements, gold
     examples = gold_examples_of(nlp)
     train_supplements(nlp, examples, steps=3)
     gold = pipe(nlp)._gold(example.reference for example in examples)
-    answerer = pipe(nlp).answerer
-    together = answerer.choose(gold)
+    predictor = pipe(nlp).predictor
+    together = predictor.choose(gold)
     for task, items in gold.items():
-        alone = answerer.choose({task: items})[task]
+        alone = predictor.choose({task: items})[task]
         assert len(items) == len(alone.labels) and together[task].labels == alone.labels
         assert together[task].scores == pytest.approx(alone.scores, abs=1e-4)
     # Read off the model prompt by prompt, without trees.
-    prompts = answerer._prompts("re", gold["re"], answerer.found("re", gold["re"]))
+    prompts = predictor._prompts("re", gold["re"], predictor.found("re", gold["re"]))
     expected = pipe(nlp).model.predict(unshared(prompts))[0]
-    assert np.allclose(answerer.shim.label_logits([prompt.ids for prompt in prompts]), expected, atol=1e-4)
-    assert answerer.choose({"re": [], "uc": []}) == {"re": Answered([], [], []), "uc": Answered([], [], [])}
+    assert np.allclose(predictor.shim.label_logits([prompt.ids for prompt in prompts]), expected, atol=1e-4)
+    assert predictor.choose({"re": [], "uc": []}) == {"re": Answered([], [], []), "uc": Answered([], [], [])}
 
 
 @pytest.mark.parametrize("text, calls", [("response", 1), ("marked", 4)])
 def test_a_text_is_encoded_once_for_all_tasks(make_supplements, gold_examples_of, pipe, monkeypatch, text, calls):
     """With keys that depend on the mentions, once for each task."""
     nlp = make_supplements(n_examples=1)
-    answerer = pipe(nlp).answerer
-    encoder = answerer.stores["uc"].encoder
+    predictor = pipe(nlp).predictor
+    encoder = predictor.stores["uc"].encoder
     encoder.text = text
     docs = [example.reference for example in gold_examples_of(nlp)]
     pipe(nlp).add_examples(docs)
     encoded, encode = [], encoder.encode_queries
     monkeypatch.setattr(encoder, "encode_queries", lambda items: encoded.append(len(items)) or encode(items))
     asked = pipe(nlp)._gold(docs)
-    found = {task: answerer.found(task, items) for task, items in asked.items()}
+    found = {task: predictor.found(task, items) for task, items in asked.items()}
     assert len(encoded) == calls
     for task, items in asked.items():
-        assert found[task] == answerer.stores[task].retrieve(items, k=1)
+        assert found[task] == predictor.stores[task].retrieve(items, k=1)
     # Other texts, and other examples, are not taken for those.
     shorter = [replace(item, text=item.text + " Seen.") for item in asked["ner"][:2]]
-    assert answerer.found("ner", shorter) == answerer.stores["ner"].retrieve(shorter, k=1)
+    assert predictor.found("ner", shorter) == predictor.stores["ner"].retrieve(shorter, k=1)
     pipe(nlp).add_examples(docs[:1])
-    assert answerer.found("ner", asked["ner"]) == answerer.stores["ner"].retrieve(asked["ner"], k=1)
+    assert predictor.found("ner", asked["ner"]) == predictor.stores["ner"].retrieve(asked["ner"], k=1)
 
 
 def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examples_of, pipe):
@@ -142,18 +142,18 @@ def test_mixing_weights_come_from_the_training_data(make_supplements, gold_examp
 
 def test_every_token_of_the_responses_weighs_the_same(make_supplements, gold_examples_of, pipe):
     # Empty and short lists must not outweigh long ones, or nothing is listed.
-    from spacy_ragre.models.multi_task_model import Trained
+    from spacy_ragre.components.supplements.model import Trained
 
     nlp = make_supplements(tasks=["te"])
     examples = gold_examples_of(nlp)
     nlp.initialize(lambda: examples)
-    answerer = pipe(nlp).answerer
+    predictor = pipe(nlp).predictor
     items = pipe(nlp)._gold(example.reference for example in examples)["te"]
     assert "none" in {item.response for item in items} and len({item.response for item in items}) > 2
-    prompts = [prompt.ids for prompt in answerer._prompts("te", items, answerer.found("te", items))]
-    responses = [answerer._response_ids(f" {item.response}") for item in items]
+    prompts = [prompt.ids for prompt in predictor._prompts("te", items, predictor.found("te", items))]
+    responses = [predictor._response_ids(f" {item.response}") for item in items]
     tokens = sum(len(response) + 1 for response in responses)
-    loss = answerer.shim.train([Trained(p, 1 / tokens, response=r) for p, r in zip(prompts, responses)])
+    loss = predictor.shim.train([Trained(p, 1 / tokens, response=r) for p, r in zip(prompts, responses)])
     assert pipe(nlp).update(examples)[NAME] == pytest.approx(loss, rel=1e-4)
 
 
@@ -164,16 +164,16 @@ def test_gradients_add_up_until_the_step(make_supplements, gold_examples_of, pip
     before = pipe(nlp).model.to_bytes()
     # Without an optimizer; `nlp.update` would make one.
     pipe(nlp).update(examples)
-    assert pipe(nlp).model.to_bytes() == before and not pipe(nlp).answerer.trained
+    assert pipe(nlp).model.to_bytes() == before and not pipe(nlp).predictor.trained
     pipe(nlp).finish_update(optimizer)
-    assert pipe(nlp).model.to_bytes() != before and pipe(nlp).answerer.trained
+    assert pipe(nlp).model.to_bytes() != before and pipe(nlp).predictor.trained
 
 
 def test_nothing_to_learn(make_supplements, pipe):
     nlp = make_supplements(tasks=["uc"])
     examples = [Example(nlp.make_doc("Sleeps well ."), nlp.make_doc("Sleeps well ."))]
     nlp.initialize(lambda: examples)
-    assert not pipe(nlp).answerer.shim.has_head
+    assert not pipe(nlp).predictor.shim.has_head
     assert nlp.update(examples)[NAME] == 0.0
 
 
@@ -193,14 +193,14 @@ def test_stores_are_saved(make_supplements, gold_examples_of, tmp_path, pipe):
     examples = gold_examples_of(nlp)
     nlp.initialize(lambda: examples)
     nlp.to_disk(tmp_path)
-    for task, store in pipe(spacy.load(tmp_path)).answerer.stores.items():
-        assert store.store.instances == pipe(nlp).answerer.stores[task].store.instances
+    for task, store in pipe(spacy.load(tmp_path)).predictor.stores.items():
+        assert store.store.instances == pipe(nlp).predictor.stores[task].store.instances
 
 
 def test_some_tasks_of_a_trained_pipeline(trained_supplements, gold):
     nlp = spacy.load(trained_supplements, config={f"components.{NAME}.tasks": ["uc"]})
     component = nlp.get_pipe(NAME)
-    assert component.tasks == ("uc",) and component.answerer.mode == "head"
+    assert component.tasks == ("uc",) and component.predictor.mode == "head"
     doc = nlp(gold(nlp)[0])
     assert doc.ents[0]._.usage == "continuing" and doc._.triples == gold(nlp)[0]._.triples
 
@@ -267,10 +267,10 @@ def test_documents_without_annotated_entities_teach_no_empty_list(make_supplemen
     nlp = make_supplements(n_examples=1)
     assert pipe(nlp).add_examples([nlp.make_doc("Takes zinc and fish oil for colds .")]) == 0
     nlp.initialize()
-    assert not any(len(store) for store in pipe(nlp).answerer.stores.values())
+    assert not any(len(store) for store in pipe(nlp).predictor.stores.values())
     plain = nlp.make_doc("Takes zinc daily , sleeps well on most nights , no pain .")
     nlp.initialize(lambda: [*gold_examples_of(nlp), Example(plain.copy(), plain)])
-    texts = [instance.text for instance in pipe(nlp).answerer.stores["ner"].store.instances]
+    texts = [instance.text for instance in pipe(nlp).predictor.stores["ner"].store.instances]
     assert len(texts) == len(gold(nlp)) and plain.text not in texts
 
 
@@ -279,7 +279,7 @@ def test_initialize_starts_anew(make_supplements, gold_examples_of, pipe):
     examples = gold_examples_of(nlp)
     nlp.initialize(lambda: examples[:3] + examples[4:5])
     nlp.initialize(lambda: examples[:2])
-    texts = {instance.text for instance in pipe(nlp).answerer.stores["uc"].store.instances}
+    texts = {instance.text for instance in pipe(nlp).predictor.stores["uc"].store.instances}
     assert texts == {example.reference.text for example in examples[:2]}
     assert set(pipe(nlp).swapper._names["SUPPLEMENT"]) == {"zinc", "iron"}
 
@@ -331,7 +331,7 @@ def test_examples_that_were_loaded_are_shown(make_supplements, gold_examples_of,
     for pipeline, own in ((nlp, examples[:2]), (other, examples[2:])):
         pipeline.update(examples, sgd=pipeline.initialize(lambda own=own: own))
     nlp.from_bytes(other.to_bytes())
-    answerer = pipe(nlp).answerer
+    predictor = pipe(nlp).predictor
     gold = pipe(nlp)._gold([example.reference for example in examples[:2]])["uc"]
-    shown = [n.instance.text for found in answerer._found_once("uc", gold) for n in found]
+    shown = [n.instance.text for found in predictor._found_once("uc", gold) for n in found]
     assert shown and not {example.reference.text for example in examples[:2]} & set(shown)

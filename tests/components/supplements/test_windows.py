@@ -3,7 +3,7 @@
 import pytest
 import spacy
 
-from spacy_ragre.components.supplement_windows import Limits, windows
+from spacy_ragre.components.supplements.windows import Limits, windows
 
 nlp = spacy.blank("en")
 

@@ -1,0 +1,358 @@
+"""Answers for pairs of mentions whose retrieval is trained with the answers."""
+
+import logging
+from functools import partial
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from thinc.api import Model, Optimizer
+
+from ...errors import Errors
+from ...instances import Instance
+from ...labels import LabelSet
+from ...llm.attention.packing import PackedBatch, pack
+from ...prompts import Prompt, class_words
+from ...retrieval import Neighbour, Retriever
+from ...retrieval.indexes import IndexKind
+from ...retrieval.texts import mark_mentions
+from ...training.locks import use_own_threads
+from ...training.losses import vote_likelihood
+from ..relations.predictor import LabelScores, RelationPredictor
+from .batch import Batch, Preselected, Search, Selection
+from .model import ETRAGShim
+
+logger = logging.getLogger(__name__)
+
+# Keys that are made at once.
+_CHUNK = 512
+# Queries that retrieve at once.
+_QUERIES = 64
+
+
+class SharedEncoder:
+    """The encoder of the store: the one that is trained inside the model. It has no weights of its own.
+
+    shim (ETRAGShim): the torch side of the model.
+    labels (LabelSet): the labels, which instances are read with.
+    """
+
+    def __init__(self, shim: ETRAGShim, labels: LabelSet) -> None:
+        self.shim = shim
+        self.labels = labels
+
+    @property
+    def width(self) -> int:
+        """RETURNS (int): width of a key."""
+        return self.shim.encoder.width
+
+    @property
+    def fingerprint(self) -> str:
+        """RETURNS (str): hash of what makes the keys."""
+        return self.shim.encoder_fingerprint
+
+    def encode_queries(self, instances: Sequence[Instance]) -> Any:
+        """RETURNS (numpy.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
+        return self.shim.encode([mark_mentions(instance) for instance in instances]).cpu().numpy()
+
+    def encode_examples(self, instances: Sequence[Instance]) -> Any:
+        """RETURNS (numpy.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
+        return self.shim.encode([self.read(instance) for instance in instances]).cpu().numpy()
+
+    def read(self, instance: Instance) -> str:
+        """RETURNS (str): the text of an instance: its relations in words, then the text with both mentions marked. A
+        text that is too long for the encoder loses its end and never its label.
+        """
+        if instance.answers is None:
+            return mark_mentions(instance)
+        words = class_words(self.labels)
+        classes = sorted({self.labels.index(answer) for answer in instance.answers}) or [0]
+        return f"{', '.join(words[i] for i in classes)}: {mark_mentions(instance)}"
+
+    def to_disk(self, path: Any) -> None:
+        """Does nothing: the weights are saved with the model."""
+
+    def from_disk(self, path: Any) -> "SharedEncoder":
+        """Does nothing: the weights are loaded with the model."""
+        return self
+
+
+class ETRAGPredictor(RelationPredictor):
+    """Scores the classes of pairs with a language model that reads retrieved instances as soft prompts.
+
+    model (Model): see `spacy_ragre.components.etrag.model`.
+    prompt (Prompt): how a pair is put to the language model.
+    labels (LabelSet): the labels.
+    name (str): the component's name, for messages.
+    preselect (int): instances that the index finds for a query; the soft selection runs inside them.
+    refresh_every (int): steps of training after which kept keys are made anew; 0 for never.
+    refresh_size (int): most keys that are made anew then, one part of the store after another; 0 for all.
+    index (str): "flat" or "hnsw".
+    retrieval_loss (float): how much the likelihood of the right votes counts in the loss, beside that of the answers.
+    **settings (Any): see `RelationPredictor`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: Prompt,
+        labels: LabelSet,
+        *,
+        name: str,
+        preselect: int,
+        refresh_every: int,
+        refresh_size: int,
+        index: IndexKind,
+        retrieval_loss: float,
+        **settings: Any,
+    ) -> None:
+        shim: ETRAGShim = model.shims[0]  # type: ignore[assignment]
+        if preselect < shim.k:
+            raise ValueError(Errors.R541.format(k=shim.k, count=preselect))
+        if index not in ("flat", "hnsw"):
+            raise ValueError(Errors.R540.format(setting="index", value=index, expected="'flat' or 'hnsw'"))
+        amounts = {"refresh_every": refresh_every, "refresh_size": refresh_size, "retrieval_loss": retrieval_loss}
+        for setting, value in amounts.items():
+            if not value >= 0:
+                raise ValueError(Errors.R540.format(setting=setting, value=value, expected="0 or more"))
+        super().__init__(
+            model, prompt, Retriever(SharedEncoder(shim, labels), index=index), labels, answer="head", **settings
+        )
+        self.name = name
+        self.preselect = preselect
+        self.refresh_every = refresh_every
+        self.refresh_size = refresh_size
+        self.retrieval_loss = retrieval_loss
+        # Mean 1 - cosine of the keys that were made anew last, before and after.
+        self.staleness = 0.0
+        self._steps = 0
+        self._next = 0
+
+    @property
+    def mode(self) -> str:
+        """RETURNS (str): the way to answer: always with the head."""
+        self._check_trained()
+        return "head"
+
+    def _check_trained(self) -> None:
+        if not self.shim.has_head:
+            raise ValueError(Errors.R547.format(name=self.name))
+
+    @property
+    def etrag(self) -> ETRAGShim:
+        """RETURNS (ETRAGShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    @property
+    def encoder(self) -> SharedEncoder:
+        """RETURNS (SharedEncoder): the encoder of the store."""
+        return self.retriever.encoder  # type: ignore[return-value]
+
+    # Examples
+
+    def add_examples(self, instances: Sequence[Instance]) -> None:
+        """Put examples into the store; nothing is kept without retrieval.
+
+        instances (Sequence[Instance]): pairs with answers.
+        """
+        self._check_trained()
+        if self.etrag.k:
+            self.refresh()
+            super().add_examples(instances)
+
+    def init_head(self) -> None:
+        """Make all that is trained, with an empty store."""
+        self.retriever.clear()
+        self._steps = self._next = 0
+        super().init_head()
+
+    def refresh(self) -> None:
+        """Make the kept keys anew, where the encoder has changed since they were made."""
+        store = self.retriever.store
+        if len(store) and self.shim.has_head and store.fingerprint != self.encoder.fingerprint:
+            self._reencode(len(store))
+
+    def _reencode(self, count: int) -> None:
+        """Make the next keys anew, round and round. Logs by how much they had changed."""
+        import numpy as np
+
+        store = self.retriever.store
+        whole = count >= len(store)
+        positions = (self._next + np.arange(min(count, len(store)))) % len(store)
+        self._next = int(positions[-1] + 1) % len(store)
+        change = 0.0
+        renewed = []
+        for start in range(0, len(positions), _CHUNK):
+            part = positions[start : start + _CHUNK]
+            keys = self.encoder.encode_examples([store.instances[i] for i in part])
+            change += float((1 - (store.keys_of(part) * keys).sum(1)).sum())
+            renewed.append(keys)
+        store.replace_keys(positions, np.concatenate(renewed))
+        # Keys of several states of the encoder are those of none.
+        store.fingerprint = self.encoder.fingerprint if whole else ""
+        self.staleness = change / len(positions)
+        steps = self.etrag.staleness
+        within = sum(steps) / len(steps) if steps else 0.0
+        logger.info(
+            "%s: %d keys made anew after %d steps; staleness %.5f, of those that were used %.5f",
+            self.name,
+            len(positions),
+            self._steps,
+            self.staleness,
+            within,
+        )
+        steps.clear()
+
+    # Retrieval
+
+    def _search(self, queries: Sequence[Instance], keys: Any) -> Preselected:
+        """What the index finds for queries, with all that the soft selection needs of it."""
+        import numpy as np
+
+        store = self.retriever.store
+        if not len(store):
+            raise ValueError(Errors.R544.format(name=self.name))
+        positions, allowed = store.preselect(keys, self.preselect, queries)
+        if positions.shape[1] < self.etrag.k:
+            raise ValueError(Errors.R543.format(name=self.name, k=self.etrag.k, count=len(store)))
+        unique, rows = np.unique(np.maximum(positions, 0), return_inverse=True)
+        # Thousands of instances have a few answers.
+        known: Dict[Any, Any] = {}
+        for position in unique:
+            answers = store.instances[position].answers
+            if answers not in known:
+                known[answers] = np.zeros(len(self.labels.classes), dtype="float32")
+                if answers is not None:
+                    own = sorted({self.labels.index(answer) for answer in answers}) or [0]
+                    known[answers][own] = 1 / len(own)
+        return Preselected(
+            positions,
+            rows.reshape(positions.shape).astype("int64"),
+            allowed,
+            store.keys_of(unique),
+            np.stack([known[store.instances[position].answers] for position in unique]),
+            lambda picked: [self.encoder.read(store.instances[unique[row]]) for row in picked],
+        )
+
+    def _queries(self, instances: Sequence[Instance]) -> Tuple[List[str], Search]:
+        """RETURNS (Tuple[List[str], Callable]): the queries' texts, and what finds instances by their keys."""
+        return [mark_mentions(instance) for instance in instances], partial(self._search, instances)
+
+    def _chunks(self, instances: Sequence[Instance]) -> Iterator[PackedBatch]:
+        prompts = self._ids(instances, [[] for _ in instances])
+        # Soft prompts come first and are each pair's own, so that nothing after them can be shared.
+        return pack(prompts, self.backbone.batch_tokens, False, lambda index: self.etrag.prompt_tokens)
+
+    def _nearest(self, selection: Optional[Selection], rows: int, count: int) -> List[List[Neighbour]]:
+        import numpy as np
+
+        if selection is None:
+            return [[] for _ in range(rows)]
+        # By weight, and not by similarity: of many that are nearly as similar, later neighbours are those that earlier
+        # ones left aside.
+        order = np.argsort(np.where(selection.allowed, -selection.weights, np.inf), axis=1, kind="stable")[:, :count]
+        return [
+            [
+                Neighbour(
+                    self.retriever.store.instances[selection.positions[row, at]],
+                    float(selection.similarity[row, at]),
+                    int(selection.positions[row, at]),
+                    float(selection.weights[row, at]),
+                )
+                for at in places
+                if selection.allowed[row, at]
+            ]
+            for row, places in enumerate(order)
+        ]
+
+    def neighbours(self, instances: Sequence[Instance]) -> List[List[Neighbour]]:
+        """The instances that pairs retrieve; the language model is not asked.
+
+        instances (Sequence[Instance]): the pairs.
+        RETURNS (List[List[Neighbour]]): the k with most weight for each pair, best first.
+        """
+        self._check_trained()
+        self.refresh()
+        found: List[List[Neighbour]] = []
+        for start in range(0, len(instances), _QUERIES):
+            part = instances[start : start + _QUERIES]
+            selection = self.etrag.retrieve(*self._queries(part)).selection
+            found += self._nearest(selection, len(part), self.etrag.k)
+        return found
+
+    # Answering
+
+    def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
+        """Score every class of every pair.
+
+        instances (Sequence[Instance]): the pairs.
+        count (Optional[int]): number of neighbours to tell of; as many as the model and calibration use if None.
+        RETURNS (LabelScores): logits of the head, and the neighbours with their weights.
+        """
+        import numpy as np
+
+        scores = np.zeros((len(instances), len(self.labels.classes)), dtype="float32")
+        found: List[List[Neighbour]] = []
+        if not instances:
+            return LabelScores(scores, found)
+        use_own_threads()
+        self._check_trained()
+        self.refresh()
+        if count is None:
+            count = max(self.etrag.k, self.calibration.neighbours if self.calibration.weight > 0 else 0)
+        for start in range(0, len(instances), _QUERIES):
+            part = instances[start : start + _QUERIES]
+            retrieved = self.etrag.retrieve(*self._queries(part))
+            logits = scores[start : start + len(part)]
+            for chunk in self._chunks(part):
+                logits[chunk.indexes] = self.model.predict(Batch(chunk, retrieved.vectors[chunk.indexes]))
+            # Votes are not in the logits that are trained: on training sentences they are nearly always right, and the
+            # language model would leave to them what they cannot do for new ones.
+            if retrieved.selection is not None:
+                logits += self.etrag.settings["vote"] * retrieved.selection.votes
+            found += self._nearest(retrieved.selection, len(part), count)
+        if not np.isfinite(scores).all():
+            raise ValueError(Errors.R504.format(model=self.backbone.name))
+        return LabelScores(scores, found)
+
+    # Training
+
+    def train(self, instances: Sequence[Instance]) -> float:
+        """One forward and backward pass. Gradients add up until `finish_update`.
+
+        instances (Sequence[Instance]): pairs with answers.
+        RETURNS (float): the mean loss.
+        """
+        targets = self.targets(instances)
+        total = 0.0
+        for start in range(0, len(instances), _QUERIES):
+            part = instances[start : start + _QUERIES]
+            retrieved, backprop_retrieval = self.etrag.begin_retrieve(
+                *self._queries(part), share=len(part) / len(instances)
+            )
+            d_vectors = retrieved.vectors.new_zeros(retrieved.vectors.shape)
+            for chunk in self._chunks(part):
+                logits, backprop = self.model.begin_update(Batch(chunk, retrieved.vectors[chunk.indexes]))
+                loss, gradient = self._loss(logits, [targets[start + i] for i in chunk.indexes])
+                total += loss
+                d_vectors[chunk.indexes] = backprop(gradient / len(instances))
+            d_votes = None
+            if retrieved.selection is not None and self.retrieval_loss:
+                own = targets[start : start + len(part)]
+                loss, gradient = vote_likelihood(retrieved.selection.votes, own)
+                total += self.retrieval_loss * loss
+                d_votes = gradient * self.retrieval_loss / len(instances)
+            backprop_retrieval(d_vectors, d_votes)
+        self._has_gradients = True
+        return total / len(instances)
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients that added up, and make keys anew where it is time. Does nothing where there
+        are no gradients.
+
+        sgd (Optimizer): the optimizer.
+        """
+        stepped = self._has_gradients
+        super().finish_update(sgd)
+        self._steps += stepped
+        due = stepped and self.refresh_every and self._steps % self.refresh_every == 0
+        if due and self.etrag.trains_retriever and len(self.retriever.store):
+            self._reencode(self.refresh_size or len(self.retriever.store))

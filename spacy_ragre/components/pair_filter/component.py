@@ -1,0 +1,464 @@
+"""Which pairs of entities may hold a relation: a trained filter before an expensive extractor.
+
+Stage 1 of LMRC (arXiv 2408.13889): one score for each ordered pair of a document's entities, by localized context
+pooling (ATLOP, arXiv 2010.11304). The threshold is chosen on development documents, so that a wanted share of the pairs
+with a relation is kept.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+
+import numpy as np
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer
+
+from ...calibration.platt import PlattScale, fit_platt
+from ...calibration.temperature import fit_temperature, probabilities
+from ...errors import Errors
+from ...relations import CandidatePair, cluster_entities, entity_spans
+from ...training.locks import one_at_a_time
+from ..base import annotate_stream, load_model
+from .context_pooling import token_distances
+from .encoders import PairInput
+from .gold import GoldPairs, gold_pairs
+from .losses import label_loss, relation_loss
+from .model import PairFilterShim
+from .transformer_encoder import TransformerEncoder
+
+DEFAULT_CONFIG = """
+[pair_candidate_filter]
+threshold = 0.5
+target_recall = 0.95
+balance = 0.5
+label_weight = 0.0
+max_distance = 0
+spans_key = null
+
+[pair_candidate_filter.model]
+@architectures = "ragre.PairFilter.v1"
+
+[pair_candidate_filter.model.encoder]
+@architectures = "ragre.HuggingFaceEncoder.v1"
+name = "all-MiniLM-L6-v2"
+
+[pair_candidate_filter.scorer]
+@scorers = "ragre.pair_filter_scorer.v1"
+"""
+
+# Calibrated probabilities may differ in their last digits between batches: a pair at the threshold must not be lost.
+_MARGIN = 1e-6
+# Labels of a pair that are less likely are left out.
+_LEAST_LABEL = 0.005
+# Documents are read and scored together as long as they have no more tokens and pairs, padding included.
+_BATCH_TOKENS = 4096
+_BATCH_PAIRS = 20000
+
+_CONFIG = Config().from_str(DEFAULT_CONFIG)["pair_candidate_filter"]
+
+
+@Language.factory(
+    "pair_candidate_filter",
+    assigns=["doc._.candidate_pairs"],
+    requires=["doc.ents"],
+    default_config=_CONFIG,
+    default_score_weights={"pairs_f": 1.0, "pairs_p": None, "pairs_r": None, "pairs_dropped": None},
+)
+def make_pair_candidate_filter(
+    nlp: Language,
+    name: str,
+    model: Model,
+    threshold: float,
+    target_recall: float,
+    balance: float,
+    label_weight: float,
+    max_distance: int,
+    spans_key: Optional[str],
+    scorer: Optional[Callable],
+) -> "PairCandidateFilter":
+    """Build the component. No weights are loaded before they are needed.
+
+    model (Model): scores the ordered pairs of a document's entities.
+    threshold (float): least probability of a candidate, from 0 to 1, until `calibrate` chooses one.
+    target_recall (float): the share of the pairs with a relation that `calibrate` chooses a threshold for.
+    balance (float): how much of the imbalance between the classes the loss makes up for, from 0 (nothing) to 1 (pairs
+        with a relation weigh as much as all others). Probabilities stay right, since the weight is taken off again.
+    label_weight (float): weight of a second loss, of telling the labels of pairs with a relation; 0 for none. A pair's
+        score then comes from those of its labels, and candidate pairs have the probabilities of labels, which an
+        extractor behind can make use of.
+    max_distance (int): propose no pair whose nearest mentions start more tokens apart; 0 for no limit. What is further
+        apart than the encoder's window is scored without a common context, and in long documents that is nearly all.
+    spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
+    scorer (Optional[Callable]): the scoring method.
+    """
+    return PairCandidateFilter(
+        nlp.vocab,
+        model,
+        name,
+        threshold=threshold,
+        target_recall=target_recall,
+        balance=balance,
+        label_weight=label_weight,
+        max_distance=max_distance,
+        spans_key=spans_key,
+        scorer=scorer,
+    )
+
+
+class PairCandidateFilter(TrainablePipe):
+    """Propose pairs of entities that may hold a relation.
+
+    The arguments are those of the factory; see `make_pair_candidate_filter`.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "pair_candidate_filter",
+        *,
+        threshold: float = 0.5,
+        target_recall: float = 0.95,
+        balance: float = 0.5,
+        label_weight: float = 0.0,
+        max_distance: int = 0,
+        spans_key: Optional[str] = None,
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        for setting, value in (("threshold", threshold), ("balance", balance)):
+            if not 0 <= value <= 1:
+                raise ValueError(Errors.R522.format(setting=setting, value=value, expected="give a number from 0 to 1"))
+        for setting, value in (("label_weight", label_weight), ("max_distance", max_distance)):
+            if value < 0:
+                raise ValueError(Errors.R522.format(setting=setting, value=value, expected="give 0 or more"))
+        if not 0 < target_recall <= 1:
+            expected = "give a share above 0, and 1 at most"
+            raise ValueError(Errors.R522.format(setting="target_recall", value=target_recall, expected=expected))
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.spans_key = spans_key
+        self.target_recall = target_recall
+        self.balance = balance
+        self.label_weight = label_weight
+        self.max_distance = max_distance
+        self.threshold = self._configured = threshold
+        # Weight of a pair with a relation in the loss.
+        self.positive_weight = 1.0
+        self.scale = PlattScale()
+        self.label_temperature = 1.0
+        self.cfg: Dict[str, Any] = {}
+
+    @property
+    def shim(self) -> PairFilterShim:
+        """RETURNS (PairFilterShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    def _input(self, doc: Doc) -> PairInput:
+        clusters = cluster_entities(doc, entity_spans(doc, self.spans_key))
+        return PairInput(
+            doc, [[(span.start, span.end) for span in c] for c in clusters], [cluster.label for cluster in clusters]
+        )
+
+    # Prediction
+
+    @one_at_a_time
+    def predict(self, docs: Iterable[Doc]) -> List[List[CandidatePair]]:
+        """Find the candidate pairs of a batch of documents, without changing them.
+
+        docs (Iterable[Doc]): the documents.
+        RETURNS (List[List[CandidatePair]]): for every document its pairs, likeliest first.
+        """
+        inputs = [self._input(doc) for doc in docs]
+        return [self._pick(part, self._near(item)) for part, item in zip(self._logits(inputs), inputs)]
+
+    @one_at_a_time
+    def score_pairs(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+        """docs (Iterable[Doc]): the documents.
+        RETURNS (List[numpy.ndarray]): for every document the calibrated probability that a pair holds a relation, head
+            by tail, *Shape* (entities, entities), however far apart they are; 0 for an entity with itself.
+        """
+        return [self._probability(part) for part in self._logits([self._input(doc) for doc in docs])]
+
+    def _probability(self, logits: np.ndarray) -> np.ndarray:
+        values = self.scale(logits[..., 0])
+        np.fill_diagonal(values, 0.0)
+        return values
+
+    def _near(self, item: PairInput) -> np.ndarray:
+        """RETURNS (numpy.ndarray): whether a pair may be proposed, head by tail, *Shape* (entities, entities)."""
+        near = ~np.eye(len(item.clusters), dtype=bool)
+        return near & (token_distances(item.clusters) <= self.max_distance) if self.max_distance else near
+
+    def _pick(self, logits: np.ndarray, near: np.ndarray) -> List[CandidatePair]:
+        probability = self._probability(logits)
+        heads, tails = np.nonzero((probability >= self.threshold) & near)
+        scores = probability[heads, tails]
+        order = np.argsort(-scores, kind="stable")
+        heads, tails, scores = heads[order], tails[order], scores[order]
+        labels = self._label_probabilities(logits[heads, tails, 1:])
+        return [CandidatePair(*row) for row in zip(heads.tolist(), tails.tolist(), scores.tolist(), labels)]
+
+    def _label_probabilities(self, logits: np.ndarray) -> List[Optional[Dict[str, float]]]:
+        """RETURNS (List[Optional[Dict[str, float]]]): for every pair the labels that it may have, if it has any."""
+        if not logits.shape[1]:
+            return [None] * len(logits)
+        names = self.shim.labels
+        rows = probabilities(logits, self.label_temperature, multi_label=False)
+        return [{names[i]: float(row[i]) for i in np.flatnonzero(row >= _LEAST_LABEL)} for row in rows]
+
+    def _logits(self, inputs: Sequence[PairInput]) -> List[np.ndarray]:
+        """RETURNS (List[numpy.ndarray]): logits of every document, *Shape* (entities, entities, 1 + labels)."""
+        results: List[np.ndarray] = [np.zeros((0, 0, 1))] * len(inputs)
+        for rows in _batches(inputs):
+            for i, part in zip(rows, self.model.predict([inputs[i] for i in rows])):
+                off = ~np.eye(len(part), dtype=bool)
+                if not np.isfinite(part[off]).all():
+                    raise ValueError(Errors.R524)
+                results[i] = np.where(off[..., None], part, 0.0).astype("float64")
+        return results
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[CandidatePair]]) -> None:
+        """Set `doc._.candidate_pairs`.
+
+        docs (Iterable[Doc]): the documents.
+        predictions (Iterable[Sequence[CandidatePair]]): what `predict` gave for them.
+        """
+        for doc, pairs in zip(docs, predictions):
+            if self.spans_key is not None and pairs:
+                # Without these, cluster indexes would be read as those of clusters of doc.ents.
+                doc._.entity_clusters = cluster_entities(doc, entity_spans(doc, self.spans_key))
+            doc._.candidate_pairs = pairs
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
+        """Process a stream of documents in batches; see `annotate_stream`.
+
+        stream (Iterable[Doc]): the documents.
+        batch_size (int): documents of a batch.
+        YIELDS (Doc): the documents, in order.
+        """
+        yield from annotate_stream(self, stream, batch_size)
+
+    # Training
+
+    @one_at_a_time
+    def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
+        """Load the encoder and make the model, with the entity types and the imbalance of the training data.
+
+        get_examples (Callable[[], Iterable[Example]]): gives the training examples.
+        nlp (Optional[Language]): not used.
+        """
+        validate_get_examples(get_examples, "PairCandidateFilter.initialize")
+        types = set()
+        labels: Set[str] = set()
+        related = total = 0
+        sample: List[Doc] = []
+        for example in get_examples():
+            gold = gold_pairs(example, self._input)
+            types.update(gold.item.types)
+            if self.label_weight:
+                labels.update(label for names in gold.labels.values() for label in names)
+            if not sample and len(gold.item.doc):
+                sample.append(gold.item.doc)
+            if gold.related is not None:
+                related += int(gold.related.sum())
+                total += len(gold.related) * (len(gold.related) - 1)
+        if 0 < related < total:
+            self.positive_weight = ((total - related) / related) ** self.balance
+        self.threshold, self.label_temperature = self._configured, 1.0
+        # Until it is calibrated, the scale takes the weight off again.
+        self.scale = PlattScale(shift=-math.log(self.positive_weight))
+        self.shim.init([name for name in types if name], self._width(sample), list(labels))
+
+    def _width(self, sample: List[Doc]) -> int:
+        encoder = self.shim.encoder
+        if not isinstance(encoder, TransformerEncoder):
+            encoder.reset()
+            return encoder.width
+        encoder.layer.initialize(X=sample)
+        return encoder.width
+
+    @one_at_a_time
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch of examples, with gold entities.
+
+        examples (Iterable[Example]): the examples.
+        drop (float): not used; dropout is a setting of the encoder.
+        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
+        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
+        RETURNS (Dict[str, float]): the losses.
+        """
+        examples = list(examples)
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "PairCandidateFilter.update")
+        gold = [gold_pairs(example, self._input) for example in examples]
+        if not isinstance(self.shim.encoder, TransformerEncoder):
+            # A listener needs the whole batch, and its transformer waits for gradients; other encoders need not read
+            # what nothing is learned from.
+            gold = [item for item in gold if item.has_pairs]
+        if not any(len(item.item.doc) for item in gold):
+            return losses
+        logits, backprop = self.model.begin_update([item.item for item in gold])
+        loss, gradient = self._loss(gold, logits)
+        if not math.isfinite(loss):
+            raise ValueError(Errors.R524)
+        backprop(gradient)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
+        """The loss of scores, and its gradient.
+
+        examples (Iterable[Example]): the examples.
+        scores (List[numpy.ndarray]): logits for each example, *Shape* (entities, entities, 1 + labels).
+        RETURNS (Tuple[float, List[numpy.ndarray]]): the mean loss of a pair, that of the labels added by its weight,
+            and the gradient.
+        """
+        return self._loss([gold_pairs(example, self._input) for example in examples], scores)
+
+    def _loss(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
+        loss, slopes = relation_loss(
+            [part[..., 0] for part in logits], [item.related for item in gold], self.positive_weight
+        )
+        more, label_slopes = label_loss([part[..., 1:] for part in logits], self._label_targets(gold))
+        gradients = [
+            np.concatenate([slope[..., None], self.label_weight * label_slope], axis=2)
+            for slope, label_slope in zip(slopes, label_slopes)
+        ]
+        return loss + self.label_weight * more, gradients
+
+    @one_at_a_time
+    def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
+        """Fit the probabilities, and choose the threshold that keeps `target_recall` of the pairs with a relation, on
+        examples that were not trained on.
+
+        examples (Iterable[Example]): development examples.
+        RETURNS (Dict[str, float]): `threshold`, and with it `recall`, `precision` and `dropped`, the share of the pairs
+            without a relation that are dropped; from 0 to 1.
+        """
+        gold = [item for item in (gold_pairs(example, self._input) for example in examples) if item.has_pairs]
+        parts = self._logits([item.item for item in gold])
+        off = [~np.eye(len(part), dtype=bool) for part in parts]
+        logits = np.concatenate([part[mask][:, 0] for part, mask in zip(parts, off)]) if parts else np.zeros(0)
+        related = np.concatenate([item.related[mask] for item, mask in zip(gold, off)]) if parts else np.zeros(0, bool)  # type: ignore[index]
+        if not related.any():
+            raise ValueError(Errors.R523)
+        self.scale = fit_platt(logits, related)
+        self.label_temperature = self._fit_labels(gold, parts)
+        near = np.concatenate([self._near(item.item)[mask] for item, mask in zip(gold, off)])
+        probability = np.where(near, self.scale(logits), 0.0)
+        best_first = np.sort(probability[related])[::-1]
+        last = max(1, math.ceil(self.target_recall * len(best_first) - 1e-9)) - 1
+        self.threshold = max(0.0, float(best_first[last]) - _MARGIN)
+        kept = (probability >= self.threshold) & near
+        return {
+            "threshold": self.threshold,
+            "recall": float((kept & related).sum() / related.sum()),
+            "precision": float((kept & related).sum() / max(1, kept.sum())),
+            "dropped": float((~kept & ~related).sum() / max(1, (~related).sum())),
+        }
+
+    def _label_targets(self, gold: Sequence[GoldPairs]) -> List[Dict[Tuple[int, int], List[int]]]:
+        """RETURNS (List[Dict[Tuple[int, int], List[int]]]): for every document, label indexes by pair. Labels that
+        training did not have are left out.
+        """
+        index = {label: i for i, label in enumerate(self.shim.labels)}
+        targets = []
+        for item in gold:
+            known = {pair: [index[label] for label in names if label in index] for pair, names in item.labels.items()}
+            targets.append({pair: indexes for pair, indexes in known.items() if indexes})
+        return targets
+
+    def _fit_labels(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> float:
+        targets = self._label_targets(gold)
+        rows = [part[pair][1:] for part, found in zip(logits, targets) for pair in found]
+        return fit_temperature(np.stack(rows), [t for found in targets for t in found.values()]) if rows else 1.0
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """As in spaCy. The scorer is told where the entities are."""
+        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
+
+    # Serialisation
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """RETURNS (bytes): settings and weights."""
+        self._write_cfg()
+        return super().to_bytes(exclude=exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "PairCandidateFilter":
+        """Load what `to_bytes` gave, in place.
+
+        RETURNS (PairCandidateFilter): the component.
+        """
+        super().from_bytes(bytes_data, exclude=exclude)
+        self._read_cfg(exclude)
+        return self
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save settings and weights.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab.
+        """
+        self._write_cfg()
+        super().to_disk(path, exclude=exclude)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "PairCandidateFilter":
+        """Load what `to_disk` saved, in place. Weights are put into the model when they are needed.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave as they are.
+        RETURNS (PairCandidateFilter): the component.
+        """
+        super().from_disk(path, exclude=[*exclude, "model"])
+        self._read_cfg(exclude)
+        util.from_disk(path, {"model": lambda p: load_model(self.model, p, Errors.R150)}, exclude)
+        return self
+
+    def _write_cfg(self) -> None:
+        self.cfg = {
+            "threshold": self.threshold,
+            "positive_weight": self.positive_weight,
+            "scale": list(self.scale),
+            "label_temperature": self.label_temperature,
+        }
+
+    def _read_cfg(self, exclude: Iterable[str]) -> None:
+        if not self.cfg or "cfg" in exclude:
+            return
+        self.threshold = self.cfg["threshold"]
+        self.positive_weight = self.cfg["positive_weight"]
+        self.scale = PlattScale(*self.cfg["scale"])
+        self.label_temperature = self.cfg.get("label_temperature", 1.0)
+
+
+def _batches(inputs: Sequence[PairInput]) -> Iterator[List[int]]:
+    """Documents of similar length together; those that are long alone, since their pairs are scored block by block."""
+    batch: List[int] = []
+    tokens = pairs = 0
+    for i in sorted(range(len(inputs)), key=lambda i: -len(inputs[i].doc)):
+        tokens = max(tokens, len(inputs[i].doc))
+        pairs = max(pairs, len(inputs[i].clusters) ** 2)
+        size = len(batch) + 1
+        if batch and (size * tokens > _BATCH_TOKENS or size * pairs > _BATCH_PAIRS):
+            yield batch
+            batch, tokens, pairs = [], len(inputs[i].doc), len(inputs[i].clusters) ** 2
+        batch.append(i)
+    if batch:
+        yield batch

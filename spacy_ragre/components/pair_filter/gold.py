@@ -1,0 +1,81 @@
+"""What a filter of candidate pairs learns of an example."""
+
+from itertools import product
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ...relations import RELATIONS_KEY
+from .encoders import PairInput
+
+Labels = Dict[Tuple[int, int], List[str]]
+
+
+class GoldPairs(NamedTuple):
+    """The gold entities of an example, and which pairs of them hold a relation.
+
+    item (PairInput): the predicted document with the gold entities.
+    related (Optional[numpy.ndarray]): bool, head by tail, *Shape* (entities, entities); None where it is not known.
+    labels (Dict[Tuple[int, int], List[str]]): the labels of the pairs with a relation, head first.
+    """
+
+    item: PairInput
+    related: Optional[np.ndarray]
+    labels: Labels
+
+    @property
+    def has_pairs(self) -> bool:
+        """RETURNS (bool): whether something can be learned."""
+        return self.related is not None and len(self.related) > 1
+
+
+def gold_pairs(example: Example, make_input: Callable[[Doc], PairInput]) -> GoldPairs:
+    """The gold entities of an example on the tokens of its predicted document. Mentions that don't fit are left out,
+    and so are entities without any mention that does.
+
+    example (Example): the example.
+    make_input (Callable[[Doc], PairInput]): gives a document's entities.
+    RETURNS (GoldPairs): the entities and what they hold.
+    """
+    reference, doc = example.reference, example.predicted
+    item = make_input(reference)
+    labels = _labels(reference, item)
+    if [token.text for token in doc] == [token.text for token in reference]:
+        item = item._replace(doc=doc)
+    else:
+        clusters = [_align(example, cluster) for cluster in item.clusters]
+        kept = {i: place for place, i in enumerate(i for i, cluster in enumerate(clusters) if cluster)}
+        item = PairInput(doc, [clusters[i] for i in kept], [item.types[i] for i in kept])
+        labels = {(kept[h], kept[t]): names for (h, t), names in labels.items() if h in kept and t in kept}
+    related = np.zeros((len(item.clusters),) * 2, dtype=bool)
+    for pair in labels:
+        related[pair] = True
+    return GoldPairs(item, related if RELATIONS_KEY in reference.user_data else None, labels)
+
+
+def _labels(doc: Doc, item: PairInput) -> Labels:
+    """The labels of the ordered pairs of entities that hold a relation."""
+    owners: Dict[Tuple[int, int], List[int]] = {}
+    for i, cluster in enumerate(item.clusters):
+        for mention in cluster:
+            owners.setdefault(mention, []).append(i)
+    labels: Labels = {}
+    for rel in doc._.relations:
+        ends = [
+            owners.get((span.start, span.end), []) if index is None else [index]
+            for span, index in ((rel.head, rel.head_cluster), (rel.tail, rel.tail_cluster))
+        ]
+        for head, tail in product(*ends):
+            known = labels.setdefault((head, tail), []) if head != tail else [rel.label]
+            if rel.label not in known:
+                known.append(rel.label)
+    return labels
+
+
+def _align(example: Example, cluster: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    """A gold entity's mentions on the tokens of the predicted document; those that don't fit are left out."""
+    spans = [example.reference[start:end] for start, end in cluster]
+    aligned = example.get_aligned_spans_y2x(spans, allow_overlap=True)
+    return [(span.start, span.end) for span in aligned]

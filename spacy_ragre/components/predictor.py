@@ -1,0 +1,51 @@
+"""What the predictors of pairs and of tasks have in common: a language model, and the way it answers."""
+
+from typing import Any, ClassVar, Tuple
+
+from thinc.api import Model
+
+from ..errors import Errors
+from ..llm.base import Backbone
+
+
+class Predictor:
+    """Asks a language model.
+
+    model (Model): has a shim with a backbone and, once it is initialised, a label head.
+    answer (str): one of `modes`; "auto" is the head once it is trained and the trie before.
+    n_examples (int): most examples in a prompt.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
+    """
+
+    modes: ClassVar[Tuple[str, ...]] = ("auto", "head", "trie")
+
+    def __init__(self, model: Model, *, answer: str, n_examples: int, label_smoothing: float) -> None:
+        if answer not in self.modes:
+            raise ValueError(Errors.R502.format(value=answer, known=", ".join(self.modes)))
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(Errors.R508.format(value=label_smoothing))
+        self.model = model
+        self.answer = answer
+        self.n_examples = n_examples
+        self.label_smoothing = label_smoothing
+        self.trained = False
+        self._has_gradients = False
+
+    @property
+    def shim(self) -> Any:
+        """RETURNS (TorchShim): the torch side of the model."""
+        return self.model.shims[0]
+
+    @property
+    def backbone(self) -> Backbone:
+        """RETURNS (Backbone): the language model."""
+        return self.shim.backbone
+
+    @property
+    def mode(self) -> str:
+        """RETURNS (str): the way to answer now."""
+        if self.answer == "head" and not self.shim.has_head:
+            raise ValueError(Errors.R503)
+        if self.answer != "auto":
+            return self.answer
+        return "head" if self.trained and self.shim.has_head else "trie"

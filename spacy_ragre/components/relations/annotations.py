@@ -1,0 +1,221 @@
+"""Pairs on their way from candidates to relations: what a pair may be, what was found, and how a document keeps it."""
+
+from collections import Counter
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ...candidates import Candidate
+from ...corpora.reader import copy_input
+from ...labels import LabelSet
+from ...relations import PAIRS_KEY, cluster_entities, entity_spans
+from ...retrieval import Neighbour, evidence
+
+# What the scorer of relations gives, and which of it chooses the best model.
+SCORE_WEIGHTS: Dict[str, Optional[float]] = {
+    "rels_micro_f": 1.0,
+    "rels_micro_p": None,
+    "rels_micro_r": None,
+    "rels_macro_f": None,
+    "rels_micro_all_f": None,
+    "rels_per_type": None,
+}
+
+# Probabilities of proposed pairs are kept this far from 0 and 1, so that none is certain.
+_LEAST_SCORE = 1e-4
+
+
+class RelationPrediction(NamedTuple):
+    """A relation that was found in a document.
+
+    candidate (Candidate): the pair.
+    label (str): its label.
+    reversed (bool): True where the second mention is the head.
+    score (float): its probability.
+    evidence (Dict[str, Any]): what supported it.
+    """
+
+    candidate: Candidate
+    label: str
+    reversed: bool
+    score: float
+    evidence: Dict[str, Any]
+
+
+def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> Any:
+    """The classes that the labels' type constraints and the candidates' directions allow.
+
+    candidates (Sequence[Candidate]): the pairs.
+    labels (LabelSet): the labels.
+    RETURNS (numpy.ndarray): bool, *Shape* (pairs, classes).
+    """
+    import numpy as np
+
+    inverse = np.array([answer is not None and answer.reversed for answer in labels.classes])
+    symmetric = np.array([answer is None or labels.specs[answer.label].symmetric for answer in labels.classes])
+    # Thousands of candidates share a few combinations.
+    known: Dict[Tuple[str, str, bool, bool], Any] = {}
+    rows = []
+    for candidate in candidates:
+        types = (candidate.instance.first_type, candidate.instance.second_type)
+        key = (*types, candidate.forward, candidate.reversed)
+        if key not in known:
+            direction = (inverse & candidate.reversed) | (~inverse & candidate.forward) | symmetric
+            known[key] = np.array(labels.allowed(*types)) & direction
+        rows.append(known[key])
+    return np.array(rows, dtype=bool).reshape(len(rows), len(labels.classes))
+
+
+def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional[Any]:
+    """How sure the component that proposed the pairs is of their relations.
+
+    candidates (Sequence[Candidate]): the pairs.
+    labels (LabelSet): the labels.
+    RETURNS (Optional[numpy.ndarray]): log-odds of each class, *Shape* (pairs, classes): that the pair holds a relation
+        in the direction of the class, and which one, where that is known. 0 for class 0 and for directions that were
+        not proposed. None where nothing was proposed.
+    """
+    import numpy as np
+
+    if not any(candidate.forward_proposal or candidate.reversed_proposal for candidate in candidates):
+        return None
+    names = list(labels)
+    index = {name: i for i, name in enumerate(names)}
+    # Of each label, in both directions; the lowest is that of what was not proposed.
+    shares = np.full((len(candidates), 2, len(names)), np.nan)
+    for row, candidate in enumerate(candidates):
+        for side, proposal in enumerate((candidate.forward_proposal, candidate.reversed_proposal)):
+            if proposal is None:
+                continue
+            shares[row, side] = proposal.score if proposal.labels is None else 0.0
+            for label, share in (proposal.labels or {}).items():
+                if label in index:
+                    shares[row, side, index[label]] = proposal.score * share
+    shares = np.clip(shares, _LEAST_SCORE, 1 - _LEAST_SCORE)
+    odds = np.log(shares) - np.log1p(-shares)
+    result = np.zeros((len(candidates), len(labels.classes)))
+    for column, answer in enumerate(labels.classes):
+        if answer is None:
+            continue
+        values = odds[:, :, index[answer.label]]
+        if labels.specs[answer.label].symmetric:
+            result[:, column] = np.fmax(values[:, 0], values[:, 1])
+        else:
+            result[:, column] = values[:, int(answer.reversed)]
+    return np.nan_to_num(result)
+
+
+def gather(
+    candidates: Sequence[Candidate],
+    chosen: Sequence[Sequence[int]],
+    probability: Any,
+    neighbours: Sequence[Sequence[Neighbour]],
+    labels: LabelSet,
+) -> Iterator[List[RelationPrediction]]:
+    """The relations that pairs were given.
+
+    candidates (Sequence[Candidate]): the pairs.
+    chosen (Sequence[Sequence[int]]): the classes of each.
+    probability (numpy.ndarray): of all classes, *Shape* (pairs, classes).
+    neighbours (Sequence[Sequence[Neighbour]]): the examples that supported each.
+    labels (LabelSet): the labels.
+    YIELDS (List[RelationPrediction]): the relations of each pair, "no relation" left out.
+    """
+    for candidate, classes, scores, near in zip(candidates, chosen, probability, neighbours):
+        answers = [(index, labels.classes[index]) for index in classes]
+        given = [(index, answer) for index, answer in answers if answer is not None]
+        support = {"text": candidate.instance.text, "examples": evidence(near)} if given else {}
+        yield [RelationPrediction(candidate, *answer, float(scores[index]), support) for index, answer in given]
+
+
+def to_relations(found: Sequence[RelationPrediction], spans: Sequence[Span]) -> List[Dict[str, Any]]:
+    """What was found, as `doc._.relations` takes it.
+
+    found (Sequence[RelationPrediction]): the relations of one document.
+    spans (Sequence[Span]): its mentions, which give heads and tails their entity types.
+    RETURNS (List[Dict[str, Any]]): the relations as plain data.
+    """
+    types = {(span.start, span.end): span.label_ for span in spans}
+    relations = []
+    for item in found:
+        pair = item.candidate
+        first, second = (*pair.first, pair.instance.first_type), (*pair.second, pair.instance.second_type)
+        if pair.first_cluster is not None:  # else these are the cluster's
+            first = (*pair.first, types.get(pair.first, first[2]))
+            second = (*pair.second, types.get(pair.second, second[2]))
+        order = -1 if item.reversed else 1
+        head, tail = (first, second)[::order]
+        head_cluster, tail_cluster = (pair.first_cluster, pair.second_cluster)[::order]
+        relations.append(
+            {
+                "head": head,
+                "tail": tail,
+                "label": item.label,
+                "score": item.score,
+                "head_cluster": head_cluster,
+                "tail_cluster": tail_cluster,
+                "evidence": item.evidence,
+            }
+        )
+    return relations
+
+
+# Proposals of another component
+
+
+def propose(examples: Iterable[Example], nlp: Optional[Language], component: Any) -> Iterator[Example]:
+    """Have the components before this one propose candidate pairs for examples that have none.
+
+    In training, spaCy does this with the components that are `annotating`; when the pipeline is initialised, nothing
+    was annotated yet.
+
+    examples (Iterable[Example]): the examples.
+    nlp (Optional[Language]): the pipeline. Components that are disabled propose, too: a trained filter is disabled
+        while the others are initialised.
+    component (Any): the component that asks.
+    YIELDS (Example): the examples, the predicted documents with candidate pairs.
+    """
+    proposing = []
+    for name, pipe in [] if nlp is None else nlp.components:
+        if pipe is component:
+            break
+        if "doc._.candidate_pairs" in nlp.get_pipe_meta(name).assigns:  # type: ignore[union-attr]
+            proposing.append(pipe)
+    for example in examples:
+        if proposing and PAIRS_KEY not in example.reference.user_data:
+            # The pairs of gold entities, whatever the predicted document has.
+            example = Example(copy_input(example.reference), example.reference)
+            for pipe in proposing:
+                pipe(example.predicted)
+        yield example
+
+
+def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
+    """The gold document with the pairs that were proposed for the predicted one.
+
+    example (Example): the example.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    RETURNS (Doc): the reference, where it has candidate pairs or nothing was proposed. Else a copy of it, with the
+        proposed pairs of its own entities: a proposed entity is the gold one that shares most mentions; where there is
+        none, the pair is left out, since nothing is known of it.
+    """
+    reference, predicted = example.reference, example.predicted
+    if PAIRS_KEY in reference.user_data or PAIRS_KEY not in predicted.user_data:
+        return reference
+    doc = reference.copy()
+    owners: Dict[Tuple[int, int], List[int]] = {}
+    for i, cluster in enumerate(cluster_entities(doc, entity_spans(doc, spans_key))):
+        for mention in cluster:
+            owners.setdefault((mention.start_char, mention.end_char), []).append(i)
+    gold: List[Optional[int]] = []
+    for i, cluster in enumerate(cluster_entities(predicted, entity_spans(predicted, spans_key))):
+        found = Counter(owner for span in cluster for owner in owners.get((span.start_char, span.end_char), ()))
+        gold.append(max(found, key=lambda owner: (found[owner], owner == i, -owner)) if found else None)
+    doc.user_data[PAIRS_KEY] = [
+        [gold[head], gold[tail], *rest]
+        for head, tail, *rest in predicted.user_data[PAIRS_KEY]
+        if gold[head] is not None and gold[tail] is not None and gold[head] != gold[tail]
+    ]
+    return doc

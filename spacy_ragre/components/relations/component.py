@@ -1,0 +1,508 @@
+"""Relations between entities, answered by a language model that is shown similar examples first.
+
+The component works in three states: with labels alone (zero-shot), with examples that were added (few-shot), and
+trained. It asks about each pair of mentions once, in the order of the text, and chooses among "no relation" and every
+label in both directions.
+
+Sources: RAG4RE (arXiv 2404.13397), its fine-tuned form (arXiv 2406.14745), QLoRA (arXiv 2305.14314), interpolation
+with neighbours (arXiv 1911.00172).
+"""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer
+
+from ...calibration.temperature import Calibration
+from ...candidates import Candidate, CandidateGenerator, filter_by_types, label_candidates, unreached
+from ...errors import Errors, Warnings
+from ...instances import Instance
+from ...labels import LabelSet, check_config_labels
+from ...prompts import Prompt
+from ...relations import RELATIONS_KEY, cluster_entities, entity_spans
+from ...retrieval import Retriever
+from ...training.locks import one_at_a_time
+from ..base import annotate_stream, load_model
+from .annotations import (
+    SCORE_WEIGHTS,
+    RelationPrediction,
+    allowed_classes,
+    gather,
+    proposal_odds,
+    propose,
+    to_relations,
+    with_proposals,
+)
+from .predictor import RelationPredictor
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CONFIG = """
+[rag_relation_extractor]
+labels = {}
+answer = "auto"
+n_examples = 3
+multi_label = false
+threshold = 0.0
+label_smoothing = 0.0
+both_orders = false
+spans_key = null
+
+[rag_relation_extractor.model]
+@architectures = "ragre.LabelModel.v1"
+
+[rag_relation_extractor.model.backbone]
+@ragre_backbones = "ragre.CausalLM.v1"
+name = "smollm2-135m-instruct"
+
+[rag_relation_extractor.prompt]
+@ragre_prompts = "ragre.Relation.v1"
+
+[rag_relation_extractor.candidates]
+@ragre_candidates = "ragre.SameSentence.v1"
+
+[rag_relation_extractor.retriever]
+@ragre_retrievers = "ragre.Retriever.v1"
+
+[rag_relation_extractor.retriever.encoder]
+@ragre_encoders = "ragre.TextEncoder.v1"
+text = "marked"
+
+[rag_relation_extractor.scorer]
+@scorers = "ragre.relation_scorer.v1"
+"""
+
+_CONFIG = Config().from_str(DEFAULT_CONFIG)["rag_relation_extractor"]
+
+
+@Language.factory(
+    "rag_relation_extractor",
+    assigns=["doc._.relations"],
+    requires=["doc.ents"],
+    default_config=_CONFIG,
+    default_score_weights=SCORE_WEIGHTS,
+)
+def make_rag_relation_extractor(
+    nlp: Language,
+    name: str,
+    model: Model,
+    labels: Dict[str, Any],
+    answer: str,
+    n_examples: int,
+    multi_label: bool,
+    threshold: float,
+    label_smoothing: float,
+    both_orders: bool,
+    spans_key: Optional[str],
+    prompt: Prompt,
+    candidates: CandidateGenerator,
+    retriever: Retriever,
+    scorer: Optional[Callable],
+) -> "RagRelationExtractor":
+    """Build the component. No weights are loaded before they are needed.
+
+    model (Model): a label model around a language model.
+    labels (Dict[str, Any]): each label with its text between head and tail ("was founded by"), or with a table with
+        `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be empty: labels then come from
+        `initialize` or `add_examples`.
+    answer (str): "head", "trie", "generate", or "auto" for the head once trained and the trie before.
+    n_examples (int): most retrieved examples in a prompt.
+    multi_label (bool): whether a pair may hold several relations.
+    threshold (float): least probability of a relation, from 0 to 1.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
+        Of no effect with `multi_label`.
+    both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the
+        work in prediction.
+    spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
+    prompt (Prompt): how a pair is put to the language model.
+    candidates (CandidateGenerator): which pairs are asked about.
+    retriever (Retriever): encoder and store of examples.
+    scorer (Optional[Callable]): the scoring method.
+    """
+    check_config_labels(labels)
+    return RagRelationExtractor(
+        nlp.vocab,
+        model,
+        name,
+        labels=labels,
+        answer=answer,
+        n_examples=n_examples,
+        multi_label=multi_label,
+        threshold=threshold,
+        label_smoothing=label_smoothing,
+        both_orders=both_orders,
+        spans_key=spans_key,
+        prompt=prompt,
+        candidates=candidates,
+        retriever=retriever,
+        scorer=scorer,
+    )
+
+
+class RagRelationExtractor(TrainablePipe):
+    """Find relations between the entities of a document.
+
+    The arguments are those of the factory; see `make_rag_relation_extractor`.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "rag_relation_extractor",
+        *,
+        prompt: Prompt,
+        candidates: CandidateGenerator,
+        retriever: Retriever,
+        labels: Optional[Dict[str, Any]] = None,
+        answer: str = "auto",
+        n_examples: int = 3,
+        multi_label: bool = False,
+        threshold: float = 0.0,
+        label_smoothing: float = 0.0,
+        both_orders: bool = False,
+        spans_key: Optional[str] = None,
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.candidates = candidates
+        self.spans_key = spans_key
+        self.predictor = RelationPredictor(
+            model,
+            prompt,
+            retriever,
+            LabelSet(labels or {}),
+            answer=answer,
+            n_examples=n_examples,
+            multi_label=multi_label,
+            label_smoothing=label_smoothing,
+            both_orders=both_orders,
+        )
+        self.predictor.calibration = Calibration(threshold=threshold)
+        self.cfg: Dict[str, Any] = {}
+        self._open_labels = not labels
+
+    # Labels
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): the labels, in the order they were added."""
+        return tuple(self.predictor.labels)
+
+    @property
+    def label_data(self) -> Dict[str, Dict[str, Any]]:
+        """RETURNS (Dict[str, Dict[str, Any]]): the labels as `initialize` takes them."""
+        return self.predictor.labels.to_dict()
+
+    def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:
+        """Add a label.
+
+        label (str): the label.
+        text (Union[str, Dict[str, Any]]): the words between head and tail, or a table; see the factory.
+        RETURNS (int): 1 where it is new, else 0. Raises a ValueError once the label head is there.
+        """
+        if label in self.predictor.labels:
+            return 0
+        if self.predictor.shim.has_head:
+            raise ValueError(Errors.R505.format(label=label, name=self.name))
+        return int(self.predictor.add_label(label, text))
+
+    @one_at_a_time
+    def add_examples(self, docs: Iterable[Doc]) -> int:
+        """Put examples into the store. They are shown in prompts from now on; nothing is trained.
+
+        docs (Iterable[Doc]): documents with entities and gold `doc._.relations`; without relations, where that is set
+            to an empty list. Those for which it was never set are left out.
+        RETURNS (int): the number of pairs that were added.
+        """
+        docs = list(docs)
+        self._take_labels(docs)
+        instances = self._gold(docs)
+        self.predictor.add_examples(instances)
+        return len(instances)
+
+    def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
+        """Take labels from documents where they are open, and check that all are known. A head closes them, unless it
+        is made anew. Goes before pairs are made: without labels, no pair is worth asking about.
+        """
+        take = self._open_labels and (anew or not self.predictor.shim.has_head)
+        for doc in docs:
+            for relation in doc._.relations:
+                if take:
+                    self.predictor.add_label(relation.label)
+                elif relation.label not in self.predictor.labels:
+                    known = ", ".join(self.labels) or "none"
+                    raise ValueError(Errors.R007.format(label=relation.label, known=known))
+
+    # Pairs
+
+    def _candidates(self, doc: Doc) -> List[Candidate]:
+        return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.predictor.labels)
+
+    def _labelled(self, doc: Doc) -> List[Candidate]:
+        # Of a document whose relations were never set, nothing is known.
+        if RELATIONS_KEY not in doc.user_data:
+            return []
+        return label_candidates(doc, self._candidates(doc), entity_spans(doc, self.spans_key), self.predictor.labels)
+
+    def _gold(self, docs: Iterable[Doc]) -> List[Instance]:
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc)]
+
+    # Prediction
+
+    @one_at_a_time
+    def predict(self, docs: Iterable[Doc]) -> List[List[RelationPrediction]]:
+        """Find the relations of a batch of documents, without changing them.
+
+        docs (Iterable[Doc]): the documents.
+        RETURNS (List[List[RelationPrediction]]): for every document its relations.
+        """
+        docs = list(docs)
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        per_doc = [self._candidates(doc) for doc in docs]
+        flat = [candidate for candidates in per_doc for candidate in candidates]
+        if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.n_examples):
+            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
+        scored = self.predictor.score([candidate.instance for candidate in flat])
+        labels = self.predictor.labels
+        probability = self.predictor.probabilities(scored, allowed_classes(flat, labels), proposal_odds(flat, labels))
+        found = gather(flat, self.predictor.pick(probability), probability, scored.neighbours, labels)
+        return [[item for _ in candidates for item in next(found)] for candidates in per_doc]
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
+        """Set `doc._.relations`.
+
+        docs (Iterable[Doc]): the documents.
+        predictions (Iterable[Sequence[RelationPrediction]]): what `predict` gave for them.
+        """
+        for doc, found in zip(docs, predictions):
+            spans = entity_spans(doc, self.spans_key)
+            if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
+                # Without these, cluster indexes would be read as those of clusters of doc.ents.
+                doc._.entity_clusters = cluster_entities(doc, spans)
+            doc._.relations = to_relations(found, spans)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
+        """Process a stream of documents in batches; see `annotate_stream`.
+
+        stream (Iterable[Doc]): the documents.
+        batch_size (int): documents of a batch. Their pairs are put to the model together.
+        YIELDS (Doc): the documents, in order.
+        """
+        yield from annotate_stream(self, stream, batch_size)
+
+    # Training
+
+    @one_at_a_time
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[Dict[str, Any]] = None,
+        tune: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        """Take labels and examples from the training data, and make the label head.
+
+        The examples go into the store, beside those that are there. Where they hold no relation at all, the component
+        stays as it is, ready for zero-shot use.
+
+        get_examples (Callable[[], Iterable[Example]]): gives the training examples.
+        nlp (Optional[Language]): its components before this one propose pairs, where the examples have none.
+        labels (Optional[Dict[str, Any]]): labels as in `label_data`, in place of those in the data.
+        tune (Optional[Dict[str, Any]]): tune the sentence encoder on the examples first, so that those with a query's
+            relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
+        """
+        validate_get_examples(get_examples, "RagRelationExtractor.initialize")
+        known = len(self.predictor.labels)
+        for label, text in (labels or {}).items():
+            self.predictor.add_label(label, text)
+        self._open_labels = self._open_labels and not labels
+        self._take_labels((example.reference for example in get_examples()), anew=True)
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        instances: List[Instance] = []
+        lost = 0
+        for example in propose(get_examples(), nlp, self):
+            doc = with_proposals(example, self.spans_key)
+            candidates = self._labelled(doc)
+            instances.extend(candidate.instance for candidate in candidates)
+            lost += len(unreached(doc, candidates, entity_spans(doc, self.spans_key), self.predictor.labels))
+        if lost:
+            logger.info("%d relations of the training data are out of reach of the candidates", lost)
+        has_relations = any(instance.answers for instance in instances)
+        # A head is made anew, and one with another number of classes has to be.
+        if has_relations or (self.predictor.shim.has_head and len(self.predictor.labels) > known):
+            self.predictor.init_head()
+        if has_relations:
+            if tune is not None:
+                self.predictor.tune_encoder(instances, tune)
+            self.predictor.add_examples(self.predictor.unknown(instances))
+
+    @one_at_a_time
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch of examples, with gold entities and the candidate pairs of an annotating component.
+
+        examples (Iterable[Example]): the examples.
+        drop (float): not used; dropout is a setting of the backbone's LoRA.
+        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
+        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
+        RETURNS (Dict[str, float]): the losses.
+        """
+        examples = list(examples)
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "RagRelationExtractor.update")
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        self._take_labels(docs)
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        instances = self._gold(docs)
+        if not instances:
+            return losses
+        if not self.predictor.shim.has_head:
+            self.predictor.init_head()
+        losses[self.name] += self.predictor.train(instances)
+        if sgd is not None:
+            self.finish_update(sgd)
+        return losses
+
+    @one_at_a_time
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients of the updates since the last one.
+
+        sgd (Optimizer): the optimizer.
+        """
+        self.predictor.finish_update(sgd)
+
+    def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
+        """The loss of scores, and its gradient.
+
+        examples (Iterable[Example]): the examples.
+        scores (numpy.ndarray): logits for the pairs of the examples' references, in order, *Shape* (pairs, classes).
+        RETURNS (Tuple[float, numpy.ndarray]): the mean loss and the gradient, *Shape* (pairs, classes).
+        """
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        return self.predictor.loss(self._gold(docs), scores)
+
+    @one_at_a_time
+    def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
+        """Make the store's keys with the trained model, then choose temperature and the weight of the neighbours on
+        examples that were not trained on.
+
+        examples (Iterable[Example]): development examples.
+        RETURNS (Dict[str, float]): micro-F1 on them before and after, from 0 to 1.
+        """
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
+        if not candidates:
+            raise ValueError(Errors.R506)
+        allowed, odds = (make(candidates, self.predictor.labels) for make in (allowed_classes, proposal_odds))
+        threshold = self.predictor.calibration.threshold
+        return self.predictor.calibrate([c.instance for c in candidates], allowed, threshold, odds)
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""
+        symmetric = [label for label, spec in self.predictor.labels.specs.items() if spec.symmetric]
+        return super().score(examples, **{"spans_key": self.spans_key, "symmetric": symmetric, **kwargs})
+
+    # Serialisation
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """RETURNS (bytes): settings, adapter, label head and examples."""
+        self._write_cfg()
+        parts = {
+            "pipe": lambda: super(RagRelationExtractor, self).to_bytes(exclude=exclude),
+            "store": self.predictor.retriever.to_bytes,
+            "waiting": self.predictor.pack_pending,
+        }
+        return util.to_bytes(parts, exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "RagRelationExtractor":
+        """Load what `to_bytes` gave, in place.
+
+        RETURNS (RagRelationExtractor): the component.
+        """
+
+        def load_pipe(data: bytes) -> None:
+            super(RagRelationExtractor, self).from_bytes(data, exclude=exclude)
+            self._read_cfg(exclude)
+
+        parts: Dict[str, Callable[[bytes], Any]] = {
+            "pipe": load_pipe,
+            "store": self.predictor.retriever.from_bytes,
+            "waiting": self.predictor.load_pending,
+        }
+        util.from_bytes(bytes_data, parts, exclude)
+        return self
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save settings, adapter, label head and examples; not the base model.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab, store, waiting.
+        """
+        self._write_cfg()
+        super().to_disk(path, exclude=exclude)
+        parts = {
+            "store": self.predictor.retriever.to_disk,
+            "waiting": lambda p: p.write_bytes(self.predictor.pack_pending()),
+        }
+        util.to_disk(path, parts, exclude)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "RagRelationExtractor":
+        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave as they are.
+        RETURNS (RagRelationExtractor): the component.
+        """
+        super().from_disk(path, exclude=[*exclude, "model"])
+        self._read_cfg(exclude)
+        parts: Dict[str, Callable[[Path], Any]] = {
+            "model": lambda p: load_model(self.model, p, Errors.R108),
+            "store": self.predictor.retriever.from_disk,
+            "waiting": self._load_pending,
+        }
+        util.from_disk(path, parts, exclude)
+        return self
+
+    def _load_pending(self, path: Path) -> None:
+        if not path.exists():
+            raise OSError(Errors.R210.format(file=path))
+        self.predictor.load_pending(path.read_bytes(), str(path))
+
+    def _write_cfg(self) -> None:
+        self.cfg = {
+            "labels": self.label_data,
+            "open_labels": self._open_labels,
+            "trained": self.predictor.trained,
+            "calibration": self.predictor.calibration.to_dict(),
+        }
+
+    def _read_cfg(self, exclude: Iterable[str]) -> None:
+        if not self.cfg or "cfg" in exclude:
+            return
+        self.predictor.labels.replace(self.cfg["labels"])
+        self._open_labels = self.cfg["open_labels"]
+        self.predictor.trained = self.cfg["trained"]
+        self.predictor.calibration = Calibration.from_dict(self.cfg["calibration"])

@@ -1,0 +1,483 @@
+"""Answers for pairs of mentions: what the relation components share between documents and the language model."""
+
+import random
+from dataclasses import replace
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from thinc.api import Model, Optimizer
+from tqdm import tqdm
+
+from ...calibration.platt import fit_logistic
+from ...calibration.temperature import (
+    Calibration,
+    fit_decision,
+    fit_temperature,
+    interpolate,
+    micro_f,
+    pick,
+    probabilities,
+)
+from ...errors import Errors
+from ...instances import Instance
+from ...labels import LabelSet
+from ...llm.attention.packing import TokenPrompt
+from ...llm.base import Pieces
+from ...llm.label_model import LabelShim
+from ...llm.label_scoring import fit_examples, generate_texts, score_texts
+from ...prompts import Prompt, class_words
+from ...retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
+from ...retrieval.state_keys import BackboneEncoder, normalize
+from ...retrieval.store import pack_instances, unpack_instances
+from ...training.locks import use_own_threads
+from ...training.losses import adaptive_threshold, cross_entropy
+from ..predictor import Predictor
+
+# Work on fewer pairs than this shows no progress bar.
+_LONG = 2000
+_CHUNK = 512
+# What calibration chooses from.
+_NEIGHBOURS = (1, 2, 4, 8, 16, 32)
+_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_NEIGHBOUR_TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
+
+
+def _gold_classes(shape: Tuple[int, int], targets: Sequence[Sequence[int]]) -> Any:
+    """RETURNS (numpy.ndarray): bool, which classes hold, *Shape* (pairs, classes)."""
+    import numpy as np
+
+    gold = np.zeros(shape, dtype=bool)
+    for row, classes in enumerate(targets):
+        gold[row, list(classes)] = True
+    return gold
+
+
+class LabelScores(NamedTuple):
+    """Scores of pairs.
+
+    scores (numpy.ndarray): *Shape* (pairs, classes).
+    neighbours (List[List[Neighbour]]): the examples that were found for each pair, most similar first.
+    """
+
+    scores: Any
+    neighbours: List[List[Neighbour]]
+
+
+class RelationPredictor(Predictor):
+    """Scores the classes of pairs with a language model and the examples in a store.
+
+    model (Model): a label model; see `spacy_ragre.llm.label_model`.
+    prompt (Prompt): how a pair is put to the language model.
+    retriever (Retriever): encoder and store of examples.
+    labels (LabelSet): the labels.
+    answer (str): "head", "trie", "generate", or "auto" for the head once it is trained and the trie before.
+    n_examples (int): most examples in a prompt.
+    multi_label (bool): whether a pair may hold several relations.
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
+    both_orders (bool): train the head on pairs in both orders, one of them at random in each step, and average its
+        answers to both. Keys that are hidden states are then those of both.
+    """
+
+    modes = ("auto", "head", "trie", "generate")
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: Prompt,
+        retriever: Retriever,
+        labels: LabelSet,
+        *,
+        answer: str = "auto",
+        n_examples: int = 0,
+        multi_label: bool = False,
+        label_smoothing: float = 0.0,
+        both_orders: bool = False,
+    ) -> None:
+        super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
+        self.prompt = prompt
+        self.retriever = retriever
+        self.labels = labels
+        self.multi_label = multi_label
+        self.both_orders = both_orders
+        self.calibration = Calibration()
+        # Examples whose keys are of an older state of the model, or were never made.
+        self.pending: List[Instance] = []
+        if isinstance(retriever.encoder, BackboneEncoder):
+            # Bound methods, since a lambda would keep the component from being pickled for another process.
+            retriever.encoder.bind(self.states, self.fingerprint, self._width)
+
+    @property
+    def shim(self) -> LabelShim:
+        """RETURNS (LabelShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    def fingerprint(self) -> str:
+        """RETURNS (str): hash of what makes the keys, where those are hidden states."""
+        fingerprint = self.shim.fingerprint()
+        return f"{fingerprint}-both" if self.both_orders else fingerprint
+
+    def _width(self) -> int:
+        return self.backbone.width * (2 if self.both_orders else 1)
+
+    def add_label(self, label: str, text: Union[str, Mapping[str, Any]] = "") -> bool:
+        """RETURNS (bool): whether the label is new. A head has no row for it before it is made anew."""
+        added = self.labels.add(label, text)
+        if added:  # What was fitted for other classes does not fit these.
+            self.calibration = replace(self.calibration, prior=())
+        return added
+
+    # Examples
+
+    @property
+    def uses_states(self) -> bool:
+        """RETURNS (bool): whether keys are hidden states of the language model."""
+        return isinstance(self.retriever.encoder, BackboneEncoder)
+
+    def add_examples(self, instances: Sequence[Instance]) -> None:
+        """Put examples into the store.
+
+        instances (Sequence[Instance]): pairs with answers.
+        """
+        self.targets(instances)  # raises where a label is unknown, before anything is stored
+        if self.pending or (self.uses_states and self.shim.has_head and not self.trained):
+            self.pending.extend(instances)
+        else:
+            for _ in self._index(instances):
+                pass
+
+    def unknown(self, instances: Sequence[Instance]) -> List[Instance]:
+        """RETURNS (List[Instance]): those that are neither in the store nor pending for it."""
+        known = {*self.retriever.store.instances, *self.pending}
+        return [instance for instance in instances if instance not in known]
+
+    def tune_encoder(self, instances: Sequence[Instance], settings: Mapping[str, Any]) -> None:
+        """Tune the sentence encoder by contrast, and make the store's keys again.
+
+        instances (Sequence[Instance]): pairs with answers.
+        settings (Mapping[str, Any]): keyword arguments of `spacy_ragre.retrieval.tune_encoder`.
+        """
+        encoder = self.retriever.encoder
+        if not isinstance(encoder, TextEncoder):
+            raise ValueError(Errors.R507.format(encoder=type(encoder).__name__))
+        if encoder.tuned:
+            encoder.reset()
+        self.retriever.encoder = tune_encoder(encoder, instances, self.labels, **settings)
+        known = list(self.retriever.store.instances)
+        self.retriever.clear()
+        self.add_examples(known)
+
+    def outdate(self) -> None:
+        """Note that the model changed: keys that it made wait to be made again."""
+        if self.uses_states and len(self.retriever.store):
+            self.pending = list(self.retriever.store.instances) + self.pending
+            self.retriever.clear()
+
+    def refresh(self) -> None:
+        """Make the keys that are pending."""
+        # What fails leaves the rest pending, instead of losing it.
+        for count in self._index(self.pending):
+            self.pending = self.pending[count:]
+
+    def pack_pending(self) -> bytes:
+        """RETURNS (bytes): the examples whose keys are pending, as a msgpack message."""
+        return pack_instances(self.pending)
+
+    def load_pending(self, data: bytes, file: str = "bytes") -> None:
+        """Take what `pack_pending` gave.
+
+        data (bytes): the message. Where it is damaged, a ValueError is raised.
+        file (str): where it comes from.
+        """
+        try:
+            self.pending = unpack_instances(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(Errors.R211.format(file=file, problem=error)) from error
+
+    def _index(self, instances: Sequence[Instance]) -> Iterator[int]:
+        """YIELDS (int): how many examples were put into the store, a chunk at a time."""
+        with tqdm(total=len(instances), desc="Indexing examples", disable=len(instances) < _LONG) as bar:
+            for start in range(0, len(instances), _CHUNK):
+                chunk = instances[start : start + _CHUNK]
+                self.retriever.add(chunk)
+                bar.update(len(chunk))
+                yield len(chunk)
+
+    def _found(self, instances: Sequence[Instance], count: int, keys: Optional[Any] = None) -> List[List[Neighbour]]:
+        if count < 1 or not len(self.retriever.store):
+            return [[] for _ in instances]
+        if keys is None and self.uses_states:
+            keys = normalize(self.states(instances))
+        return self.retriever.retrieve(instances, k=count, keys=keys)
+
+    # Prompts
+
+    def pieces(self, instance: Instance, examples: Sequence[Neighbour] = ()) -> Pieces:
+        """The pieces of a pair's prompt, with as many examples as fit, the most similar one last.
+
+        instance (Instance): the pair.
+        examples (Sequence[Neighbour]): examples, most similar first.
+        RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): instruction, document, and the pieces of the pair, to be
+            tokenised one by one.
+        """
+        shown = [neighbour.instance for neighbour in examples]
+
+        def build(number: int) -> Pieces:
+            segments = self.prompt.segments(instance, self.labels, shown[:number][::-1])
+            return segments.instruction, (segments.document,), segments.pair_pieces()
+
+        return fit_examples(self.backbone, build, len(shown))
+
+    def _ids(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> List[TokenPrompt]:
+        return [
+            self.backbone.tokenize(self.pieces(instance, neighbours[: self.n_examples]))
+            for instance, neighbours in zip(instances, found)
+        ]
+
+    def states(self, instances: Sequence[Instance]) -> Any:
+        """Hidden state at the end of each pair's prompt, without examples; with `both_orders`, the states of the pair
+        and of the turned pair, side by side.
+
+        instances (Sequence[Instance]): the pairs.
+        RETURNS (numpy.ndarray): float32, *Shape* (pairs, width), or (pairs, 2 * width) with `both_orders`.
+        """
+        return self._read(instances, [[] for _ in instances])[1]
+
+    def _read(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Tuple[Any, Any]:
+        """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits, the mean of both orders where both are asked in, and
+        hidden states, those of both orders side by side.
+        """
+        import numpy as np
+
+        logits, states = self._forward(self._ids(instances, found))
+        if not self.both_orders:
+            return logits, states
+        turned_logits, turned_states = self._forward(self._ids([instance.swapped() for instance in instances], found))
+        if self.shim.has_head:
+            classes = [0 if c is None else self.labels.index(c.swapped()) for c in self.labels.classes]
+            logits = (logits + turned_logits[:, classes]) / 2
+        return logits, np.concatenate([states, turned_states], axis=1)
+
+    def _forward(self, prompts: Sequence[TokenPrompt]) -> Tuple[Any, Any]:
+        """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits (empty without a head) and hidden states."""
+        import numpy as np
+        import torch
+
+        width = len(self.labels.classes) if self.shim.has_head else 0
+        logits = np.zeros((len(prompts), width), dtype="float32")
+        states = np.zeros((len(prompts), self.backbone.width), dtype="float32")
+        self.shim.restore()
+        for chunk in self.backbone.pack(prompts):
+            if width:
+                logits[chunk.indexes], states[chunk.indexes] = self.model.predict(chunk)
+            else:
+                with torch.no_grad():
+                    states[chunk.indexes] = self.backbone.states(chunk).cpu().numpy()
+            chunk.release()
+        return logits, states
+
+    # Answering
+
+    def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
+        """Score every class of every pair.
+
+        instances (Sequence[Instance]): the pairs.
+        count (Optional[int]): number of neighbours to find; as many as prompts and calibration use if None.
+        RETURNS (LabelScores): logits of the head, or the likelihood scores of the classes' texts.
+        """
+        import numpy as np
+
+        if not instances:
+            return LabelScores(np.zeros((0, len(self.labels.classes)), dtype="float32"), [])
+        use_own_threads()
+        mode = self.mode
+        mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
+        count = max(self.n_examples, mixed) if count is None else count
+        if mode == "head" and self.uses_states and self.n_examples == 0:
+            nothing: List[List[Neighbour]] = [[] for _ in instances]
+            logits, states = self._read(instances, nothing)
+            scored = LabelScores(logits, self._found(instances, count, normalize(states)))
+        else:
+            found = self._found(instances, count)
+            scored = LabelScores(self._score_mode(mode, instances, found), found)
+        if not np.isfinite(scored.scores[:, 0]).all() or np.isnan(scored.scores).any():
+            raise ValueError(Errors.R504.format(model=self.backbone.name))
+        return scored
+
+    def _score_mode(self, mode: str, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Any:
+        if mode == "head":
+            return self._read(instances, found)[0]
+        prompts = [self.pieces(i, n[: self.n_examples]) for i, n in zip(instances, found)]
+        if mode == "trie":
+            answers = [self.prompt.answers(i, self.labels) for i in instances]
+            return score_texts(self.backbone, prompts, answers)
+        return self._parse(instances, generate_texts(self.backbone, prompts))
+
+    def _parse(self, instances: Sequence[Instance], texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        # Free text gives no distribution: the class that was named has all of it. What matches nothing is no relation.
+        scores = np.full((len(instances), len(self.labels.classes)), -1e4, dtype="float32")
+        for row, (instance, text) in enumerate(zip(instances, texts)):
+            parsed = self.prompt.parse(text, instance, self.labels)
+            scores[row, self.labels.index(parsed.answer)] = 0.0
+        return scores
+
+    def probabilities(self, scored: LabelScores, allowed: Optional[Any] = None, odds: Optional[Any] = None) -> Any:
+        """Calibrated probabilities, mixed with the answers of the neighbours.
+
+        scored (LabelScores): what `score` gave.
+        allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes): the classes that a pair may have.
+        odds (Optional[numpy.ndarray]): log-odds that a filter before gave them, *Shape* (pairs, classes).
+        RETURNS (numpy.ndarray): *Shape* (pairs, classes).
+        """
+        return self._mix(scored, self.calibration, allowed, odds)
+
+    def _mix(self, scored: LabelScores, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]) -> Any:
+        import numpy as np
+
+        scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
+        if allowed is not None:
+            scores = np.where(allowed, scores, -np.inf)
+        shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
+        result = probabilities(scores, settings.temperature, self.multi_label, shift)
+        if settings.weight > 0:
+            near = [n[: settings.neighbours] for n in scored.neighbours]
+            shares = neighbour_distribution(near, self.labels, settings.neighbour_temperature)
+            if allowed is not None:
+                shares = shares * allowed
+                shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+            result = interpolate(result, shares, settings.weight)
+        return result
+
+    def pick(self, probability: Any) -> Tuple[Tuple[int, ...], ...]:
+        """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
+        return pick(probability, self.calibration.threshold, self.multi_label, self.calibration.decision)
+
+    # Training
+
+    def init_head(self) -> None:
+        """Make the adapter and the label head, which answers once it has learned something."""
+        # With a space in front, as words stand inside a text.
+        self.shim.init_head([f" {words}" for words in class_words(self.labels)])
+        self.trained = self._has_gradients = False
+        # What was fitted is of another model, and maybe of another way to answer.
+        self.calibration = Calibration(threshold=self.calibration.threshold)
+        self.outdate()
+
+    def targets(self, instances: Sequence[Instance]) -> List[List[int]]:
+        """RETURNS (List[List[int]]): each pair's gold classes; empty for no relation."""
+        # A symmetric relation that is annotated in both directions is one class.
+        return [sorted({self.labels.index(answer) for answer in instance.answers or ()}) for instance in instances]
+
+    def train(self, instances: Sequence[Instance]) -> float:
+        """One forward and backward pass. Gradients add up until `finish_update`.
+
+        instances (Sequence[Instance]): pairs with answers.
+        RETURNS (float): the mean loss.
+        """
+        found = self._found(instances, self.n_examples)
+        if self.both_orders:
+            instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
+        targets = self.targets(instances)
+        total = 0.0
+        count = len(instances)
+        for chunk in self.backbone.pack(self._ids(instances, found)):
+            (logits, _), backprop = self.model.begin_update(chunk)
+            loss, gradient = self._loss(logits, [targets[i] for i in chunk.indexes])
+            backprop(gradient / count)
+            # After the last chunk of a document, its gradients go on to the document's own tokens.
+            chunk.release()
+            total += loss
+        self._has_gradients = True
+        return total / count
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients that added up. Does nothing where there are none.
+
+        sgd (Optimizer): the optimizer.
+        """
+        if self._has_gradients:
+            self.model.finish_update(sgd)
+            self._has_gradients = False
+            self.trained = True
+            self.outdate()
+
+    def loss(self, instances: Sequence[Instance], logits: Any) -> Tuple[float, Any]:
+        """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
+        loss, gradient = self._loss(logits, self.targets(instances))
+        return loss / max(1, len(instances)), gradient / max(1, len(instances))
+
+    def _loss(self, logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
+        if self.multi_label:
+            return adaptive_threshold(logits, targets)
+        return cross_entropy(logits, targets, self.label_smoothing)
+
+    def calibrate(
+        self,
+        instances: Sequence[Instance],
+        allowed: Optional[Any] = None,
+        threshold: float = 0.0,
+        odds: Optional[Any] = None,
+    ) -> Dict[str, float]:
+        """Choose prior, temperature and neighbours on pairs that were not trained on; with several relations a pair,
+        also how much a filter's score counts, and how likely a relation must be.
+
+        instances (Sequence[Instance]): pairs with answers.
+        allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
+        threshold (float): least probability of a relation.
+        odds (Optional[numpy.ndarray]): as for `probabilities`.
+        RETURNS (Dict[str, float]): micro-F1 before and after, from 0 to 1.
+        """
+        self.refresh()
+        targets = self.targets(instances)
+        scored = self.score(instances, max(*_NEIGHBOURS, self.n_examples))
+        plain = Calibration(threshold=threshold)
+        fitted = self._fit(scored, targets, plain, allowed, odds)
+        options = [plain, fitted]
+        if len(self.retriever.store):
+            options += [
+                replace(fitted, neighbours=k, weight=weight, neighbour_temperature=near)
+                for k in _NEIGHBOURS
+                for weight in _WEIGHTS
+                for near in _NEIGHBOUR_TEMPERATURES
+            ]
+        scores = []
+        for i, option in enumerate(options):
+            probability = self._mix(scored, option, allowed, odds)
+            if self.multi_label and i:
+                decision = fit_decision(probability[:, 1:], _gold_classes(probability.shape, targets)[:, 1:])
+                options[i] = option = replace(option, decision=decision)
+            scores.append(micro_f(pick(probability, threshold, self.multi_label, option.decision), targets))
+        # Of equally good ones the second: fitted, and without neighbours.
+        best = max(range(len(options)), key=lambda i: (scores[i], i == 1, -i))
+        self.calibration = options[best]
+        return {"before": scores[0], "after": scores[best]}
+
+    def _fit(
+        self,
+        scored: LabelScores,
+        targets: Sequence[Sequence[int]],
+        settings: Calibration,
+        allowed: Optional[Any],
+        odds: Optional[Any],
+    ) -> Calibration:
+        """RETURNS (Calibration): the settings, with prior, temperature, bias and the weight of a filter's score that
+        make the gold answers likeliest.
+        """
+        import numpy as np
+
+        if self.mode == "trie":
+            settings = replace(settings, prior=tuple(float(value) for value in scored.scores.mean(axis=0)))
+        scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
+        if not self.multi_label:
+            return replace(settings, temperature=fit_temperature(scores, targets))
+        asked = np.ones(scores.shape, dtype=bool) if allowed is None else allowed.copy()
+        asked[:, 0] = False
+        gold = _gold_classes(scores.shape, targets)[asked]
+        if gold.all() or not gold.any():
+            return settings
+        features = [(scores - scores[:, :1])[asked]]
+        if odds is not None and odds[asked].std() > 0:
+            features.append(odds[asked])
+        weights, bias = fit_logistic(np.stack(features, axis=1), gold)
+        proposal = float(weights[1]) if len(weights) > 1 else 0.0
+        return replace(settings, temperature=1 / float(weights[0]), proposal=proposal, bias=bias)

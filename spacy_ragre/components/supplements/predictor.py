@@ -1,0 +1,333 @@
+"""Answers to the questions of several tasks by one language model, with a store of examples for each task."""
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+from thinc.api import Model, Optimizer
+
+from ...errors import Errors
+from ...instances import Instance
+from ...llm.attention.packing import TokenPrompt, batches
+from ...llm.base import Pieces
+from ...llm.copy_grammar import CopyGrammar, Piece
+from ...llm.label_scoring import fit_examples, score_texts
+from ...prompts.responses import NONE, response_pieces, split_pieces_of
+from ...prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
+from ...retrieval import Neighbour, Retriever
+from ...retrieval.state_keys import BackboneEncoder
+from ...training.locks import use_own_threads
+from ..predictor import Predictor
+from .model import MultiTaskShim, Trained
+
+# What names end with besides words: "vitamin E (natural)", "multivitamin +", "HbA1c 9%".
+_ENDS = frozenset(")+%")
+# Each task's rows of the label head.
+_ROWS: Dict[Task, slice] = {}
+for _task, _labels in LABELS.items():
+    _first = max((rows.stop for rows in _ROWS.values()), default=0)
+    _ROWS[_task] = slice(_first, _first + len(_labels))
+# While responses are generated, a step costs little more for more rows, and of a token only keys and values are held,
+# which take less than what a pass computes: so many times the tokens of a pass.
+_HELD = 4
+
+
+class Answered(NamedTuple):
+    """Answers to the questions of one task.
+
+    labels (List[str]): the likeliest label of each question.
+    scores (List[float]): its probability.
+    neighbours (List[List[Neighbour]]): the examples that were shown.
+    """
+
+    labels: List[str]
+    scores: List[float]
+    neighbours: List[List[Neighbour]]
+
+
+class TaskPredictor(Predictor):
+    """Asks a language model the questions of several tasks.
+
+    model (Model): a multi-task model; see `spacy_ragre.components.supplements.model`.
+    prompt (TaskPrompt): how a question is put.
+    retriever (Retriever): encoder and settings of the stores; each task gets a store of its own.
+    tasks (Sequence[str]): the tasks.
+    answer (str): how questions with labels are answered: "head", "trie", or "auto" for the head once it is trained.
+    n_examples (int): most examples in a prompt.
+    label_smoothing (float): share of the target that training spreads over all labels.
+    max_new_tokens (int): most tokens of a generated response.
+    constrained (bool): generate names that stand in the text only.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: TaskPrompt,
+        retriever: Retriever,
+        tasks: Sequence[Task],
+        *,
+        answer: str = "auto",
+        n_examples: int = 0,
+        label_smoothing: float = 0.0,
+        max_new_tokens: int = 160,
+        constrained: bool = True,
+    ) -> None:
+        super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
+        if isinstance(retriever.encoder, BackboneEncoder):
+            raise ValueError(Errors.R531)
+        self.prompt = prompt
+        self.max_new_tokens = max_new_tokens
+        self.constrained = constrained
+        self.stores: Dict[Task, Retriever] = {
+            task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
+        }
+        self._pieces: Dict[str, Tuple[int, ...]] = {}
+        self._keys: Dict[str, Any] = {}
+        # What is found for a text does not change while a model is trained.
+        self._found_before: Dict[Tuple[Task, Instance], List[Neighbour]] = {}
+
+    @property
+    def shim(self) -> MultiTaskShim:
+        """RETURNS (MultiTaskShim): the torch side of the model."""
+        return self.model.shims[0]  # type: ignore[return-value]
+
+    # Examples
+
+    def add_examples(self, task: Task, instances: Sequence[Instance]) -> int:
+        """Put examples that are not there yet into a task's store.
+
+        task (str): the task.
+        instances (Sequence[Instance]): questions with responses.
+        RETURNS (int): how many are new.
+        """
+        store = self.stores[task]
+        known = set(store.store.instances)
+        new = [instance for instance in dict.fromkeys(instances) if instance not in known]
+        store.add(new)
+        self.forget()
+        return len(new)
+
+    def clear_examples(self) -> None:
+        """Empty the stores."""
+        for store in self.stores.values():
+            store.clear()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget which examples were found for a text, as after a change of the stores."""
+        self._found_before.clear()
+        self._keys.clear()
+
+    def found(self, task: Task, instances: Sequence[Instance]) -> List[List[Neighbour]]:
+        """RETURNS (List[List[Neighbour]]): the examples for each question, most similar first, none of its own text."""
+        store = self.stores[task]
+        if self.n_examples < 1 or not len(store) or not instances:
+            return [[] for _ in instances]
+        return store.retrieve(instances, k=self.n_examples, keys=self._query_keys(store, instances))
+
+    def _query_keys(self, store: Retriever, instances: Sequence[Instance]) -> Any:
+        """The keys of queries. All tasks ask about the same texts, which are encoded once.
+
+        RETURNS (numpy.ndarray): *Shape* (queries, width).
+        """
+        import numpy as np
+
+        if getattr(store.encoder, "reads_mentions", True):
+            return store.query_keys(instances)
+        texts = {instance.text: instance for instance in instances}
+        if not texts.keys() <= self._keys.keys():
+            # Those of the last batch of texts only.
+            self._keys = dict(zip(texts, store.query_keys(list(texts.values()))))
+        return np.stack([self._keys[instance.text] for instance in instances])
+
+    def _found_once(self, task: Task, instances: Sequence[Instance]) -> List[List[Neighbour]]:
+        new = [instance for instance in instances if (task, instance) not in self._found_before]
+        for instance, neighbours in zip(new, self.found(task, new)):
+            self._found_before[task, instance] = neighbours
+        return [self._found_before[task, instance] for instance in instances]
+
+    # Prompts
+
+    def prompt_ids(self, task: Task, instances: Sequence[Instance]) -> List[Tuple[int, ...]]:
+        """RETURNS (List[Tuple[int, ...]]): token ids of the prompts of a task's questions, with examples."""
+        return [prompt.ids for prompt in self._prompts(task, instances, self.found(task, instances))]
+
+    def _prompts(
+        self, task: Task, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]
+    ) -> List[TokenPrompt]:
+        return [self.backbone.tokenize(self._fit(task, i, n)) for i, n in zip(instances, found)]
+
+    def _fit(self, task: Task, instance: Instance, neighbours: Sequence[Neighbour]) -> Pieces:
+        shown = [neighbour.instance for neighbour in neighbours]
+
+        def build(number: int) -> Pieces:
+            # The most similar example stands next to the question.
+            segments = self.prompt.segments(task, instance, shown[:number][::-1])
+            # All questions of a task about one text are shown the same examples, which are read once.
+            return segments.instruction, (segments.document, *segments.example_pieces()), segments.query_pieces()
+
+        return fit_examples(self.backbone, build, len(shown))
+
+    def _response_ids(self, text: str) -> Tuple[int, ...]:
+        result: List[int] = []
+        for piece in response_pieces(text):
+            if piece not in self._pieces:
+                found = self.backbone.tokenizer(piece, add_special_tokens=False)["input_ids"]
+                self._pieces[piece] = tuple(found)
+            result.extend(self._pieces[piece])
+        return tuple(result)
+
+    def _grammar(self, task: Task, text: str) -> CopyGrammar:
+        pieces = []
+        for piece, (start, _) in split_pieces_of(text):
+            spaced = start > 0 and text[start - 1].isspace()
+            first = self._response_ids(f" {piece}")
+            inside = first if spaced else self._response_ids(piece)
+            if not first or not inside:  # characters that the tokenizer leaves out, as of no width
+                continue
+            word = piece.replace("_", "").isalnum()
+            pieces.append(Piece(first, inside, word, word or piece in _ENDS))
+        if task == "ner":
+            fields: List[Any] = [None, [self._response_ids(f" ({kind})") for kind in KINDS]]
+        else:
+            between = [self._response_ids(f" | {label_text(relation)} |") for relation in TRIPLE_RELATIONS]
+            fields = [None, between, None]
+        end = self.backbone.tokenizer.eos_token_id
+        return CopyGrammar(
+            pieces,
+            fields,
+            separator=self._response_ids(";"),
+            none=self._response_ids(f" {NONE}"),
+            end=self.backbone.pad_id if end is None else end,
+        )
+
+    # Answering
+
+    def choose(self, questions: Mapping[Task, Sequence[Instance]]) -> Dict[Task, Answered]:
+        """Answer questions with labels. Those of all tasks are computed together.
+
+        questions (Mapping[str, Sequence[Instance]]): the questions of "re" and "uc".
+        RETURNS (Dict[str, Answered]): label and probability of each.
+        """
+        if not any(questions.values()):
+            return {task: Answered([], [], []) for task in questions}
+        use_own_threads()
+        found = {task: self.found(task, items) for task, items in questions.items()}
+        scores = self._head_scores(questions, found) if self.mode == "head" else self._text_scores(questions, found)
+        return {task: self._answered(task, scores[task], found[task]) for task in questions}
+
+    def _head_scores(
+        self, questions: Mapping[Task, Sequence[Instance]], found: Mapping[Task, List[List[Neighbour]]]
+    ) -> Dict[Task, Any]:
+        prompts = [p.ids for task, items in questions.items() for p in self._prompts(task, items, found[task])]
+        logits = self.shim.label_logits(prompts)
+        scores, start = {}, 0
+        for task, items in questions.items():
+            scores[task] = logits[start : start + len(items), _ROWS[task]]
+            start += len(items)
+        return scores
+
+    def _text_scores(
+        self, questions: Mapping[Task, Sequence[Instance]], found: Mapping[Task, List[List[Neighbour]]]
+    ) -> Dict[Task, Any]:
+        scores = {}
+        for task, items in questions.items():
+            pieces = [self._fit(task, i, n) for i, n in zip(items, found[task])]
+            scores[task] = score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces))
+        return scores
+
+    def _answered(self, task: Task, scores: Any, found: List[List[Neighbour]]) -> Answered:
+        """scores (numpy.ndarray): *Shape* (questions, labels)."""
+        import numpy as np
+
+        if not np.isfinite(scores).all():
+            raise ValueError(Errors.R504.format(model=self.backbone.name))
+        if not len(scores):
+            return Answered([], [], [])
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probability = weights / weights.sum(axis=1, keepdims=True)
+        best = probability.argmax(axis=1)
+        chosen = [float(row[label]) for row, label in zip(probability, best)]
+        return Answered([LABELS[task][label] for label in best], chosen, found)
+
+    def respond(self, task: Task, instances: Sequence[Instance]) -> List[str]:
+        """Answer questions with texts.
+
+        task (str): "ner" or "te".
+        instances (Sequence[Instance]): the questions.
+        RETURNS (List[str]): the responses.
+        """
+        if not instances:
+            return []
+        use_own_threads()
+        ids = self.prompt_ids(task, instances)
+        responses = [""] * len(ids)
+        for batch in batches([len(prompt) for prompt in ids], _HELD * self.backbone.batch_tokens, fill=0.0):
+            grammars = [self._grammar(task, instances[i].text) for i in batch] if self.constrained else None
+            generated = self.shim.generate([ids[i] for i in batch], self.max_new_tokens, grammars)
+            for i, response in zip(batch, generated):
+                responses[i] = self.backbone.tokenizer.decode(response, skip_special_tokens=True)
+        return responses
+
+    # Training
+
+    def init_heads(self) -> None:
+        """Make the adapter and the label heads, which answer once they have learned something."""
+        # With a space in front, as words stand inside a text.
+        self.shim.init_head([f" {label_text(label)}" for labels in LABELS.values() for label in labels])
+        self.trained = False
+
+    def train(self, questions: Mapping[Task, Sequence[Instance]], weights: Mapping[Task, float]) -> float:
+        """One forward and backward pass over a batch of all tasks. Gradients add up until `finish_update`.
+
+        questions (Mapping[str, Sequence[Instance]]): each task's questions with their answers.
+        weights (Mapping[str, float]): what a question of each task weighs.
+        RETURNS (float): the weighted mean loss.
+        """
+        total = sum(weights[task] * len(items) for task, items in questions.items())
+        if not total:
+            return 0.0
+        asked: List[Trained] = []
+        for task, items in questions.items():
+            if not items:
+                continue
+            share = weights[task] / total
+            prompts = [prompt.ids for prompt in self._prompts(task, items, self._found_once(task, items))]
+            if task not in GENERATED:
+                targets = [LABELS[task].index(item.answers[0].label) for item in items if item.answers]
+                asked.extend(Trained(p, share, _ROWS[task], target) for p, target in zip(prompts, targets, strict=True))
+                continue
+            responses = [self._response_ids(f" {item.response}") for item in items]
+            # Each token weighs the same. Were it each response, the few tokens of an empty or a short list would
+            # outweigh those of a long one, and lists would be ended early.
+            size = sum(len(response) + 1 for response in responses) / len(responses)
+            asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, responses))
+        loss = self.shim.train(asked, self.label_smoothing)
+        self._has_gradients = True
+        return loss
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients that added up. Does nothing where there are none.
+
+        sgd (Optimizer): the optimizer.
+        """
+        if self._has_gradients:
+            self.model.finish_update(sgd)
+            self._has_gradients = False
+            self.trained = True
+
+
+def mixing_weights(counts: Mapping[Task, int], answers: Mapping[Task, int], temperature: float) -> Dict[Task, float]:
+    """What a question of each task weighs, so that the tasks' shares of the loss are in proportion to their sizes to
+    the power of 1 / temperature (Arivazhagan et al. 2019, arXiv 1907.05019). Weights in place of sampling use every
+    question once an epoch. A task's size is the number of its answers: a list of three mentions says as much as three
+    labels.
+
+    counts (Mapping[str, int]): the number of questions of each task.
+    answers (Mapping[str, int]): the number of their answers; see `count_answers`.
+    temperature (float): 1 for shares in proportion to size; the larger, the more equal.
+    RETURNS (Dict[str, float]): the weights, 1 in the mean over all questions.
+    """
+    shares = {task: answers[task] ** (1 / temperature) for task, count in counts.items() if count}
+    whole = sum(shares.values())
+    total = sum(counts.values())
+    known = {task: share / whole * total / counts[task] for task, share in shares.items()}
+    return {task: known.get(task, 1.0) for task in counts}

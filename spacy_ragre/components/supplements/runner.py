@@ -1,0 +1,170 @@
+"""Answers to the supplement tasks, read and found again in the documents."""
+
+import logging
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from spacy.tokens import Doc, Span
+
+from ...prompts.rendering import one_line
+from ...prompts.responses import Aligner, read_entities, read_triples
+from ...prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
+from ...retrieval import Neighbour, evidence
+from .mentions import char_span
+from .predictor import TaskPredictor
+from .questions import EntityLabels, Question, questions
+from .windows import Limits
+
+logger = logging.getLogger(__name__)
+
+Usage = Tuple[int, int, str, float]
+
+
+class Predicted(NamedTuple):
+    """What was found in a document; None for tasks that were not asked.
+
+    mentions (Optional[List[Tuple[int, int, str]]]): token offsets and labels of mentions to set.
+    relations (Optional[List[Dict[str, Any]]]): as `doc._.relations` takes them.
+    triples (Optional[List[Tuple[str, str, str]]]): as `doc._.triples` takes them.
+    usage (Optional[List[Tuple[int, int, str, float]]]): token offsets of a supplement, its status and the probability.
+    replaced (Tuple[str, ...]): labels of the mentions that the new ones take the place of.
+    """
+
+    mentions: Optional[List[Tuple[int, int, str]]] = None
+    relations: Optional[List[Dict[str, Any]]] = None
+    triples: Optional[List[Tuple[str, str, str]]] = None
+    usage: Optional[List[Usage]] = None
+    replaced: Tuple[str, ...] = ()
+
+
+class Chosen(NamedTuple):
+    """Answers with labels, for each document; None for tasks that were not asked.
+
+    relations (Optional[List[List[Dict[str, Any]]]]): as `doc._.relations` takes them.
+    usage (Optional[List[List[Tuple[int, int, str, float]]]]): token offsets of each supplement, its status and the
+        probability.
+    """
+
+    relations: Optional[List[List[Dict[str, Any]]]] = None
+    usage: Optional[List[List[Usage]]] = None
+
+
+class TaskRunner:
+    """Puts the questions of documents to a language model, and reads the answers.
+
+    predictor (TaskPredictor): the language model with its examples.
+    labels (EntityLabels): the entity labels.
+    limits (Limits): how much is read at one go.
+
+    dropped (int): generated items that were dropped so far: no part of a list, or not in the text.
+    """
+
+    def __init__(self, predictor: TaskPredictor, labels: EntityLabels, limits: Limits) -> None:
+        self.predictor = predictor
+        self.entity_labels = labels
+        self.limits = limits
+        self.dropped = 0
+
+    def _ask(self, docs: Sequence[Doc], task: Task, spans: Sequence[Sequence[Span]]) -> List[List[Question]]:
+        return [questions(doc, task, own, self.entity_labels, self.limits) for doc, own in zip(docs, spans)]
+
+    def mentions(self, docs: Sequence[Doc]) -> Iterator[List[Span]]:
+        """docs (Sequence[Doc]): the documents.
+        YIELDS (List[Span]): the mentions of each, in the order of the text. They do not overlap.
+        """
+        asked = self._ask(docs, "ner", [()] * len(docs))
+        responses = iter(self.predictor.respond("ner", [q.instance for own in asked for q in own]))
+        labels = dict(zip(KINDS, self.entity_labels))
+        for doc, own in zip(docs, asked):
+            found: List[Span] = []
+            for question in own:
+                parsed = read_entities(next(responses), KINDS)
+                base = doc[question.window[0]].idx
+                places = Aligner(question.instance.text).align([item.text for item in parsed.items])
+                lost = parsed.malformed
+                for item, place in zip(parsed.items, places):
+                    span = None
+                    if place is not None:
+                        span = char_span(doc, base + place[0], base + place[1], labels[item.kind])
+                    if span is None or any(span.start < other.end and other.start < span.end for other in found):
+                        lost += 1
+                    else:
+                        found.append(span)
+                self._drop(lost, "ner")
+            yield sorted(found, key=lambda span: span.start)
+
+    def triples(self, docs: Sequence[Doc]) -> List[List[Tuple[str, str, str]]]:
+        """RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them."""
+        asked = self._ask(docs, "te", [()] * len(docs))
+        responses = iter(self.predictor.respond("te", [q.instance for own in asked for q in own]))
+        result = []
+        for own in asked:
+            triples: Dict[Tuple[str, str, str], None] = {}
+            for question in own:
+                parsed = read_triples(next(responses), TRIPLE_RELATIONS)
+                aligner = Aligner(question.instance.text)
+                lost = parsed.malformed
+                for item in parsed.items:
+                    places = (aligner.places(item.head), aligner.places(item.tail))
+                    if not all(places):
+                        lost += 1
+                        continue
+                    # As they stand in the text, and not as the model wrote them.
+                    head, tail = (one_line(question.instance.text[slice(*p[0])]) for p in places)
+                    triples[head, item.relation, tail] = None
+                self._drop(lost, "te")
+            result.append(list(triples))
+        return result
+
+    def _drop(self, count: int, task: str) -> None:
+        # The text itself is not logged: it may be a patient's.
+        if count:
+            self.dropped += count
+            logger.info("%d generated item(s) of the task %r were dropped", count, task)
+
+    def choose(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]], tasks: Sequence[Task]) -> Chosen:
+        """Answer the questions with labels, those of all tasks together.
+
+        docs (Sequence[Doc]): the documents.
+        spans (Sequence[Sequence[Span]]): the mentions of each.
+        tasks (Sequence[str]): any of "re" and "uc".
+        RETURNS (Chosen): the answers to each task.
+        """
+        asked = {task: self._ask(docs, task, spans) for task in tasks}
+        flat = {task: [question.instance for own in found for question in own] for task, found in asked.items()}
+        answered = {task: iter(zip(*answers)) for task, answers in self.predictor.choose(flat).items()}
+        relations = usage = None
+        if "re" in asked:
+            relations = [[_relation(question, *next(answered["re"])) for question in own] for own in asked["re"]]
+        if "uc" in asked:
+            usage = [[_status(question, *next(answered["uc"])) for question in own] for own in asked["uc"]]
+        return Chosen(relations, usage)
+
+
+def _relation(question: Question, label: str, score: float, neighbours: Sequence[Neighbour]) -> Dict[str, Any]:
+    head, tail = ((span.start, span.end, span.label_) for span in question.spans)
+    support = {"text": question.instance.text, "examples": evidence(neighbours)}
+    return {"head": head, "tail": tail, "label": label, "score": score, "evidence": support}
+
+
+def _status(question: Question, label: str, score: float, neighbours: Sequence[Neighbour]) -> Usage:
+    return question.spans[0].start, question.spans[0].end, label, score
+
+
+def read_triples_off(
+    docs: Sequence[Doc], relations: Sequence[Sequence[Mapping[str, Any]]]
+) -> List[List[Tuple[str, str, str]]]:
+    """The triples that the relations of mentions state.
+
+    docs (Sequence[Doc]): the documents.
+    relations (Sequence[Sequence[Mapping[str, Any]]]): those of each, from `TaskRunner.relations`.
+    RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them.
+    """
+    result = []
+    for doc, own in zip(docs, relations):
+        triples: Dict[Tuple[str, str, str], None] = {}
+        for relation in own:
+            if relation["label"] in TRIPLE_RELATIONS:
+                head, tail = (one_line(doc[relation[end][0] : relation[end][1]].text) for end in ("head", "tail"))
+                triples[head, relation["label"], tail] = None
+        result.append(list(triples))
+    return result

@@ -1,0 +1,232 @@
+"""Saving and loading: settings, adapter, label head and examples, and what happens where one is missing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spacy
+
+from spacy_ragre.calibration.temperature import Calibration
+from spacy_ragre.corpora.reader import copy_input
+
+NAME = "rag_relation_extractor"
+
+
+@pytest.fixture
+def questions(make_doc):
+    texts = [
+        ("Stark was founded by Jon .", [("Stark", "ORG"), ("Jon", "PERSON")]),
+        ("Ivy founded Wonka .", [("Ivy", "PERSON"), ("Wonka", "ORG")]),
+        ("Nice is located in France .", [("Nice", "GPE"), ("France", "GPE")]),
+        ("Acme was founded by Ann .", [("Acme", "ORG"), ("Ann", "PERSON")]),
+    ]
+    return lambda nlp: [make_doc(nlp, *text) for text in texts]
+
+
+@pytest.fixture(params=["fresh", "few-shot", "few-shot text", "trained", "trained text", "calibrated", "mixed"])
+def pipeline(request, make_nlp, gold_docs, gold_examples, train, component, text_retriever):
+    """Pipelines in all states: with examples in the store, pending, or both."""
+    state = request.param
+    settings = {"retriever": text_retriever} if "text" in state else {}
+    nlp = make_nlp(n_examples=2, **settings)
+    pipe = component(nlp)
+    if state.startswith("few-shot"):
+        pipe.add_examples(gold_docs(nlp))
+    if state.startswith("trained"):
+        train(nlp, gold_examples(nlp), steps=5)
+    if state in ("calibrated", "mixed"):
+        train(nlp, gold_examples(nlp), steps=3)
+        pipe.predictor.refresh()
+        pipe.predictor.calibration = Calibration(2.0, 4, 0.5, 0.1, 0.1)
+    if state == "mixed":
+        # Some examples have keys, and others still wait for theirs.
+        pipe.predictor.pending = list(pipe.predictor.retriever.store.instances[:3])
+    return nlp
+
+
+def state_of(nlp: Any) -> Any:
+    pipe = nlp.get_pipe(NAME)
+    predictor = pipe.predictor
+    return (
+        pipe.label_data,
+        predictor.trained,
+        predictor.calibration,
+        predictor.mode,
+        list(predictor.retriever.store.instances),
+        predictor.pending,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*W501")
+def test_disk(pipeline, make_nlp, questions, plain, tmp_path):
+    expected = plain(pipeline.pipe(questions(pipeline)))
+    assert any(expected)
+    pipeline.to_disk(tmp_path / "a")
+    again = spacy.load(tmp_path / "a")
+    assert state_of(again) == state_of(pipeline)
+    assert plain(again.pipe(questions(again))) == expected
+    again.to_disk(tmp_path / "a")  # over what is there
+    again.to_disk(tmp_path / "b")
+    for path in ("a", "b"):
+        third = spacy.load(tmp_path / path)
+        third.from_disk(tmp_path / path)  # over what was loaded
+        assert state_of(third) == state_of(pipeline)
+        assert plain(third.pipe(questions(third))) == expected
+
+
+@pytest.mark.filterwarnings("ignore:.*W501")
+def test_bytes(pipeline, questions, plain):
+    expected = plain(pipeline.pipe(questions(pipeline)))
+    data = pipeline.to_bytes()
+    again = spacy.util.load_model_from_config(pipeline.config)
+    again.from_bytes(data)
+    assert not again.get_pipe(NAME).predictor.backbone.is_loaded
+    # What was never loaded is saved as it came.
+    third = spacy.util.load_model_from_config(pipeline.config)
+    third.from_bytes(again.to_bytes())
+    for nlp in (again, third):
+        assert state_of(nlp) == state_of(pipeline)
+        assert plain(nlp.pipe(questions(nlp))) == expected
+    assert again.get_pipe(NAME).to_bytes() == pipeline.get_pipe(NAME).to_bytes()
+
+
+def test_loading_saves_no_base_model(trained):
+    size = sum(file.stat().st_size for file in (trained / NAME).rglob("*") if file.is_file())
+    assert size < 200_000
+    assert {file.name for file in (trained / NAME).iterdir()} == {"cfg", "model", "store", "waiting"}
+
+
+def test_saving_a_fresh_component_needs_no_weights(make_nlp, tmp_path, component):
+    nlp = make_nlp(backbone=tmp_path / "nowhere")
+    nlp.to_disk(tmp_path / "saved")
+    again = spacy.load(tmp_path / "saved")
+    assert not component(nlp).predictor.backbone.is_loaded
+    assert not component(again).predictor.backbone.is_loaded
+    assert component(again).labels == ("founded_by", "located_in")
+
+
+def test_loading_and_saving_a_trained_one_needs_no_weights(trained, tmp_path, component):
+    nlp = spacy.load(trained)
+    nlp.to_disk(tmp_path / "copy")
+    assert not component(nlp).predictor.backbone.is_loaded
+    assert (tmp_path / "copy" / NAME / "model").read_bytes() == (trained / NAME / "model").read_bytes()
+
+
+def test_labels_and_their_openness_are_kept(make_nlp, gold_docs, make_doc, component, tmp_path):
+    nlp = make_nlp(labels={})
+    component(nlp).add_label("founded_by", "was set up by")
+    nlp.to_disk(tmp_path)
+    again = spacy.load(tmp_path)
+    assert component(again).label_data["founded_by"]["text"] == "was set up by"
+    component(again).add_examples(gold_docs(again))
+    assert set(component(again).labels) == {"founded_by", "located_in"}
+
+
+def test_exclude(trained, make_nlp, component, tmp_path):
+    source = component(spacy.load(trained))
+    target = component(make_nlp(labels={"x": "is x of"}))
+    target.to_disk(tmp_path / "own")
+    target.from_disk(trained / NAME, exclude=["cfg", "vocab", "store", "waiting"])
+    assert target.labels == ("x",)
+    assert target.predictor.pending == []
+    assert target.predictor.shim.has_head
+    source.to_disk(tmp_path / "part", exclude=["store", "waiting", "vocab"])
+    assert {file.name for file in (tmp_path / "part").iterdir()} == {"cfg", "model"}
+    data = source.to_bytes(exclude=["store"])
+    fresh = component(make_nlp())
+    fresh.from_bytes(data)
+    assert fresh.predictor.trained
+    # Without its head, a trained component answers as before training.
+    without = component(make_nlp())
+    without.from_disk(trained / NAME, exclude=["model", "vocab"])
+    assert without.predictor.mode == "trie"
+
+
+# What is missing, damaged or of another model
+
+
+@pytest.fixture
+def copy(trained, tmp_path) -> Path:
+    path = tmp_path / "pipeline"
+    shutil.copytree(trained, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "part, error, match",
+    [
+        ("store", OSError, "R210.*store"),
+        ("store/store/meta.json", OSError, "R210.*meta.json"),
+        ("waiting", OSError, "R210.*waiting"),
+        ("model", OSError, "R108.*missing.*model"),
+    ],
+)
+def test_missing_parts(copy, part, error, match):
+    path = copy / NAME / part
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(error, match=match):
+        spacy.load(copy)
+
+
+@pytest.mark.parametrize("part, match", [("model", "R108.*damaged"), ("waiting", "R211.*waiting")])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_truncated_parts(copy, part, match, share):
+    path = copy / NAME / part
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ValueError, match=match):
+        spacy.load(copy)
+
+
+def test_adapter_of_another_base(copy, other_llama, questions):
+    config = spacy.util.load_config(copy / "config.cfg")
+    trained_on = config["components"][NAME]["model"]["backbone"]["name"]
+    config["components"][NAME]["model"]["backbone"]["name"] = str(other_llama)
+    config.to_disk(copy / "config.cfg")
+    nlp = spacy.load(copy)
+    with pytest.raises(ValueError, match="R107") as error:
+        nlp(questions(nlp)[0])
+    assert trained_on in str(error.value) and str(other_llama) in str(error.value)
+    # It fails each time, and gives no answers by the wrong model meanwhile.
+    with pytest.raises(ValueError, match="R107"):
+        nlp(questions(nlp)[1])
+
+
+def test_same_base_at_another_path(copy, tiny_llama, tmp_path, questions, plain, trained):
+    moved = tmp_path / "moved-llama"
+    shutil.copytree(tiny_llama, moved)
+    config = spacy.util.load_config(copy / "config.cfg")
+    config["components"][NAME]["model"]["backbone"]["name"] = str(moved)
+    config.to_disk(copy / "config.cfg")
+    here, there = spacy.load(copy), spacy.load(trained)
+    assert plain(here.pipe(questions(here))) == plain(there.pipe(questions(there)))
+
+
+def test_store_of_another_adapter(make_nlp, gold_examples, train, component, tmp_path, trained):
+    nlp = make_nlp()
+    train(nlp, gold_examples(nlp), steps=2)
+    component(nlp).predictor.refresh()
+    nlp.to_disk(tmp_path)
+    shutil.copy(trained / NAME / "model", tmp_path / NAME / "model")
+    with pytest.raises(ValueError, match="R212"):
+        spacy.load(tmp_path)
+
+
+def test_settings_are_plain_json(trained):
+    cfg = json.loads((trained / NAME / "cfg").read_text())
+    assert set(cfg) == {"labels", "open_labels", "trained", "calibration"}
+    assert cfg["trained"] is True
+
+
+def test_an_untrained_state_over_a_trained_component(make_nlp, gold_examples, train, found):
+    nlp = make_nlp()
+    examples = gold_examples(nlp)
+    docs = [copy_input(example.reference) for example in examples]
+    start = nlp.to_bytes()
+    before = [[(r.label, round(r.score, 5)) for r in doc._.relations] for doc in nlp.pipe([d.copy() for d in docs])]
+    train(nlp, examples, steps=3)
+    nlp.from_bytes(start)
+    after = [[(r.label, round(r.score, 5)) for r in doc._.relations] for doc in nlp.pipe([d.copy() for d in docs])]
+    assert after == before
