@@ -70,7 +70,8 @@ def test_pair_filter() -> None:
     nlp = load("pair_filter")
     doc = nlp.make_doc("A is in b and c")
     plain = [[(0, 1, "PER")], [(3, 4, "LOC")], [(5, 6, "LOC")]]
-    doc.set_ents(
+    spans = [doc.char_span(start, start + 1, label=label) for start, label in ((0, "PER"), (8, "LOC"), (14, "LOC"))]
+    doc.set_ents(spans)
         [doc.char_span(0, 1, label="PER"), doc.char_span(8, 9, label="LOC"), doc.char_span(14, 15, label="LOC")]
     )
     doc._.entity_clusters = plain
