@@ -72,8 +72,6 @@ def test_pair_filter() -> None:
     plain = [[(0, 1, "PER")], [(3, 4, "LOC")], [(5, 6, "LOC")]]
     spans = [doc.char_span(start, start + 1, label=label) for start, label in ((0, "PER"), (8, "LOC"), (14, "LOC"))]
     doc.set_ents(spans)
-        [doc.char_span(0, 1, label="PER"), doc.char_span(8, 9, label="LOC"), doc.char_span(14, 15, label="LOC")]
-    )
     doc._.entity_clusters = plain
     pairs = [[p.head, p.tail, p.score] for p in nlp(doc)._.candidate_pairs]
     assert sorted(pairs) == sorted(nearly([EXPECTED["pair_filter"][0]])[0])
