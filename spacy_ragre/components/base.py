@@ -1,48 +1,279 @@
-"""What the components share: streams of documents with error handling, and saved models."""
+"""What the four components share: streams of documents with error handling, steps of training, and what is saved."""
 
+import json
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Union
 
+import srsly
 from spacy import util
+from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
-from thinc.api import Model
+from spacy.training import Example, validate_examples
+from spacy.vocab import Vocab
+from thinc.api import Model, Optimizer
+
+from ..errors import Errors
+from ..training.locks import one_at_a_time
 
 
-def annotate_stream(component: Any, stream: Iterable[Doc], batch_size: int) -> Iterator[Doc]:
-    """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that only
-    those that fail themselves go to the error handler.
+class Part(NamedTuple):
+    """How one part of a component is saved, in a message and as a file or folder of the component's folder.
 
-    component (TrainablePipe): the component, with `predict` and `set_annotations`.
-    stream (Iterable[Doc]): the documents.
-    batch_size (int): documents of a batch.
-    YIELDS (Doc): the documents, in order.
+    to_bytes (Callable[[], bytes]): gives the part.
+    from_bytes (Callable[[bytes], object]): takes what `to_bytes` gave.
+    to_disk (Callable[[Path], object]): writes the part to a path.
+    from_disk (Callable[[Path], object]): takes what `to_disk` wrote.
     """
-    handler = component.get_error_handler()
-    for docs in util.minibatch(stream, size=batch_size):
-        try:
-            component.set_annotations(docs, component.predict(docs))
-        except Exception:  # one by one below, where the handler gets what fails
-            for doc in docs:
-                try:
-                    component.set_annotations([doc], component.predict([doc]))
-                except Exception as error:
-                    handler(component.name, component, [doc], error)
-                else:
-                    yield doc
-        else:
-            yield from docs
+
+    to_bytes: Callable[[], bytes]
+    from_bytes: Callable[[bytes], object]
+    to_disk: Callable[[Path], object]
+    from_disk: Callable[[Path], object]
+
+    @classmethod
+    def of(cls, owner: Any) -> "Part":
+        """owner (Any): has the four methods.
+        RETURNS (Part): the part that it saves.
+        """
+        return cls(owner.to_bytes, owner.from_bytes, owner.to_disk, owner.from_disk)
+
+    @classmethod
+    def file(
+        cls, dump: Callable[[], bytes], load: Callable[[bytes, str], object], missing: Callable[[Path], str]
+    ) -> "Part":
+        """A part that is one file.
+
+        dump (Callable[[], bytes]): gives the content.
+        load (Callable[[bytes, str], object]): takes the content, and where it is from, for messages.
+        missing (Callable[[Path], str]): the message of the OSError that is raised where there is no file.
+        RETURNS (Part): the part.
+        """
+
+        def from_disk(path: Path) -> None:
+            if not path.exists():
+                raise OSError(missing(path))
+            load(path.read_bytes(), str(path))
+
+        return cls(dump, lambda data: load(data, "bytes"), lambda path: path.write_bytes(dump()), from_disk)
 
 
-def load_model(model: Model, path: Path, message: str) -> None:
-    """Load a component's model in place.
+class Component(TrainablePipe):
+    """A trainable component. Subclasses give `predict`, `set_annotations`, `initialize`, what one step learns, and what
+    is saved besides the model.
 
+    vocab (Vocab): the shared vocabulary.
     model (Model): the model.
-    path (Path): its file.
-    message (str): what is raised where the file is missing or damaged, with a place for the `problem`.
+    name (str): the component's name in the pipeline.
+    scorer (Optional[Callable]): the scoring method.
+    spans_key (Optional[str]): mentions are in `doc.spans[spans_key]` instead of `doc.ents`.
     """
-    if not path.exists():
-        raise OSError(message.format(problem=f"missing ({path})"))
-    try:
-        model.from_bytes(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(message.format(problem=f"damaged ({path}: {error})")) from error
+
+    #: What is raised where the model's file is missing or damaged, with a place for the `problem`.
+    damaged_model: ClassVar[str] = Errors.R108
+    #: Parts that had another name in what version 0.1.0 saved.
+    old_names: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self, vocab: Vocab, model: Model, name: str, *, scorer: Optional[Callable], spans_key: Optional[str]
+    ) -> None:
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.spans_key = spans_key
+        self.cfg: Dict[str, Any] = {}
+
+    # Prediction
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
+        """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
+        only those that fail themselves go to the error handler.
+
+        stream (Iterable[Doc]): the documents.
+        batch_size (int): documents of a batch. They are put to the model together.
+        YIELDS (Doc): the documents, in order.
+        """
+        handler = self.get_error_handler()
+        for docs in util.minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception:  # one by one below, where the handler gets what fails
+                for doc in docs:
+                    try:
+                        self.set_annotations([doc], self.predict([doc]))
+                    except Exception as error:
+                        handler(self.name, self, [doc], error)
+                    else:
+                        yield doc
+            else:
+                yield from docs
+
+    # Training
+
+    @one_at_a_time
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch of examples, with gold entities.
+
+        examples (Iterable[Example]): the examples.
+        drop (float): not used; dropout is a setting of the model.
+        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
+        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
+        RETURNS (Dict[str, float]): the losses.
+        """
+        examples = list(examples)
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, f"{type(self).__name__}.update")
+        loss = self._learn(examples)
+        if loss is not None:
+            losses[self.name] += loss
+            if sgd is not None:
+                self.finish_update(sgd)
+        return losses
+
+    def _learn(self, examples: List[Example]) -> Optional[float]:
+        """One forward and backward pass.
+
+        examples (List[Example]): the examples.
+        RETURNS (Optional[float]): the loss; None where there is nothing to learn from.
+        """
+        raise NotImplementedError
+
+    @one_at_a_time
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Take a step with the gradients of the updates since the last one.
+
+        sgd (Optimizer): the optimizer.
+        """
+        self._step(sgd)
+
+    def _step(self, sgd: Optimizer) -> None:
+        self.model.finish_update(sgd)
+
+    # Serialisation
+
+    def _settings(self) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): what is saved as `cfg`, plain data."""
+        raise NotImplementedError
+
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        """settings (Dict[str, Any]): what `_settings` gave."""
+        raise NotImplementedError
+
+    def _parts(self) -> Dict[str, Part]:
+        """RETURNS (Dict[str, Part]): what is saved besides cfg, vocab and model, by name, in the order of loading."""
+        return {}
+
+    def _before_saving(self) -> None:
+        """Bring what is saved up to date."""
+
+    def _after_loading(self) -> None:
+        """Forget what does not belong to what was loaded."""
+
+    def _all_parts(self, exclude: Iterable[str]) -> Dict[str, Part]:
+        """RETURNS (Dict[str, Part]): all parts that are saved and loaded, by name."""
+        nested = list(exclude)
+        parts = {
+            "cfg": Part.file(self._dump_cfg, self._load_cfg, lambda path: Errors.R210.format(file=path)),
+            "vocab": Part(
+                lambda: self.vocab.to_bytes(exclude=nested),
+                lambda data: self.vocab.from_bytes(data, exclude=nested),
+                lambda path: self.vocab.to_disk(path, exclude=nested),
+                lambda path: self.vocab.from_disk(path, exclude=nested),
+            ),
+            "model": Part.file(
+                self.model.to_bytes,
+                self._load_model,
+                lambda path: self.damaged_model.format(problem=f"missing ({path})"),
+            ),
+            **self._parts(),
+        }
+        left_out = {*nested, *(new for new, old in self.old_names.items() if old in nested)}
+        return {name: part for name, part in parts.items() if name not in left_out}
+
+    def _dump_cfg(self) -> bytes:
+        self.cfg = self._settings()
+        return srsly.json_dumps(self.cfg).encode("utf8")
+
+    def _load_cfg(self, data: bytes, where: str) -> None:
+        try:
+            settings = json.loads(data)
+        except ValueError as error:
+            raise ValueError(Errors.R211.format(file=where, problem=error)) from error
+        if settings:
+            self.cfg = settings
+            self._apply(settings)
+
+    def _load_model(self, data: bytes, where: str) -> None:
+        try:
+            self.model.from_bytes(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(self.damaged_model.format(problem=f"damaged ({where}: {error})")) from error
+
+    @one_at_a_time
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """exclude (Iterable[str]): names of parts to leave out; see `to_disk`.
+        RETURNS (bytes): settings, all that was trained, and examples; not the base model.
+        """
+        self._before_saving()
+        return util.to_bytes({name: part.to_bytes for name, part in self._all_parts(exclude).items()}, ())
+
+    @one_at_a_time
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "Component":
+        """Load what `to_bytes` gave, in place.
+
+        bytes_data (bytes): the message.
+        exclude (Iterable[str]): names of parts to leave as they are.
+        RETURNS (Component): the component.
+        """
+        message = srsly.msgpack_loads(bytes_data)
+        if "pipe" in message:  # version 0.1.0 had cfg, vocab and model in a message of their own
+            message = {**srsly.msgpack_loads(message["pipe"]), **message}
+        for new, old in self.old_names.items():
+            if old in message:
+                message.setdefault(new, message[old])
+        util.from_dict(message, {name: part.from_bytes for name, part in self._all_parts(exclude).items()}, ())
+        self._after_loading()
+        return self
+
+    @one_at_a_time
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save settings, all that was trained, and examples; not the base model.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave out: cfg, vocab, model, and those of the component.
+        """
+        self._before_saving()
+        parts = self._all_parts(exclude)
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in parts.items():
+            part.to_disk(folder / name)
+        for new, old in self.old_names.items():
+            if new in parts:
+                (folder / old).unlink(missing_ok=True)
+
+    @one_at_a_time
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "Component":
+        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed.
+
+        path (Union[str, Path]): the folder.
+        exclude (Iterable[str]): names of parts to leave as they are.
+        RETURNS (Component): the component.
+        """
+        for name, part in self._all_parts(exclude).items():
+            part.from_disk(self._place(Path(path), name))
+        self._after_loading()
+        return self
+
+    def _place(self, folder: Path, name: str) -> Path:
+        """RETURNS (Path): where a part is; version 0.1.0 may have saved it under another name."""
+        old = self.old_names.get(name)
+        return folder / old if old and not (folder / name).exists() and (folder / old).exists() else folder / name

@@ -8,15 +8,13 @@ Source: ETRAG (arXiv 2406.03790). See docs/etrag.md for what is different here.
 """
 
 import warnings
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from spacy.language import Language
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
-from ...calibration.temperature import Calibration
 from ...candidates import CandidateGenerator
 from ...errors import Errors, Warnings
 from ...instances import Instance
@@ -25,7 +23,7 @@ from ...prompts import Prompt
 from ...retrieval import Neighbour
 from ...training.locks import one_at_a_time
 from ..relations.annotations import SCORE_WEIGHTS, with_proposals
-from ..relations.component import RagRelationExtractor
+from ..relations.component import RelationExtractor
 from .predictor import ETRAGPredictor
 
 DEFAULT_CONFIG = """
@@ -145,7 +143,7 @@ def make_etrag_extractor(
     )
 
 
-class ETRAGExtractor(RagRelationExtractor):
+class ETRAGExtractor(RelationExtractor):
     """Find relations between the entities of a document, by a model that learns what to retrieve.
 
     The arguments are those of the factory; see `make_etrag_extractor`.
@@ -173,13 +171,7 @@ class ETRAGExtractor(RagRelationExtractor):
         spans_key: Optional[str] = None,
         scorer: Optional[Callable] = None,
     ) -> None:
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self.scorer = scorer
-        self.candidates = candidates
-        self.spans_key = spans_key
-        self.predictor = ETRAGPredictor(
+        predictor = ETRAGPredictor(
             model,
             prompt,
             LabelSet(labels or {}),
@@ -192,9 +184,17 @@ class ETRAGExtractor(RagRelationExtractor):
             multi_label=multi_label,
             label_smoothing=label_smoothing,
         )
-        self.predictor.calibration = Calibration(threshold=threshold)
-        self.cfg: Dict[str, Any] = {}
-        self._open_labels = not labels
+        super().__init__(
+            vocab,
+            model,
+            name,
+            predictor=predictor,
+            candidates=candidates,
+            threshold=threshold,
+            open_labels=not labels,
+            spans_key=spans_key,
+            scorer=scorer,
+        )
 
     @one_at_a_time
     def initialize(  # type: ignore[override]
@@ -258,22 +258,9 @@ class ETRAGExtractor(RagRelationExtractor):
 
     # Serialisation
 
-    @one_at_a_time
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): settings, all that is trained, and the instances with the keys of the trained encoder."""
+    def _before_saving(self) -> None:
+        # Instances are saved with the keys of the trained encoder.
         self.predictor.refresh()
-        return super().to_bytes(exclude=exclude)
-
-    @one_at_a_time
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save settings, all that is trained, and the instances with the keys of the trained encoder; not the base
-        models.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab, store, waiting.
-        """
-        self.predictor.refresh()
-        super().to_disk(path, exclude=exclude)
 
 
 def _same_label(query: Instance, neighbour: Neighbour) -> bool:

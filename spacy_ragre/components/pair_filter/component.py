@@ -6,24 +6,21 @@ with a relation is kept.
 """
 
 import math
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
-from spacy import util
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer
+from thinc.api import Config, Model
 
 from ...calibration.platt import PlattScale, fit_platt
 from ...calibration.temperature import fit_temperature, probabilities
 from ...errors import Errors
 from ...relations import CandidatePair, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
-from ..base import annotate_stream, load_model
+from ..base import Component
 from .context_pooling import token_distances
 from .encoders import PairInput
 from .gold import GoldPairs, gold_pairs
@@ -110,11 +107,13 @@ def make_pair_candidate_filter(
     )
 
 
-class PairCandidateFilter(TrainablePipe):
+class PairCandidateFilter(Component):
     """Propose pairs of entities that may hold a relation.
 
     The arguments are those of the factory; see `make_pair_candidate_filter`.
     """
+
+    damaged_model: ClassVar[str] = Errors.R150
 
     def __init__(
         self,
@@ -139,11 +138,7 @@ class PairCandidateFilter(TrainablePipe):
         if not 0 < target_recall <= 1:
             expected = "give a share above 0, and 1 at most"
             raise ValueError(Errors.R522.format(setting="target_recall", value=target_recall, expected=expected))
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self.scorer = scorer
-        self.spans_key = spans_key
+        super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
         self.target_recall = target_recall
         self.balance = balance
         self.label_weight = label_weight
@@ -153,7 +148,6 @@ class PairCandidateFilter(TrainablePipe):
         self.positive_weight = 1.0
         self.scale = PlattScale()
         self.label_temperature = 1.0
-        self.cfg: Dict[str, Any] = {}
 
     @property
     def shim(self) -> PairFilterShim:
@@ -236,15 +230,6 @@ class PairCandidateFilter(TrainablePipe):
                 doc._.entity_clusters = cluster_entities(doc, entity_spans(doc, self.spans_key))
             doc._.candidate_pairs = pairs
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
-        """Process a stream of documents in batches; see `annotate_stream`.
-
-        stream (Iterable[Doc]): the documents.
-        batch_size (int): documents of a batch.
-        YIELDS (Doc): the documents, in order.
-        """
-        yield from annotate_stream(self, stream, batch_size)
-
     # Training
 
     @one_at_a_time
@@ -284,43 +269,20 @@ class PairCandidateFilter(TrainablePipe):
         encoder.layer.initialize(X=sample)
         return encoder.width
 
-    @one_at_a_time
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from a batch of examples, with gold entities.
-
-        examples (Iterable[Example]): the examples.
-        drop (float): not used; dropout is a setting of the encoder.
-        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
-        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
-        RETURNS (Dict[str, float]): the losses.
-        """
-        examples = list(examples)
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        validate_examples(examples, "PairCandidateFilter.update")
+    def _learn(self, examples: List[Example]) -> Optional[float]:
         gold = [gold_pairs(example, self._input) for example in examples]
         if not isinstance(self.shim.encoder, TransformerEncoder):
             # A listener needs the whole batch, and its transformer waits for gradients; other encoders need not read
             # what nothing is learned from.
             gold = [item for item in gold if item.has_pairs]
         if not any(len(item.item.doc) for item in gold):
-            return losses
+            return None
         logits, backprop = self.model.begin_update([item.item for item in gold])
         loss, gradient = self._loss(gold, logits)
         if not math.isfinite(loss):
             raise ValueError(Errors.R524)
         backprop(gradient)
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
         """The loss of scores, and its gradient.
@@ -396,56 +358,19 @@ class PairCandidateFilter(TrainablePipe):
 
     # Serialisation
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): settings and weights."""
-        self._write_cfg()
-        return super().to_bytes(exclude=exclude)
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "PairCandidateFilter":
-        """Load what `to_bytes` gave, in place.
-
-        RETURNS (PairCandidateFilter): the component.
-        """
-        super().from_bytes(bytes_data, exclude=exclude)
-        self._read_cfg(exclude)
-        return self
-
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save settings and weights.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab.
-        """
-        self._write_cfg()
-        super().to_disk(path, exclude=exclude)
-
-    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "PairCandidateFilter":
-        """Load what `to_disk` saved, in place. Weights are put into the model when they are needed.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave as they are.
-        RETURNS (PairCandidateFilter): the component.
-        """
-        super().from_disk(path, exclude=[*exclude, "model"])
-        self._read_cfg(exclude)
-        util.from_disk(path, {"model": lambda p: load_model(self.model, p, Errors.R150)}, exclude)
-        return self
-
-    def _write_cfg(self) -> None:
-        self.cfg = {
+    def _settings(self) -> Dict[str, Any]:
+        return {
             "threshold": self.threshold,
             "positive_weight": self.positive_weight,
             "scale": list(self.scale),
             "label_temperature": self.label_temperature,
         }
 
-    def _read_cfg(self, exclude: Iterable[str]) -> None:
-        if not self.cfg or "cfg" in exclude:
-            return
-        self.threshold = self.cfg["threshold"]
-        self.positive_weight = self.cfg["positive_weight"]
-        self.scale = PlattScale(*self.cfg["scale"])
-        self.label_temperature = self.cfg.get("label_temperature", 1.0)
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        self.threshold = settings["threshold"]
+        self.positive_weight = settings["positive_weight"]
+        self.scale = PlattScale(*settings["scale"])
+        self.label_temperature = settings.get("label_temperature", 1.0)
 
 
 def _batches(inputs: Sequence[PairInput]) -> Iterator[List[int]]:

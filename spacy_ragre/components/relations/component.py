@@ -10,14 +10,11 @@ with neighbours (arXiv 1911.00172).
 
 import logging
 import warnings
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from spacy import util
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
@@ -30,7 +27,7 @@ from ...prompts import Prompt
 from ...relations import RELATIONS_KEY, cluster_entities, entity_spans
 from ...retrieval import Retriever
 from ...training.locks import one_at_a_time
-from ..base import annotate_stream, load_model
+from ..base import Component, Part
 from .annotations import (
     SCORE_WEIGHTS,
     RelationPrediction,
@@ -147,51 +144,36 @@ def make_rag_relation_extractor(
     )
 
 
-class RagRelationExtractor(TrainablePipe):
-    """Find relations between the entities of a document.
+class RelationExtractor(Component):
+    """Find relations between the entities of a document: what the extractors have in common, whatever answers.
 
-    The arguments are those of the factory; see `make_rag_relation_extractor`.
+    predictor (RelationPredictor): scores the classes of pairs.
+    candidates (CandidateGenerator): which pairs are asked about.
+    threshold (float): least probability of a relation, from 0 to 1.
+    open_labels (bool): whether labels are taken from annotated documents.
+    Other arguments are those of `Component`.
     """
+
+    old_names: ClassVar[Mapping[str, str]] = {"pending": "waiting"}
 
     def __init__(
         self,
         vocab: Vocab,
         model: Model,
-        name: str = "rag_relation_extractor",
+        name: str,
         *,
-        prompt: Prompt,
+        predictor: RelationPredictor,
         candidates: CandidateGenerator,
-        retriever: Retriever,
-        labels: Optional[Dict[str, Any]] = None,
-        answer: str = "auto",
-        n_examples: int = 3,
-        multi_label: bool = False,
-        threshold: float = 0.0,
-        label_smoothing: float = 0.0,
-        both_orders: bool = False,
-        spans_key: Optional[str] = None,
-        scorer: Optional[Callable] = None,
+        threshold: float,
+        open_labels: bool,
+        spans_key: Optional[str],
+        scorer: Optional[Callable],
     ) -> None:
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self.scorer = scorer
+        super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
+        self.predictor = predictor
         self.candidates = candidates
-        self.spans_key = spans_key
-        self.predictor = RelationPredictor(
-            model,
-            prompt,
-            retriever,
-            LabelSet(labels or {}),
-            answer=answer,
-            n_examples=n_examples,
-            multi_label=multi_label,
-            label_smoothing=label_smoothing,
-            both_orders=both_orders,
-        )
         self.predictor.calibration = Calibration(threshold=threshold)
-        self.cfg: Dict[str, Any] = {}
-        self._open_labels = not labels
+        self._open_labels = open_labels
 
     # Labels
 
@@ -294,15 +276,6 @@ class RagRelationExtractor(TrainablePipe):
                 doc._.entity_clusters = cluster_entities(doc, spans)
             doc._.relations = to_relations(found, spans)
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
-        """Process a stream of documents in batches; see `annotate_stream`.
-
-        stream (Iterable[Doc]): the documents.
-        batch_size (int): documents of a batch. Their pairs are put to the model together.
-        YIELDS (Doc): the documents, in order.
-        """
-        yield from annotate_stream(self, stream, batch_size)
-
     # Training
 
     @one_at_a_time
@@ -325,7 +298,7 @@ class RagRelationExtractor(TrainablePipe):
         tune (Optional[Dict[str, Any]]): tune the sentence encoder on the examples first, so that those with a query's
             relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
         """
-        validate_get_examples(get_examples, "RagRelationExtractor.initialize")
+        validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
         known = len(self.predictor.labels)
         for label, text in (labels or {}).items():
             self.predictor.add_label(label, text)
@@ -351,47 +324,20 @@ class RagRelationExtractor(TrainablePipe):
                 self.predictor.tune_encoder(instances, tune)
             self.predictor.add_examples(self.predictor.unknown(instances))
 
-    @one_at_a_time
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from a batch of examples, with gold entities and the candidate pairs of an annotating component.
-
-        examples (Iterable[Example]): the examples.
-        drop (float): not used; dropout is a setting of the backbone's LoRA.
-        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
-        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
-        RETURNS (Dict[str, float]): the losses.
-        """
-        examples = list(examples)
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        validate_examples(examples, "RagRelationExtractor.update")
+    def _learn(self, examples: List[Example]) -> Optional[float]:
+        # With gold entities and the candidate pairs of an annotating component.
         docs = [with_proposals(example, self.spans_key) for example in examples]
         self._take_labels(docs)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances = self._gold(docs)
         if not instances:
-            return losses
+            return None
         if not self.predictor.shim.has_head:
             self.predictor.init_head()
-        losses[self.name] += self.predictor.train(instances)
-        if sgd is not None:
-            self.finish_update(sgd)
-        return losses
+        return self.predictor.train(instances)
 
-    @one_at_a_time
-    def finish_update(self, sgd: Optimizer) -> None:
-        """Take a step with the gradients of the updates since the last one.
-
-        sgd (Optimizer): the optimizer.
-        """
+    def _step(self, sgd: Optimizer) -> None:
         self.predictor.finish_update(sgd)
 
     def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
@@ -427,82 +373,71 @@ class RagRelationExtractor(TrainablePipe):
 
     # Serialisation
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): settings, adapter, label head and examples."""
-        self._write_cfg()
-        parts = {
-            "pipe": lambda: super(RagRelationExtractor, self).to_bytes(exclude=exclude),
-            "store": self.predictor.retriever.to_bytes,
-            "waiting": self.predictor.pack_pending,
-        }
-        return util.to_bytes(parts, exclude)
+    def _parts(self) -> Dict[str, Part]:
+        pending = Part.file(
+            self.predictor.pack_pending, self.predictor.load_pending, lambda path: Errors.R210.format(file=path)
+        )
+        return {"store": Part.of(self.predictor.retriever), "pending": pending}
 
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "RagRelationExtractor":
-        """Load what `to_bytes` gave, in place.
-
-        RETURNS (RagRelationExtractor): the component.
-        """
-
-        def load_pipe(data: bytes) -> None:
-            super(RagRelationExtractor, self).from_bytes(data, exclude=exclude)
-            self._read_cfg(exclude)
-
-        parts: Dict[str, Callable[[bytes], Any]] = {
-            "pipe": load_pipe,
-            "store": self.predictor.retriever.from_bytes,
-            "waiting": self.predictor.load_pending,
-        }
-        util.from_bytes(bytes_data, parts, exclude)
-        return self
-
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save settings, adapter, label head and examples; not the base model.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab, store, waiting.
-        """
-        self._write_cfg()
-        super().to_disk(path, exclude=exclude)
-        parts = {
-            "store": self.predictor.retriever.to_disk,
-            "waiting": lambda p: p.write_bytes(self.predictor.pack_pending()),
-        }
-        util.to_disk(path, parts, exclude)
-
-    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "RagRelationExtractor":
-        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave as they are.
-        RETURNS (RagRelationExtractor): the component.
-        """
-        super().from_disk(path, exclude=[*exclude, "model"])
-        self._read_cfg(exclude)
-        parts: Dict[str, Callable[[Path], Any]] = {
-            "model": lambda p: load_model(self.model, p, Errors.R108),
-            "store": self.predictor.retriever.from_disk,
-            "waiting": self._load_pending,
-        }
-        util.from_disk(path, parts, exclude)
-        return self
-
-    def _load_pending(self, path: Path) -> None:
-        if not path.exists():
-            raise OSError(Errors.R210.format(file=path))
-        self.predictor.load_pending(path.read_bytes(), str(path))
-
-    def _write_cfg(self) -> None:
-        self.cfg = {
+    def _settings(self) -> Dict[str, Any]:
+        return {
             "labels": self.label_data,
             "open_labels": self._open_labels,
             "trained": self.predictor.trained,
             "calibration": self.predictor.calibration.to_dict(),
         }
 
-    def _read_cfg(self, exclude: Iterable[str]) -> None:
-        if not self.cfg or "cfg" in exclude:
-            return
-        self.predictor.labels.replace(self.cfg["labels"])
-        self._open_labels = self.cfg["open_labels"]
-        self.predictor.trained = self.cfg["trained"]
-        self.predictor.calibration = Calibration.from_dict(self.cfg["calibration"])
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        self.predictor.labels.replace(settings["labels"])
+        self._open_labels = settings["open_labels"]
+        self.predictor.trained = settings["trained"]
+        self.predictor.calibration = Calibration.from_dict(settings["calibration"])
+
+
+class RagRelationExtractor(RelationExtractor):
+    """Find relations between the entities of a document.
+
+    The arguments are those of the factory; see `make_rag_relation_extractor`.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model,
+        name: str = "rag_relation_extractor",
+        *,
+        prompt: Prompt,
+        candidates: CandidateGenerator,
+        retriever: Retriever,
+        labels: Optional[Dict[str, Any]] = None,
+        answer: str = "auto",
+        n_examples: int = 3,
+        multi_label: bool = False,
+        threshold: float = 0.0,
+        label_smoothing: float = 0.0,
+        both_orders: bool = False,
+        spans_key: Optional[str] = None,
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        predictor = RelationPredictor(
+            model,
+            prompt,
+            retriever,
+            LabelSet(labels or {}),
+            answer=answer,
+            n_examples=n_examples,
+            multi_label=multi_label,
+            label_smoothing=label_smoothing,
+            both_orders=both_orders,
+        )
+        super().__init__(
+            vocab,
+            model,
+            name,
+            predictor=predictor,
+            candidates=candidates,
+            threshold=threshold,
+            open_labels=not labels,
+            spans_key=spans_key,
+            scorer=scorer,
+        )

@@ -5,14 +5,11 @@ supplement is continuing, discontinued, started or uncertain. `re` and `uc` choo
 and `te` generate lists, which are aligned to the text. Nothing of a text is logged, and nothing leaves the machine.
 """
 
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from spacy import util
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
@@ -23,7 +20,7 @@ from ...prompts.supplements import LABELS, TASKS, Task, TaskPrompt
 from ...relations import ID_KEY, entity_spans, has_entity_annotation
 from ...retrieval import Retriever
 from ...training.locks import one_at_a_time
-from ..base import annotate_stream, load_model
+from ..base import Component, Part
 from .gazetteer import Gazetteer
 from .mention_swap import MentionSwapper
 from .mentions import look_up, other_relations, set_mentions, without_taken
@@ -167,7 +164,7 @@ def make_supplement_usage_classifier(
     )
 
 
-class SupplementUsageClassifier(TrainablePipe):
+class SupplementUsageClassifier(Component):
     """Find dietary supplements, how they are used, and what they are said to act on.
 
     The arguments are those of the factory; see `make_supplement_usage_classifier`.
@@ -207,12 +204,8 @@ class SupplementUsageClassifier(TrainablePipe):
             raise ValueError(Errors.R535.format(value=swap_mentions))
         if triples not in TRIPLES:
             raise ValueError(Errors.R536.format(value=triples, known=", ".join(TRIPLES)))
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self.scorer = scorer
+        super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
         self.entity_labels = labels
-        self.spans_key = spans_key
         self.mixing_temperature = mixing_temperature
         self.gazetteer = gazetteer
         self.swapper = MentionSwapper(swap_mentions)
@@ -231,7 +224,6 @@ class SupplementUsageClassifier(TrainablePipe):
             constrained=constrained,
         )
         self.runner = TaskRunner(self.predictor, labels, limits)
-        self.cfg: Dict[str, Any] = {}
 
     @property
     def dropped(self) -> int:
@@ -342,16 +334,6 @@ class SupplementUsageClassifier(TrainablePipe):
                 span = doc[start:end]
                 span._.usage, span._.usage_score = status, score
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
-        """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
-        only those that fail themselves go to the error handler.
-
-        stream (Iterable[Doc]): the documents.
-        batch_size (int): documents of a batch. Their questions are put to the model together.
-        YIELDS (Doc): the documents, in order.
-        """
-        return annotate_stream(self, stream, batch_size)
-
     # Training
 
     @one_at_a_time
@@ -383,45 +365,18 @@ class SupplementUsageClassifier(TrainablePipe):
             for task, instances in gold.items():
                 self.predictor.add_examples(task, instances)
 
-    @one_at_a_time
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn all tasks from a batch of examples, with gold mentions.
-
-        examples (Iterable[Example]): the examples.
-        drop (float): not used; dropout is a setting of the backbone's LoRA.
-        sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
-        losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
-        RETURNS (Dict[str, float]): the losses.
-        """
-        examples = list(examples)
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        validate_examples(examples, "SupplementUsageClassifier.update")
+    def _learn(self, examples: List[Example]) -> Optional[float]:
+        # All tasks, with gold mentions.
         docs = [example.reference for example in examples]
         self._show_names(docs)
         gold = self._gold(docs, extra=True, swap=True)
         if not any(gold.values()):
-            return losses
+            return None
         if not self.predictor.shim.has_head:
             self.predictor.init_heads()
-        losses[self.name] += self.predictor.train(gold, self.weights)
-        if sgd is not None:
-            self.finish_update(sgd)
-        return losses
+        return self.predictor.train(gold, self.weights)
 
-    @one_at_a_time
-    def finish_update(self, sgd: Optimizer) -> None:
-        """Take a step with the gradients of the updates since the last one.
-
-        sgd (Optimizer): the optimizer.
-        """
+    def _step(self, sgd: Optimizer) -> None:
         self.predictor.finish_update(sgd)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
@@ -431,71 +386,20 @@ class SupplementUsageClassifier(TrainablePipe):
 
     # Serialisation
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """RETURNS (bytes): settings, adapter, label heads and examples."""
-        self._write_cfg()
-        parts: Dict[str, Callable[[], bytes]] = {
-            "pipe": lambda: super(SupplementUsageClassifier, self).to_bytes(exclude=exclude)
-        }
-        parts.update({_part(task): store.to_bytes for task, store in self.predictor.stores.items()})
-        return util.to_bytes(parts, exclude)
+    def _parts(self) -> Dict[str, Part]:
+        return {f"store_{task}": Part.of(store) for task, store in self.predictor.stores.items()}
 
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "SupplementUsageClassifier":
-        """Load what `to_bytes` gave, in place.
-
-        RETURNS (SupplementUsageClassifier): the component.
-        """
-
-        def load_pipe(data: bytes) -> None:
-            super(SupplementUsageClassifier, self).from_bytes(data, exclude=exclude)
-            self._read_cfg(exclude)
-
-        parts: Dict[str, Callable[[bytes], Any]] = {"pipe": load_pipe}
-        parts.update({_part(task): store.from_bytes for task, store in self.predictor.stores.items()})
-        util.from_bytes(bytes_data, parts, exclude)
-        self.predictor.forget()
-        return self
-
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save settings, adapter, label heads and examples; not the base model.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave out: cfg, model, vocab, and for each task store_ with its name.
-        """
-        self._write_cfg()
-        super().to_disk(path, exclude=exclude)
-        util.to_disk(path, {_part(task): store.to_disk for task, store in self.predictor.stores.items()}, exclude)
-
-    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "SupplementUsageClassifier":
-        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed.
-
-        path (Union[str, Path]): the folder.
-        exclude (Iterable[str]): names of parts to leave as they are.
-        RETURNS (SupplementUsageClassifier): the component.
-        """
-        super().from_disk(path, exclude=[*exclude, "model"])
-        self._read_cfg(exclude)
-        parts: Dict[str, Callable[[Path], Any]] = {"model": lambda p: load_model(self.model, p, Errors.R108)}
-        parts.update({_part(task): store.from_disk for task, store in self.predictor.stores.items()})
-        util.from_disk(path, parts, exclude)
-        self.predictor.forget()
-        return self
-
-    def _write_cfg(self) -> None:
+    def _settings(self) -> Dict[str, Any]:
         weights = {task: float(weight) for task, weight in self.weights.items()}
-        self.cfg = {"tasks": list(self.tasks), "weights": weights, "trained": self.predictor.trained}
+        return {"tasks": list(self.tasks), "weights": weights, "trained": self.predictor.trained}
 
-    def _read_cfg(self, exclude: Iterable[str]) -> None:
-        if not self.cfg or "cfg" in exclude:
-            return
-        untrained = set(self.tasks) - set(self.cfg["tasks"])
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        untrained = set(self.tasks) - set(settings["tasks"])
         if untrained:
-            raise ValueError(Errors.R534.format(name=self.name, tasks=sorted(untrained), known=self.cfg["tasks"]))
+            raise ValueError(Errors.R534.format(name=self.name, tasks=sorted(untrained), known=settings["tasks"]))
         # A pipeline may be loaded with some of its tasks only.
-        self.weights = {task: self.cfg["weights"].get(task, 1.0) for task in self.tasks}
-        self.predictor.trained = self.cfg["trained"]
+        self.weights = {task: settings["weights"].get(task, 1.0) for task in self.tasks}
+        self.predictor.trained = settings["trained"]
 
-
-def _part(task: str) -> str:
-    """RETURNS (str): the name under which a task's store is saved."""
-    return f"store_{task}"
+    def _after_loading(self) -> None:
+        self.predictor.forget()

@@ -79,7 +79,7 @@ def test_training_goes_on_after_loading(trained_etrag, gold_examples, train_etra
 
 def test_saved_files_are_safetensors_without_the_base(trained_etrag):
     folder = trained_etrag / NAME
-    assert {file.name for file in folder.iterdir()} == {"cfg", "model", "store", "waiting"}
+    assert {file.name for file in folder.iterdir()} == {"cfg", "model", "store", "pending"}
     assert b"head.weight" in (folder / "model").read_bytes()
     assert b"word_embeddings" not in (folder / "model").read_bytes()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import spacy
+import srsly
 
 from spacy_ragre.calibration.temperature import Calibration
 from spacy_ragre.corpora.reader import copy_input
@@ -95,7 +96,7 @@ def test_bytes(pipeline, questions, plain):
 def test_loading_saves_no_base_model(trained):
     size = sum(file.stat().st_size for file in (trained / NAME).rglob("*") if file.is_file())
     assert size < 200_000
-    assert {file.name for file in (trained / NAME).iterdir()} == {"cfg", "model", "store", "waiting"}
+    assert {file.name for file in (trained / NAME).iterdir()} == {"cfg", "model", "store", "pending"}
 
 
 def test_saving_a_fresh_component_needs_no_weights(make_nlp, tmp_path, component):
@@ -128,11 +129,11 @@ def test_exclude(trained, make_nlp, component, tmp_path):
     source = component(spacy.load(trained))
     target = component(make_nlp(labels={"x": "is x of"}))
     target.to_disk(tmp_path / "own")
-    target.from_disk(trained / NAME, exclude=["cfg", "vocab", "store", "waiting"])
+    target.from_disk(trained / NAME, exclude=["cfg", "vocab", "store", "pending"])
     assert target.labels == ("x",)
     assert target.predictor.pending == []
     assert target.predictor.shim.has_head
-    source.to_disk(tmp_path / "part", exclude=["store", "waiting", "vocab"])
+    source.to_disk(tmp_path / "part", exclude=["store", "pending", "vocab"])
     assert {file.name for file in (tmp_path / "part").iterdir()} == {"cfg", "model"}
     data = source.to_bytes(exclude=["store"])
     fresh = component(make_nlp())
@@ -159,7 +160,7 @@ def copy(trained, tmp_path) -> Path:
     [
         ("store", OSError, "R210.*store"),
         ("store/store/meta.json", OSError, "R210.*meta.json"),
-        ("waiting", OSError, "R210.*waiting"),
+        ("pending", OSError, "R210.*pending"),
         ("model", OSError, "R108.*missing.*model"),
     ],
 )
@@ -170,7 +171,7 @@ def test_missing_parts(copy, part, error, match):
         spacy.load(copy)
 
 
-@pytest.mark.parametrize("part, match", [("model", "R108.*damaged"), ("waiting", "R211.*waiting")])
+@pytest.mark.parametrize("part, match", [("model", "R108.*damaged"), ("pending", "R211.*pending")])
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_truncated_parts(copy, part, match, share):
     path = copy / NAME / part
@@ -230,3 +231,43 @@ def test_an_untrained_state_over_a_trained_component(make_nlp, gold_examples, tr
     nlp.from_bytes(start)
     after = [[(r.label, round(r.score, 5)) for r in doc._.relations] for doc in nlp.pipe([d.copy() for d in docs])]
     assert after == before
+
+
+# What version 0.1.0 saved
+
+
+@pytest.fixture
+def pending_nlp(make_nlp, gold_docs, component):
+    nlp = make_nlp()
+    component(nlp).predictor.pending = component(nlp)._gold(gold_docs(nlp))
+    return nlp
+
+
+def test_pending_examples_under_their_old_name(pending_nlp, make_nlp, component, tmp_path):
+    pipe = component(pending_nlp)
+    pipe.to_disk(tmp_path, exclude=["vocab"])
+    (tmp_path / "pending").rename(tmp_path / "waiting")
+    again = component(make_nlp())
+    again.from_disk(tmp_path, exclude=["vocab", "waiting"])
+    assert again.predictor.pending == []
+    again.from_disk(tmp_path, exclude=["vocab"])
+    assert again.predictor.pending == pipe.predictor.pending != []
+    # Saved over it, they are there once.
+    again.to_disk(tmp_path, exclude=["vocab"])
+    assert not (tmp_path / "waiting").exists() and (tmp_path / "pending").exists()
+
+
+def test_messages_in_their_old_form(pending_nlp, make_nlp, component):
+    pipe = component(pending_nlp)
+    parts = srsly.msgpack_loads(pipe.to_bytes())
+    own = {"store": parts.pop("store"), "waiting": parts.pop("pending")}
+    again = component(make_nlp(labels={}))
+    again.from_bytes(srsly.msgpack_dumps({"pipe": srsly.msgpack_dumps(parts), **own}))
+    assert again.labels == pipe.labels
+    assert again.predictor.pending == pipe.predictor.pending != []
+
+
+def test_damaged_settings(copy):
+    (copy / NAME / "cfg").write_text("{")
+    with pytest.raises(ValueError, match="R211.*cfg"):
+        spacy.load(copy)
