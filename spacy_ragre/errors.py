@@ -1,7 +1,7 @@
 """Every message of the suite, numbered. A message says what happened and how to mend it.
 
 Ranges: R0xx annotations, R1xx backbones, R2xx retrieval, R3xx prompts and candidates, R4xx corpora and scoring,
-R5xx components, R6xx command line. Warnings use W and the same ranges.
+R5xx components, R6xx and R321 to R339 command line. Warnings use W and the same ranges.
 """
 
 from typing import Any
@@ -397,6 +397,24 @@ class Errors(metaclass=_WithCodes):
     )
     R613 = "{path}, line {line}: the text is not valid UTF-8 ({problem}). Convert the file to UTF-8 first."
     R614 = "{name!r} is no folder that can be written to. Say where to save the pipeline, with --output FOLDER."
+    R321 = (
+        "Can't read labels from {source}: {problem}. Give NAME=WORDS (such as founded_by='was founded by'), several of "
+        "them with commas between, or a file: a label a line, or .json with an object of names and words."
+    )
+    R322 = (
+        "The pipeline {name!r} has the component {component!r}, whose labels are its own, so that --labels can't be "
+        "used with it. Leave out --labels, or name a pipeline that only finds entities, such as en_core_web_sm."
+    )
+    R323 = "{option} needs {needed}: {why}. Give {needed}, or leave out {option}."
+    R324 = "Can't go on with {path}: {problem}. Leave out --resume to start again, which replaces what is there."
+    R325 = (
+        "None of the {count} document(s) could be processed. The first problem, {place}: {problem}\nAll are listed in "
+        "{path}."
+    )
+    R326 = (
+        "{problem}\n{count} document(s) were finished before, and are kept: go on from there with --resume. Documents "
+        "that fail can be left out with --skip-errors FILE."
+    )
     R615 = "Can't use GPU {gpu_id}: {problem}. Leave out --gpu-id to use the CPU."
 
 

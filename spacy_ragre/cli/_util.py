@@ -1,20 +1,25 @@
-"""What the commands share: the app that they belong to, and how an error reaches the user."""
+"""What the commands share: the app that they belong to, how an error reaches the user, and what a terminal is shown."""
 
+import json
 import re
+import unicodedata
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, List
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import typer
 
+from ..bundled import BUNDLED, locate
 from ..errors import Errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
+    from spacy.vocab import Vocab
 
 HELP = """Relation extraction with language models that retrieve examples: install the models, convert and export
-corpora, look at what retrieval gives, and extract relations.
+corpora, look at what retrieval gives, extract relations and score them.
 """
 
 Arg = typer.Argument
@@ -24,13 +29,20 @@ ragre_cli = typer.Typer(name="ragre", help=HELP, no_args_is_help=True)
 
 # spaCy's own errors carry codes too: [E050] for a pipeline that is not there.
 _CODE = re.compile(r"\[[A-Z]\d{3,4}\]")
+# Marks, embeddings, overrides and isolates: they change the order in which a terminal shows what follows.
+_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Other characters that begin a new line or can't be written.
+_ODD = frozenset(("Cc", "Cs", "Zl", "Zp"))
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn an error that the user can mend into one line on stderr and exit code 1.
+def user_errors(command: Optional[Callable[..., None]] = None) -> Iterator[None]:
+    """Turn an error that the user can mend into a message on stderr and exit code 1.
 
-    Those are numbered errors and errors of files. Others are bugs, and keep their traceback.
+    Those are numbered errors and errors of files. Others are bugs, and keep their traceback. A message that tells of
+    several problems has a line for each. It names the options of the command in place of Python's arguments.
+
+    command (Optional[Callable[..., None]]): the command's function.
     """
     try:
         yield
@@ -38,13 +50,68 @@ def user_errors() -> Iterator[None]:
         # The reader of our output has seen enough, as `head` does: typer ends quietly.
         raise
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
+        message = str(error).strip()
         if not _CODE.match(message):
             if not isinstance(error, OSError):
                 raise
-            message = Errors.R601.format(problem=message)
-        typer.echo(message, err=True)
+            message = Errors.R601.format(problem=one_line(error))
+        for line in name_options(message, command).splitlines():
+            if line.strip():
+                typer.echo(visible(line), err=True)
         raise typer.Exit(1) from error
+
+
+def name_options(message: str, command: Optional[Callable[..., None]]) -> str:
+    """Put the options of a command in place of the arguments of Python's functions.
+
+    message (str): "... or read the file with split_tokens=True."
+    command (Optional[Callable[..., None]]): the command's function, whose arguments have typer's options as defaults.
+    RETURNS (str): "... or read the file with --split-tokens."
+    """
+    parameters = signature(command).parameters.values() if command is not None else ()
+    for parameter in parameters:
+        option = next(iter(getattr(parameter.default, "param_decls", None) or ()), "")
+        # Names of a single word may be meant as words.
+        if option.startswith("--") and "_" in parameter.name:
+            argument = rf"(?<![\w.\[])(?:an? |the )?{parameter.name}(?:=True)?(?![\w\]])"
+            message = re.sub(argument, option, message)
+    return message
+
+
+def one_line(error: Exception) -> str:
+    """RETURNS (str): an error's message without line breaks, to stand inside of another message."""
+    return " ".join(str(error).split())
+
+
+def visible(text: str) -> str:
+    """Write characters that a terminal would obey, or that turn the order of what is shown, as their numbers.
+
+    text (str): any text, such as that of a document.
+    RETURNS (str): the text with "\\x1b" in place of an escape character, and "\\u202e" in place of an override.
+    """
+    return "".join(_number(char) if _is_odd(char) else char for char in text)
+
+
+def json_line(data: Mapping[str, object]) -> str:
+    """RETURNS (str): JSON in one line, in which characters are readable, except for those that `visible` replaces."""
+    text = json.dumps(data, ensure_ascii=False)
+    # They stand only inside of strings, where JSON has the same way to write them.
+    return "".join(f"\\u{ord(char):04x}" if _is_odd(char) else char for char in text)
+
+
+def _is_odd(char: str) -> bool:
+    return not " " <= char <= "~" and (char in _BIDIRECTIONAL or unicodedata.category(char) in _ODD)
+
+
+def _number(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
+
+
+def cell(text: str) -> str:
+    """RETURNS (str): a text for a cell of one of rich's tables: in one line, visible, and without markup."""
+    from rich.markup import escape
+
+    return escape(visible(" ".join(text.split())))
 
 
 def use_gpu(gpu_id: int) -> None:
@@ -57,29 +124,39 @@ def use_gpu(gpu_id: int) -> None:
         require_gpu(gpu_id)
     # What a missing device raises depends on the library that looks for it.
     except Exception as error:
-        raise ValueError(Errors.R615.format(gpu_id=gpu_id, problem=str(error).strip().rstrip("."))) from error
+        raise ValueError(Errors.R615.format(gpu_id=gpu_id, problem=one_line(error).rstrip("."))) from error
 
 
 def load_pipeline(name: str) -> "Language":
     """Load a pipeline.
 
-    name (str): its folder or package.
+    name (str): its folder or package, or the name of an embedded pipeline such as en_core_web_sm.
     RETURNS (Language): the pipeline. A ValueError is raised where it can't be loaded.
     """
-    from spacy.util import load_model
+    from spacy.util import is_package, load_model
 
+    if name in BUNDLED and not Path(name).exists() and not is_package(name) and locate(name) is not None:
+        name = BUNDLED[name].module
     try:
         return load_model(name)
     # A damaged folder, a package with missing parts or a config with unknown names: spaCy raises one of these.
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ValueError(Errors.R602.format(name=name, problem=str(error).strip().rstrip("."))) from error
+        raise ValueError(Errors.R602.format(name=name, problem=one_line(error).rstrip("."))) from error
 
 
-def read_corpus(path: Path, nlp: Any = None) -> Iterator["Doc"]:
+def read_corpus(
+    path: Path,
+    nlp: "Union[Language, Vocab, None]" = None,
+    *,
+    spans_key: Optional[str] = None,
+    split_tokens: bool = False,
+) -> Iterator["Doc"]:
     """Read documents from a file, whose ending tells its format.
 
     path (Path): a .spacy file or a folder of them, interchange .jsonl, or a SemEval-2010 Task 8 .txt file.
     nlp (Union[Language, Vocab, None]): makes the documents; blank English if None.
+    spans_key (Optional[str]): keep the entities of interchange documents in `doc.spans[spans_key]`.
+    split_tokens (bool): cut tokens of interchange documents where an entity begins or ends inside one.
     YIELDS (Doc): the documents. An unknown ending raises a ValueError.
     """
     from ..corpora import read_jsonl, read_semeval
@@ -90,7 +167,7 @@ def read_corpus(path: Path, nlp: Any = None) -> Iterator["Doc"]:
     if suffix == ".spacy" or path.is_dir():
         yield from read_docs(path, get_nlp(nlp).vocab)
     elif suffix == ".jsonl":
-        yield from read_jsonl(path, nlp)
+        yield from read_jsonl(path, nlp, spans_key=spans_key, split_tokens=split_tokens)
     elif suffix == ".txt":
         yield from read_semeval(path, nlp)
     else:
@@ -100,3 +177,53 @@ def read_corpus(path: Path, nlp: Any = None) -> Iterator["Doc"]:
 def pipe_names(nlp: "Language", attr: str) -> List[str]:
     """RETURNS (List[str]): names of the components that assign an attribute such as `doc._.relations`."""
     return [name for name in nlp.pipe_names if attr in nlp.get_pipe_meta(name).assigns]
+
+
+def parse_labels(values: List[str]) -> Dict[str, object]:
+    """Read labels as the command line gives them.
+
+    values (List[str]): each a file, or one or more labels with commas between them: `name=words`, or the name alone.
+        A .json file holds what the component's setting `labels` takes: a list of names, or an object of names with
+        their words or tables. Any other file has a label a line.
+    RETURNS (Dict[str, object]): names with their words ("" for the name's own) or tables. What is no label raises a
+        ValueError.
+    """
+    labels: Dict[str, object] = {}
+    for value in values:
+        path = Path(value)
+        if path.suffix.lower() == ".json" or ("=" not in value and path.is_file()):
+            found = _labels_of_file(path)
+        else:
+            # "a=is in, or at,b=..." has a comma inside of words: one that no name follows.
+            parts = re.split(r",(?=[^,=]+=)", value) if "=" in value else value.split(",")
+            found = dict(_label(part, f"--labels {value!r}") for part in parts)
+        twice = [name for name in found if name in labels]
+        if twice:
+            raise ValueError(Errors.R321.format(source="--labels", problem=f"{twice[0]!r} is given twice"))
+        labels.update(found)
+    return labels
+
+
+def _labels_of_file(path: Path) -> Dict[str, object]:
+    from ..corpora.files import existing_path
+
+    try:
+        text = existing_path(path).read_text(encoding="utf-8-sig")
+        if path.suffix.lower() != ".json":
+            return dict(_label(line, str(path)) for line in text.splitlines() if line.strip())
+        data = json.loads(text)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(Errors.R321.format(source=path, problem=error)) from error
+    if isinstance(data, list) and all(isinstance(name, str) for name in data):
+        return {name: "" for name in data}
+    if not isinstance(data, dict):
+        problem = "it holds neither a list of names nor an object of names with words"
+        raise ValueError(Errors.R321.format(source=path, problem=problem))
+    return data
+
+
+def _label(text: str, source: str) -> "tuple[str, str]":
+    name, _, words = text.partition("=")
+    if not name.strip():
+        raise ValueError(Errors.R321.format(source=source, problem=f"{text!r} has no name"))
+    return name.strip(), words.strip()

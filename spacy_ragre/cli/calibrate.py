@@ -25,7 +25,7 @@ def calibrate_cli(
 
     Run it once after `spacy train`, on development documents.
     """
-    with user_errors():
+    with user_errors(calibrate_cli):
         calibrate(pipeline, corpus_path, output_path, limit=limit, seed=seed, gpu_id=gpu_id)
 
 

@@ -31,7 +31,7 @@ def convert_cli(
 
     The output appears under its name only when it is whole.
     """
-    with user_errors():
+    with user_errors(convert_cli):
         convert(
             input_path,
             output_path,

@@ -28,7 +28,7 @@ def download_cli(
 
     All additional arguments are passed to `pip install`.
     """
-    with user_errors():
+    with user_errors(download_cli):
         download(name, ctx.args)
 
 

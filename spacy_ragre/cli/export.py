@@ -23,7 +23,7 @@ def export_cli(
 
     The output appears under its name only when it is whole.
     """
-    with user_errors():
+    with user_errors(export_cli):
         export(docs_path, output_path, format, spans_key=spans_key, relation_names=relation_names)
 
 

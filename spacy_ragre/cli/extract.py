@@ -1,37 +1,46 @@
 """`ragre extract`: the relations of texts."""
 
-import json
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Iterable, Iterator, List, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
 
 import typer
 
 from ..errors import Errors
-from ._util import Arg, Opt, load_pipeline, pipe_names, ragre_cli, use_gpu, user_errors
+from ._inputs import INPUT, TEXT, Item, LeftOut, check_inputs, read_inputs
+from ._journal import Journal, journal_path, write_left_out
+from ._util import Arg, Opt, cell, json_line, load_pipeline, parse_labels, pipe_names, ragre_cli, use_gpu, user_errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-STDIN = "-"
+FACTORY = "rag_relation_extractor"
+# In `doc.user_data` while a document is in the pipeline: its number in this run, from 0.
+_NUMBER = "ragre.number"
 
 
 @ragre_cli.command("extract")
 def extract_cli(
     pipeline: str = Arg(..., metavar="PIPELINE", help="Folder or package of a pipeline that finds relations"),
-    text: Optional[str] = Arg(None, metavar="[TEXT]", help="Text to read"),
-    input_path: Optional[str] = Opt(
-        None,
-        "--input",
-        "-i",
-        metavar="FILE",
-        help="File to read: .jsonl (objects with a text, or interchange), else a text a line; - for standard input",
-    ),
+    text: Optional[str] = TEXT,
+    input_path: Optional[str] = INPUT,
     output_path: Optional[Path] = Opt(
         None, "--output", "-o", metavar="FILE", help="Write interchange JSONL to this file"
     ),
+    labels: List[str] = Opt(
+        [],
+        "--labels",
+        "-l",
+        metavar="LABELS",
+        help="Find these relations without training, with any pipeline that finds entities: NAME=WORDS, several with "
+        "commas between, or a file (a label a line, or .json). May be given several times",
+    ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="The entities are in doc.spans[KEY]"),
+    skip_errors: Optional[Path] = Opt(
+        None, "--skip-errors", metavar="FILE", help="Write documents that fail to this file, with reasons, and go on"
+    ),
+    resume: bool = Opt(False, "--resume", help="Go on where an earlier run with the same --output was stopped"),
     batch_size: Optional[int] = Opt(None, "--batch-size", "-bs", min=1, help="Documents of a batch"),
     gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID, or -1 for CPU"),
 ) -> None:
@@ -39,15 +48,19 @@ def extract_cli(
     Extract relations from a text, or from each document of a file.
 
     On a terminal the relations are shown as a table; otherwise, and with --output, documents are written in the
-    interchange format, one JSON object a line. An output file appears under its name only when it is whole.
+    interchange format, one JSON object a line. An output file appears under its name only when it is whole; until then,
+    what is finished is kept next to it, in .FILE.partial, for --resume.
     """
-    with user_errors():
+    with user_errors(extract_cli):
         extract(
             pipeline,
             text,
             input_path=input_path,
             output_path=output_path,
+            labels=parse_labels(labels),
             spans_key=spans_key,
+            skip_errors=skip_errors,
+            resume=resume,
             batch_size=batch_size,
             gpu_id=gpu_id,
         )
@@ -59,7 +72,10 @@ def extract(
     *,
     input_path: Optional[str] = None,
     output_path: Optional[Path] = None,
+    labels: Optional[Dict[str, object]] = None,
     spans_key: Optional[str] = None,
+    skip_errors: Optional[Path] = None,
+    resume: bool = False,
     batch_size: Optional[int] = None,
     gpu_id: int = -1,
 ) -> None:
@@ -70,66 +86,193 @@ def extract(
     input_path (Optional[str]): a file in place of a text, or "-". Entities of interchange documents are given to the
         pipeline, their relations are not.
     output_path (Optional[Path]): the file to write.
+    labels (Optional[Dict[str, object]]): find these relations with an untrained extractor at the pipeline's end.
     spans_key (Optional[str]): read and write entities in `doc.spans[spans_key]`.
+    skip_errors (Optional[Path]): the file for documents that fail, with reasons; the first of them ends the run where
+        None.
+    resume (bool): go on with what an earlier run with this `output_path` finished.
     batch_size (Optional[int]): documents of a batch.
     gpu_id (int): the GPU to use, or -1.
     """
-    if (text is None) == (input_path is None):
-        raise ValueError(Errors.R607.format(what="both" if text is not None else "neither"))
+    from ..corpora.files import atomic_write
+
+    check_inputs(text, input_path)
+    if resume and output_path is None:
+        raise ValueError(Errors.R323.format(option="--resume", needed="--output FILE", why="it goes on with that file"))
+    if resume and output_path is not None and output_path.exists() and not journal_path(output_path).exists():
+        typer.echo(f"{output_path} is whole already: nothing is left to do.", err=True)
+        return
     use_gpu(gpu_id)
     nlp = load_pipeline(pipeline)
-    if not pipe_names(nlp, "doc._.relations"):
-        raise ValueError(Errors.R606.format(name=pipeline, components=", ".join(nlp.pipe_names) or "none"))
-    inputs = [nlp.make_doc(text)] if text is not None else read_inputs(nlp, str(input_path), spans_key)
-    docs = nlp.pipe(inputs, batch_size=batch_size)
-    if output_path is not None:
-        from ..corpora import write_jsonl
-
-        write_jsonl(docs, output_path, spans_key=spans_key)
-    elif sys.stdout.isatty():
-        show_table(docs)
+    add_labels(nlp, pipeline, labels or {}, spans_key)
+    skip = skip_errors is not None
+    run = Run(nlp, read_inputs(nlp, text, input_path, spans_key, skip), spans_key, batch_size, skip)
+    if output_path is None:
+        left_out = _show(run)
+    elif output_path.exists() and not output_path.is_file():
+        # A device or a pipe, next to which no journal can be kept; a folder is an error.
+        with atomic_write(output_path) as stream:
+            left_out = _print(run, lambda line: stream.write(f"{line}\n".encode()))
     else:
+        about = {"pipeline": pipeline, "input": input_path or text, "labels": labels or {}, "spans_key": spans_key}
+        left_out = _write(run, output_path, about, resume)
+    if skip_errors is not None:
+        write_left_out(left_out, skip_errors)
+    if left_out and skip_errors is not None:
+        if len(left_out) == run.count:
+            first = left_out[0]
+            problem = " ".join(first.reasons)
+            raise ValueError(Errors.R325.format(count=run.count, place=first.place, problem=problem, path=skip_errors))
+        typer.echo(f"Left out {len(left_out)} of {run.count} documents: see {skip_errors}", err=True)
+
+
+def add_labels(nlp: "Language", name: str, labels: Dict[str, object], spans_key: Optional[str]) -> None:
+    """Let a pipeline find relations that it was not trained on.
+
+    nlp (Language): the pipeline. An extractor is added at its end.
+    name (str): what the pipeline is called, for errors.
+    labels (Dict[str, object]): as the extractor's setting. Where empty, the pipeline has to find relations itself.
+    spans_key (Optional[str]): where the entities are.
+    """
+    found = pipe_names(nlp, "doc._.relations")
+    if not labels:
+        if not found:
+            raise ValueError(Errors.R606.format(name=name, components=", ".join(nlp.pipe_names) or "none"))
+        return
+    if found:
+        raise ValueError(Errors.R322.format(name=name, component=found[0]))
+    extractor = nlp.add_pipe(FACTORY, config={"spans_key": spans_key})
+    for label, words in labels.items():
+        # Not by the settings, which can't hold names such as per:title.
+        extractor.add_label(label, words)  # type: ignore[attr-defined]
+
+
+class Run:
+    """The documents of an input on their way through a pipeline.
+
+    nlp (Language): the pipeline.
+    items (Iterator[Item]): the input.
+    spans_key (Optional[str]): where the entities are.
+    batch_size (Optional[int]): documents of a batch.
+    skip (bool): go on after a document that fails; else its error is raised.
+    """
+
+    def __init__(
+        self,
+        nlp: "Language",
+        items: Iterator[Item],
+        spans_key: Optional[str],
+        batch_size: Optional[int],
+        skip: bool,
+    ) -> None:
+        self.nlp = nlp
+        self.items = items
+        self.spans_key = spans_key
+        self.batch_size = batch_size
+        self.skip = skip
+        self.count = 0
+        self._waiting: Dict[int, Item] = {}
+
+    def results(self) -> Iterator[Item]:
+        """YIELDS (Item): for each document of the input, in order, what the pipeline made of it, or why nothing."""
+        if self.skip:
+            self.nlp.set_error_handler(self._note)  # type: ignore[arg-type]
+        done = 0
+        for doc in self.nlp.pipe(self._docs(), batch_size=self.batch_size):
+            number = doc.user_data.pop(_NUMBER)
+            # The order is kept, so that those before it that did not come out have failed.
+            for lost in range(done, number):
+                yield self._lost(lost)
+            yield self._waiting.pop(number)._replace(content=doc)
+            done = number + 1
+        for lost in range(done, self.count):
+            yield self._lost(lost)
+
+    def dicts(self) -> "Iterator[Dict[str, object] | LeftOut]":
+        """YIELDS (Union[Dict[str, object], LeftOut]): the same in the interchange format."""
         from ..corpora import doc_to_dict
 
+        for place, content, _ in self.results():
+            if isinstance(content, LeftOut):
+                yield content
+                continue
+            try:
+                yield doc_to_dict(content, spans_key=self.spans_key)
+            except ValueError as error:
+                if not self.skip:
+                    raise
+                yield _left_out(place, content, error)
+
+    def _docs(self) -> "Iterator[Doc]":
+        for item in self.items:
+            number, self.count = self.count, self.count + 1
+            self._waiting[number] = item
+            if not isinstance(item.content, LeftOut):
+                item.content.user_data[_NUMBER] = number
+                yield item.content
+
+    def _lost(self, number: int) -> Item:
+        item = self._waiting.pop(number)
+        if isinstance(item.content, LeftOut):
+            return item
+        # A component dropped it, without an error.
+        return item._replace(content=LeftOut(item.place, ["a component gave no document back"], "", item.content.text))
+
+    def _note(self, name: str, component: object, docs: "List[Doc]", error: Exception) -> None:
         for doc in docs:
-            typer.echo(json.dumps(doc_to_dict(doc, spans_key=spans_key), ensure_ascii=False))
+            item = self._waiting[doc.user_data[_NUMBER]]
+            content = _left_out(item.place, doc, error, f"{name}: ")
+            self._waiting[doc.user_data[_NUMBER]] = item._replace(content=content)
 
 
-def read_inputs(nlp: "Language", path: str, spans_key: Optional[str] = None) -> Iterator["Doc"]:
-    """Read what is to be processed.
-
-    nlp (Language): its tokenizer is used.
-    path (str): a file, or "-". Of plain text, each line that is not blank is a document with the line's number as id.
-    spans_key (Optional[str]): where the entities of interchange documents go.
-    YIELDS (Doc): the documents.
-    """
-    from ..corpora import read_jsonl
-    from ..corpora.files import existing_path
-    from ..corpora.reader import copy_input
-
-    if path == STDIN:
-        yield from _read_lines(nlp, typer.get_binary_stream("stdin"), "standard input")
-    elif path.lower().endswith(".jsonl"):
-        # Tokens may not fit the entities that someone else annotated; cutting them changes no text.
-        for doc in read_jsonl(path, nlp, spans_key=spans_key, split_tokens=True):
-            yield copy_input(doc)
-    else:
-        with existing_path(path).open("rb") as stream:
-            yield from _read_lines(nlp, stream, path)
-
-
-def _read_lines(nlp: "Language", stream: IO[bytes], path: str) -> Iterator["Doc"]:
+def _left_out(place: str, doc: "Doc", error: Exception, where: str = "") -> LeftOut:
     from ..relations import ID_KEY
 
-    for number, raw in enumerate(stream, 1):
+    reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return LeftOut(place, [where + reason.strip()], str(doc.user_data.get(ID_KEY, "")), doc.text)
+
+
+def _write(run: Run, output_path: Path, about: Mapping[str, object], resume: bool) -> List[LeftOut]:
+    with Journal(output_path, about, resume) as journal:
+        journal.skip_finished(run.items)
         try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise ValueError(Errors.R613.format(path=path, line=number, problem=error)) from error
-        if line:
-            doc = nlp.make_doc(line)
-            doc.user_data[ID_KEY] = str(number)
-            yield doc
+            for result in run.dicts():
+                if isinstance(result, LeftOut):
+                    journal.leave_out(result)
+                else:
+                    journal.add(result)
+        except (ValueError, OSError) as error:
+            if not journal.count:
+                raise
+            raise ValueError(Errors.R326.format(problem=error, count=journal.count)) from error
+    run.count = journal.count
+    return journal.finish()
+
+
+def _show(run: Run) -> List[LeftOut]:
+    if not sys.stdout.isatty():
+        return _print(run, typer.echo)
+    left_out: List[LeftOut] = []
+
+    def docs() -> "Iterator[Doc]":
+        for _, content, _ in run.results():
+            if isinstance(content, LeftOut):
+                left_out.append(content)
+            else:
+                yield content
+
+    show_table(docs())
+    return left_out
+
+
+def _print(run: Run, write: Callable[[str], object]) -> List[LeftOut]:
+    left_out: List[LeftOut] = []
+    for result in run.dicts():
+        if isinstance(result, LeftOut):
+            left_out.append(result)
+        else:
+            write(json_line(result))
+    return left_out
 
 
 def show_table(docs: "Iterable[Doc]") -> None:
@@ -155,11 +298,5 @@ def show_table(docs: "Iterable[Doc]") -> None:
         table.add_column(name)
     table.add_column("score", justify="right")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row[first:]))
+        table.add_row(*(cell(text) for text in row[first:]))
     console.print(table)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(text.split()))

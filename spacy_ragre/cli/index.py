@@ -1,13 +1,13 @@
 """`ragre index`: a store of examples, made from a corpus."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 from tqdm import tqdm
 from wasabi import msg
 
 from ..errors import Errors
-from ._util import Arg, Opt, ragre_cli, read_corpus, user_errors
+from ._util import Arg, Opt, one_line, ragre_cli, read_corpus, user_errors
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -33,6 +33,10 @@ def index_cli(
     text: str = Opt(
         "sentence", "--text", "-t", help="What is encoded: sentence, or marked (with both mentions marked)"
     ),
+    spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="The entities are in doc.spans[KEY]"),
+    split_tokens: bool = Opt(
+        False, "--split-tokens", help="Cut tokens where an entity begins or ends inside one (jsonl)"
+    ),
 ) -> None:
     """
     Encode the pairs of entities of a corpus and store them, so that `neighbours` finds them.
@@ -40,17 +44,27 @@ def index_cli(
     The defaults are the published setting of RAG4RE: the plain sentence and its nearest neighbours by cosine. The
     store keeps the encoder's settings.
     """
-    with user_errors():
-        index(corpus_path, store_path, encoder=encoder, text=text)
+    with user_errors(index_cli):
+        index(corpus_path, store_path, encoder=encoder, text=text, spans_key=spans_key, split_tokens=split_tokens)
 
 
-def index(corpus_path: Path, store_path: Path, *, encoder: str = "all-MiniLM-L6-v2", text: str = "sentence") -> None:
+def index(
+    corpus_path: Path,
+    store_path: Path,
+    *,
+    encoder: str = "all-MiniLM-L6-v2",
+    text: str = "sentence",
+    spans_key: Optional[str] = None,
+    split_tokens: bool = False,
+) -> None:
     """Make a store of examples, in place of one that is there.
 
     corpus_path (Path): annotated documents. Pairs whose relations were never set are stored without labels.
     store_path (Path): the folder to write.
     encoder (str): a local folder, the name of an embedded model or a hub id.
     text (str): "sentence" or "marked".
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]`.
+    split_tokens (bool): cut tokens of interchange documents where an entity begins or ends inside one.
     """
     from thinc.api import Config
 
@@ -69,8 +83,8 @@ def index(corpus_path: Path, store_path: Path, *, encoder: str = "all-MiniLM-L6-
     retriever = make_retriever(config, "--encoder and --text")
     chunk: List[Any] = []
     with tqdm(desc="Indexing", unit=" pairs", disable=None) as bar:
-        for doc in read_corpus(corpus_path):
-            chunk.extend(candidate.instance for candidate in known_candidates(doc))
+        for doc in read_corpus(corpus_path, spans_key=spans_key, split_tokens=split_tokens):
+            chunk.extend(candidate.instance for candidate in known_candidates(doc, spans_key))
             if len(chunk) >= _CHUNK:
                 retriever.add(chunk)
                 bar.update(len(chunk))
@@ -104,17 +118,19 @@ def make_retriever(config: Dict[str, Any], source: str) -> "Retriever":
         problem = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors)
         raise ValueError(Errors.R610.format(source=source, problem=problem)) from error
     except (ValueError, KeyError) as error:
-        raise ValueError(Errors.R610.format(source=source, problem=str(error).strip())) from error
+        raise ValueError(Errors.R610.format(source=source, problem=one_line(error))) from error
 
 
-def known_candidates(doc: "Doc") -> "Iterator[Candidate]":
+def known_candidates(doc: "Doc", spans_key: Optional[str] = None) -> "Iterator[Candidate]":
     """The pairs of a document, within sentences.
 
     doc (Doc): the document.
+    spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
     YIELDS (Candidate): the candidates, with their answers where the document's relations were set.
     """
     from ..candidates import label_candidates, make_same_sentence
-    from ..relations import RELATIONS_KEY
+    from ..relations import RELATIONS_KEY, entity_spans
 
-    candidates = make_same_sentence()(doc, doc.ents)
-    yield from label_candidates(doc, candidates) if RELATIONS_KEY in doc.user_data else candidates
+    spans = entity_spans(doc, spans_key)
+    candidates = make_same_sentence()(doc, spans)
+    yield from label_candidates(doc, candidates, spans) if RELATIONS_KEY in doc.user_data else candidates

@@ -44,12 +44,12 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture
 def fails(run: Callable[..., Result]) -> Callable[..., str]:
-    """Calls a command that must end with code 1 and one line on stderr, and gives that line."""
+    """Calls a command that must end with code 1 and a message of `lines` lines on stderr, and gives the message."""
 
-    def call(*args: Any, **settings: Any) -> str:
+    def call(*args: Any, lines: int = 1, **settings: Any) -> str:
         result = run(*args, **settings)
         assert result.exit_code == 1, result.output
-        assert len(result.stderr.splitlines()) == 1, result.stderr
+        assert len(result.stderr.splitlines()) == lines, result.stderr
         assert "Traceback" not in result.output
         return result.stderr
 

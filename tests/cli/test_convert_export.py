@@ -55,10 +55,14 @@ def test_convert_errors(fails: Callable[..., str], semeval: Path, write_jsonl: C
     assert "[R414]" in fails("convert", semeval, output, "--format", "conll")
     share = fails("convert", semeval, output, "-f", "semeval", "--dev", "dev.spacy", "--dev-share", 2)
     assert "[R418]" in share
-    # Several problems of a file make one line, too.
+    # Each problem of a file has a line, and names the command's option.
     inside = {**DOC, "ents": [{"start": 1, "end": 3, "label": "PERSON"}], "relations": []}
-    broken = fails("convert", write_jsonl(inside, {"text": 1}), output)
-    assert "[R402]" in broken and "[R407]" in broken and "line 2" in broken
+    broken = fails("convert", write_jsonl(inside, {"text": 1}), output, lines=4).splitlines()
+    assert "[R402]" in broken[0] and broken[1].startswith("- line 1: [R407]") and broken[2].startswith("- line 2:")
+    assert "--split-tokens" in broken[1] and "split_tokens" not in broken[1]
+    ents = [{"start": 0, "end": 3, "label": "A"}, {"start": 0, "end": 8, "label": "B"}]
+    overlap = fails("convert", write_jsonl({"text": "Ann runs", "ents": ents}), output, lines=3)
+    assert "[R408]" in overlap and "--spans-key" in overlap and "spans_key" not in overlap
     assert not output.exists()
 
 

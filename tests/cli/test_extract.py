@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -8,6 +9,7 @@ import pytest
 import spacy
 from typer.testing import Result
 
+from spacy_ragre.cli._util import parse_labels
 from spacy_ragre.cli.extract import extract
 
 TEXT = "Ann left Acme ."
@@ -72,11 +74,202 @@ def test_a_terminal_gets_a_table(
     assert "No relations in 1 document." in capsys.readouterr().out
 
 
-def test_a_failure_leaves_no_output(fails: Callable[..., str], pipeline: str, tmp_path: Path) -> None:
+def test_a_failure_leaves_what_is_finished_for_resume(
+    run: Callable[..., Result], fails: Callable[..., str], pipeline: str, tmp_path: Path
+) -> None:
     source, output = tmp_path / "texts.txt", tmp_path / "out.jsonl"
-    source.write_text(f"{TEXT}\nThese fail.\n", encoding="utf8")
-    assert "[R999]" in fails("extract", pipeline, "--input", source, "--output", output)
+    source.write_text(f"These fail.\n{TEXT}\n", encoding="utf8")
+    command = ("extract", pipeline, "--input", source, "--output", output)
+    assert "[R999]" in fails(*command)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["pipeline", "texts.txt"]
+    source.write_text(f"{TEXT}\nThese fail.\n{TEXT}\n", encoding="utf8")
+    message = fails(*command, lines=2)
+    assert "[R999]" in message and "[R326]" in message and "1 document(s)" in message
+    assert not output.exists()
+    result = run(*command, "--resume", "--skip-errors", tmp_path / "left.jsonl")
+    assert result.exit_code == 0, result.output
+    assert [doc["id"] for doc in lines(output.read_text(encoding="utf8"))] == ["1", "3"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["left.jsonl", "out.jsonl", "pipeline", "texts.txt"]
+
+
+def test_documents_that_fail_go_to_a_file_with_reasons(
+    run: Callable[..., Result], fails: Callable[..., str], pipeline: str, tmp_path: Path
+) -> None:
+    source, output, left = tmp_path / "texts.txt", tmp_path / "out.jsonl", tmp_path / "left.jsonl"
+    source.write_bytes(f"{TEXT}\nThese fail.\nCaf".encode() + b"\xe9\n" + f"\n{TEXT}\n".encode())
+    for to_file in (True, False):
+        where = ("--output", output) if to_file else ()
+        result = run("extract", pipeline, "--input", source, *where, "--skip-errors", left, "--batch-size", 2)
+        assert result.exit_code == 0, result.output
+        written = output.read_text(encoding="utf8") if to_file else result.stdout
+        assert [doc["id"] for doc in lines(written)] == ["1", "5"]
+        assert "2 of 4" in result.stderr
+        failed, unreadable = lines(left.read_text(encoding="utf8"))
+        assert failed == {
+            "place": "line 2",
+            "reasons": ["test_first_and_last: [R999] The document fails."],
+            "id": "2",
+            "text": "These fail.",
+        }
+        assert unreadable["place"] == "line 3" and "[R613]" in unreadable["reasons"][0]
+    source.write_text("These fail.\nThose fail.\n", encoding="utf8")
+    message = fails("extract", pipeline, "--input", source, "--skip-errors", left, lines=2)
+    assert "[R325]" in message and "[R999]" in message and str(left) in message
+
+
+# Kills its own process where it first meets one of two texts.
+KILLED = """
+import os, signal
+from pathlib import Path
+import spacy_ragre
+from spacy.language import Language
+from spacy_ragre.cli import ragre_cli
+
+@Language.component("test_first_and_last", assigns=["doc._.relations"])
+def first_and_last(doc):
+    if doc.text in ("Text 7.", "Text 13.") and not Path(doc.text).exists():
+        Path(doc.text).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    doc._.relations = []
+    return doc
+
+ragre_cli()
+"""
+
+
+def test_a_killed_run_goes_on(pipeline: str, tmp_path: Path) -> None:
+    source, output = tmp_path / "texts.txt", tmp_path / "out.jsonl"
+    texts = [f"Text {i}." for i in range(20)]
+    source.write_text("\n".join(texts), encoding="utf8")
+    command = ["extract", pipeline, "-i", str(source), "-o", str(output), "--resume", "--batch-size", "3"]
+    codes = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", KILLED, *command], cwd=tmp_path, check=False)
+        codes.append(done.returncode)
+        partial = tmp_path / ".out.jsonl.partial"
+        if done.returncode:
+            assert not output.exists() and partial.stat().st_size
+            # The system may write the beginning of a line only.
+            with partial.open("ab") as stream:
+                stream.write(b'{"doc": {"id": "')
+    assert codes == [-9, -9, 0]
+    assert [doc["text"] for doc in lines(output.read_text(encoding="utf8"))] == texts
+    assert not partial.exists()
+
+
+def test_resume_of_another_run(
+    run: Callable[..., Result], fails: Callable[..., str], pipeline: str, tmp_path: Path
+) -> None:
+    source, output, partial = tmp_path / "texts.txt", tmp_path / "out.jsonl", tmp_path / ".out.jsonl.partial"
+    source.write_text(f"{TEXT}\nThese fail.\n", encoding="utf8")
+    command = ("extract", pipeline, "--input", source, "--output", output)
+    fails(*command, lines=2)
+    kept = partial.read_bytes()
+    assert "another run" in fails(*command, "--resume", "--spans-key", "sc")
+    source.write_text("Another text.\n", encoding="utf8")
+    assert "Another text." in fails(*command, "--resume")
+    source.write_text("", encoding="utf8")
+    assert "is missing" in fails(*command, "--resume")
+    partial.write_bytes(kept.replace(b"{", b"[", 2))
+    assert "damaged" in fails(*command, "--resume")
+    assert "[R323]" in fails("extract", pipeline, TEXT, "--resume")
+    source.write_text(TEXT, encoding="utf8")
+    assert run(*command).exit_code == 0 and not partial.exists()
+    # A run that is finished is not done again.
+    assert "whole already" in run(*command, "--resume").stderr
+    assert len(lines(output.read_text(encoding="utf8"))) == 1
+
+
+def test_terminals_are_shown_no_control_characters(
+    pipeline: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Result]
+) -> None:
+    nlp = spacy.load(pipeline)
+    odd = {"\x1b": "\\x1b", "\x9b": "\\x9b", "\x07": "\\x07", "\u202e": "\\u202e", "\u2066": "\\u2066"}
+    for char in odd:
+        nlp.get_pipe("entity_ruler").add_patterns(  # type: ignore[attr-defined]
+            [{"label": "ORG", "pattern": f"A{char}[31m"}]
+        )
+    nlp.to_disk(pipeline)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for char, shown in odd.items():
+        extract(pipeline, f"Ann left A{char}[31m")
+        out = capsys.readouterr().out
+        assert f"A{char}" not in out and f"A{shown}[31m" in out
+    monkeypatch.undo()
+    for char in odd:
+        result = run("extract", pipeline, f"Ann left A{char}[31m")
+        assert char not in result.stdout and lines(result.stdout)[0]["text"] == f"Ann left A{char}[31m"
+        assert char not in run("extract", f"no{char}pipeline", TEXT).stderr
+
+
+@pytest.fixture
+def finds_entities(tmp_path: Path) -> str:
+    nlp = spacy.blank("en")
+    patterns: List[Any] = [{"label": "ORG", "pattern": "Acme"}, {"label": "PERSON", "pattern": "Ann"}]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)  # type: ignore[attr-defined]
+    nlp.to_disk(tmp_path / "entities")
+    return str(tmp_path / "entities")
+
+
+def test_labels_of_the_command_line(
+    run: Callable[..., Result],
+    fails: Callable[..., str],
+    finds_entities: str,
+    pipeline: str,
+    tiny_config: Dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import spacy_ragre.components.relations.component as component
+
+    add_pipe = spacy.Language.add_pipe
+
+    def tiny(self: Any, factory: str, *args: Any, **settings: Any) -> Any:
+        if factory == "rag_relation_extractor":
+            settings["config"] = {**settings["config"], **tiny_config}
+        return add_pipe(self, factory, *args, **settings)
+
+    monkeypatch.setattr(spacy.Language, "add_pipe", tiny)
+    asked: List[Any] = []
+    predict = component.RagRelationExtractor.predict
+
+    def seen(self: Any, docs: Any) -> Any:
+        asked.append(self.label_data)
+        return predict(self, docs)
+
+    monkeypatch.setattr(component.RagRelationExtractor, "predict", seen)
+    for labels in (["works_for=works for", "runs"], ["works_for=works for,runs="]):
+        arguments = [part for label in labels for part in ("--labels", label)]
+        result = run("extract", finds_entities, TEXT, *arguments)
+        assert result.exit_code == 0, result.output
+        (doc,) = lines(result.stdout)
+        assert {relation["label"] for relation in doc["relations"]} <= {"works_for", "runs"}
+        assert {name: label["text"] for name, label in asked[-1].items()} == {
+            "works_for": "works for",
+            "runs": "runs",
+        }
+    assert "[R322]" in fails("extract", pipeline, TEXT, "--labels", "runs")
+    assert "[R606]" in fails("extract", finds_entities, TEXT)
+    assert "[R321]" in fails("extract", finds_entities, TEXT, "--labels", "=runs")
+
+
+def test_labels_are_read(tmp_path: Path) -> None:
+    assert parse_labels(["a,b", "c=is in, or at,d=by"]) == {"a": "", "b": "", "c": "is in, or at", "d": "by"}
+    path = tmp_path / "labels.txt"
+    path.write_text("\ufeffper:title=has the title, or rank\n\nruns\n", encoding="utf8")
+    assert parse_labels([str(path)]) == {"per:title": "has the title, or rank", "runs": ""}
+    path = tmp_path / "labels.json"
+    table: Dict[str, Any] = {"runs": {"text": "runs", "head_types": ["PERSON"]}, "in": "is in"}
+    for data, expected in ((table, table), (["a", "b"], {"a": "", "b": ""})):
+        path.write_text(json.dumps(data), encoding="utf8")
+        assert parse_labels([str(path)]) == expected
+    for text in ("[1]", "{", "7"):
+        path.write_text(text, encoding="utf8")
+        with pytest.raises(ValueError, match="R321"):
+            parse_labels([str(path)])
+    with pytest.raises(ValueError, match="given twice"):
+        parse_labels(["a", "a=b"])
+    with pytest.raises(OSError, match="R401"):
+        parse_labels([str(tmp_path / "missing.json")])
 
 
 def test_extract_errors(fails: Callable[..., str], pipeline: str, tmp_path: Path) -> None:
@@ -85,7 +278,8 @@ def test_extract_errors(fails: Callable[..., str], pipeline: str, tmp_path: Path
     assert "[R401]" in fails("extract", pipeline, "--input", tmp_path / "missing.txt")
     assert "[R602]" in fails("extract", tmp_path / "missing", TEXT)
     (tmp_path / "latin.txt").write_bytes(b"Ann left Acme.\nCaf\xe9\n")
-    message = fails("extract", pipeline, "--input", tmp_path / "latin.txt", "--output", tmp_path / "out.jsonl")
+    output = tmp_path / "out.jsonl"
+    message = fails("extract", pipeline, "--input", tmp_path / "latin.txt", "--output", output, "-bs", 1, lines=2)
     assert "[R613]" in message and "line 2" in message
     spacy.blank("en").to_disk(tmp_path / "blank")
     assert "[R606]" in fails("extract", tmp_path / "blank", TEXT)

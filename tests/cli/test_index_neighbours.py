@@ -67,6 +67,23 @@ def test_all_formats_are_read(
     assert found[3]["neighbours"] == []
 
 
+def test_neighbours_reads_what_extract_reads(
+    run: Callable[..., Result], fails: Callable[..., str], store: Path, tmp_path: Path
+) -> None:
+    text = "The rain caused a flood."
+    source = tmp_path / "plain.txt"
+    source.write_text(f"{text}\n\n{text}\n", encoding="utf8")
+    (by_text,) = lines(run("neighbours", store, text, "--keep-same", "-k", 1))
+    assert by_text["neighbours"][0]["id"] == "2"
+    assert by_text["neighbours"][0]["score"] == pytest.approx(1, abs=1e-4)
+    by_file = lines(run("neighbours", store, "--input", source, "--keep-same", "-k", 1))
+    assert [line["id"] for line in by_file] == ["1", "3"]
+    assert by_file[0]["neighbours"] == by_text["neighbours"]
+    assert lines(run("neighbours", store, "-i", "-", "--keep-same", "-k", 1, input=f"{text}\n")) == by_file[:1]
+    assert "neither" in fails("neighbours", store)
+    assert "both" in fails("neighbours", store, text, "--input", source)
+
+
 def test_pairs_without_relations_have_no_labels(
     run: Callable[..., Result], write_jsonl: Callable[..., Path], encoder: str, semeval: Path, tmp_path: Path
 ) -> None:
