@@ -1,11 +1,20 @@
 """Tiny random models, so that no test of behaviour needs a download or real weights."""
 
+import os
 from pathlib import Path
 from typing import Any, Callable, Dict, Sequence
 
 import pytest
 import spacy
+from hypothesis import HealthCheck, settings
 from spacy.language import Language
+
+# Property tests (tests/properties): about 300 examples in all in a usual run, at least 10,000 in a nightly one, chosen
+# by HYPOTHESIS_PROFILE=nightly. A test whose examples are cheap or dear takes a multiple of the profile's number.
+_HOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+settings.register_profile("ci", max_examples=15, derandomize=True, **_HOW)  # type: ignore[arg-type]
+settings.register_profile("nightly", max_examples=600, **_HOW)  # type: ignore[arg-type]
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 TEXTS = [
     "Microsoft was founded by Bill Gates in Albuquerque.",
