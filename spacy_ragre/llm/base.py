@@ -2,8 +2,6 @@
 
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import lru_cache
-from itertools import chain
 from typing import (
     Any,
     Callable,
@@ -26,6 +24,7 @@ from .attention.tries import TokenTrie
 from .resolve import hash_weights, load_problem, resolve
 from .runtime.precision import computing, is_low
 from .runtime.quiet import quiet
+from .tokens import TextTokens, special_tokens
 
 QUANTIZATIONS = (None, "nf4", "int8")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -89,15 +88,7 @@ class Backbone:
         self._tokenizer: Any = None
         self._fingerprint: Optional[str] = None
         self._merged = MergedWeights()
-        self._piece_ids = lru_cache(maxsize=1 << 16)(self._encode_piece)
-
-    def __getstate__(self) -> Dict[str, Any]:
-        # A cache around a bound method can't be pickled, and a copy needs one of its own.
-        return {name: value for name, value in self.__dict__.items() if name != "_piece_ids"}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._piece_ids = lru_cache(maxsize=1 << 16)(self._encode_piece)
+        self._text: Optional[TextTokens] = None
 
     # Loading
 
@@ -180,7 +171,8 @@ class Backbone:
         self._model.requires_grad_(False)
         positions = getattr(self._model.config, "max_position_embeddings", None)
         self.max_length = min(self.max_length, positions or self.max_length)
-        self.prefix, self.suffix = _special_tokens(self._tokenizer)
+        self.prefix, self.suffix = special_tokens(self._tokenizer)
+        self._text = TextTokens(self._tokenizer)
 
     def _load_tokenizer(self, path: str) -> Any:
         from transformers import AutoTokenizer
@@ -190,12 +182,12 @@ class Backbone:
     def _load_model(self, path: str) -> Any:
         import transformers
 
-        options: Dict[str, Any] = {"trust_remote_code": False}
+        options: Dict[str, Any] = {}
         options["torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"] = self.dtype
         if self.quantization is not None:
             options["quantization_config"] = self._quantization_config()
             options["device_map"] = {"": str(self.device)}
-        model = self._auto_class().from_pretrained(path, **options)
+        model = self._auto_class().from_pretrained(path, trust_remote_code=False, **options)
         if self.quantization is None:
             return model.to(self.device)
         for module in model.modules():
@@ -300,17 +292,21 @@ class Backbone:
 
     # Tokens
 
+    @property
+    def text(self) -> TextTokens:
+        """RETURNS (TextTokens): gives the token ids of text, loaded now if it was not."""
+        self.load()
+        return self._text  # type: ignore[return-value]
+
     def tokenize(self, pieces: Pieces) -> TokenPrompt:
         """Token ids of a prompt. Each piece is tokenised on its own, so that a prompt has the same ids however it is
-        put together.
+        put together. Words that look like control tokens are read as words.
 
         pieces (Tuple[str, Tuple[str, ...], Sequence[str]]): the instruction and the pieces that the pairs of a document
             share, which may be empty, and the pieces that belong to one pair.
         RETURNS (TokenPrompt): token ids with the model's special tokens around them.
         """
-        self.load()
-        instruction = self._piece_ids(pieces[0])
-        document, pair = (tuple(chain.from_iterable(map(self._piece_ids, part))) for part in pieces[1:])
+        instruction, document, pair = self._parts(pieces)
         pair += self.suffix
         if instruction:
             instruction = self.prefix + instruction
@@ -325,12 +321,18 @@ class Backbone:
 
     def count_tokens(self, pieces: Pieces) -> int:
         """RETURNS (int): the number of tokens of a prompt, special tokens counted."""
-        self.load()
-        own = sum(len(self._piece_ids(piece)) for piece in (pieces[0], *pieces[1], *pieces[2]))
-        return len(self.prefix) + own + len(self.suffix)
+        parts = self._parts(pieces)
+        return len(self.prefix) + sum(map(len, parts)) + len(self.suffix)
 
-    def _encode_piece(self, piece: str) -> Tuple[int, ...]:
-        return tuple(self.tokenizer(piece, add_special_tokens=False, verbose=False)["input_ids"])
+    def _parts(self, pieces: Pieces) -> Tuple[Ids, Ids, Ids]:
+        text = self.text
+        instruction, before = text.pieces([pieces[0]])
+        document, before = text.pieces(pieces[1], before)
+        return instruction, document, text.pieces(pieces[2], before)[0]
+
+    def inner_ids(self, text: str) -> Ids:
+        """RETURNS (Tuple[int, ...]): token ids of a piece that comes after other text, as an answer does."""
+        return self.text.ids(text, before=".")
 
     def pad(self, rows: Sequence[Sequence[int]], left: bool = False) -> Tuple[Any, Any]:
         """Put rows of token ids into a tensor.
@@ -377,7 +379,7 @@ class Backbone:
         table = self.model.get_input_embeddings().weight
         rows = []
         for text in texts:
-            ids = torch.tensor(self._piece_ids(text), dtype=torch.long, device=table.device)
+            ids = torch.tensor(self.inner_ids(text), dtype=torch.long, device=table.device)
             rows.append((table[ids].float().sum(0) / max(1, len(ids))).cpu())
         return torch.stack(rows)
 
@@ -435,7 +437,7 @@ class Backbone:
         texts (Sequence[str]): the answers, each with its leading space.
         RETURNS (List[List[int]]): their token ids.
         """
-        ids = [list(self._piece_ids(text)) for text in texts]
+        ids = [list(self.inner_ids(text)) for text in texts]
         ordered = sorted(ids)
         if any(b[: len(a)] == a for a, b in zip(ordered, ordered[1:])):
             ids = [a + [self.tokenizer.eos_token_id] for a in ids]
@@ -475,16 +477,6 @@ class Backbone:
         """RETURNS (int): the token that fills up a batch. It is never attended to."""
         tokenizer = self.tokenizer
         return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
-
-
-def _special_tokens(tokenizer: Any) -> Tuple[Ids, Ids]:
-    """The tokens that a tokenizer puts before and after a text."""
-    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
-    full = tokenizer("a", add_special_tokens=True)["input_ids"]
-    for start in range(len(full) - len(plain) + 1):
-        if full[start : start + len(plain)] == plain:
-            return tuple(full[:start]), tuple(full[start + len(plain) :])
-    return (), ()
 
 
 def _local_folder(name: str) -> str:

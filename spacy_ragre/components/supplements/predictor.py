@@ -170,8 +170,7 @@ class TaskPredictor(Predictor):
         result: List[int] = []
         for piece in response_pieces(text):
             if piece not in self._pieces:
-                found = self.backbone.tokenizer(piece, add_special_tokens=False)["input_ids"]
-                self._pieces[piece] = tuple(found)
+                self._pieces[piece] = self.backbone.inner_ids(piece)
             result.extend(self._pieces[piece])
         return tuple(result)
 
