@@ -61,11 +61,11 @@ class Atlop:
             os.chdir(before)
         self._prepro, self._collate = prepro, collate_fn
         source = str(locate_encoder(encoder))
-        self._tokenizer = AutoTokenizer.from_pretrained(source)
-        config = AutoConfig.from_pretrained(source, num_labels=len(relations))
+        self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, num_labels=len(relations))
         config.cls_token_id, config.sep_token_id = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         config.transformer_type = "bert"
-        reader = AutoModel.from_pretrained(source, config=config, attn_implementation="eager")
+        reader = AutoModel.from_pretrained(source, trust_remote_code=False, config=config, attn_implementation="eager")
         self.model: Any = DocREModel(config, reader, num_labels=MOST)
 
     def features(self, documents: List[Dict[str, Any]]) -> Features:

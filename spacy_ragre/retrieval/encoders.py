@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import Errors
 from ..instances import Instance
 from ..llm.runtime.openvino import TORCH, Compiler
+from ..llm.tokens import TextTokens, special_tokens
 from ..registry import registry
 from .loading import load_encoder, locate_encoder, pick_device
 from .texts import mark_mentions, with_response
@@ -207,7 +208,7 @@ class TextEncoder:
 
         source = locate_encoder(self.name)
         try:
-            return int(AutoConfig.from_pretrained(source).hidden_size)
+            return int(AutoConfig.from_pretrained(source, trust_remote_code=False).hidden_size)
         except (OSError, ValueError) as error:
             raise OSError(Errors.R201.format(name=self.name, reason=error)) from error
 
@@ -287,14 +288,13 @@ class TextEncoder:
         if not texts:
             return []
         window = getattr(self.model.config, "max_position_embeddings", None) or self.max_length
-        limit = min(self.max_length, self.tokenizer.model_max_length, window)
+        text, (before, after) = TextTokens(self.tokenizer), special_tokens(self.tokenizer)
         end = self.tokenizer.eos_token_id
-        closing = [end] if self.end_token and end is not None else []
-        encoded = self.tokenizer(
-            list(texts), truncation=True, max_length=limit - len(closing), return_attention_mask=False
-        )
+        closing = (*after, *([end] if self.end_token and end is not None else []))
+        limit = min(self.max_length, self.tokenizer.model_max_length, window) - len(before) - len(closing)
+        rows = ([*before, *text.ids(value)[:limit], *closing] for value in texts)
         # Decoders add no special pieces, so that an empty text would be an empty sequence.
-        return [[*ids, *closing] or [self.tokenizer.pad_token_id or 0] for ids in encoded["input_ids"]]
+        return [row or [self.tokenizer.pad_token_id or 0] for row in rows]
 
     def forward(self, token_ids: Sequence[Sequence[int]]) -> Any:
         """Encode a batch.

@@ -36,8 +36,8 @@ def load_encoder(source: Union[str, Path], name: str, **options: Any) -> Tuple[A
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(source))
-        model = AutoModel.from_pretrained(str(source), **options)
+        tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
+        model = AutoModel.from_pretrained(str(source), trust_remote_code=False, **options)
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         raise OSError(Errors.R201.format(name=name, reason=error)) from error
     return only_encoder(model, tokenizer)

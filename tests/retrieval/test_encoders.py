@@ -99,6 +99,17 @@ def test_text_longer_than_the_window_is_cut(bert):
     assert np.allclose(keys[0], keys[1], atol=1e-6)
 
 
+def test_words_of_a_text_are_no_control_tokens(bert):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    (ids,) = TextEncoder(bert).tokenise(["ann [SEP] bob [CLS] [MASK] [PAD]"])
+    assert ids[0] == tokenizer.cls_token_id and ids[-1] == tokenizer.sep_token_id
+    assert {*tokenizer.all_special_ids}.isdisjoint({*ids[1:-1]} - {tokenizer.unk_token_id})
+    # As long as without such words, no piece is lost: each is at least a bracket, a word and a bracket.
+    assert len(ids) > len(tokenizer("ann bob")["input_ids"]) + 4 * 3
+
+
 def test_constructing_loads_nothing_and_a_copy_stays_small(bert):
     encoder = TextEncoder(bert)
     assert encoder._model is None and encoder.width == 32 and encoder._model is None

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -19,6 +18,7 @@ from spacy.tokens import Doc
 from ...errors import Errors
 from ...llm.adapters.lora import LoraSettings
 from ...llm.runtime.openvino import TORCH, Compiler
+from ...llm.tokens import TextTokens, special_tokens
 from ...registry import registry
 from ...retrieval.loading import load_encoder, locate_encoder, only_encoder, pick_device
 from .context_pooling import SPECIALS, Encoded
@@ -121,15 +121,6 @@ class HuggingFaceEncoder:
         self._model: Any = None
         self._tokenizer: Any = None
         self._base_hash = ""
-        self._word_ids = lru_cache(maxsize=1 << 16)(self._encode_word)
-
-    def __getstate__(self) -> Dict[str, Any]:
-        # A cache around a bound method can't be pickled, and a copy needs one of its own.
-        return {name: value for name, value in self.__dict__.items() if name != "_word_ids"}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._word_ids = lru_cache(maxsize=1 << 16)(self._encode_word)
 
     # Weights
 
@@ -159,9 +150,8 @@ class HuggingFaceEncoder:
 
     def _set(self, model: Any, tokenizer: Any) -> None:
         self._model, self._tokenizer = model.to(pick_device(self.device)), tokenizer
-        ids = tokenizer.build_inputs_with_special_tokens([-1])
-        self._before, self._after = ids[: ids.index(-1)], ids[ids.index(-1) + 1 :]
-        self._word_ids.cache_clear()
+        self._text = TextTokens(tokenizer)
+        self._before, self._after = special_tokens(tokenizer)
         if self.lora is not None:
             self._base_hash = _hash(model.state_dict())
             self._add_lora(self.lora)
@@ -291,24 +281,22 @@ class HuggingFaceEncoder:
         output = self.model(input_ids=ids, attention_mask=mask, output_attentions=True)
         return output.last_hidden_state, output.attentions[-1]
 
-    def _encode_word(self, word: str) -> Tuple[int, ...]:
-        return tuple(self._tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"])
-
     def _pieces(self, item: PairInput) -> _Pieces:
-        marker = self._word_ids(f" {self.marker}") if self.marker else ()
+        # A marker is the user's own, and may be a special token; the words of a document are never one.
+        marker = self._tokenizer(f" {self.marker}", add_special_tokens=False)["input_ids"] if self.marker else ()
         firsts = {start for cluster in item.clusters for start, _ in cluster}
         ends = {end for cluster in item.clusters for _, end in cluster}
         ids: List[int] = []
         starts: Dict[int, int] = {}
-        space = ""
+        space = before = ""
         for token in item.doc:
             if token.i in ends:
                 ids.extend(marker)
             if token.i in firsts:
                 starts[token.i] = len(ids)
                 ids.extend(marker)
-            ids.extend(self._word_ids(space + token.text))
-            space = " " if token.whitespace_ else ""
+            ids.extend(self._text.ids(space + token.text, before))
+            space, before = " " if token.whitespace_ else "", "."
         if len(item.doc) in ends:
             ids.extend(marker)
         if not ids or max(starts.values(), default=0) >= len(ids):
@@ -438,6 +426,7 @@ def _rebuild(info: Mapping[str, str]) -> Tuple[Any, Any]:
         for name, data in json.loads(info["tokenizer"]).items():
             (Path(folder) / Path(name).name).write_bytes(base64.b64decode(data))
         (Path(folder) / "config.json").write_text(info["config"], encoding="utf8")
-        config = AutoConfig.from_pretrained(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    return only_encoder(AutoModel.from_config(config, attn_implementation="eager"), tokenizer)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModel.from_config(config, attn_implementation="eager", trust_remote_code=False)
+    return only_encoder(model, tokenizer)

@@ -38,8 +38,10 @@ def create_transformer_encoder(
     if name is None:
         return TransformerEncoder(TransformerListener(upstream_name=upstream), grad_factor)
     # With fused kernels there are no attentions.
-    config = {"output_attentions": True, "attn_implementation": "eager"}
-    model = TransformerModel(name, configure_strided_spans(window, stride), {"use_fast": True}, config)
+    config = {"output_attentions": True, "attn_implementation": "eager", "trust_remote_code": False}
+    # No words of a document become control tokens.
+    tokenizer = {"use_fast": True, "split_special_tokens": True, "trust_remote_code": False}
+    model = TransformerModel(name, configure_strided_spans(window, stride), tokenizer, config)
     return TransformerEncoder(chain(model, split_trf_batch()), grad_factor)
 
 

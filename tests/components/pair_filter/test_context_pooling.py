@@ -230,6 +230,20 @@ def test_markers_stand_around_mentions(make_encoder):
     assert plain._tokenizer.convert_ids_to_tokens(plain._pieces(item).ids) == list("abcd")
 
 
+def test_words_of_a_document_are_no_control_tokens(make_encoder):
+    import spacy
+    from spacy.tokens import Doc
+
+    encoder = make_encoder()
+    encoder.model.eval()
+    doc = Doc(spacy.blank("en").vocab, words=["a", "[SEP]", "b", "[PAD]"])
+    pieces = encoder._pieces(PairInput(doc, [[(0, 1)], [(1, 2)]], ["", ""]))
+    assert {0, 2, 3, 4}.isdisjoint(pieces.ids)
+    # A word that is a special token alone can be a mention as any other.
+    assert sorted(pieces.starts) == [0, 1]
+    assert "".join(encoder._tokenizer.convert_ids_to_tokens(pieces.ids)).replace("##", "") == "*a**[SEP]*b[PAD]"
+
+
 def test_mentions_of_whitespace(make_encoder):
     import spacy
     from spacy.tokens import Doc
