@@ -23,7 +23,7 @@ def main() -> None:
     from spacy.training import Example
 
     from spacy_ragre.corpora import Corpus
-    from spacy_ragre.corpora.files import atomic_write
+    from spacy_ragre.files import atomic_write
     from spacy_ragre.scoring import write_answers
 
     nlp = spacy.load(args.pipeline)

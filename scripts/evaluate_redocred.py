@@ -24,8 +24,8 @@ def main() -> None:
     from spacy.training import Example
 
     from spacy_ragre.corpora import Corpus, write_docred
-    from spacy_ragre.corpora.files import atomic_write
     from spacy_ragre.corpora.reader import read_docs
+    from spacy_ragre.files import atomic_write
     from spacy_ragre.scoring import score_docred, score_pairs, train_facts
 
     nlp = spacy.load(args.pipeline)

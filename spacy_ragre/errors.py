@@ -103,6 +103,11 @@ class Errors(metaclass=_WithCodes):
         "{dtype}. Set device = 'cpu', and for a language model dtype = 'float32' and no quantization, or "
         "engine = 'torch'."
     )
+    R120 = (
+        "{file} is damaged: its checksum is not the one that was saved. Copy the pipeline again from where it was, "
+        "or save it again."
+    )
+    R121 = "{file} is missing from the saved component. Copy the whole pipeline again, or save it again."
     R150 = "The weights saved with this filter are {problem}. Save the trained pipeline again, or train it again."
     R151 = (
         "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap "

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 
 # The rooms from the ground up: a room may import rooms of lower floors, and itself.
 FLOORS: Tuple[Set[str], ...] = (
-    {"errors", "registry", "bundled", "relations", "instances", "labels"},
+    {"errors", "registry", "bundled", "files", "relations", "instances", "labels"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
     {"llm", "scoring"},
     {"retrieval"},
@@ -35,6 +35,7 @@ GROUND: Dict[str, Set[str]] = {
     "errors": set(),
     "registry": set(),
     "bundled": set(),
+    "files": {"errors"},
     "relations": {"errors"},
     "instances": set(),
     "labels": {"errors", "instances"},

@@ -84,7 +84,7 @@ class Journal:
 
         RETURNS (List[LeftOut]): the documents that were left out.
         """
-        from ..corpora.files import atomic_write
+        from ..files import atomic_write
 
         left_out: List[LeftOut] = []
         with atomic_write(self.output) as stream:
@@ -136,7 +136,7 @@ def write_left_out(items: Sequence[LeftOut], path: Path) -> None:
     items (Sequence[LeftOut]): the documents, with reasons.
     path (Path): the file.
     """
-    from ..corpora.files import atomic_write
+    from ..files import atomic_write
 
     with atomic_write(path) as stream:
         stream.writelines(_line(item.to_dict()) for item in items)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
 
 from wasabi import msg
 
-from ..corpora.files import atomic_write
 from ..errors import Errors
-from ..retrieval.folders import replace_folder
+from ..files import atomic_write, replace_folder
 from ._util import Arg, Opt, load_pipeline, ragre_cli, use_gpu, user_errors
 
 if TYPE_CHECKING:

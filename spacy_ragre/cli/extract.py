@@ -94,7 +94,7 @@ def extract(
     batch_size (Optional[int]): documents of a batch.
     gpu_id (int): the GPU to use, or -1.
     """
-    from ..corpora.files import atomic_write
+    from ..files import atomic_write
 
     check_inputs(text, input_path)
     if resume and output_path is None:

@@ -68,7 +68,7 @@ def index(
     """
     from thinc.api import Config
 
-    from ..retrieval.folders import replace_folder
+    from ..files import replace_folder
 
     # A folder is found from anywhere only by its whole path.
     name = str(Path(encoder).resolve()) if Path(encoder).is_dir() else encoder

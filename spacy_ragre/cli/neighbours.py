@@ -83,7 +83,7 @@ def load_retriever(store_path: Path) -> "Retriever":
     """
     from thinc.api import Config
 
-    from ..retrieval.folders import existing
+    from ..files import existing
 
     folder = existing(store_path)
     if not (folder / CONFIG_FILE).is_file():

@@ -1,8 +1,22 @@
 """What the four components share: streams of documents with error handling, steps of training, and what is saved."""
 
 import json
+import logging
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Union
+from typing import (
+    Any,
+    Callable,
+    ClassVar,
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Union,
+)
 
 import srsly
 from spacy import util
@@ -13,7 +27,12 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
 from ..errors import Errors
+from ..files import atomic_write, file_hash, remove_leftovers
 from ..training.locks import one_at_a_time
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
 
 
 class Part(NamedTuple):
@@ -54,7 +73,7 @@ class Part(NamedTuple):
                 raise OSError(missing(path))
             load(path.read_bytes(), str(path))
 
-        return cls(dump, lambda data: load(data, "bytes"), lambda path: path.write_bytes(dump()), from_disk)
+        return cls(dump, lambda data: load(data, "bytes"), lambda path: _write(path, dump()), from_disk)
 
 
 class Component(TrainablePipe):
@@ -97,7 +116,14 @@ class Component(TrainablePipe):
         for docs in util.minibatch(stream, size=batch_size):
             try:
                 self.set_annotations(docs, self.predict(docs))
-            except Exception:  # one by one below, where the handler gets what fails
+            except Exception as error:  # one by one below, where the handler gets what fails
+                if len(docs) > 1:
+                    logger.warning(
+                        "%s: a batch of %d documents failed (%s) and is tried again document by document",
+                        self.name,
+                        len(docs),
+                        type(error).__name__,
+                    )
                 for doc in docs:
                     try:
                         self.set_annotations([doc], self.predict([doc]))
@@ -245,7 +271,8 @@ class Component(TrainablePipe):
 
     @one_at_a_time
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save settings, all that was trained, and examples; not the base model.
+        """Save settings, all that was trained, and examples; not the base model. Each file appears when it is whole,
+        and a manifest keeps the checksums of all files; stores of examples have their own.
 
         path (Union[str, Path]): the folder.
         exclude (Iterable[str]): names of parts to leave out: cfg, vocab, model, and those of the component.
@@ -254,22 +281,30 @@ class Component(TrainablePipe):
         parts = self._all_parts(exclude)
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         for name, part in parts.items():
             part.to_disk(folder / name)
         for new, old in self.old_names.items():
             if new in parts:
                 (folder / old).unlink(missing_ok=True)
+        hashes = {name: file_hash(folder / name) for name in self._all_parts(()) if (folder / name).is_file()}
+        _write(folder / MANIFEST, json.dumps({"sha256": hashes}, indent=2).encode("utf8"))
 
     @one_at_a_time
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "Component":
-        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed.
+        """Load what `to_disk` saved, in place. The language model is not loaded before it is needed. Raises a
+        ValueError for a file that is damaged, an OSError for one that is missing.
 
         path (Union[str, Path]): the folder.
         exclude (Iterable[str]): names of parts to leave as they are.
         RETURNS (Component): the component.
         """
-        for name, part in self._all_parts(exclude).items():
-            part.from_disk(self._place(Path(path), name))
+        folder = Path(path)
+        parts = self._all_parts(exclude)
+        remove_leftovers(folder)
+        _check_files(folder, parts)
+        for name, part in parts.items():
+            part.from_disk(self._place(folder, name))
         self._after_loading()
         return self
 
@@ -277,3 +312,24 @@ class Component(TrainablePipe):
         """RETURNS (Path): where a part is; version 0.1.0 may have saved it under another name."""
         old = self.old_names.get(name)
         return folder / old if old and not (folder / name).exists() and (folder / old).exists() else folder / name
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def _check_files(folder: Path, names: Collection[str]) -> None:
+    """Hold the files of these parts against the manifest. Version 0.1.0 wrote none."""
+    file = folder / MANIFEST
+    if not file.exists():
+        return
+    try:
+        hashes = dict(json.loads(file.read_text(encoding="utf8"))["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(Errors.R120.format(file=file)) from error
+    for name in sorted(set(hashes) & set(names)):
+        if not (folder / name).is_file():
+            raise OSError(Errors.R121.format(file=folder / name))
+        if file_hash(folder / name) != hashes[name]:
+            raise ValueError(Errors.R120.format(file=folder / name))

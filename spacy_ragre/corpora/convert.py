@@ -8,8 +8,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
 from ..errors import Errors
+from ..files import atomic_write
 from .docred import Names, read_docred, write_docred
-from .files import atomic_write
 from .jsonl import read_jsonl, write_jsonl
 from .reader import read_docs, split
 from .semeval import read_semeval

@@ -15,8 +15,9 @@ from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
 from ..errors import Errors
+from ..files import atomic_write
 from ..relations import ID_KEY, Relation, cluster_entities, entity_spans
-from .files import Problems, atomic_write, existing_path
+from .files import Problems, existing_path
 from .tokens import get_nlp
 
 # The names of the mentions as the file has them, for each cluster: the official Ign F1 compares these.

@@ -1,9 +1,7 @@
-"""Files of corpora: lines with their numbers, problems gathered over a file, and writes that are all or nothing."""
+"""Files of corpora: lines with their numbers, and problems gathered over a file."""
 
-import os
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Iterator, List, Tuple, Union
+from typing import Iterator, List, Tuple, Union
 
 from ..errors import Errors
 
@@ -64,31 +62,3 @@ def read_lines(path: Path, problems: Problems) -> Iterator[Tuple[int, str]]:
                 problems.add(number, Errors.R403.format(problem=err))
                 continue
             yield number, line.rstrip("\r\n")
-
-
-@contextmanager
-def atomic_write(path: Union[str, Path]) -> Iterator[IO[bytes]]:
-    """Write a file that appears under its name only when it is whole.
-
-    The bytes go to a temporary file in the same folder, which then replaces the target. After a failure the temporary
-    file is gone and the target is as it was. A target that is no regular file, such as a device or a pipe, is written
-    to directly: it must not be replaced.
-
-    path (Union[str, Path]): the target. Folders above it are made.
-    YIELDS (IO[bytes]): the open file.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with path.open("wb") as file_:
-            yield file_
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file_:
-            yield file_
-            file_.flush()
-            os.fsync(file_.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -18,8 +18,9 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..errors import Errors
+from ..files import atomic_write
 from ..relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation, cluster_entities, entity_spans
-from .files import Problems, atomic_write, existing_path, read_lines
+from .files import Problems, existing_path, read_lines
 from .parse import DocRecord, parse_document
 from .tokens import get_nlp, split_at
 

@@ -5,7 +5,6 @@ on the Hugging Face hub. A GGUF file is converted once to a safetensors folder i
 """
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -18,12 +17,12 @@ from filelock import FileLock
 
 from ..bundled import BUNDLED, locate
 from ..errors import Errors
+from .identity import content_hash
 
 logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "RAGRE_CACHE"
 MANIFEST = "ragre.json"
-_CHUNK = 1 << 20
 
 
 def cache_dir() -> Path:
@@ -73,7 +72,7 @@ def convert_gguf(path: Path) -> Path:
     RETURNS (Path): the folder. Raises an OSError where it can't be written, a ValueError where the file is damaged.
     """
     root = cache_dir()
-    target = root / f"{path.stem}-{_quick_fingerprint(path)}"
+    target = root / f"{path.stem}-{content_hash([path], root, names=False)[:16]}"
     if _is_whole(target):
         return target
     try:
@@ -128,8 +127,7 @@ def _convert(path: Path, target: Path) -> None:
 
 def _write_manifest(folder: Path) -> None:
     sizes = {f.name: f.stat().st_size for f in sorted(folder.iterdir()) if f.is_file()}
-    manifest = {"files": sizes, "weights": hash_weights(folder)}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf8")
+    (folder / MANIFEST).write_text(json.dumps({"files": sizes}, indent=2), encoding="utf8")
 
 
 def _read_manifest(folder: Path) -> Dict[str, Any]:
@@ -148,17 +146,6 @@ def _is_whole(folder: Path) -> bool:
     return all((folder / f).is_file() and (folder / f).stat().st_size == size for f, size in files.items())
 
 
-def _quick_fingerprint(path: Path) -> str:
-    """A file's size and both ends, so that a start does not read the whole file."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_CHUNK))
-        file.seek(max(0, size - _CHUNK))
-        digest.update(file.read(_CHUNK))
-    return digest.hexdigest()[:16]
-
-
 def hash_weights(folder: Union[str, Path]) -> str:
     """The content hash of a model's weights, by which an adapter knows its base.
 
@@ -166,14 +153,4 @@ def hash_weights(folder: Union[str, Path]) -> str:
     RETURNS (str): sha256 over the weight files in the order of their names.
     """
     folder = Path(folder)
-    known = _read_manifest(folder).get("weights")
-    if known:
-        return known
-    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
+    return content_hash(sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")), cache_dir())

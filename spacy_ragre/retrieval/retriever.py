@@ -8,11 +8,11 @@ import numpy as np
 import srsly
 
 from ..errors import Errors
+from ..files import existing, replace_folder
 from ..instances import Instance
 from ..labels import LabelSet
 from ..registry import registry
 from .encoders import Encoder
-from .folders import existing, replace_folder
 from .indexes import IndexKind
 from .store import ExampleStore, Neighbour, unpack_files
 

@@ -11,8 +11,8 @@ import numpy as np
 import srsly
 
 from ..errors import Errors
+from ..files import existing, file_hash, replace_folder
 from ..instances import Answer, Instance
-from .folders import existing, replace_folder
 from .indexes import IndexKind, add_keys, load_faiss, nearest, overwrite_keys
 from .texts import normalise
 
@@ -241,7 +241,7 @@ class ExampleStore:
             if not path.exists():
                 raise OSError(Errors.R210.format(file=path))
         meta = _check_meta((folder / META_FILE).read_bytes(), str(folder / META_FILE), fingerprint)
-        _check_hash(meta, INDEX_FILE, _hash_file(folder / INDEX_FILE), str(folder / INDEX_FILE))
+        _check_hash(meta, INDEX_FILE, file_hash(folder / INDEX_FILE), str(folder / INDEX_FILE))
         examples = (folder / EXAMPLES_FILE).read_bytes()
         return self._restore(meta, examples, lambda: load_faiss().read_index(str(folder / INDEX_FILE)), str(folder))
 
@@ -398,11 +398,3 @@ def _check_meta(data: bytes, file: str, fingerprint: Optional[str]) -> Dict[str,
 def _check_hash(meta: Dict[str, Any], name: str, found: str, file: str) -> None:
     if meta["sha256"].get(name) != found:
         raise ValueError(Errors.R211.format(file=file, problem="its checksum is not the one that was saved"))
-
-
-def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -15,8 +15,8 @@ from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from ..corpora.files import atomic_write
 from ..errors import Errors
+from ..files import atomic_write
 from ..registry import registry
 from ..relations import ID_KEY, RELATIONS_KEY
 from .relations import SolidOffsets, score_relations

@@ -11,7 +11,9 @@ import pytest
 
 from spacy_ragre.bundled import BUNDLED, locate
 from spacy_ragre.llm import CausalLM
+from spacy_ragre.llm import identity as identity_module
 from spacy_ragre.llm import resolve as resolve_module
+from spacy_ragre.llm.identity import HASHES
 from spacy_ragre.llm.resolve import MANIFEST, cache_dir, convert_gguf, hash_weights, resolve
 
 
@@ -48,8 +50,13 @@ def write_model(target: Path) -> None:
 
 
 def folders(cache: Path) -> List[str]:
-    """What is in the cache, locks left out."""
-    return sorted(path.name for path in cache.iterdir() if path.suffix != ".lock") if cache.exists() else []
+    """What is in the cache, locks and remembered hashes left out."""
+    kept = (
+        path.name
+        for path in (cache.iterdir() if cache.exists() else ())
+        if path.suffix != ".lock" and path.name != HASHES
+    )
+    return sorted(kept)
 
 
 # Names
@@ -280,12 +287,46 @@ def test_hash_is_that_of_the_weights_alone(tmp_path: Path) -> None:
     assert hash_weights(tmp_path) != before
 
 
-def test_hash_of_a_converted_model_is_read_from_its_manifest(cache: Path, gguf: Path, converted: List[str]) -> None:
+def test_changed_weights_are_noticed_beside_a_manifest(cache: Path, gguf: Path, converted: List[str]) -> None:
     folder = convert_gguf(gguf)
-    known = json.loads((folder / MANIFEST).read_text(encoding="utf8"))["weights"]
-    assert hash_weights(folder) == known
-    remove_manifest(folder)
-    assert hash_weights(folder) == known
+    known = hash_weights(folder)
+    # Of the same length, and with the hash that version 0.1.0 wrote.
+    (folder / "model.safetensors").write_bytes(b"WEIGHTS")
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf8"))
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "weights": known}), encoding="utf8")
+    assert hash_weights(folder) != known
+
+
+def test_a_gguf_file_of_the_same_size_and_ends_is_another_model(cache: Path, gguf: Path, converted: List[str]) -> None:
+    gguf.write_bytes(b"GGUF" + bytes(3 << 20) + b"end")
+    first = convert_gguf(gguf)
+    data = bytearray(gguf.read_bytes())
+    data[len(data) // 2] = 1
+    gguf.write_bytes(bytes(data))
+    assert convert_gguf(gguf) != first and len(converted) == 2
+
+
+def test_hashes_are_remembered_for_other_processes(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path)
+    known = hash_weights(tmp_path)
+    monkeypatch.setattr(identity_module, "_known", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(identity_module.hashlib, "sha256", lambda: pytest.fail("the weights were read again"))
+        assert hash_weights(tmp_path) == known
+    (tmp_path / "model.safetensors").write_bytes(b"other!!")
+    os.utime(tmp_path / "model.safetensors", ns=(1, 1))
+    assert hash_weights(tmp_path) != known
+    assert len(json.loads((cache / HASHES).read_text(encoding="utf8"))) == 1
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"a": 3}'])
+def test_damaged_memory_of_hashes(cache: Path, tmp_path: Path, content: str) -> None:
+    cache.mkdir()
+    (cache / HASHES).write_text(content, encoding="utf8")
+    write_model(tmp_path)
+    assert len(hash_weights(tmp_path)) == 64
 
 
 def test_hash_reads_older_weight_files(tmp_path: Path) -> None:

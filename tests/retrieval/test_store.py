@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spacy_ragre import files as folders_module
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.retrieval import ExampleStore
-from spacy_ragre.retrieval import folders as folders_module
 from spacy_ragre.retrieval import indexes as indexes_module
 from spacy_ragre.retrieval import store as store_module
 

@@ -414,10 +414,17 @@ def test_missing_and_damaged_weights(trained, tmp_path):
     path = tmp_path / NAME / "model"
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="R150.*damaged.*model"):
+    with pytest.raises(ValueError, match="R120.*model"):
         spacy.load(tmp_path)
     path.unlink()
+    with pytest.raises(OSError, match="R121.*model"):
+        spacy.load(tmp_path)
+    # Version 0.1.0 wrote no manifest.
+    (tmp_path / NAME / "manifest.json").unlink()
     with pytest.raises(OSError, match="R150.*missing.*model"):
+        spacy.load(tmp_path)
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="R150.*damaged.*model"):
         spacy.load(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Saving and loading: settings, adapter, label head and examples, and what happens where one is missing."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def test_bytes(pipeline, questions, plain):
 def test_loading_saves_no_base_model(trained):
     size = sum(file.stat().st_size for file in (trained / NAME).rglob("*") if file.is_file())
     assert size < 200_000
-    assert {file.name for file in (trained / NAME).iterdir()} == {"cfg", "model", "store", "pending"}
+    assert {file.name for file in (trained / NAME).iterdir()} == {"cfg", "model", "store", "pending", "manifest.json"}
 
 
 def test_saving_a_fresh_component_needs_no_weights(make_nlp, tmp_path, component):
@@ -134,7 +135,7 @@ def test_exclude(trained, make_nlp, component, tmp_path):
     assert target.predictor.pending == []
     assert target.predictor.shim.has_head
     source.to_disk(tmp_path / "part", exclude=["store", "pending", "vocab"])
-    assert {file.name for file in (tmp_path / "part").iterdir()} == {"cfg", "model"}
+    assert {file.name for file in (tmp_path / "part").iterdir()} == {"cfg", "model", "manifest.json"}
     data = source.to_bytes(exclude=["store"])
     fresh = component(make_nlp())
     fresh.from_bytes(data)
@@ -156,29 +157,81 @@ def copy(trained, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "part, error, match",
+    "manifest, part, error, match",
     [
-        ("store", OSError, "R210.*store"),
-        ("store/store/meta.json", OSError, "R210.*meta.json"),
-        ("pending", OSError, "R210.*pending"),
-        ("model", OSError, "R108.*missing.*model"),
+        (True, "store", OSError, "R210.*store"),
+        (True, "store/store/meta.json", OSError, "R210.*meta.json"),
+        (True, "cfg", OSError, "R121.*cfg"),
+        (True, "pending", OSError, "R121.*pending"),
+        (True, "model", OSError, "R121.*model"),
+        # As version 0.1.0 saved it.
+        (False, "cfg", OSError, "R210.*cfg"),
+        (False, "pending", OSError, "R210.*pending"),
+        (False, "model", OSError, "R108.*missing.*model"),
     ],
 )
-def test_missing_parts(copy, part, error, match):
+def test_missing_parts(copy, manifest, part, error, match):
+    if not manifest:
+        (copy / NAME / "manifest.json").unlink()
     path = copy / NAME / part
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(error, match=match):
         spacy.load(copy)
 
 
-@pytest.mark.parametrize("part, match", [("model", "R108.*damaged"), ("pending", "R211.*pending")])
+@pytest.mark.parametrize(
+    "manifest, part, match",
+    [
+        (True, "cfg", "R120.*cfg"),
+        (True, "model", "R120.*model"),
+        (True, "pending", "R120.*pending"),
+        (False, "cfg", "R211.*cfg"),
+        (False, "model", "R108.*damaged"),
+        (False, "pending", "R211.*pending"),
+    ],
+)
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_truncated_parts(copy, part, match, share):
+def test_truncated_parts(copy, manifest, part, match, share):
+    if not manifest:
+        (copy / NAME / "manifest.json").unlink()
     path = copy / NAME / part
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(ValueError, match=match):
         spacy.load(copy)
+
+
+@pytest.mark.parametrize("part", ["cfg", "model", "pending"])
+def test_one_changed_byte(copy, part):
+    path = copy / NAME / part
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match=f"R120.*{part}"):
+        spacy.load(copy)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"sha256": 3}', "[1]"])
+def test_damaged_manifest(copy, text):
+    (copy / NAME / "manifest.json").write_text(text, encoding="utf8")
+    with pytest.raises(ValueError, match="R120.*manifest.json"):
+        spacy.load(copy)
+
+
+def test_what_is_excluded_is_not_checked(copy, make_nlp, component):
+    (copy / NAME / "model").write_bytes(b"damaged")
+    fresh = component(make_nlp())
+    fresh.from_disk(copy / NAME, exclude=["model", "vocab"])
+    assert fresh.labels == ("founded_by", "located_in")
+
+
+def test_saving_removes_what_a_killed_process_left(copy):
+    folder = copy / NAME
+    left = folder / f".model.{'0' * 32}.tmp"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    spacy.load(copy).to_disk(copy)
+    assert {file.name for file in folder.iterdir()} == {"cfg", "model", "store", "pending", "manifest.json"}
 
 
 def test_adapter_of_another_base(copy, other_llama, questions):
@@ -211,6 +264,7 @@ def test_store_of_another_adapter(make_nlp, gold_examples, train, component, tmp
     component(nlp).predictor.refresh()
     nlp.to_disk(tmp_path)
     shutil.copy(trained / NAME / "model", tmp_path / NAME / "model")
+    (tmp_path / NAME / "manifest.json").unlink()
     with pytest.raises(ValueError, match="R212"):
         spacy.load(tmp_path)
 
@@ -247,6 +301,7 @@ def test_pending_examples_under_their_old_name(pending_nlp, make_nlp, component,
     pipe = component(pending_nlp)
     pipe.to_disk(tmp_path, exclude=["vocab"])
     (tmp_path / "pending").rename(tmp_path / "waiting")
+    (tmp_path / "manifest.json").unlink()
     again = component(make_nlp())
     again.from_disk(tmp_path, exclude=["vocab", "waiting"])
     assert again.predictor.pending == []
@@ -269,5 +324,6 @@ def test_messages_in_their_old_form(pending_nlp, make_nlp, component):
 
 def test_damaged_settings(copy):
     (copy / NAME / "cfg").write_text("{")
+    (copy / NAME / "manifest.json").unlink()
     with pytest.raises(ValueError, match="R211.*cfg"):
         spacy.load(copy)
