@@ -108,6 +108,10 @@ class Errors(metaclass=_WithCodes):
         "or save it again."
     )
     R121 = "{file} is missing from the saved component. Copy the whole pipeline again, or save it again."
+    R130 = (
+        "The encoder {name!r} says that it is pooled by {pooling}, which is not known here. Set pooling to one of "
+        "'mean', 'cls', 'max' and 'last', or use another encoder."
+    )
     R150 = "The weights saved with this filter are {problem}. Save the trained pipeline again, or train it again."
     R151 = (
         "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap "
@@ -433,6 +437,10 @@ class Warnings(metaclass=_WithCodes):
     )
 
     # retrieval
+    W130 = (
+        "The encoder {name!r} has layers after its pooling that are left out ({modules}), so that its vectors differ "
+        "from those of sentence-transformers. Set pooling, for example to 'mean', to silence this."
+    )
     W201 = (
         "The index 'ivfpq' needs {least} examples to be trained and the store has {count}: a flat index is used until "
         "there are enough. Set index to 'flat' to silence this."

@@ -58,7 +58,16 @@ def create_contriever(
     The other arguments are those of `TextEncoder`.
     RETURNS (TextEncoder): the encoder.
     """
-    return TextEncoder(name, pooling="mean", text=text, max_length=max_length, batch_size=batch_size, device=device)
+    return TextEncoder(
+        name,
+        pooling="mean",
+        text=text,
+        query_prefix="",
+        passage_prefix="",
+        max_length=max_length,
+        batch_size=batch_size,
+        device=device,
+    )
 
 
 @registry.ragre_encoders("ragre.BMRetriever.v1")

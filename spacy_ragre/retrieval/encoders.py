@@ -17,9 +17,10 @@ from ..llm.runtime.openvino import TORCH, Compiler
 from ..llm.tokens import TextTokens, special_tokens
 from ..registry import registry
 from .loading import load_encoder, locate_encoder, pick_device
+from .sentence_files import OwnSettings, read_own_settings
 from .texts import mark_mentions, with_response
 
-Pooling = Literal["mean", "cls", "last"]
+Pooling = Literal["auto", "mean", "cls", "max", "last"]
 TextKind = Literal["sentence", "marked", "response"]
 
 WEIGHTS = "model.safetensors"
@@ -63,10 +64,10 @@ class Encoder(Protocol):
 @registry.ragre_encoders("ragre.TextEncoder.v1")
 def create_text_encoder(
     name: str = "all-MiniLM-L6-v2",
-    pooling: Pooling = "mean",
+    pooling: Pooling = "auto",
     text: TextKind = "sentence",
-    query_prefix: str = "",
-    passage_prefix: str = "",
+    query_prefix: Optional[str] = None,
+    passage_prefix: Optional[str] = None,
     max_length: int = 256,
     batch_size: int = 64,
     device: str = "auto",
@@ -123,12 +124,13 @@ class TextEncoder:
     """Encodes the text of an instance with a Hugging Face encoder. Weights load at first use.
 
     name (str): a local folder, the name of an embedded model (`spacy_ragre.bundled`) or a hub id.
-    pooling (str): `mean` of all word pieces, the first piece (`cls`) or the last one (`last`).
+    pooling (str): `mean` or `max` of all word pieces, the first piece (`cls`) or the last one (`last`); `auto` for what
+        the model's own files say (`sentence_files`), and the mean where they say nothing.
     text (str): `sentence` reads the text as it is, so that all pairs of a sentence have one key; `marked` reads it
         with both mentions marked; `response` reads an example's text with its response after it, and a query's text
         alone, as RAMIE does (arXiv 2411.15700).
-    query_prefix (str): put before the text of a query, such as "query: ".
-    passage_prefix (str): put before the text of an example, such as "passage: ".
+    query_prefix (Optional[str]): put before the text of a query, such as "query: "; the model's own where None.
+    passage_prefix (Optional[str]): put before the text of an example, such as "passage: "; the model's own where None.
     max_length (int): word pieces read of a text, special ones counted; never more than the model's window.
     batch_size (int): texts in one forward pass.
     device (str): torch's name of a device, or `auto`.
@@ -141,10 +143,10 @@ class TextEncoder:
         self,
         name: str = "all-MiniLM-L6-v2",
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling = "auto",
         text: TextKind = "sentence",
-        query_prefix: str = "",
-        passage_prefix: str = "",
+        query_prefix: Optional[str] = None,
+        passage_prefix: Optional[str] = None,
         max_length: int = 256,
         batch_size: int = 64,
         device: str = "auto",
@@ -165,6 +167,7 @@ class TextEncoder:
         self._model: Any = None
         self._tokenizer: Any = None
         self._weights_hash: Optional[str] = None
+        self._own: Optional[OwnSettings] = None
         self._check()
 
     def _check(self) -> None:
@@ -190,14 +193,25 @@ class TextEncoder:
     @property
     def settings(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): the settings that change the keys, as plain data."""
+        own = self._own_settings()
         return {
-            "pooling": self.pooling,
+            "pooling": own.pooling,
             "text": self.text,
-            "query_prefix": self.query_prefix,
-            "passage_prefix": self.passage_prefix,
+            "query_prefix": own.query_prefix,
+            "passage_prefix": own.passage_prefix,
             "max_length": self.max_length,
             "end_token": self.end_token,
         }
+
+    def _own_settings(self) -> OwnSettings:
+        """RETURNS (OwnSettings): pooling and prefixes, those of the model where none are set."""
+        if self._own is None:
+            own, given = OwnSettings(), (self.pooling, self.query_prefix, self.passage_prefix)
+            asked = self.pooling == "auto"
+            if asked or None in given:
+                own = read_own_settings(locate_encoder(self.name), self.name, pooling=asked)
+            self._own = OwnSettings(*(have if want in (None, "auto") else want for want, have in zip(given, own)))
+        return self._own
 
     @property
     def width(self) -> int:
@@ -246,7 +260,7 @@ class TextEncoder:
         instances (Sequence[Instance]): the queries.
         RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width).
         """
-        return self._encode([self.query_prefix + self.read(instance) for instance in instances])
+        return self._encode([self._own_settings().query_prefix + self.read(instance) for instance in instances])
 
     def encode_examples(self, instances: Sequence[Instance]) -> np.ndarray:
         """Encode what is found.
@@ -255,7 +269,7 @@ class TextEncoder:
         RETURNS (np.ndarray): unit vectors, float32. *Shape* (len(instances), width).
         """
         read = with_response if self.text == "response" else self.read
-        return self._encode([self.passage_prefix + read(instance) for instance in instances])
+        return self._encode([self._own_settings().passage_prefix + read(instance) for instance in instances])
 
     @property
     def reads_mentions(self) -> bool:
@@ -313,7 +327,7 @@ class TextEncoder:
             (hidden,) = self._compiler.encoder(self.model, self.name)(ids, mask)
         else:
             hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
-        return _pool(hidden, mask, self.pooling)
+        return _pool(hidden, mask, self._own_settings().pooling)
 
     def with_model(self, model: Any, *, text: TextKind) -> "TextEncoder":
         """Make an encoder of tuned weights, with this one's tokenizer and settings.
@@ -370,6 +384,7 @@ class TextEncoder:
         self._model.to(pick_device(self.device))
         for key, value in settings.items():
             setattr(self, key, value)
+        self._own = None
         self._check()
         self.tuned = True
         self._weights_hash = None
@@ -478,6 +493,8 @@ def _pool(hidden: Any, mask: Any, pooling: str) -> Any:
         pooled = (hidden * weights).sum(1) / weights.sum(1)
     elif pooling == "cls":
         pooled = hidden[:, 0]
+    elif pooling == "max":
+        pooled = hidden.masked_fill(mask.unsqueeze(-1) == 0, torch.finfo(hidden.dtype).min).amax(1)
     else:
         pooled = hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1) - 1]
     return torch.nn.functional.normalize(pooled, dim=1)
