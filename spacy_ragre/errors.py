@@ -424,7 +424,12 @@ class Errors(metaclass=_WithCodes):
         "{problem}\n{count} document(s) were finished before, and are kept: go on from there with --resume. Documents "
         "that fail can be left out with --skip-errors FILE."
     )
-    R615 = "Can't use GPU {gpu_id}: {problem}. Leave out --gpu-id to use the CPU."
+    R328 = (
+        "The pipeline {name!r} has no component that finds entities (its components: {components}), so that "
+        "--own-entities can't be used. Leave it out to give the annotated entities, or add a component that finds them."
+    )
+    R329 = "{path} holds no document with words, so that there is nothing to score. Check the path."
+    R615 = "Can't use GPU {gpu_id}: {problem}. Give another --gpu-id, or -1 for the CPU."
 
 
 class Warnings(metaclass=_WithCodes):

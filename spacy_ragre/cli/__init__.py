@@ -9,6 +9,7 @@ from ._util import ragre_cli
 from .calibrate import calibrate
 from .convert import convert
 from .download import download
+from .evaluate import evaluate
 from .export import export
 from .extract import extract
 from .index import index
@@ -16,4 +17,4 @@ from .neighbours import neighbours
 
 app.add_typer(ragre_cli)
 
-__all__ = ["calibrate", "convert", "download", "export", "extract", "index", "neighbours", "ragre_cli"]
+__all__ = ["calibrate", "convert", "download", "evaluate", "export", "extract", "index", "neighbours", "ragre_cli"]

@@ -25,6 +25,15 @@ corpora, look at what retrieval gives, extract relations and score them.
 Arg = typer.Argument
 Opt = typer.Option
 
+# The same for all commands that run models.
+GPU_ID: Optional[int] = Opt(
+    None,
+    "--gpu-id",
+    "-g",
+    min=-1,
+    help="GPU ID, or -1 for CPU; where a component's setting device names another device, that one is used",
+)
+
 ragre_cli = typer.Typer(name="ragre", help=HELP, no_args_is_help=True)
 
 # spaCy's own errors carry codes too: [E050] for a pipeline that is not there.
@@ -112,19 +121,6 @@ def cell(text: str) -> str:
     from rich.markup import escape
 
     return escape(visible(" ".join(text.split())))
-
-
-def use_gpu(gpu_id: int) -> None:
-    """gpu_id (int): the GPU to use; -1 for the CPU. A ValueError is raised where it is not there."""
-    from thinc.api import require_gpu
-
-    if gpu_id < 0:
-        return
-    try:
-        require_gpu(gpu_id)
-    # What a missing device raises depends on the library that looks for it.
-    except Exception as error:
-        raise ValueError(Errors.R615.format(gpu_id=gpu_id, problem=one_line(error).rstrip("."))) from error
 
 
 def load_pipeline(name: str) -> "Language":

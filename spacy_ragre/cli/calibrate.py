@@ -9,7 +9,8 @@ from wasabi import msg
 
 from ..errors import Errors
 from ..files import atomic_write, replace_folder
-from ._util import Arg, Opt, load_pipeline, ragre_cli, use_gpu, user_errors
+from ..training.devices import choose_gpu
+from ._util import GPU_ID, Arg, Opt, load_pipeline, ragre_cli, user_errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -38,7 +39,7 @@ def calibrate_cli(
     ),
     limit: int = Opt(0, "--limit", "-n", min=0, help="Use a subset of this size; 0 for all"),
     seed: int = Opt(0, "--seed", "-s", help="Seed of the subset"),
-    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID, or -1 for CPU"),
+    gpu_id: Optional[int] = GPU_ID,
 ) -> None:
     """
     Fit what a trained pipeline chooses on development documents: thresholds, probabilities, the weight of neighbours.
@@ -57,7 +58,7 @@ def calibrate(
     *,
     limit: int = 0,
     seed: int = 0,
-    gpu_id: int = -1,
+    gpu_id: Optional[int] = None,
 ) -> None:
     """Calibrate the components of a pipeline that have a method `calibrate`, in the order of the pipeline, and save
     them. Each of them sees what those before it annotate once they are calibrated, such as candidate pairs.
@@ -69,13 +70,13 @@ def calibrate(
     output_path (Optional[Path]): the folder to save it in; its own by default.
     limit (int): size of the subset to use; 0 for all.
     seed (int): of the subset.
-    gpu_id (int): the GPU to use, or -1.
+    gpu_id (Optional[int]): the GPU to use, or -1 for the CPU; see `choose_gpu`.
     """
     from ..corpora import Corpus
 
     if output_path is None and not Path(pipeline).is_dir():
         raise ValueError(Errors.R614.format(name=pipeline))
-    use_gpu(gpu_id)
+    choose_gpu(gpu_id)
     nlp = load_pipeline(pipeline)
     pipes = [(name, pipe) for name, pipe in nlp.pipeline if hasattr(pipe, "calibrate")]
     if not pipes:

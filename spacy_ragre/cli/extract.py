@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Mapp
 import typer
 
 from ..errors import Errors
+from ..training.devices import choose_gpu
 from ._inputs import INPUT, TEXT, Item, LeftOut, check_inputs, read_inputs
 from ._journal import Journal, journal_path, write_left_out
-from ._util import Arg, Opt, cell, json_line, load_pipeline, parse_labels, pipe_names, ragre_cli, use_gpu, user_errors
+from ._util import GPU_ID, Arg, Opt, cell, json_line, load_pipeline, parse_labels, pipe_names, ragre_cli, user_errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -42,7 +43,7 @@ def extract_cli(
     ),
     resume: bool = Opt(False, "--resume", help="Go on where an earlier run with the same --output was stopped"),
     batch_size: Optional[int] = Opt(None, "--batch-size", "-bs", min=1, help="Documents of a batch"),
-    gpu_id: int = Opt(-1, "--gpu-id", "-g", help="GPU ID, or -1 for CPU"),
+    gpu_id: Optional[int] = GPU_ID,
 ) -> None:
     """
     Extract relations from a text, or from each document of a file.
@@ -77,7 +78,7 @@ def extract(
     skip_errors: Optional[Path] = None,
     resume: bool = False,
     batch_size: Optional[int] = None,
-    gpu_id: int = -1,
+    gpu_id: Optional[int] = None,
 ) -> None:
     """Extract relations and write them, or show them.
 
@@ -92,7 +93,7 @@ def extract(
         None.
     resume (bool): go on with what an earlier run with this `output_path` finished.
     batch_size (Optional[int]): documents of a batch.
-    gpu_id (int): the GPU to use, or -1.
+    gpu_id (Optional[int]): the GPU to use, or -1 for the CPU; see `choose_gpu`.
     """
     from ..files import atomic_write
 
@@ -102,7 +103,7 @@ def extract(
     if resume and output_path is not None and output_path.exists() and not journal_path(output_path).exists():
         typer.echo(f"{output_path} is whole already: nothing is left to do.", err=True)
         return
-    use_gpu(gpu_id)
+    choose_gpu(gpu_id)
     nlp = load_pipeline(pipeline)
     add_labels(nlp, pipeline, labels or {}, spans_key)
     skip = skip_errors is not None

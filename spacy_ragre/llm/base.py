@@ -17,6 +17,7 @@ from typing import (
 )
 
 from ..errors import Errors
+from ..training.devices import pick_device
 from .adapters.lora import LoraSettings
 from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
@@ -51,7 +52,7 @@ class Backbone:
     quantization (Optional[str]): "nf4" (4 bits with double quantisation, as in QLoRA, arXiv 2305.14314), "int8", or
         None.
     dtype (str): "auto" (bfloat16 on a GPU that has it, else float32), "float32", "bfloat16" or "float16".
-    device (str): "auto", "cpu", "cuda", "cuda:1" ...
+    device (str): "cpu", "cuda", "cuda:1" ..., or "auto" for the GPU of --gpu-id, or else for what there is.
     lora (Optional[Mapping[str, Any]]): fields of `LoraSettings`, used once the model is trained.
     max_length (int): most tokens of a prompt; no more than the model has positions for.
     batch_tokens (int): most tokens of a batch, padding included.
@@ -125,9 +126,7 @@ class Backbone:
         """RETURNS (torch.device): where the weights are, or will be."""
         import torch
 
-        if self.device_name != "auto":
-            return torch.device(self.device_name)
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(pick_device(self.device_name, mps=False))
 
     @property
     def dtype(self) -> Any:

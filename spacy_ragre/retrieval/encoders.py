@@ -16,7 +16,8 @@ from ..instances import Instance
 from ..llm.runtime.openvino import TORCH, Compiler
 from ..llm.tokens import TextTokens, special_tokens
 from ..registry import registry
-from .loading import load_encoder, locate_encoder, pick_device
+from ..training.devices import pick_device
+from .loading import load_encoder, locate_encoder
 from .sentence_files import OwnSettings, read_own_settings
 from .texts import mark_mentions, with_response
 

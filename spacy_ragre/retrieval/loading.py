@@ -59,16 +59,3 @@ def only_encoder(model: Any, tokenizer: Any) -> Tuple[Any, Any]:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.float().eval(), tokenizer
-
-
-def pick_device(device: str) -> str:
-    """device (str): torch's name of a device, or "auto".
-    RETURNS (str): torch's name of a device.
-    """
-    if device != "auto":
-        return device
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

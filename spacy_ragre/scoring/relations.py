@@ -74,7 +74,7 @@ def score_relations(
     for example in examples:
         if RELATIONS_KEY not in example.reference.user_data:
             continue
-        view = _DocView(example, frozenset(symmetric), spans_key)
+        view = DocView(example, frozenset(symmetric), spans_key)
         micro.score_set(view.predicted, view.gold)
         for label in {triple[2] for triple in view.gold | view.predicted}:
             own = ({triple for triple in triples if triple[2] == label} for triples in (view.predicted, view.gold))
@@ -122,9 +122,11 @@ class SolidOffsets(NamedTuple):
         return (self.counts[span.start_char], self.counts[span.end_char])
 
 
-class _DocView:
+class DocView:
     """The gold and predicted triples of an example, in terms of the gold entities.
 
+    gold_relations (Dict[Triple, Relation]): the gold triples, each with a relation that gives it.
+    predicted_relations (Dict[Triple, Relation]): the predicted triples.
     gold (Set[Triple]): the gold triples.
     predicted (Set[Triple]): the predicted triples.
     entities (Set[Argument]): the gold entities.
@@ -159,8 +161,9 @@ class _DocView:
                 mentions.extend(predicted_clusters[cluster])
             return _argument([predicted_offsets(mention) for mention in mentions], owner)
 
-        self.gold = _triples(gold_relations, gold_argument, symmetric)
-        self.predicted = _triples(predicted_doc._.relations, predicted_argument, symmetric)
+        self.gold_relations = _triples(gold_relations, gold_argument, symmetric)
+        self.predicted_relations = _triples(predicted_doc._.relations, predicted_argument, symmetric)
+        self.gold, self.predicted = set(self.gold_relations), set(self.predicted_relations)
         self.entities: Set[Argument] = {("cluster", i, 0) for i in range(len(clusters))}
         if not clusters:
             self.entities = {_argument([gold_offsets(span)], owner) for span in spans}
@@ -184,17 +187,17 @@ def _argument(mentions: List[Offsets], owner: Dict[Offsets, int]) -> Argument:
 
 def _triples(
     relations: Iterable[Relation], argument: Callable[[Span, Optional[int]], Argument], symmetric: Collection[str]
-) -> Set[Triple]:
-    result = set()
+) -> Dict[Triple, Relation]:
+    result: Dict[Triple, Relation] = {}
     for rel in relations:
         head, tail = argument(rel.head, rel.head_cluster), argument(rel.tail, rel.tail_cluster)
         if rel.label in symmetric:
             head, tail = sorted((head, tail))
-        result.add((head, tail, rel.label))
+        result.setdefault((head, tail, rel.label), rel)
     return result
 
 
-def _score_pairs(score: PRFScore, view: _DocView) -> None:
+def _score_pairs(score: PRFScore, view: DocView) -> None:
     """Add a document's pairs. Only pairs that hold a relation are looked at; the others are counted by arithmetic."""
     labels: Dict[Pair, Tuple[Set[Tuple[str, bool]], Set[Tuple[str, bool]]]] = {}
     for which, triples in enumerate((view.predicted, view.gold)):

@@ -20,7 +20,8 @@ from ...llm.adapters.lora import LoraSettings
 from ...llm.runtime.openvino import TORCH, Compiler
 from ...llm.tokens import TextTokens, special_tokens
 from ...registry import registry
-from ...retrieval.loading import load_encoder, locate_encoder, only_encoder, pick_device
+from ...retrieval.loading import load_encoder, locate_encoder, only_encoder
+from ...training.devices import pick_device
 from .context_pooling import SPECIALS, Encoded
 
 MIN_WINDOW = 16
