@@ -112,6 +112,11 @@ class Errors(metaclass=_WithCodes):
         "The encoder {name!r} says that it is pooled by {pooling}, which is not known here. Set pooling to one of "
         "'mean', 'cls', 'max' and 'last', or use another encoder."
     )
+    R131 = (
+        "A prompt has {length} tokens without any context of its mentions, but {model!r} takes at most {limit}. Where "
+        "it lists its {count} label(s), ask for fewer at a time; else raise max_length of the backbone, or use a model "
+        "with a longer window."
+    )
     R150 = "The weights saved with this filter are {problem}. Save the trained pipeline again, or train it again."
     R151 = (
         "Can't read windows of {window} pieces that overlap by {overlap}: window must be at least {least}, and overlap "
@@ -439,6 +444,16 @@ class Warnings(metaclass=_WithCodes):
     W101 = (
         "The attention of the language model {model!r} is not the plain one (a window, a cap, or code of its own), so "
         "that what prompts share is computed for each of them, by torch. Answers are the same, slower."
+    )
+
+    W131 = (
+        "The {count} labels take too much of the window of {model!r} ({limit} tokens): {left_out} left out of the "
+        "prompts that don't fit. Shorten the definitions, ask for fewer labels at a time, set instruction = false in "
+        "the prompt, or use a model with a longer window."
+    )
+    W132 = (
+        "A text of {length} tokens in all is longer than the window of {model!r} ({limit} tokens): such texts are cut "
+        "around the mentions. To choose what is read, lower max_tokens of the candidates."
     )
 
     # retrieval

@@ -3,13 +3,20 @@
 The third way, the label head, is `spacy_ragre.llm.label_model`.
 """
 
-from typing import Any, Callable, List, Sequence
+import warnings
+from typing import Any, Callable, List, Sequence, Set
 
-from ..errors import Errors
+from ..errors import Errors, Warnings
+from ..instances import Instance
+from ..labels import LabelSet
+from ..prompts import Prompt
+from ..prompts.shortening import count_words, cut_mentions, cut_text, without_definitions
 from .attention.packing import batches
 from .attention.tries import TokenTrie, cut_answers
 from .base import Backbone, Pieces
 
+# Words at each end of a mention that stay where it is cut.
+_MENTION_WORDS = 4
 # A trie is cut where it has more nodes, since the tokens of a row see one another by a square mask.
 _TRIE_NODES = 512
 
@@ -65,9 +72,90 @@ def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int)
     RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): the pieces. Raises a ValueError where not even the prompt
         without examples fits.
     """
+    length = 0
     for number in range(count, -1, -1):
         pieces = build(number)
         length = backbone.count_tokens(pieces)
         if length <= backbone.max_length:
             return pieces
     raise ValueError(Errors.R109.format(length=length, model=backbone.name, limit=backbone.max_length))
+
+
+class PairPrompts:
+    """Puts pairs to a language model, with all that its window takes.
+
+    What does not fit goes in this order: examples, from the least similar one on; the labels' definitions, where the
+    list of labels takes more than half of the window; the text that is far from the mentions; the list of labels; the
+    middle of long mentions. Each of these but the first is said once.
+    """
+
+    def __init__(self) -> None:
+        self._said: Set[str] = set()
+
+    def pieces(
+        self, backbone: Backbone, prompt: Prompt, pair: Instance, labels: LabelSet, examples: Sequence[Instance] = ()
+    ) -> Pieces:
+        """The prompt of a pair.
+
+        backbone (Backbone): the language model.
+        prompt (Prompt): how a pair is put to it.
+        pair (Instance): the pair.
+        labels (LabelSet): the labels.
+        examples (Sequence[Instance]): examples, most similar first; they are shown in the other order.
+        RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): instruction, document, and the pieces of the pair. Raises
+            a ValueError where the window is too small for the labels or for a bare pair.
+        """
+
+        def build(pair: Instance, labels: LabelSet, listed: bool = True, shown: Sequence[Instance] = ()) -> Pieces:
+            segments = prompt.segments(pair, labels, shown[::-1])
+            return segments.instruction if listed else "", (segments.document,), segments.pair_pieces()
+
+        def fits(pieces: Pieces) -> bool:
+            return backbone.count_tokens(pieces) <= backbone.max_length
+
+        for number in range(len(examples), -1, -1):
+            whole = build(pair, labels, shown=examples[:number])
+            if fits(whole):
+                return whole
+        brief = without_definitions(labels)
+        ways = [(labels, True), (brief, True), (brief, False)]
+        if 2 * backbone.count_tokens((whole[0], (), [])) > backbone.max_length:
+            # The labels are why it does not fit.
+            del ways[0]
+        for shorter in (pair, cut_mentions(pair, _MENTION_WORDS)):
+            for known, listed in ways:
+                if not fits(build(cut_text(shorter, 0), known, listed)):
+                    continue
+                self._say_labels(backbone, labels, known is brief, listed)
+                pieces = build(shorter, known, listed)
+                if shorter is not pair or not fits(pieces):
+                    self._say_text(backbone, whole)
+                if fits(pieces):
+                    return pieces
+                # The most context that fits; none does.
+                least, most = 0, count_words(shorter.text)
+                while least < most:
+                    middle = (least + most + 1) // 2
+                    if fits(build(cut_text(shorter, middle), known, listed)):
+                        least = middle
+                    else:
+                        most = middle - 1
+                return build(cut_text(shorter, least), known, listed)
+        bare = build(cut_text(shorter, 0), brief, False)
+        length = backbone.count_tokens(bare)
+        values = {"length": length, "model": backbone.name, "limit": backbone.max_length, "count": len(labels)}
+        raise ValueError(Errors.R131.format(**values))
+
+    def _say_labels(self, backbone: Backbone, labels: LabelSet, shortened: bool, listed: bool) -> None:
+        defined = any(spec.definition for spec in labels.specs.values())
+        left_out = "their list is" if not listed else "their definitions are" if shortened and defined else ""
+        if left_out and left_out not in self._said:
+            self._said.add(left_out)
+            values = {"count": len(labels), "model": backbone.name, "limit": backbone.max_length}
+            warnings.warn(Warnings.W131.format(left_out=left_out, **values), stacklevel=4)
+
+    def _say_text(self, backbone: Backbone, whole: Pieces) -> None:
+        if "text" not in self._said:
+            self._said.add("text")
+            values = {"length": backbone.count_tokens(whole), "model": backbone.name, "limit": backbone.max_length}
+            warnings.warn(Warnings.W132.format(**values), stacklevel=4)

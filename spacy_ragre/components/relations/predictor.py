@@ -23,7 +23,7 @@ from ...labels import LabelSet
 from ...llm.attention.packing import TokenPrompt
 from ...llm.base import Pieces
 from ...llm.label_model import LabelShim
-from ...llm.label_scoring import fit_examples, generate_texts, score_texts
+from ...llm.label_scoring import PairPrompts, generate_texts, score_texts
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
@@ -94,6 +94,7 @@ class RelationPredictor(Predictor):
     ) -> None:
         super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
         self.prompt = prompt
+        self.prompts = PairPrompts()
         self.retriever = retriever
         self.labels = labels
         self.multi_label = multi_label
@@ -219,12 +220,7 @@ class RelationPredictor(Predictor):
             tokenised one by one.
         """
         shown = [neighbour.instance for neighbour in examples]
-
-        def build(number: int) -> Pieces:
-            segments = self.prompt.segments(instance, self.labels, shown[:number][::-1])
-            return segments.instruction, (segments.document,), segments.pair_pieces()
-
-        return fit_examples(self.backbone, build, len(shown))
+        return self.prompts.pieces(self.backbone, self.prompt, instance, self.labels, shown)
 
     def _ids(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> List[TokenPrompt]:
         return [

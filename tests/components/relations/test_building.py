@@ -237,11 +237,24 @@ def test_examples_that_do_not_fit_are_left_out(make_nlp, make_doc, component):
     assert predictor.backbone.count_tokens(predictor.pieces(instance, neighbours)) <= 350
 
 
-def test_a_query_that_does_not_fit_is_an_error(make_nlp, make_doc, component):
+def test_a_window_that_takes_no_pair_is_an_error(make_nlp, make_doc, component):
     nlp = make_nlp()
     component(nlp).predictor.backbone.max_length = 20
-    with pytest.raises(ValueError, match="R109.*20"):
+    with pytest.raises(ValueError, match="R131.*at most 20"):
         nlp(make_doc(nlp, "Acme was founded by the great Ann .", [("Acme", "ORG"), ("Ann", "PERSON")]))
+
+
+def test_texts_longer_than_the_window_do_not_stop_the_others(make_nlp, make_doc, component):
+    nlp = make_nlp()
+    component(nlp).predictor.backbone.max_length = 120
+    ents = [("Acme", "ORG"), ("Ann", "PERSON")]
+    long = make_doc(nlp, "Acme was founded by " + "the great " * 80 + "Ann .", ents)
+    short = [make_doc(nlp, "Acme hired Ann .", ents) for _ in range(2)]
+    with pytest.warns(UserWarning, match="W132.*120 tokens"):
+        docs = list(nlp.pipe([short[0], long, short[1]]))
+    alone = make_nlp()(make_doc(nlp, "Acme hired Ann .", ents))
+    for doc in (docs[0], docs[2]):
+        assert [round(r.score, 4) for r in doc._.relations] == [round(r.score, 4) for r in alone._.relations]
 
 
 # Scores and answers that can't be
