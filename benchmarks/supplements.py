@@ -347,7 +347,7 @@ def run_retrieval(run: Run) -> None:
         items = asked(run.corpora["test"], task)  # type: ignore[arg-type]
         gold = [item.answers[0].label for item in items if item.answers]
         right = [
-            [label == g for label, g in zip(c.predictor.choose({task: items})[task].labels, gold)]
+            [answer.text == g for answer, g in zip(c.predictor.predict({task: items})[task], gold)]
             for c in (plain.get_pipe(NAME), component)
         ]
         cases = Counter(zip(*right))

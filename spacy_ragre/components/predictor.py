@@ -6,6 +6,7 @@ from thinc.api import Model
 
 from ..errors import Errors
 from ..llm.base import Backbone
+from ..training.locks import use_own_threads
 
 
 class Predictor:
@@ -40,6 +41,13 @@ class Predictor:
     def backbone(self) -> Backbone:
         """RETURNS (Backbone): the language model."""
         return self.shim.backbone
+
+    def prepare(self) -> None:
+        """Make the model ready to answer; every way to answer begins here. What was saved is put into the model, and
+        dropout is off.
+        """
+        use_own_threads()
+        self.shim.evaluate()
 
     @property
     def mode(self) -> str:

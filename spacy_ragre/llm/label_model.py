@@ -100,11 +100,15 @@ class LabelShim(TorchShim):
         # The head's few numbers follow the states to their device at each step, so that saving needs no move.
         return states @ self.weight.to(states.device).T + self.bias.to(states.device)
 
+    def evaluate(self) -> None:
+        """Put a saved state into the model, and turn dropout off."""
+        self.restore()
+        self.backbone.set_training(False)
+
     def predict(self, prompts: Prompts) -> Output:
         import torch
 
-        self.restore()
-        self.backbone.set_training(False)
+        self.evaluate()
         with torch.no_grad():
             states = self.backbone.states(prompts)
             return self._logits(states).cpu().numpy(), states.cpu().numpy()

@@ -102,8 +102,7 @@ class MultiTaskShim(LabelShim):
         """
         import torch
 
-        self.restore()
-        self.backbone.set_training(False)
+        self.evaluate()
         with torch.no_grad():
             passes = list(self._backbone.response_states(prompts, [()] * len(prompts)))
             order = [i for numbers, _ in passes for i in numbers]
@@ -126,8 +125,7 @@ class MultiTaskShim(LabelShim):
         self, prompts: Ids, max_new_tokens: int, grammars: Optional[Sequence[CopyGrammar]] = None
     ) -> List[List[int]]:
         """Generate responses; see `generate_ids`."""
-        self.restore()
-        self.backbone.set_training(False)
+        self.evaluate()
         return generate_ids(self._backbone, prompts, max_new_tokens, grammars)
 
     @property

@@ -1,8 +1,10 @@
 """Answers to the questions of several tasks by one language model, with a store of examples for each task."""
 
+from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
+from thinc.types import Floats2d
 
 from ...errors import Errors
 from ...instances import Instance
@@ -14,7 +16,6 @@ from ...prompts.responses import NONE, response_pieces, split_pieces_of
 from ...prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ...retrieval import Neighbour, Retriever
 from ...retrieval.state_keys import BackboneEncoder
-from ...training.locks import use_own_threads
 from ..predictor import Predictor
 from .model import MultiTaskShim, Trained
 
@@ -30,17 +31,17 @@ for _task, _labels in LABELS.items():
 _HELD = 4
 
 
-class Answered(NamedTuple):
-    """Answers to the questions of one task.
+class TaskAnswer(NamedTuple):
+    """The answer to one question.
 
-    labels (List[str]): the likeliest label of each question.
-    scores (List[float]): its probability.
-    neighbours (List[List[Neighbour]]): the examples that were shown.
+    text (str): a label, or a response.
+    score (float): the label's probability; 1 for a response.
+    neighbours (Sequence[Neighbour]): the examples that were shown.
     """
 
-    labels: List[str]
-    scores: List[float]
-    neighbours: List[List[Neighbour]]
+    text: str
+    score: float = 1.0
+    neighbours: Sequence[Neighbour] = ()
 
 
 class TaskPredictor(Predictor):
@@ -81,8 +82,8 @@ class TaskPredictor(Predictor):
         }
         self._pieces: Dict[str, Tuple[int, ...]] = {}
         self._keys: Dict[str, Any] = {}
-        # What is found for a text does not change while a model is trained.
-        self._found_before: Dict[Tuple[Task, Instance], List[Neighbour]] = {}
+        # What is found for a text does not change while a model is trained. The oldest use first.
+        self._found_before: "OrderedDict[Tuple[Task, Instance], List[Neighbour]]" = OrderedDict()
 
     @property
     def shim(self) -> MultiTaskShim:
@@ -139,10 +140,22 @@ class TaskPredictor(Predictor):
         return np.stack([self._keys[instance.text] for instance in instances])
 
     def _found_once(self, task: Task, instances: Sequence[Instance]) -> List[List[Neighbour]]:
-        new = [instance for instance in instances if (task, instance) not in self._found_before]
-        for instance, neighbours in zip(new, self.found(task, new)):
-            self._found_before[task, instance] = neighbours
-        return [self._found_before[task, instance] for instance in instances]
+        """As `found`, with what was found in the last steps remembered: as many questions as the stores hold, which are
+        those of an epoch. Documents with other names, as `swap_mentions` makes them at each step, never come back.
+        """
+        if self.n_examples < 1 or not len(self.stores[task]):
+            return [[] for _ in instances]
+        known = self._found_before
+        new = [instance for instance in dict.fromkeys(instances) if (task, instance) not in known]
+        result = dict(zip(new, self.found(task, new)))
+        for instance in dict.fromkeys(instances):
+            neighbours = result.setdefault(instance, known.get((task, instance), []))
+            known[task, instance] = neighbours
+            known.move_to_end((task, instance))
+        most = sum(map(len, self.stores.values()))
+        while len(known) > most:
+            known.popitem(last=False)
+        return [result[instance] for instance in instances]
 
     # Prompts
 
@@ -200,22 +213,30 @@ class TaskPredictor(Predictor):
 
     # Answering
 
-    def choose(self, questions: Mapping[Task, Sequence[Instance]]) -> Dict[Task, Answered]:
-        """Answer questions with labels. Those of all tasks are computed together.
+    def predict(self, questions: Mapping[Task, Sequence[Instance]]) -> Dict[Task, List[TaskAnswer]]:
+        """Answer questions of any task, whatever the way to answer. Those with labels are computed together.
 
-        questions (Mapping[str, Sequence[Instance]]): the questions of "re" and "uc".
-        RETURNS (Dict[str, Answered]): label and probability of each.
+        questions (Mapping[str, Sequence[Instance]]): the questions of each task.
+        RETURNS (Dict[str, List[TaskAnswer]]): the answers to the questions of each task.
         """
-        if not any(questions.values()):
-            return {task: Answered([], [], []) for task in questions}
-        use_own_threads()
+        asked = {task: items for task, items in questions.items() if items}
+        answers: Dict[Task, List[TaskAnswer]] = {task: [] for task in questions}
+        if asked:
+            self.prepare()
+        answers.update(self._choose({task: items for task, items in asked.items() if task not in GENERATED}))
+        answers.update((task, self._respond(task, asked[task])) for task in GENERATED if task in asked)
+        return answers
+
+    def _choose(self, questions: Mapping[Task, Sequence[Instance]]) -> Dict[Task, List[TaskAnswer]]:
+        if not questions:
+            return {}
         found = {task: self.found(task, items) for task, items in questions.items()}
         scores = self._head_scores(questions, found) if self.mode == "head" else self._text_scores(questions, found)
         return {task: self._answered(task, scores[task], found[task]) for task in questions}
 
     def _head_scores(
         self, questions: Mapping[Task, Sequence[Instance]], found: Mapping[Task, List[List[Neighbour]]]
-    ) -> Dict[Task, Any]:
+    ) -> Dict[Task, Floats2d]:
         prompts = [p.ids for task, items in questions.items() for p in self._prompts(task, items, found[task])]
         logits = self.shim.label_logits(prompts)
         scores, start = {}, 0
@@ -226,45 +247,39 @@ class TaskPredictor(Predictor):
 
     def _text_scores(
         self, questions: Mapping[Task, Sequence[Instance]], found: Mapping[Task, List[List[Neighbour]]]
-    ) -> Dict[Task, Any]:
+    ) -> Dict[Task, Floats2d]:
         scores = {}
         for task, items in questions.items():
             pieces = [self._fit(task, i, n) for i, n in zip(items, found[task])]
             scores[task] = score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces))
         return scores
 
-    def _answered(self, task: Task, scores: Any, found: List[List[Neighbour]]) -> Answered:
-        """scores (numpy.ndarray): *Shape* (questions, labels)."""
+    def _answered(self, task: Task, scores: Floats2d, found: Sequence[Sequence[Neighbour]]) -> List[TaskAnswer]:
+        """scores (Floats2d): *Shape* (questions, labels).
+        RETURNS (List[TaskAnswer]): the likeliest label of each question.
+        """
         import numpy as np
 
         if not np.isfinite(scores).all():
             raise ValueError(Errors.R504.format(model=self.backbone.name))
-        if not len(scores):
-            return Answered([], [], [])
         weights = np.exp(scores - scores.max(axis=1, keepdims=True))
         probability = weights / weights.sum(axis=1, keepdims=True)
-        best = probability.argmax(axis=1)
-        chosen = [float(row[label]) for row, label in zip(probability, best)]
-        return Answered([LABELS[task][label] for label in best], chosen, found)
+        best = probability.argmax(axis=1).tolist()
+        return [
+            TaskAnswer(LABELS[task][label], float(row[label]), near)
+            for row, label, near in zip(probability, best, found)
+        ]
 
-    def respond(self, task: Task, instances: Sequence[Instance]) -> List[str]:
-        """Answer questions with texts.
-
-        task (str): "ner" or "te".
-        instances (Sequence[Instance]): the questions.
-        RETURNS (List[str]): the responses.
-        """
-        if not instances:
-            return []
-        use_own_threads()
+    def _respond(self, task: Task, instances: Sequence[Instance]) -> List[TaskAnswer]:
+        """RETURNS (List[TaskAnswer]): a generated response to each question."""
         ids = self.prompt_ids(task, instances)
-        responses = [""] * len(ids)
+        answers = [TaskAnswer("")] * len(ids)
         for batch in batches([len(prompt) for prompt in ids], _HELD * self.backbone.batch_tokens, fill=0.0):
             grammars = [self._grammar(task, instances[i].text) for i in batch] if self.constrained else None
             generated = self.shim.generate([ids[i] for i in batch], self.max_new_tokens, grammars)
             for i, response in zip(batch, generated):
-                responses[i] = self.backbone.tokenizer.decode(response, skip_special_tokens=True)
-        return responses
+                answers[i] = TaskAnswer(self.backbone.tokenizer.decode(response, skip_special_tokens=True))
+        return answers
 
     # Training
 

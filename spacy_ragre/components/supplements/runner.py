@@ -8,9 +8,9 @@ from spacy.tokens import Doc, Span
 from ...prompts.rendering import one_line
 from ...prompts.responses import Aligner, read_entities, read_triples
 from ...prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
-from ...retrieval import Neighbour, evidence
+from ...retrieval import evidence
 from .mentions import char_span
-from .predictor import TaskPredictor
+from .predictor import TaskAnswer, TaskPredictor
 from .questions import EntityLabels, Question, questions
 from .windows import Limits
 
@@ -67,12 +67,17 @@ class TaskRunner:
     def _ask(self, docs: Sequence[Doc], task: Task, spans: Sequence[Sequence[Span]]) -> List[List[Question]]:
         return [questions(doc, task, own, self.entity_labels, self.limits) for doc, own in zip(docs, spans)]
 
+    def _responses(self, task: Task, asked: Sequence[Sequence[Question]]) -> Iterator[str]:
+        """YIELDS (str): the response to each question of all documents."""
+        instances = [question.instance for own in asked for question in own]
+        return (answer.text for answer in self.predictor.predict({task: instances})[task])
+
     def mentions(self, docs: Sequence[Doc]) -> Iterator[List[Span]]:
         """docs (Sequence[Doc]): the documents.
         YIELDS (List[Span]): the mentions of each, in the order of the text. They do not overlap.
         """
         asked = self._ask(docs, "ner", [()] * len(docs))
-        responses = iter(self.predictor.respond("ner", [q.instance for own in asked for q in own]))
+        responses = self._responses("ner", asked)
         labels = dict(zip(KINDS, self.entity_labels))
         for doc, own in zip(docs, asked):
             found: List[Span] = []
@@ -95,7 +100,7 @@ class TaskRunner:
     def triples(self, docs: Sequence[Doc]) -> List[List[Tuple[str, str, str]]]:
         """RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them."""
         asked = self._ask(docs, "te", [()] * len(docs))
-        responses = iter(self.predictor.respond("te", [q.instance for own in asked for q in own]))
+        responses = self._responses("te", asked)
         result = []
         for own in asked:
             triples: Dict[Tuple[str, str, str], None] = {}
@@ -131,23 +136,23 @@ class TaskRunner:
         """
         asked = {task: self._ask(docs, task, spans) for task in tasks}
         flat = {task: [question.instance for own in found for question in own] for task, found in asked.items()}
-        answered = {task: iter(zip(*answers)) for task, answers in self.predictor.choose(flat).items()}
+        answered = {task: iter(answers) for task, answers in self.predictor.predict(flat).items()}
         relations = usage = None
         if "re" in asked:
-            relations = [[_relation(question, *next(answered["re"])) for question in own] for own in asked["re"]]
+            relations = [[_relation(question, next(answered["re"])) for question in own] for own in asked["re"]]
         if "uc" in asked:
-            usage = [[_status(question, *next(answered["uc"])) for question in own] for own in asked["uc"]]
+            usage = [[_status(question, next(answered["uc"])) for question in own] for own in asked["uc"]]
         return Chosen(relations, usage)
 
 
-def _relation(question: Question, label: str, score: float, neighbours: Sequence[Neighbour]) -> Dict[str, Any]:
+def _relation(question: Question, answer: TaskAnswer) -> Dict[str, Any]:
     head, tail = ((span.start, span.end, span.label_) for span in question.spans)
-    support = {"text": question.instance.text, "examples": evidence(neighbours)}
-    return {"head": head, "tail": tail, "label": label, "score": score, "evidence": support}
+    support = {"text": question.instance.text, "examples": evidence(answer.neighbours)}
+    return {"head": head, "tail": tail, "label": answer.text, "score": answer.score, "evidence": support}
 
 
-def _status(question: Question, label: str, score: float, neighbours: Sequence[Neighbour]) -> Usage:
-    return question.spans[0].start, question.spans[0].end, label, score
+def _status(question: Question, answer: TaskAnswer) -> Usage:
+    return question.spans[0].start, question.spans[0].end, answer.text, answer.score
 
 
 def read_triples_off(

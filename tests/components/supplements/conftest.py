@@ -67,8 +67,8 @@ def gold_examples_of(gold: Any) -> Callable[[Language], List[Example]]:
 def make_supplements(tiny_llama: Path, tiny_bert: Path) -> MakeNlp:
     """`make_supplements(tasks=[...], ...)`: a pipeline with the component on tiny models, without instruction."""
 
-    def make(backbone: Any = None, **settings: Any) -> Language:
-        lora = {"rank": 32, "alpha": 64, "dropout": 0.0}
+    def make(backbone: Any = None, dropout: float = 0.0, **settings: Any) -> Language:
+        lora = {"rank": 32, "alpha": 64, "dropout": dropout}
         config: Dict[str, Any] = {
             "tasks": ["ner", "re", "te", "uc"],
             "n_examples": 0,

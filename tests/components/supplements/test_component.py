@@ -7,7 +7,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span, SpanGroup
 
-from spacy_ragre.components.supplements.predictor import Answered, TaskPredictor
+from spacy_ragre.components.supplements.predictor import TaskAnswer, TaskPredictor
 from spacy_ragre.prompts.supplements import RELATIONS, USAGES
 
 NAME = "supplement_usage_classifier"
@@ -150,9 +150,22 @@ def test_span_groups_may_overlap(make_supplements):
 # Generation
 
 
-def respond(monkeypatch, responses):
-    """Make the model say what it should not."""
-    monkeypatch.setattr(TaskPredictor, "respond", lambda self, task, asked: [responses[task]] * len(asked))
+def respond(monkeypatch, responses, labels=None):
+    """The same response to every question of a task; a label for each pair of names."""
+
+    whole = TaskPredictor.predict
+
+    def answer(task, item):
+        if task in responses:
+            return TaskAnswer(responses[task])
+        return TaskAnswer(labels[item.first_text.split()[0], item.second_text], 0.9)
+
+    def predict(self, questions):
+        if labels is None and not questions.keys() <= responses.keys():
+            return whole(self, questions)
+        return {task: [answer(task, item) for item in items] for task, items in questions.items()}
+
+    monkeypatch.setattr(TaskPredictor, "predict", predict)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +224,6 @@ def pair_doc(make_supplements):
     return make
 
 
-def choose(monkeypatch, labels):
-    def answer(self, questions):
-        found = [labels[item.first_text.split()[0], item.second_text] for item in questions.get("re", ())]
-        return {task: Answered(found, [0.9] * len(found), [[] for _ in found]) for task in questions}
-
-    monkeypatch.setattr(TaskPredictor, "choose", answer)
-
-
 LABELS = {
     ("fish", "dry eyes"): "positive",
     ("fish", "rash"): "not_related",
@@ -228,8 +233,7 @@ LABELS = {
 
 
 def test_triples_are_read_off_the_relations(pair_doc, monkeypatch):
-    choose(monkeypatch, LABELS)
-    respond(monkeypatch, {"te": "zinc | negative | dry eyes"})
+    respond(monkeypatch, {"te": "zinc | negative | dry eyes"}, LABELS)
     nlp, doc = pair_doc()
     assert len(nlp(doc)._.relations) == 4
     assert doc._.triples == [
@@ -242,7 +246,7 @@ def test_triples_are_read_off_the_relations(pair_doc, monkeypatch):
 
 
 def test_triples_alone_set_no_relations(pair_doc, pipe, monkeypatch):
-    choose(monkeypatch, LABELS)
+    respond(monkeypatch, {}, LABELS)
     nlp, doc = pair_doc()
     pipe(nlp).set_annotations([doc], pipe(nlp).predict([doc], tasks=["te"]))
     assert len(doc._.triples) == 3 and not doc._.relations
@@ -300,14 +304,14 @@ def test_processes(trained_supplements, all_of):
 def test_a_failing_document_goes_to_the_error_handler_and_the_others_go_on(make_supplements, monkeypatch):
     nlp = make_supplements(tasks=["uc"])
     nlp.get_pipe(NAME)
-    whole = TaskPredictor.choose
+    whole = TaskPredictor.predict
 
-    def choose(self, questions):
+    def predict(self, questions):
         if any("fish" in instance.text for instance in questions["uc"]):
             raise ValueError("no fish")
         return whole(self, questions)
 
-    monkeypatch.setattr(TaskPredictor, "choose", choose)
+    monkeypatch.setattr(TaskPredictor, "predict", predict)
     failed = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.append((name, [doc.text for doc in docs], str(error))))
     docs = list(nlp.pipe(TEXTS, batch_size=6))

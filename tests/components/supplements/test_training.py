@@ -10,7 +10,6 @@ from spacy.lang.en import English as Language
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
-from spacy_ragre.components.supplements.predictor import Answered
 from spacy_ragre.components.supplements.questions import EntityLabels
 from spacy_ragre.llm.attention.packing import unshared
 from spacy_ragre.prompts.supplements import TASKS
@@ -85,10 +84,10 @@ def test_questions_about_one_text_share_their_examples(make_supplements, gold_ex
     assert all(len(set(documents)) == 1 and bool(documents[0]) == bool(n_examples) for documents in texts.values())
     assert any(chunk.shared is not None for chunk in predictor.backbone.pack(prompts)) == bool(n_examples)
     # Nor does it change an answer.
-    together = predictor.choose({"uc": items})["uc"]
-    alone = [predictor.choose({"uc": [item]})["uc"] for item in items]
-    assert together.labels == [answer.labels[0] for answer in alone]
-    assert together.scores == pytest.approx([answer.scores[0] for answer in alone], abs=1e-4)
+    together = predictor.predict({"uc": items})["uc"]
+    alone = [predictor.predict({"uc": [item]})["uc"][0] for item in items]
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
+    assert [answer.score for answer in together] == pytest.approx([answer.score for answer in alone], abs=1e-4)
 
 
 def test_answers_of_both_tasks_together_are_those_of_each(make_supplements, gold_examples_of, train_supplements, pipe):
@@ -97,16 +96,16 @@ def test_answers_of_both_tasks_together_are_those_of_each(make_supplements, gold
     train_supplements(nlp, examples, steps=3)
     gold = pipe(nlp)._gold(example.reference for example in examples)
     predictor = pipe(nlp).predictor
-    together = predictor.choose(gold)
+    together = predictor.predict(gold)
     for task, items in gold.items():
-        alone = predictor.choose({task: items})[task]
-        assert len(items) == len(alone.labels) and together[task].labels == alone.labels
-        assert together[task].scores == pytest.approx(alone.scores, abs=1e-4)
+        alone = predictor.predict({task: items})[task]
+        assert len(items) == len(alone) and [a.text for a in together[task]] == [a.text for a in alone]
+        assert [a.score for a in together[task]] == pytest.approx([a.score for a in alone], abs=1e-4)
     # Read off the model prompt by prompt, without trees.
     prompts = predictor._prompts("re", gold["re"], predictor.found("re", gold["re"]))
     expected = pipe(nlp).model.predict(unshared(prompts))[0]
     assert np.allclose(predictor.shim.label_logits([prompt.ids for prompt in prompts]), expected, atol=1e-4)
-    assert predictor.choose({"re": [], "uc": []}) == {"re": Answered([], [], []), "uc": Answered([], [], [])}
+    assert predictor.predict({"re": [], "uc": []}) == {"re": [], "uc": []}
 
 
 @pytest.mark.parametrize("text, calls", [("response", 1), ("marked", 4)])
