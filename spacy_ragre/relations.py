@@ -9,7 +9,7 @@ or split.
 
 import operator
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc, Span
 
@@ -198,6 +198,18 @@ def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, An
         )
     plain.sort(key=lambda rel: -rel["score"])
     doc.user_data[RELATIONS_KEY] = plain
+
+
+def replace_relations(
+    doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]], labels: Collection[str]
+) -> None:
+    """Set relations in place of a component's own from before. Those of other labels stay, as of another extractor.
+
+    doc (Doc): the document.
+    relations (Iterable[Union[Relation, Mapping[str, Any]]]): the new relations, as `doc._.relations` takes them.
+    labels (Collection[str]): the component's labels.
+    """
+    doc._.relations = [*(relation for relation in doc._.relations if relation.label not in labels), *relations]
 
 
 def _get_span_relations(span: Span) -> List[Relation]:

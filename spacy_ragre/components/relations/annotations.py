@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
+from spacy.util import minibatch
 
 from ...candidates import Candidate
 from ...corpora.reader import copy_input
@@ -25,6 +26,8 @@ SCORE_WEIGHTS: Dict[str, Optional[float]] = {
 
 # Probabilities of proposed pairs are kept this far from 0 and 1, so that none is certain.
 _LEAST_SCORE = 1e-4
+# Documents that other components propose pairs for at once.
+_PROPOSED = 64
 
 
 class RelationPrediction(NamedTuple):
@@ -183,13 +186,18 @@ def propose(examples: Iterable[Example], nlp: Optional[Language], component: Any
             break
         if "doc._.candidate_pairs" in nlp.get_pipe_meta(name).assigns:  # type: ignore[union-attr]
             proposing.append(pipe)
-    for example in examples:
-        if proposing and PAIRS_KEY not in example.reference.user_data:
-            # The pairs of gold entities, whatever the predicted document has.
-            example = Example(copy_input(example.reference), example.reference)
-            for pipe in proposing:
-                pipe(example.predicted)
-        yield example
+    for batch in minibatch(examples, _PROPOSED):
+        # The pairs of gold entities, whatever the predicted document has.
+        batch = [
+            Example(copy_input(example.reference), example.reference)
+            if proposing and PAIRS_KEY not in example.reference.user_data
+            else example
+            for example in batch
+        ]
+        docs = [example.predicted for example in batch if PAIRS_KEY not in example.reference.user_data]
+        for pipe in proposing:
+            docs = list(pipe.pipe(docs, batch_size=_PROPOSED)) if hasattr(pipe, "pipe") else [pipe(d) for d in docs]
+        yield from batch
 
 
 def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:

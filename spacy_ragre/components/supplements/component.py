@@ -16,14 +16,14 @@ from thinc.api import Config, Model, Optimizer
 from ...errors import Errors
 from ...instances import Instance
 from ...prompts.responses import count_answers
-from ...prompts.supplements import LABELS, TASKS, Task, TaskPrompt
-from ...relations import ID_KEY, entity_spans, has_entity_annotation
+from ...prompts.supplements import LABELS, RELATIONS, TASKS, Task, TaskPrompt
+from ...relations import ID_KEY, entity_spans, has_entity_annotation, replace_relations
 from ...retrieval import Retriever
 from ...training.locks import one_at_a_time
 from ..base import Component, Part
 from .gazetteer import Gazetteer
 from .mention_swap import MentionSwapper
-from .mentions import look_up, other_relations, set_mentions, without_taken
+from .mentions import look_up, set_mentions, set_triples, without_taken
 from .predictor import TaskPredictor, mixing_weights
 from .questions import EntityLabels, questions, without_mentions
 from .runner import Predicted, TaskRunner, read_triples_off
@@ -327,9 +327,9 @@ class SupplementUsageClassifier(Component):
                 mentions = [Span(doc, start, end, label) for start, end, label in found.mentions]
                 set_mentions(doc, mentions, found.replaced, self.spans_key)
             if found.relations is not None:
-                doc._.relations = [*other_relations(doc), *found.relations]
+                replace_relations(doc, found.relations, RELATIONS)
             if found.triples is not None:
-                doc._.triples = found.triples
+                set_triples(doc, found.triples)
             for start, end, status, score in found.usage or ():
                 span = doc[start:end]
                 span._.usage, span._.usage_score = status, score

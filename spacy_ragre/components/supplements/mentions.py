@@ -1,11 +1,11 @@
 """Mentions of supplements and events on their way into a document, and what goes with those that leave it."""
 
-from typing import List, Optional, Sequence, Set
+from typing import List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span, SpanGroup, Token
 
-from ...prompts.supplements import RELATIONS
-from ...relations import RELATIONS_KEY, Relation, entity_spans
+from ...prompts.supplements import RELATIONS, TRIPLE_RELATIONS
+from ...relations import RELATIONS_KEY, entity_spans
 from .gazetteer import Gazetteer
 from .questions import EntityLabels, Tokens, offsets
 
@@ -90,9 +90,13 @@ def _forget(doc: Doc, before: Sequence[Span], after: Sequence[Span]) -> None:
         ]
 
 
-def other_relations(doc: Doc) -> List[Relation]:
-    """RETURNS (List[Relation]): the document's relations that are of other kinds than those of supplements."""
-    return [relation for relation in doc._.relations if relation.label not in RELATIONS]
+def set_triples(doc: Doc, triples: Sequence[Tuple[str, str, str]]) -> None:
+    """Set triples in place of those of supplements; those with other relations stay.
+
+    doc (Doc): the document.
+    triples (Sequence[Tuple[str, str, str]]): the new triples, as `doc._.triples` takes them.
+    """
+    doc._.triples = [*(triple for triple in doc._.triples if triple[1] not in TRIPLE_RELATIONS), *triples]
 
 
 def look_up(

@@ -3,8 +3,9 @@
 from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
+import numpy as np
+from numpy.typing import NDArray
 from thinc.api import Model, Optimizer
-from thinc.types import Floats2d
 
 from ...errors import Errors
 from ...instances import Instance
@@ -29,6 +30,9 @@ for _task, _labels in LABELS.items():
 # While responses are generated, a step costs little more for more rows, and of a token only keys and values are held,
 # which take less than what a pass computes: so many times the tokens of a pass.
 _HELD = 4
+
+
+Scores = NDArray[np.float32]
 
 
 class TaskAnswer(NamedTuple):
@@ -81,9 +85,9 @@ class TaskPredictor(Predictor):
             task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
         }
         self._pieces: Dict[str, Tuple[int, ...]] = {}
-        self._keys: Dict[str, Any] = {}
+        self._keys: Dict[str, NDArray[np.float32]] = {}
         # What is found for a text does not change while a model is trained. The oldest use first.
-        self._found_before: "OrderedDict[Tuple[Task, Instance], List[Neighbour]]" = OrderedDict()
+        self._found_before: OrderedDict[Tuple[Task, Instance], List[Neighbour]] = OrderedDict()
 
     @property
     def shim(self) -> MultiTaskShim:
@@ -124,13 +128,11 @@ class TaskPredictor(Predictor):
             return [[] for _ in instances]
         return store.retrieve(instances, k=self.n_examples, keys=self._query_keys(store, instances))
 
-    def _query_keys(self, store: Retriever, instances: Sequence[Instance]) -> Any:
+    def _query_keys(self, store: Retriever, instances: Sequence[Instance]) -> Scores:
         """The keys of queries. All tasks ask about the same texts, which are encoded once.
 
         RETURNS (numpy.ndarray): *Shape* (queries, width).
         """
-        import numpy as np
-
         if getattr(store.encoder, "reads_mentions", True):
             return store.query_keys(instances)
         texts = {instance.text: instance for instance in instances}
@@ -236,9 +238,9 @@ class TaskPredictor(Predictor):
 
     def _head_scores(
         self, questions: Mapping[Task, Sequence[Instance]], found: Mapping[Task, List[List[Neighbour]]]
-    ) -> Dict[Task, Floats2d]:
+    ) -> Dict[Task, Scores]:
         prompts = [p.ids for task, items in questions.items() for p in self._prompts(task, items, found[task])]
-        logits = self.shim.label_logits(prompts)
+        logits = np.asarray(self.shim.label_logits(prompts))
         scores, start = {}, 0
         for task, items in questions.items():
             scores[task] = logits[start : start + len(items), _ROWS[task]]
@@ -247,19 +249,17 @@ class TaskPredictor(Predictor):
 
     def _text_scores(
         self, questions: Mapping[Task, Sequence[Instance]], found: Mapping[Task, List[List[Neighbour]]]
-    ) -> Dict[Task, Floats2d]:
+    ) -> Dict[Task, Scores]:
         scores = {}
         for task, items in questions.items():
             pieces = [self._fit(task, i, n) for i, n in zip(items, found[task])]
             scores[task] = score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces))
         return scores
 
-    def _answered(self, task: Task, scores: Floats2d, found: Sequence[Sequence[Neighbour]]) -> List[TaskAnswer]:
-        """scores (Floats2d): *Shape* (questions, labels).
+    def _answered(self, task: Task, scores: Scores, found: Sequence[Sequence[Neighbour]]) -> List[TaskAnswer]:
+        """scores (numpy.ndarray): *Shape* (questions, labels).
         RETURNS (List[TaskAnswer]): the likeliest label of each question.
         """
-        import numpy as np
-
         if not np.isfinite(scores).all():
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         weights = np.exp(scores - scores.max(axis=1, keepdims=True))

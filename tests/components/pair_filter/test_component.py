@@ -52,13 +52,14 @@ def gold_docs():
 
 @pytest.fixture
 def make_nlp(tiny_encoder):
-    def make(lora=None, **settings):
+    def make(lora=None, engine="torch", **settings):
         encoder = {
             "@architectures": "ragre.HuggingFaceEncoder.v1",
             "name": str(tiny_encoder),
             "device": "cpu",
             "overlap": 16,
             "lora": lora,
+            "engine": engine,
         }
         model = {"@architectures": "ragre.PairFilter.v1", "encoder": encoder, "hidden": 16, "block": 8}
         nlp = spacy.blank("en")
@@ -401,6 +402,29 @@ def test_saved_and_loaded(trained, make_nlp, gold_docs, tmp_path):
     again = copy.deepcopy(make_nlp().get_pipe(NAME))
     again.from_disk(tmp_path / "a" / NAME, exclude=["cfg", "vocab"])
     assert again.threshold == 0.5 and again.shim.is_ready
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 8, "dropout": 0.5}], ids=["weights", "lora"])
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("steps", [0, 12], ids=["untrained", "trained"])
+def test_scores_after_saving_are_those_before(trained, gold_docs, tmp_path, lora, engine, steps):
+    nlp, _ = trained(steps=steps, lora=lora, engine=engine)
+    pipe, docs = nlp.get_pipe(NAME), gold_docs(nlp)
+    # As a step of training leaves it: dropout is on.
+    pipe.shim.encoder.model.train()
+    pipe.shim.pooling.train()
+    expected = pipe.score_pairs(docs)
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    again = loaded.get_pipe(NAME)
+    for scores in (pipe.score_pairs(docs), again.score_pairs(gold_docs(loaded)), again.score_pairs(gold_docs(loaded))):
+        for part, own in zip(scores, expected):
+            assert part == pytest.approx(own, abs=1e-5)
+    # Another engine computes the same.
+    other = {"torch": "openvino", "openvino": "torch"}[engine]
+    config = {f"components.{NAME}.model.encoder.engine": other}
+    for part, own in zip(spacy.load(tmp_path, config=config).get_pipe(NAME).score_pairs(docs), expected):
+        assert part == pytest.approx(own, abs=1e-3)
 
 
 def test_a_fresh_component_is_saved_without_weights(make_nlp, tmp_path):

@@ -93,6 +93,28 @@ def test_components_before_propose(nlp, reference):
     assert PAIRS_KEY not in example.predicted.user_data
 
 
+def test_components_before_propose_for_batches_of_documents(nlp, reference, monkeypatch):
+    nlp.add_pipe("test_proposer")
+    component = nlp.add_pipe("test_forgetful", name="own")
+    sizes = []
+
+    class Proposer:
+        def pipe(self, docs, *, batch_size):
+            docs = list(docs)
+            sizes.append((len(docs), batch_size >= len(docs)))
+            yield from map(proposer, docs)
+
+    monkeypatch.setattr(nlp, "_components", [("test_proposer", Proposer()), ("own", component)])
+    given = reference.copy()
+    given._.candidate_pairs = [(0, 3)]
+    golds = [reference, given] * 50
+    examples = list(propose([Example(copy_input(doc), doc) for doc in golds], nlp, component))
+    assert [example.reference for example in examples] == golds
+    assert [len(example.predicted._.candidate_pairs) for example in examples] == [3, 0] * 50
+    # Two batches, and not a call a document.
+    assert len(sizes) == 2 and sum(size for size, _ in sizes) == 50 and all(whole for _, whole in sizes)
+
+
 @pytest.fixture
 def make_pipeline(make_nlp):
     def make():

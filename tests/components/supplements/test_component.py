@@ -129,6 +129,25 @@ def test_relations_between_supplements_and_events(make_supplements, gold):
     assert all(r.evidence["text"] == doc.text for r in own)
 
 
+def test_annotations_of_other_extractors_stay(make_supplements, gold, monkeypatch):
+    respond(
+        monkeypatch, {"te": "fish oil | positive | rash"}, {("fish", "rash"): "negative", ("zinc", "rash"): "negative"}
+    )
+    nlp = make_supplements(tasks=["re", "te"], triples="generate")
+    doc = gold(nlp)[4]
+    # As another extractor, and a former run, left it.
+    doc._.relations = [
+        {"head": (0, 1), "tail": (1, 2), "label": "other", "evidence": {"text": "t"}},
+        {"head": (1, 3), "tail": (5, 6), "label": "positive"},
+    ]
+    doc._.triples = [("Ann", "takes", "zinc"), ("zinc", "negative", "rash")]
+    for _ in range(2):
+        doc = nlp(doc)
+        assert sorted(r.label for r in doc._.relations) == ["negative", "negative", "other"]
+        assert next(r for r in doc._.relations if r.label == "other").evidence == {"text": "t"}
+        assert doc._.triples == [("Ann", "takes", "zinc"), ("fish oil", "positive", "rash")]
+
+
 def test_retrieved_examples_are_kept_as_evidence(make_supplements, gold, pipe):
     nlp = make_supplements(tasks=["re", "uc"], n_examples=1)
     assert pipe(nlp).add_examples(gold(nlp)) == 5 + 7
