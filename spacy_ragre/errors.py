@@ -377,6 +377,11 @@ class Errors(metaclass=_WithCodes):
         "quantization to none and its dtype to 'float32'."
     )
     R547 = "Component {name!r} was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
+    R550 = (
+        "Component {name!r} can't learn from these documents: none of the {total} has a relation ({annotated} have "
+        "doc._.relations set). Relations of another package are in another attribute, and a DocBin keeps them with "
+        "store_user_data=True only. Set doc._.relations, or convert the annotations with: python -m spacy ragre convert"
+    )
 
     # command line
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
@@ -470,6 +475,11 @@ class Warnings(metaclass=_WithCodes):
     W501 = (
         "The retrieval keys of component {name!r} are older than its weights, so that neighbours are left out. Make "
         "them again with: python -m spacy ragre calibrate"
+    )
+    W510 = (
+        "{count} gold relation(s) can't be learned by component {name!r}, the first of them in document {id!r}: "
+        "{head!r} {label} {tail!r} ({problem}). Their pairs are left out. Mark the mentions as entities, or choose "
+        "candidates that reach further."
     )
     W502 = (
         "All instances in the store of component {name!r} have the same answer ({answer}), so that what is retrieved "

@@ -2,12 +2,13 @@
 
 from .base import Candidate, CandidateGenerator
 from .generators import make_proposed, make_same_sentence, make_token_distance, make_whole_document
-from .gold import filter_by_types, label_candidates, unreached
+from .gold import filter_by_types, is_near, label_candidates, unreached
 
 __all__ = [
     "Candidate",
     "CandidateGenerator",
     "filter_by_types",
+    "is_near",
     "label_candidates",
     "make_proposed",
     "make_same_sentence",

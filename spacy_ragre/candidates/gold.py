@@ -71,6 +71,23 @@ def unreached(
     return [rel for rel, keys in _keyed_relations(doc, candidates, spans, known) if asked.isdisjoint(keys)]
 
 
+def is_near(candidate: Candidate, relation: Relation) -> bool:
+    """Whether a pair's mentions overlap with those of a relation, in either order: with "Bill Gates" as the relation's
+    head, a pair with "Mr Bill Gates" is near.
+
+    candidate (Candidate): the pair.
+    relation (Relation): a gold relation of the same document.
+    RETURNS (bool): whether they overlap.
+    """
+    head, tail = (relation.head.start, relation.head.end), (relation.tail.start, relation.tail.end)
+    ends = ((candidate.first, candidate.second), (candidate.second, candidate.first))
+    return any(_overlap(one, head) and _overlap(other, tail) for one, other in ends)
+
+
+def _overlap(one: Tuple[int, int], other: Tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
 def filter_by_types(candidates: Sequence[Candidate], labels: LabelSet) -> List[Candidate]:
     """Drop the pairs that can hold no relation, because no label allows their entity types.
 

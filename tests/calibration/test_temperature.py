@@ -1,17 +1,12 @@
 import json
+from typing import Any, Callable
 
 import numpy as np
 import pytest
 
-from spacy_ragre.calibration.temperature import (
-    Calibration,
-    fit_decision,
-    fit_temperature,
-    interpolate,
-    micro_f,
-    pick,
-    probabilities,
-)
+from spacy_ragre.calibration.settings import Calibration
+from spacy_ragre.calibration.temperature import against_threshold, fit_temperature, interpolate, softmax
+from spacy_ragre.calibration.thresholds import fit_decision, micro_f, pick_best, pick_several
 
 SCORES = np.asarray([[1.0, 3.0, -2.0], [0.5, 0.0, 0.25]])
 
@@ -25,35 +20,35 @@ def test_settings_survive_json() -> None:
 
 
 def test_one_answer_a_pair_is_a_softmax() -> None:
-    found = probabilities(SCORES, 1.0, multi_label=False)
+    found = softmax(SCORES, 1.0)
     expected = np.exp(SCORES) / np.exp(SCORES).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_temperature_flattens_and_sharpens_without_changing_the_order() -> None:
-    cold, plain, hot = (probabilities(SCORES, t, multi_label=False) for t in (0.1, 1.0, 10.0))
+    cold, plain, hot = (softmax(SCORES, t) for t in (0.1, 1.0, 10.0))
     assert (cold.max(axis=1) > plain.max(axis=1)).all() and (plain.max(axis=1) > hot.max(axis=1)).all()
     assert (np.argsort(cold) == np.argsort(hot)).all()
-    np.testing.assert_allclose(probabilities(SCORES, 2.0, False), probabilities(SCORES / 2, 1.0, False))
+    np.testing.assert_allclose(softmax(SCORES, 2.0), softmax(SCORES / 2, 1.0))
 
 
 def test_several_answers_a_pair_are_held_against_class_0() -> None:
-    found = probabilities(SCORES, 2.0, multi_label=True)
+    found = against_threshold(SCORES, 2.0)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-(SCORES - SCORES[:, :1]) / 2)))
     assert (found[:, 0] == 0.5).all()
-    shifted = probabilities(SCORES, 2.0, multi_label=True, shift=np.asarray([[0.0, 1.0, -1.0]]))
+    shifted = against_threshold(SCORES, 2.0, shift=np.asarray([[0.0, 1.0, -1.0]]))
     np.testing.assert_allclose(np.log(shifted / (1 - shifted)), (SCORES - SCORES[:, :1]) / 2 + [0.0, 1.0, -1.0])
 
 
 def test_class_0_is_never_shifted() -> None:
-    assert (probabilities(SCORES, 1.0, multi_label=True, shift=3.0)[:, 0] == 0.5).all()
+    assert (against_threshold(SCORES, 1.0, shift=3.0)[:, 0] == 0.5).all()
 
 
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_classes_that_are_not_allowed_and_large_scores(multi_label: bool) -> None:
+@pytest.mark.parametrize("probabilities", [softmax, against_threshold])
+def test_classes_that_are_not_allowed_and_large_scores(probabilities: Callable[..., Any]) -> None:
     scores = np.asarray([[-5000.0, -np.inf, 5000.0], [0.0, -np.inf, -np.inf]])
     with np.errstate(all="raise", under="ignore"):
-        found = probabilities(scores, 0.1, multi_label)
+        found = probabilities(scores, 0.1)
     assert np.isfinite(found).all()
     assert found[0, 1] == pytest.approx(0, abs=1e-100) and found[0, 2] == pytest.approx(1)
 
@@ -75,7 +70,7 @@ def test_interpolation_leaves_pairs_without_neighbours_as_they_are() -> None:
 def test_fitted_temperature_undoes_a_scale() -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(scale=2, size=(4000, 4))
-    chances = probabilities(logits, 1.0, multi_label=False)
+    chances = softmax(logits, 1.0)
     targets = [[int(generator.choice(4, p=row))] for row in chances]
     assert fit_temperature(logits, targets) == pytest.approx(1.0, rel=0.08)
     assert fit_temperature(logits * 5, targets) == pytest.approx(5.0, rel=0.08)
@@ -94,24 +89,24 @@ def test_fitted_temperature_stays_in_its_range() -> None:
 
 def test_pick_takes_the_best_class_over_the_threshold() -> None:
     rows = np.asarray([[0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.3, 0.3, 0.4]])
-    assert pick(rows, 0.0, multi_label=False) == ((1,), (), (2,))
-    assert pick(rows, 0.5, multi_label=False) == ((1,), (), ())
-    assert pick(rows, 0.7, multi_label=False) == ((1,), (), ())
-    assert pick(rows, 0.71, multi_label=False) == ((), (), ())
+    assert pick_best(rows, 0.0) == ((1,), (), (2,))
+    assert pick_best(rows, 0.5) == ((1,), (), ())
+    assert pick_best(rows, 0.7) == ((1,), (), ())
+    assert pick_best(rows, 0.71) == ((), (), ())
 
 
 def test_pick_of_several_takes_all_above_class_0_likeliest_first() -> None:
     rows = np.asarray([[0.5, 0.6, 0.9, 0.4], [0.5, 0.5, 0.1, 0.2]])
-    assert pick(rows, 0.0, multi_label=True) == ((2, 1), ())
-    assert pick(rows, 0.7, multi_label=True) == ((2,), ())
-    assert pick(rows, 0.95, multi_label=True) == ((), ())
+    assert pick_several(rows, 0.0) == ((2, 1), ())
+    assert pick_several(rows, 0.7) == ((2,), ())
+    assert pick_several(rows, 0.95) == ((), ())
 
 
 def test_pick_of_several_with_another_decision() -> None:
     rows = np.asarray([[0.5, 0.3, 0.9, 0.2]])
-    assert pick(rows, 0.0, multi_label=True, decision=0.25) == ((2, 1),)
-    assert pick(rows, 0.4, multi_label=True, decision=0.25) == ((2,),)
-    assert pick(rows, 0.0, multi_label=True, decision=0.3) == ((2,),)
+    assert pick_several(rows, 0.0, decision=0.25) == ((2, 1),)
+    assert pick_several(rows, 0.4, decision=0.25) == ((2,),)
+    assert pick_several(rows, 0.0, decision=0.3) == ((2,),)
 
 
 def test_fitted_decision_has_the_best_f() -> None:
@@ -120,9 +115,9 @@ def test_fitted_decision_has_the_best_f() -> None:
     gold = generator.random((50, 6)) < probability**3
     targets = [list(np.flatnonzero(row) + 1) for row in gold]
     rows = np.concatenate([np.full((50, 1), 0.5), probability], axis=1)
-    scores = {d: micro_f(pick(rows, 0.0, True, d), targets) for d in np.arange(0, 1, 0.005)}
+    scores = {d: micro_f(pick_several(rows, 0.0, d), targets) for d in np.arange(0, 1, 0.005)}
     decision = fit_decision(probability, gold)
-    assert micro_f(pick(rows, 0.0, True, decision), targets) == pytest.approx(max(scores.values()))
+    assert micro_f(pick_several(rows, 0.0, decision), targets) == pytest.approx(max(scores.values()))
     assert 0.5 < decision < 0.9
 
 
@@ -132,14 +127,14 @@ def test_no_decision_is_fitted_to_nothing() -> None:
     assert fit_decision(np.full((1, 2), 0.7), np.ones((1, 2), dtype=bool)) == pytest.approx(0.35)
 
 
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_pick_of_nothing(multi_label: bool) -> None:
-    assert pick(np.zeros((0, 3)), 0.0, multi_label) == ()
+@pytest.mark.parametrize("pick", [pick_best, pick_several])
+def test_pick_of_nothing(pick: Callable[..., Any]) -> None:
+    assert pick(np.zeros((0, 3)), 0.0) == ()
 
 
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_picked_classes_are_plain_numbers(multi_label: bool) -> None:
-    ((chosen,),) = pick(np.asarray([[0.5, 0.9]]), 0.0, multi_label)
+@pytest.mark.parametrize("pick", [pick_best, pick_several])
+def test_picked_classes_are_plain_numbers(pick: Callable[..., Any]) -> None:
+    ((chosen,),) = pick(np.asarray([[0.5, 0.9]]), 0.0)
     assert type(chosen) is int
 
 

@@ -16,7 +16,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
 from ...calibration.platt import PlattScale, fit_platt
-from ...calibration.temperature import fit_temperature, probabilities
+from ...calibration.temperature import fit_temperature, softmax
 from ...errors import Errors
 from ...relations import CandidatePair, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
@@ -204,7 +204,7 @@ class PairCandidateFilter(Component):
         if not logits.shape[1]:
             return [None] * len(logits)
         names = self.shim.labels
-        rows = probabilities(logits, self.label_temperature, multi_label=False)
+        rows = softmax(logits, self.label_temperature)
         return [{names[i]: float(row[i]) for i in np.flatnonzero(row >= _LEAST_LABEL)} for row in rows]
 
     def _logits(self, inputs: Sequence[PairInput]) -> List[np.ndarray]:
@@ -331,6 +331,7 @@ class PairCandidateFilter(Component):
         kept = (probability >= self.threshold) & near
         return {
             "threshold": self.threshold,
+            "configured": self._configured,
             "recall": float((kept & related).sum() / related.sum()),
             "precision": float((kept & related).sum() / max(1, kept.sum())),
             "dropped": float((~kept & ~related).sum() / max(1, (~related).sum())),
@@ -367,7 +368,9 @@ class PairCandidateFilter(Component):
         }
 
     def _apply(self, settings: Dict[str, Any]) -> None:
-        self.threshold = settings["threshold"]
+        # Another one that was given when the pipeline was loaded goes before what calibration chose.
+        given = settings.get("configured", self._configured) != self._configured
+        self.threshold = self._configured if given else settings["threshold"]
         self.positive_weight = settings["positive_weight"]
         self.scale = PlattScale(*settings["scale"])
         self.label_temperature = settings.get("label_temperature", 1.0)

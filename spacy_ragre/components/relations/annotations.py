@@ -116,7 +116,7 @@ def gather(
     probability: Any,
     neighbours: Sequence[Sequence[Neighbour]],
     labels: LabelSet,
-) -> Iterator[List[RelationPrediction]]:
+) -> List[RelationPrediction]:
     """The relations that pairs were given.
 
     candidates (Sequence[Candidate]): the pairs.
@@ -124,13 +124,15 @@ def gather(
     probability (numpy.ndarray): of all classes, *Shape* (pairs, classes).
     neighbours (Sequence[Sequence[Neighbour]]): the examples that supported each.
     labels (LabelSet): the labels.
-    YIELDS (List[RelationPrediction]): the relations of each pair, "no relation" left out.
+    RETURNS (List[RelationPrediction]): the relations, in the order of the pairs, "no relation" left out.
     """
+    found = []
     for candidate, classes, scores, near in zip(candidates, chosen, probability, neighbours):
         answers = [(index, labels.classes[index]) for index in classes]
         given = [(index, answer) for index, answer in answers if answer is not None]
         support = {"text": candidate.instance.text, "examples": evidence(near)} if given else {}
-        yield [RelationPrediction(candidate, *answer, float(scores[index]), support) for index, answer in given]
+        found += [RelationPrediction(candidate, *answer, float(scores[index]), support) for index, answer in given]
+    return found
 
 
 def to_relations(found: Sequence[RelationPrediction], spans: Sequence[Span]) -> List[Dict[str, Any]]:

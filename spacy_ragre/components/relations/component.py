@@ -10,6 +10,7 @@ with neighbours (arXiv 1911.00172).
 
 import logging
 import warnings
+from dataclasses import replace
 from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
@@ -18,13 +19,13 @@ from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
-from ...calibration.temperature import Calibration
-from ...candidates import Candidate, CandidateGenerator, filter_by_types, label_candidates, unreached
+from ...calibration.settings import Calibration
+from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
 from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet, check_config_labels
 from ...prompts import Prompt
-from ...relations import RELATIONS_KEY, cluster_entities, entity_spans
+from ...relations import ID_KEY, RELATIONS_KEY, Relation, cluster_entities, entity_spans
 from ...retrieval import Retriever
 from ...training.locks import one_at_a_time
 from ..base import Component, Part
@@ -32,7 +33,6 @@ from .annotations import (
     SCORE_WEIGHTS,
     RelationPrediction,
     allowed_classes,
-    gather,
     proposal_odds,
     propose,
     to_relations,
@@ -173,6 +173,7 @@ class RelationExtractor(Component):
         self.predictor = predictor
         self.candidates = candidates
         self.predictor.calibration = Calibration(threshold=threshold)
+        self._threshold = threshold
         self._open_labels = open_labels
 
     # Labels
@@ -210,7 +211,9 @@ class RelationExtractor(Component):
         """
         docs = list(docs)
         self._take_labels(docs)
-        instances = self._gold(docs)
+        lost: List[Tuple[Doc, Relation]] = []
+        instances = self._gold(docs, lost)
+        self._warn_of(lost)
         self.predictor.add_examples(instances)
         return len(instances)
 
@@ -232,14 +235,49 @@ class RelationExtractor(Component):
     def _candidates(self, doc: Doc) -> List[Candidate]:
         return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.predictor.labels)
 
-    def _labelled(self, doc: Doc) -> List[Candidate]:
-        # Of a document whose relations were never set, nothing is known.
+    def _labelled(self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Candidate]:
+        """The pairs of a document with what is known of them. A gold relation whose mention is no entity, or that no
+        pair reaches, says of the pairs whose mentions overlap with its own that they are not without relation: these
+        are left out.
+
+        doc (Doc): the document.
+        lost (Optional[List[Tuple[Doc, Relation]]]): where such relations are told, with their document.
+        RETURNS (List[Candidate]): the pairs; none of a document whose relations were never set, since nothing is known
+            of it.
+        """
         if RELATIONS_KEY not in doc.user_data:
             return []
-        return label_candidates(doc, self._candidates(doc), entity_spans(doc, self.spans_key), self.predictor.labels)
+        spans = entity_spans(doc, self.spans_key)
+        candidates = label_candidates(doc, self._candidates(doc), spans, self.predictor.labels)
+        missed = unreached(doc, candidates, spans, self.predictor.labels)
+        if not missed:
+            return candidates
+        if lost is not None:
+            lost.extend((doc, relation) for relation in missed)
+        return [c for c in candidates if c.instance.answers or not any(is_near(c, relation) for relation in missed)]
 
-    def _gold(self, docs: Iterable[Doc]) -> List[Instance]:
-        return [candidate.instance for doc in docs for candidate in self._labelled(doc)]
+    def _gold(self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Instance]:
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost)]
+
+    def _warn_of(self, lost: Sequence[Tuple[Doc, Relation]]) -> None:
+        if not lost:
+            return
+        doc, first = lost[0]
+        mentions = {(span.start, span.end) for span in entity_spans(doc, self.spans_key)}
+        apart = [end for end in (first.head, first.tail) if (end.start, end.end) not in mentions]
+        problem = f"{apart[0].text!r} is no entity" if apart else "the candidates do not reach it"
+        warnings.warn(
+            Warnings.W510.format(
+                name=self.name,
+                count=len(lost),
+                id=doc.user_data.get(ID_KEY) or doc.text[:40],
+                head=first.head.text,
+                label=first.label,
+                tail=first.tail.text,
+                problem=problem,
+            ),
+            stacklevel=4,
+        )
 
     # Prediction
 
@@ -254,17 +292,16 @@ class RelationExtractor(Component):
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         per_doc = [self._candidates(doc) for doc in docs]
-        flat = [candidate for candidates in per_doc for candidate in candidates]
-        if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.n_examples):
+        if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
             warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
-        scored = self.predictor.score([candidate.instance for candidate in flat])
-        labels = self.predictor.labels
-        probability = self.predictor.probabilities(scored, allowed_classes(flat, labels), proposal_odds(flat, labels))
-        found = gather(flat, self.predictor.pick(probability), probability, scored.neighbours, labels)
-        return [[item for _ in candidates for item in next(found)] for candidates in per_doc]
+        owner = {id(candidate): number for number, candidates in enumerate(per_doc) for candidate in candidates}
+        found: List[List[RelationPrediction]] = [[] for _ in docs]
+        for item in self.predictor.predict([candidate for candidates in per_doc for candidate in candidates]):
+            found[owner[id(item.candidate)]].append(item)
+        return found
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
-        """Set `doc._.relations`.
+        """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.
 
         docs (Iterable[Doc]): the documents.
         predictions (Iterable[Sequence[RelationPrediction]]): what `predict` gave for them.
@@ -274,7 +311,8 @@ class RelationExtractor(Component):
             if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
                 # Without these, cluster indexes would be read as those of clusters of doc.ents.
                 doc._.entity_clusters = cluster_entities(doc, spans)
-            doc._.relations = to_relations(found, spans)
+            others = [relation for relation in doc._.relations if relation.label not in self.predictor.labels]
+            doc._.relations = [*others, *to_relations(found, spans)]
 
     # Training
 
@@ -303,18 +341,16 @@ class RelationExtractor(Component):
         for label, text in (labels or {}).items():
             self.predictor.add_label(label, text)
         self._open_labels = self._open_labels and not labels
+        self._check_annotation(example.reference for example in get_examples())
         self._take_labels((example.reference for example in get_examples()), anew=True)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances: List[Instance] = []
-        lost = 0
+        lost: List[Tuple[Doc, Relation]] = []
         for example in propose(get_examples(), nlp, self):
             doc = with_proposals(example, self.spans_key)
-            candidates = self._labelled(doc)
-            instances.extend(candidate.instance for candidate in candidates)
-            lost += len(unreached(doc, candidates, entity_spans(doc, self.spans_key), self.predictor.labels))
-        if lost:
-            logger.info("%d relations of the training data are out of reach of the candidates", lost)
+            instances.extend(self._gold([doc], lost))
+        self._warn_of(lost)
         has_relations = any(instance.answers for instance in instances)
         # A head is made anew, and one with another number of classes has to be.
         if has_relations or (self.predictor.shim.has_head and len(self.predictor.labels) > known):
@@ -323,6 +359,18 @@ class RelationExtractor(Component):
             if tune is not None:
                 self.predictor.tune_encoder(instances, tune)
             self.predictor.add_examples(self.predictor.unknown(instances))
+
+    def _check_annotation(self, docs: Iterable[Doc]) -> None:
+        """Raise a ValueError for documents with entities of which none has a relation: nothing can be learned."""
+        total = entities = annotated = 0
+        for doc in docs:
+            if len(doc._.relations):
+                return
+            total += 1
+            entities += bool(entity_spans(doc, self.spans_key))
+            annotated += RELATIONS_KEY in doc.user_data
+        if entities:
+            raise ValueError(Errors.R550.format(name=self.name, total=total, annotated=annotated))
 
     def _learn(self, examples: List[Example]) -> Optional[float]:
         # With gold entities and the candidate pairs of an annotating component.
@@ -385,6 +433,7 @@ class RelationExtractor(Component):
             "open_labels": self._open_labels,
             "trained": self.predictor.trained,
             "calibration": self.predictor.calibration.to_dict(),
+            "threshold": self._threshold,
         }
 
     def _apply(self, settings: Dict[str, Any]) -> None:
@@ -392,6 +441,9 @@ class RelationExtractor(Component):
         self._open_labels = settings["open_labels"]
         self.predictor.trained = settings["trained"]
         self.predictor.calibration = Calibration.from_dict(settings["calibration"])
+        if settings.get("threshold", self._threshold) != self._threshold:
+            # Another one was given when the pipeline was loaded.
+            self.predictor.calibration = replace(self.predictor.calibration, threshold=self._threshold)
 
 
 class RagRelationExtractor(RelationExtractor):

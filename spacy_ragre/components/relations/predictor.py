@@ -2,21 +2,16 @@
 
 import random
 from dataclasses import replace
+from itertools import product
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from thinc.api import Model, Optimizer
 from tqdm import tqdm
 
-from ...calibration.platt import fit_logistic
-from ...calibration.temperature import (
-    Calibration,
-    fit_decision,
-    fit_temperature,
-    interpolate,
-    micro_f,
-    pick,
-    probabilities,
-)
+from ...calibration.settings import Calibration
+from ...calibration.temperature import interpolate
+from ...calibration.thresholds import micro_f
+from ...candidates import Candidate
 from ...errors import Errors
 from ...instances import Instance
 from ...labels import LabelSet
@@ -29,8 +24,9 @@ from ...retrieval import Neighbour, Retriever, TextEncoder, neighbour_distributi
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
-from ...training.losses import adaptive_threshold, cross_entropy
 from ..predictor import Predictor
+from .annotations import RelationPrediction, allowed_classes, gather, proposal_odds
+from .decisions import Decision, MultiLabel, SingleLabel
 
 # Work on fewer pairs than this shows no progress bar.
 _LONG = 2000
@@ -39,16 +35,6 @@ _CHUNK = 512
 _NEIGHBOURS = (1, 2, 4, 8, 16, 32)
 _WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _NEIGHBOUR_TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
-
-
-def _gold_classes(shape: Tuple[int, int], targets: Sequence[Sequence[int]]) -> Any:
-    """RETURNS (numpy.ndarray): bool, which classes hold, *Shape* (pairs, classes)."""
-    import numpy as np
-
-    gold = np.zeros(shape, dtype=bool)
-    for row, classes in enumerate(targets):
-        gold[row, list(classes)] = True
-    return gold
 
 
 class LabelScores(NamedTuple):
@@ -97,7 +83,7 @@ class RelationPredictor(Predictor):
         self.prompts = PairPrompts()
         self.retriever = retriever
         self.labels = labels
-        self.multi_label = multi_label
+        self.decision: Decision = MultiLabel() if multi_label else SingleLabel(label_smoothing)
         self.both_orders = both_orders
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
@@ -127,6 +113,14 @@ class RelationPredictor(Predictor):
         return added
 
     # Examples
+
+    @property
+    def shown(self) -> int:
+        """RETURNS (int): most examples in a prompt. None where keys are hidden states and the model is trained: each
+        step of training changes all keys, so that no examples are found there, and prompts of prediction have to be
+        those of training. The neighbours vote all the same (see `calibrate`).
+        """
+        return 0 if self.uses_states and self.shim.has_head and self.trained else self.n_examples
 
     @property
     def uses_states(self) -> bool:
@@ -224,7 +218,7 @@ class RelationPredictor(Predictor):
 
     def _ids(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> List[TokenPrompt]:
         return [
-            self.backbone.tokenize(self.pieces(instance, neighbours[: self.n_examples]))
+            self.backbone.tokenize(self.pieces(instance, neighbours[: self.shown]))
             for instance, neighbours in zip(instances, found)
         ]
 
@@ -260,17 +254,33 @@ class RelationPredictor(Predictor):
         width = len(self.labels.classes) if self.shim.has_head else 0
         logits = np.zeros((len(prompts), width), dtype="float32")
         states = np.zeros((len(prompts), self.backbone.width), dtype="float32")
-        self.shim.restore()
-        for chunk in self.backbone.pack(prompts):
+        self.prepare()
+        backbone = self.backbone
+        for chunk in backbone.pack(prompts):
             if width:
                 logits[chunk.indexes], states[chunk.indexes] = self.model.predict(chunk)
             else:
                 with torch.no_grad():
-                    states[chunk.indexes] = self.backbone.states(chunk).cpu().numpy()
+                    states[chunk.indexes] = backbone.states(chunk).cpu().numpy()
             chunk.release()
         return logits, states
 
     # Answering
+
+    def predict(self, candidates: Sequence[Candidate]) -> List[RelationPrediction]:
+        """Find the relations of pairs: the one entry, whatever the way to answer.
+
+        candidates (Sequence[Candidate]): the pairs, of any number of documents.
+        RETURNS (List[RelationPrediction]): the relations, in the order of the pairs; of several of one pair, the
+            likeliest first.
+        """
+        if not candidates:
+            return []
+        scored = self.score([candidate.instance for candidate in candidates])
+        allowed, odds = allowed_classes(candidates, self.labels), proposal_odds(candidates, self.labels)
+        probability = self._mix(scored, self.calibration, allowed, odds)
+        chosen = self.decision.pick(probability, self.calibration)
+        return gather(candidates, chosen, probability, scored.neighbours, self.labels)
 
     def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
         """Score every class of every pair.
@@ -286,8 +296,8 @@ class RelationPredictor(Predictor):
         use_own_threads()
         mode = self.mode
         mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
-        count = max(self.n_examples, mixed) if count is None else count
-        if mode == "head" and self.uses_states and self.n_examples == 0:
+        count = max(self.shown, mixed) if count is None else count
+        if mode == "head" and self.uses_states and self.shown == 0:
             nothing: List[List[Neighbour]] = [[] for _ in instances]
             logits, states = self._read(instances, nothing)
             scored = LabelScores(logits, self._found(instances, count, normalize(states)))
@@ -301,11 +311,13 @@ class RelationPredictor(Predictor):
     def _score_mode(self, mode: str, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
             return self._read(instances, found)[0]
-        prompts = [self.pieces(i, n[: self.n_examples]) for i, n in zip(instances, found)]
+        prompts = [self.pieces(i, n[: self.shown]) for i, n in zip(instances, found)]
+        self.prepare()
+        backbone = self.backbone
         if mode == "trie":
             answers = [self.prompt.answers(i, self.labels) for i in instances]
-            return score_texts(self.backbone, prompts, answers)
-        return self._parse(instances, generate_texts(self.backbone, prompts))
+            return score_texts(backbone, prompts, answers)
+        return self._parse(instances, generate_texts(backbone, prompts))
 
     def _parse(self, instances: Sequence[Instance], texts: Sequence[str]) -> Any:
         import numpy as np
@@ -317,36 +329,27 @@ class RelationPredictor(Predictor):
             scores[row, self.labels.index(parsed.answer)] = 0.0
         return scores
 
-    def probabilities(self, scored: LabelScores, allowed: Optional[Any] = None, odds: Optional[Any] = None) -> Any:
-        """Calibrated probabilities, mixed with the answers of the neighbours.
-
-        scored (LabelScores): what `score` gave.
-        allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes): the classes that a pair may have.
-        odds (Optional[numpy.ndarray]): log-odds that a filter before gave them, *Shape* (pairs, classes).
-        RETURNS (numpy.ndarray): *Shape* (pairs, classes).
-        """
-        return self._mix(scored, self.calibration, allowed, odds)
-
     def _mix(self, scored: LabelScores, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]) -> Any:
         import numpy as np
 
         scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
         if allowed is not None:
             scores = np.where(allowed, scores, -np.inf)
-        shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
-        result = probabilities(scores, settings.temperature, self.multi_label, shift)
+        result = self.decision.probabilities(scores, settings, odds)
         if settings.weight > 0:
-            near = [n[: settings.neighbours] for n in scored.neighbours]
-            shares = neighbour_distribution(near, self.labels, settings.neighbour_temperature)
-            if allowed is not None:
-                shares = shares * allowed
-                shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-            result = interpolate(result, shares, settings.weight)
+            result = interpolate(result, self._votes(scored, settings, allowed), settings.weight)
         return result
 
-    def pick(self, probability: Any) -> Tuple[Tuple[int, ...], ...]:
-        """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
-        return pick(probability, self.calibration.threshold, self.multi_label, self.calibration.decision)
+    def _votes(self, scored: LabelScores, settings: Calibration, allowed: Optional[Any]) -> Any:
+        """RETURNS (numpy.ndarray): the share of the neighbours' votes that each class has, *Shape* (pairs, classes)."""
+        import numpy as np
+
+        near = [n[: settings.neighbours] for n in scored.neighbours]
+        shares = neighbour_distribution(near, self.labels, settings.neighbour_temperature)
+        if allowed is None:
+            return shares
+        shares = shares * allowed
+        return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
 
     # Training
 
@@ -370,7 +373,7 @@ class RelationPredictor(Predictor):
         instances (Sequence[Instance]): pairs with answers.
         RETURNS (float): the mean loss.
         """
-        found = self._found(instances, self.n_examples)
+        found = self._found(instances, 0 if self.uses_states else self.n_examples)
         if self.both_orders:
             instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
         targets = self.targets(instances)
@@ -403,9 +406,7 @@ class RelationPredictor(Predictor):
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
 
     def _loss(self, logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
-        if self.multi_label:
-            return adaptive_threshold(logits, targets)
-        return cross_entropy(logits, targets, self.label_smoothing)
+        return self.decision.loss(logits, targets)
 
     def calibrate(
         self,
@@ -425,24 +426,24 @@ class RelationPredictor(Predictor):
         """
         self.refresh()
         targets = self.targets(instances)
-        scored = self.score(instances, max(*_NEIGHBOURS, self.n_examples))
+        scored = self.score(instances, max(*_NEIGHBOURS, self.shown))
         plain = Calibration(threshold=threshold)
         fitted = self._fit(scored, targets, plain, allowed, odds)
-        options = [plain, fitted]
+        options = [plain]
+        scores = [micro_f(self.decision.pick(self._mix(scored, plain, allowed, odds), plain), targets)]
+
+        def try_out(option: Calibration, probability: Any) -> None:
+            options.append(self.decision.fit_limit(probability, targets, option))
+            scores.append(micro_f(self.decision.pick(probability, options[-1]), targets))
+
+        alone = self._mix(scored, fitted, allowed, odds)
+        try_out(fitted, alone)
         if len(self.retriever.store):
-            options += [
-                replace(fitted, neighbours=k, weight=weight, neighbour_temperature=near)
-                for k in _NEIGHBOURS
-                for weight in _WEIGHTS
-                for near in _NEIGHBOUR_TEMPERATURES
-            ]
-        scores = []
-        for i, option in enumerate(options):
-            probability = self._mix(scored, option, allowed, odds)
-            if self.multi_label and i:
-                decision = fit_decision(probability[:, 1:], _gold_classes(probability.shape, targets)[:, 1:])
-                options[i] = option = replace(option, decision=decision)
-            scores.append(micro_f(pick(probability, threshold, self.multi_label, option.decision), targets))
+            for k, near in product(_NEIGHBOURS, _NEIGHBOUR_TEMPERATURES):
+                option = replace(fitted, neighbours=k, neighbour_temperature=near)
+                votes = self._votes(scored, option, allowed)
+                for weight in _WEIGHTS:
+                    try_out(replace(option, weight=weight), interpolate(alone, votes, weight))
         # Of equally good ones the second: fitted, and without neighbours.
         best = max(range(len(options)), key=lambda i: (scores[i], i == 1, -i))
         self.calibration = options[best]
@@ -464,16 +465,4 @@ class RelationPredictor(Predictor):
         if self.mode == "trie":
             settings = replace(settings, prior=tuple(float(value) for value in scored.scores.mean(axis=0)))
         scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
-        if not self.multi_label:
-            return replace(settings, temperature=fit_temperature(scores, targets))
-        asked = np.ones(scores.shape, dtype=bool) if allowed is None else allowed.copy()
-        asked[:, 0] = False
-        gold = _gold_classes(scores.shape, targets)[asked]
-        if gold.all() or not gold.any():
-            return settings
-        features = [(scores - scores[:, :1])[asked]]
-        if odds is not None and odds[asked].std() > 0:
-            features.append(odds[asked])
-        weights, bias = fit_logistic(np.stack(features, axis=1), gold)
-        proposal = float(weights[1]) if len(weights) > 1 else 0.0
-        return replace(settings, temperature=1 / float(weights[0]), proposal=proposal, bias=bias)
+        return self.decision.fit(scores, targets, settings, allowed, odds)

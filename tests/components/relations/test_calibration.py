@@ -8,7 +8,7 @@ import pytest
 import spacy
 from spacy.training import Example
 
-from spacy_ragre.calibration.temperature import Calibration
+from spacy_ragre.calibration.settings import Calibration
 from spacy_ragre.components.relations import predictor as predictor_module
 from spacy_ragre.corpora.reader import copy_input
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from spacy.training import Example
 
-from spacy_ragre.calibration.temperature import Calibration
+from spacy_ragre.calibration.settings import Calibration
 from spacy_ragre.corpora.reader import copy_input
 
 NAME = "rag_relation_extractor"
@@ -28,7 +28,7 @@ def test_unknown_label_after_initialisation(make_nlp, make_doc, gold_examples, c
 
 def test_initialisation_without_labels(make_nlp, make_doc):
     nlp = make_nlp(labels={})
-    doc = make_doc(nlp, "Acme hired Ann .", [("Acme", "ORG"), ("Ann", "PERSON")], [])
+    doc = make_doc(nlp, "Acme hired Ann .")
     with pytest.raises(ValueError, match="R501"):
         nlp.initialize(lambda: [Example(copy_input(doc), doc)])
 
@@ -93,7 +93,8 @@ def test_prompts_in_training_never_show_the_example_itself(
         predictor.refresh()
         shown.clear()
         train(nlp, examples, steps=2, initialize=False)
-        assert sorted(set(shown)) == [0, 2]
+        # Prompts of a trained model are those of its training, with a store that is up to date, too.
+        assert set(shown) == {0}
         assert len(predictor.retriever) == 0 and len(predictor.pending) == 8
 
 

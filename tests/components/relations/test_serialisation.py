@@ -10,7 +10,7 @@ import pytest
 import spacy
 import srsly
 
-from spacy_ragre.calibration.temperature import Calibration
+from spacy_ragre.calibration.settings import Calibration
 from spacy_ragre.corpora.reader import copy_input
 
 NAME = "rag_relation_extractor"

@@ -1,0 +1,65 @@
+"""Which classes a pair is given, and the limit of probability that gives the best micro-F1."""
+
+from typing import Any, Sequence, Tuple
+
+import numpy as np
+
+
+def fit_decision(probability: Any, gold: Any) -> float:
+    """The limit that gives the best micro-F1.
+
+    probability (numpy.ndarray): *Shape* (pairs, classes), class 0 left out.
+    gold (numpy.ndarray): bool, which of them hold, of the same shape.
+    RETURNS (float): what a relation must be likelier than, in the middle between two probabilities.
+    """
+    flat = np.asarray(probability).ravel()
+    order = np.argsort(-flat, kind="stable")
+    best_first = flat[order]
+    right = np.cumsum(np.asarray(gold).ravel()[order])
+    if not len(flat) or not right[-1]:
+        return 0.5
+    scores = 2 * right / (np.arange(1, len(flat) + 1) + right[-1])
+    # Of those that are equally likely, all or none are taken.
+    following = np.append(best_first[1:], 0.0)
+    scores = np.where(best_first > following, scores, -1.0)
+    best = int(np.argmax(scores))
+    return float(best_first[best] + following[best]) / 2
+
+
+def pick_best(probability: Any, threshold: float) -> Tuple[Tuple[int, ...], ...]:
+    """The likeliest class of each pair.
+
+    probability (numpy.ndarray): *Shape* (pairs, classes).
+    threshold (float): least probability of a relation.
+    RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its class; none where that is class 0 or not likely enough.
+    """
+    if len(probability) == 0:
+        return ()
+    best = probability.argmax(axis=1)
+    return tuple((int(c),) if c != 0 and row[c] >= threshold else () for c, row in zip(best, probability))
+
+
+def pick_several(probability: Any, threshold: float, decision: float = 0.5) -> Tuple[Tuple[int, ...], ...]:
+    """All classes of each pair that are likely enough.
+
+    probability (numpy.ndarray): *Shape* (pairs, classes).
+    threshold (float): least probability of a relation.
+    decision (float): each relation must be likelier than this.
+    RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its classes, likeliest first, without class 0.
+    """
+    if len(probability) == 0:
+        return ()
+    chosen = (probability >= threshold) & (probability > decision)
+    chosen[:, 0] = False
+    return tuple(
+        tuple(int(c) for c in sorted(np.flatnonzero(found), key=lambda c: -row[c]))
+        for row, found in zip(probability, chosen)
+    )
+
+
+def micro_f(predicted: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> float:
+    """RETURNS (float): micro-F1 over pairs and classes, class 0 left out, from 0 to 1."""
+    pairs = [(set(p) - {0}, set(t) - {0}) for p, t in zip(predicted, targets)]
+    true = sum(len(p & t) for p, t in pairs)
+    total = sum(len(p) + len(t) for p, t in pairs)
+    return 2 * true / total if total else 0.0

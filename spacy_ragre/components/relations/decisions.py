@@ -1,0 +1,118 @@
+"""What a pair may be given: one answer, or several. Loss, probabilities and choice go together in one object.
+
+| | one answer (`SingleLabel`) | several (`MultiLabel`) |
+|---|---|---|
+| loss | cross-entropy over all classes | adaptive thresholding: class 0 is the threshold |
+| probability | softmax | sigmoid of the difference to class 0 |
+| choice | the likeliest class | every class above its limit |
+"""
+
+from dataclasses import replace
+from typing import Any, Optional, Protocol, Sequence, Tuple
+
+import numpy as np
+
+from ...calibration.platt import fit_logistic
+from ...calibration.settings import Calibration
+from ...calibration.temperature import against_threshold, fit_temperature, softmax
+from ...calibration.thresholds import fit_decision, pick_best, pick_several
+from ...training.losses import adaptive_threshold, cross_entropy
+
+Targets = Sequence[Sequence[int]]
+Chosen = Tuple[Tuple[int, ...], ...]
+
+
+class Decision(Protocol):
+    """How scores of classes become answers. Arrays are *Shape* (pairs, classes); class 0 is "no relation"."""
+
+    def loss(self, logits: Any, targets: Targets) -> Tuple[float, Any]:
+        """RETURNS (Tuple[float, numpy.ndarray]): the sum of the pairs' losses, and its gradient."""
+        ...
+
+    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
+        """RETURNS (numpy.ndarray): the probability of every class. odds (Optional[numpy.ndarray]): log-odds that a
+        filter before gave them.
+        """
+        ...
+
+    def pick(self, probability: Any, settings: Calibration) -> Chosen:
+        """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
+        ...
+
+    def fit(
+        self, scores: Any, targets: Targets, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+    ) -> Calibration:
+        """RETURNS (Calibration): the settings that make the gold answers of development pairs likeliest."""
+        ...
+
+    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
+        """RETURNS (Calibration): the settings with the limit of probability that gives the best micro-F1."""
+        ...
+
+
+class SingleLabel:
+    """One relation a pair, or none.
+
+    label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
+    def loss(self, logits: Any, targets: Targets) -> Tuple[float, Any]:
+        return cross_entropy(logits, targets, self.label_smoothing)
+
+    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
+        return softmax(scores, settings.temperature)
+
+    def pick(self, probability: Any, settings: Calibration) -> Chosen:
+        return pick_best(probability, settings.threshold)
+
+    def fit(
+        self, scores: Any, targets: Targets, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+    ) -> Calibration:
+        return replace(settings, temperature=fit_temperature(scores, targets))
+
+    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
+        return settings
+
+
+class MultiLabel:
+    """Any number of relations a pair."""
+
+    def loss(self, logits: Any, targets: Targets) -> Tuple[float, Any]:
+        return adaptive_threshold(logits, targets)
+
+    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
+        shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
+        return against_threshold(scores, settings.temperature, shift)
+
+    def pick(self, probability: Any, settings: Calibration) -> Chosen:
+        return pick_several(probability, settings.threshold, settings.decision)
+
+    def fit(
+        self, scores: Any, targets: Targets, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+    ) -> Calibration:
+        asked = np.ones(scores.shape, dtype=bool) if allowed is None else allowed.copy()
+        asked[:, 0] = False
+        gold = gold_classes(scores.shape, targets)[asked]
+        if gold.all() or not gold.any():
+            return settings
+        features = [(scores - scores[:, :1])[asked]]
+        if odds is not None and odds[asked].std() > 0:
+            features.append(odds[asked])
+        weights, bias = fit_logistic(np.stack(features, axis=1), gold)
+        proposal = float(weights[1]) if len(weights) > 1 else 0.0
+        return replace(settings, temperature=1 / float(weights[0]), proposal=proposal, bias=bias)
+
+    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
+        gold = gold_classes(probability.shape, targets)
+        return replace(settings, decision=fit_decision(probability[:, 1:], gold[:, 1:]))
+
+
+def gold_classes(shape: Tuple[int, int], targets: Targets) -> Any:
+    """RETURNS (numpy.ndarray): bool, which classes hold, *Shape* (pairs, classes)."""
+    gold = np.zeros(shape, dtype=bool)
+    for row, classes in enumerate(targets):
+        gold[row, list(classes)] = True
+    return gold
