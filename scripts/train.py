@@ -1,4 +1,4 @@
-"""Train a pipeline within a budget, then calibrate it: `spacy train` with the budget's settings as overrides."""
+"""Train a pipeline within a budget, then calibrate it: `ragre train` with the budget's settings as overrides."""
 
 import argparse
 from pathlib import Path
@@ -19,12 +19,10 @@ def main() -> None:
     args = parser.parse_args()
     budget = BUDGETS[args.budget]
 
-    from spacy.cli.train import train
-
     from spacy_ragre.cli.calibrate import calibrate
+    from spacy_ragre.cli.train import train
 
-    # The language model is put on its device by the backbone's own setting; spaCy's --gpu-id would ask for CuPy.
-    train(args.config, args.output, overrides=overrides(args))
+    train(args.config, args.output, overrides=overrides(args), patience=0)
     calibrate(str(args.output / "model-best"), Path("corpus/dev.spacy"), limit=budget.calibrate, seed=0)
 
 

@@ -439,6 +439,7 @@ class Errors(metaclass=_WithCodes):
         "--own-entities can't be used. Leave it out to give the annotated entities, or add a component that finds them."
     )
     R329 = "{path} holds no document with words, so that there is nothing to score. Check the path."
+    R330 = "There is no training document with words in {path}. Check the path, or convert the corpus again."
     R615 = "Can't use GPU {gpu_id}: {problem}. Give another --gpu-id, or -1 for the CPU."
 
 

@@ -14,7 +14,19 @@ from .export import export
 from .extract import extract
 from .index import index
 from .neighbours import neighbours
+from .train import train
 
 app.add_typer(ragre_cli)
 
-__all__ = ["calibrate", "convert", "download", "evaluate", "export", "extract", "index", "neighbours", "ragre_cli"]
+__all__ = [
+    "calibrate",
+    "convert",
+    "download",
+    "evaluate",
+    "export",
+    "extract",
+    "index",
+    "neighbours",
+    "ragre_cli",
+    "train",
+]

@@ -9,7 +9,7 @@ import typer
 
 from spacy_ragre.cli._util import user_errors
 
-COMMANDS = ["calibrate", "convert", "download", "evaluate", "export", "extract", "index", "neighbours"]
+COMMANDS = ["calibrate", "convert", "download", "evaluate", "export", "extract", "index", "neighbours", "train"]
 
 
 def run(*args: str) -> subprocess.CompletedProcess:
