@@ -440,6 +440,10 @@ class Errors(metaclass=_WithCodes):
     )
     R329 = "{path} holds no document with words, so that there is nothing to score. Check the path."
     R330 = "There is no training document with words in {path}. Check the path, or convert the corpus again."
+    R331 = (
+        "No component of the pipeline {name!r} that finds relations ({components}) takes examples of a store, so that "
+        "--examples can't be used. Leave it out, or use a pipeline with a rag_relation_extractor."
+    )
     R615 = "Can't use GPU {gpu_id}: {problem}. Give another --gpu-id, or -1 for the CPU."
 
 

@@ -37,6 +37,9 @@ def extract_cli(
         help="Find these relations without training, with any pipeline that finds entities: NAME=WORDS, several with "
         "commas between, or a file (a label a line, or .json). May be given several times",
     ),
+    examples: Optional[Path] = Opt(
+        None, "--examples", metavar="STORE", help="Show examples of this store, made by `index`, to the language model"
+    ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="The entities are in doc.spans[KEY]"),
     skip_errors: Optional[Path] = Opt(
         None, "--skip-errors", metavar="FILE", help="Write documents that fail to this file, with reasons, and go on"
@@ -59,6 +62,7 @@ def extract_cli(
             input_path=input_path,
             output_path=output_path,
             labels=parse_labels(labels),
+            examples=examples,
             spans_key=spans_key,
             skip_errors=skip_errors,
             resume=resume,
@@ -74,6 +78,7 @@ def extract(
     input_path: Optional[str] = None,
     output_path: Optional[Path] = None,
     labels: Optional[Dict[str, object]] = None,
+    examples: Optional[Path] = None,
     spans_key: Optional[str] = None,
     skip_errors: Optional[Path] = None,
     resume: bool = False,
@@ -88,6 +93,8 @@ def extract(
         pipeline, their relations are not.
     output_path (Optional[Path]): the file to write.
     labels (Optional[Dict[str, object]]): find these relations with an untrained extractor at the pipeline's end.
+    examples (Optional[Path]): a store that `ragre index` made, whose examples are added to the pipeline's extractor, or
+        to an untrained one that takes its labels from them.
     spans_key (Optional[str]): read and write entities in `doc.spans[spans_key]`.
     skip_errors (Optional[Path]): the file for documents that fail, with reasons; the first of them ends the run where
         None.
@@ -105,7 +112,7 @@ def extract(
         return
     choose_gpu(gpu_id)
     nlp = load_pipeline(pipeline)
-    add_labels(nlp, pipeline, labels or {}, spans_key)
+    add_labels(nlp, pipeline, labels or {}, spans_key, examples)
     skip = skip_errors is not None
     run = Run(nlp, read_inputs(nlp, text, input_path, spans_key, skip), spans_key, batch_size, skip)
     if output_path is None:
@@ -115,7 +122,13 @@ def extract(
         with atomic_write(output_path) as stream:
             left_out = _print(run, lambda line: stream.write(f"{line}\n".encode()))
     else:
-        about = {"pipeline": pipeline, "input": input_path or text, "labels": labels or {}, "spans_key": spans_key}
+        about: Dict[str, object] = {
+            "pipeline": pipeline,
+            "input": input_path or text,
+            "labels": labels or {},
+            "spans_key": spans_key,
+        }
+        about["examples"] = None if examples is None else str(examples)
         left_out = _write(run, output_path, about, resume)
     if skip_errors is not None:
         write_left_out(left_out, skip_errors)
@@ -127,25 +140,35 @@ def extract(
         typer.echo(f"Left out {len(left_out)} of {run.count} documents: see {skip_errors}", err=True)
 
 
-def add_labels(nlp: "Language", name: str, labels: Dict[str, object], spans_key: Optional[str]) -> None:
+def add_labels(
+    nlp: "Language", name: str, labels: Dict[str, object], spans_key: Optional[str], examples: Optional[Path] = None
+) -> None:
     """Let a pipeline find relations that it was not trained on.
 
     nlp (Language): the pipeline. An extractor is added at its end.
     name (str): what the pipeline is called, for errors.
     labels (Dict[str, object]): as the extractor's setting. Where empty, the pipeline has to find relations itself.
     spans_key (Optional[str]): where the entities are.
+    examples (Optional[Path]): a store whose examples the extractor is given.
     """
     found = pipe_names(nlp, "doc._.relations")
-    if not labels:
-        if not found:
-            raise ValueError(Errors.R606.format(name=name, components=", ".join(nlp.pipe_names) or "none"))
-        return
-    if found:
+    if labels and found:
         raise ValueError(Errors.R322.format(name=name, component=found[0]))
-    extractor = nlp.add_pipe(FACTORY, config={"spans_key": spans_key})
-    for label, words in labels.items():
-        # Not by the settings, which can't hold names such as per:title.
-        extractor.add_label(label, words)  # type: ignore[attr-defined]
+    if not labels and not found and examples is None:
+        raise ValueError(Errors.R606.format(name=name, components=", ".join(nlp.pipe_names) or "none"))
+    if not found:
+        found = [FACTORY]
+        extractor = nlp.add_pipe(FACTORY, config={"spans_key": spans_key})
+        for label, words in labels.items():
+            # Not by the settings, which can't hold names such as per:title.
+            extractor.add_label(label, words)  # type: ignore[attr-defined]
+    if examples is None:
+        return
+    takers = [pipe for pipe in map(nlp.get_pipe, found) if hasattr(pipe, "add_store")]
+    if not takers:
+        raise ValueError(Errors.R331.format(name=name, components=", ".join(found)))
+    for taker in takers:
+        taker.add_store(examples)
 
 
 class Run:

@@ -3,7 +3,7 @@
 from .biomedical import create_bmretriever, create_contriever, create_medcpt
 from .encoders import DualEncoder, Encoder, TextEncoder
 from .retriever import Retriever, evidence, neighbour_distribution
-from .store import ExampleStore, Neighbour
+from .store import ExampleStore, Neighbour, read_examples
 from .texts import mark_mentions
 from .tuning import tune_encoder
 
@@ -20,5 +20,6 @@ __all__ = [
     "evidence",
     "mark_mentions",
     "neighbour_distribution",
+    "read_examples",
     "tune_encoder",
 ]

@@ -309,6 +309,20 @@ class ExampleStore:
         return self
 
 
+def read_examples(path: Union[str, Path]) -> List[Instance]:
+    """The labelled examples of a store, without the encoder that made its keys.
+
+    path (Union[str, Path]): the folder of a store, what `ragre index` wrote, or a saved component's folder.
+    RETURNS (List[Instance]): the examples whose answers are known, each once. Errors are those of
+        `ExampleStore.from_disk`.
+    """
+    folder = existing(Path(path))
+    while nested := next((folder / name for name in ("retriever", "store") if (folder / name).is_dir()), None):
+        folder = nested
+    instances = ExampleStore().from_disk(folder).instances
+    return list(dict.fromkeys(instance for instance in instances if instance.answers is not None))
+
+
 def unpack_files(data: bytes) -> Dict[str, bytes]:
     """RETURNS (Dict[str, bytes]): what a message holds by name. Other data raise a ValueError."""
     try:

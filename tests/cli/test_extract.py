@@ -217,8 +217,13 @@ def test_labels_of_the_command_line(
     finds_entities: str,
     pipeline: str,
     tiny_config: Dict[str, Any],
+    semeval: Path,
+    encoder: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    store = tmp_path / "store"
+    assert run("index", semeval, store, "--encoder", encoder).exit_code == 0
     import spacy_ragre.components.relations.component as component
 
     add_pipe = spacy.Language.add_pipe
@@ -247,6 +252,12 @@ def test_labels_of_the_command_line(
             "works_for": "works for",
             "runs": "runs",
         }
+    # Few-shot: a store, made with another encoder, gives examples and labels.
+    result = run("extract", finds_entities, TEXT, "--examples", store)
+    assert result.exit_code == 0, result.output
+    assert set(asked[-1]) == {"Cause-Effect", "Component-Whole"}
+    assert "[R331]" in fails("extract", pipeline, TEXT, "--examples", store)
+    assert "[R210]" in fails("extract", finds_entities, TEXT, "--examples", tmp_path / "missing")
     assert "[R322]" in fails("extract", pipeline, TEXT, "--labels", "runs")
     assert "[R606]" in fails("extract", finds_entities, TEXT)
     assert "[R321]" in fails("extract", finds_entities, TEXT, "--labels", "=runs")

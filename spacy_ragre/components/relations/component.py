@@ -11,6 +11,7 @@ with neighbours (arXiv 1911.00172).
 import logging
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
@@ -26,7 +27,7 @@ from ...instances import Instance
 from ...labels import LabelSet, check_config_labels
 from ...prompts import Prompt
 from ...relations import ID_KEY, RELATIONS_KEY, Relation, cluster_entities, entity_spans
-from ...retrieval import Retriever
+from ...retrieval import Retriever, read_examples
 from ...training.locks import one_at_a_time
 from ..base import Component, Part
 from .annotations import (
@@ -217,18 +218,32 @@ class RelationExtractor(Component):
         self.predictor.add_examples(instances)
         return len(instances)
 
-    def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
-        """Take labels from documents where they are open, and check that all are known. A head closes them, unless it
-        is made anew. Goes before pairs are made: without labels, no pair is worth asking about.
+    @one_at_a_time
+    def add_store(self, path: Union[str, Path]) -> int:
+        """Put the examples of a store that `ragre index` made into the component's own, as `add_examples` does. Their
+        keys are made again, by the component's encoder.
+
+        path (Union[str, Path]): the store's folder. Examples without labels, and those that are there, are left out.
+        RETURNS (int): the number of pairs that were added.
         """
+        instances = self.predictor.unknown(read_examples(path))
+        self._take_label_names([answer.label for instance in instances for answer in instance.answers or ()])
+        self.predictor.add_examples(instances)
+        return len(instances)
+
+    def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
+        # Goes before pairs are made: without labels, no pair is worth asking about.
+        self._take_label_names([relation.label for doc in docs for relation in doc._.relations], anew)
+
+    def _take_label_names(self, names: Iterable[str], anew: bool = False) -> None:
+        """Take labels where they are open, and check that all are known. A head closes them, unless it is made anew."""
         take = self._open_labels and (anew or not self.predictor.shim.has_head)
-        for doc in docs:
-            for relation in doc._.relations:
-                if take:
-                    self.predictor.add_label(relation.label)
-                elif relation.label not in self.predictor.labels:
-                    known = ", ".join(self.labels) or "none"
-                    raise ValueError(Errors.R007.format(label=relation.label, known=known))
+        for name in names:
+            if take:
+                self.predictor.add_label(name)
+            elif name not in self.predictor.labels:
+                known = ", ".join(self.labels) or "none"
+                raise ValueError(Errors.R007.format(label=name, known=known))
 
     # Pairs
 
