@@ -18,7 +18,7 @@ from typing import (
 
 from ..errors import Errors
 from ..training.devices import pick_device
-from .adapters.lora import LoraSettings
+from .adapters.lora import LoraSettings, add_lora
 from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
 from .attention.tries import TokenTrie
@@ -54,8 +54,8 @@ class Backbone:
     dtype (str): "auto" (bfloat16 on a GPU that has it, else float32), "float32", "bfloat16" or "float16".
     device (str): "cpu", "cuda", "cuda:1" ..., or "auto" for the GPU of --gpu-id, or else for what there is.
     lora (Optional[Mapping[str, Any]]): fields of `LoraSettings`, used once the model is trained.
-    max_length (int): most tokens of a prompt; no more than the model has positions for.
-    batch_tokens (int): most tokens of a batch, padding included.
+    max_length (int): maximum number of tokens of a prompt; no more than the model has positions for.
+    batch_tokens (int): maximum number of tokens of a batch, padding included.
     """
 
     #: Tokens that stand before and after a prompt.
@@ -214,8 +214,8 @@ class Backbone:
     # Adapter
 
     def init_adapter(self) -> None:
-        """Put LoRA layers into the model, ready to be trained, or start those that are there anew. They change nothing
-        until they are trained.
+        """Put LoRA layers into the model, ready to be trained, or reset those that are there. They change nothing until
+        they are trained.
         """
         if self.has_adapter:
             for module in self.model.modules():
@@ -223,27 +223,10 @@ class Backbone:
                     module.reset_lora_parameters("default", True)
             self.model.zero_grad(set_to_none=True)
             return
-        base = self.model
-        with quiet("bitsandbytes"):
-            from peft import LoraConfig, get_peft_model
+        from .adapters.dropout import use_cpu_dropout
 
-            from .adapters.dropout import use_cpu_dropout
-
-            modules = self.lora.target_modules
-            config = LoraConfig(
-                r=self.lora.rank,
-                lora_alpha=self.lora.alpha,  # type: ignore[arg-type]
-                lora_dropout=self.lora.dropout,
-                target_modules=modules if isinstance(modules, str) else list(modules),
-                task_type=self._task_type(),
-            )
-            try:
-                self._model = get_peft_model(base, config)
-            except ValueError as error:
-                raise ValueError(Errors.R110.format(problem=str(error))) from error
+        self._model = add_lora(self.model, self.lora, self._task_type(), quantized=self.quantization is not None)
         use_cpu_dropout(self._model)
-        # Peft's wrapper says that it is in training while what it wraps is not: set_training would do nothing.
-        self._model.eval()
         if is_low(self.dtype):
             # Mixed precision computes the update in 16 bits, too: to widen its input first would be for nothing.
             for module in self._model.modules():
@@ -424,7 +407,7 @@ class Backbone:
         """Greedy continuation of each prompt.
 
         inputs (Sequence[Sequence[int]]): token ids of the prompts of one batch.
-        max_new_tokens (int): most tokens to generate.
+        max_new_tokens (int): maximum number of tokens to generate.
         RETURNS (List[str]): the texts, without special tokens.
         """
         raise NotImplementedError

@@ -117,7 +117,7 @@ class CausalLM(Backbone):
             yield list(places), hidden[rows, columns]
 
     def prefill(self, prompts: Sequence[Ids]) -> Tuple[PrefixCache, Any]:
-        """Read prompts that are gone on with by `decode_step`. Only of models that share.
+        """Prefill: read prompts, so that `decode_step` can continue them. Only of models that share.
 
         prompts (Sequence[Tuple[int, ...]]): token ids.
         RETURNS (Tuple[PrefixCache, torch.Tensor]): their keys and values, a document for each prompt, and the states of

@@ -2,16 +2,25 @@
 
 A response is "none" or a list of items, and an item is a fixed sequence of fields: a name, which is a run of the text's
 own words, or one of a few fixed strings. Decoding that follows the grammar can name nothing that is not in the text,
-always ends, and always is a list.
+always ends, and always is a list. For example, with the text "takes fish oil" and the fields [name, kind]:
+
+    generated so far           allowed next
+    (nothing)                  none, takes, fish, oil             a name begins with any word
+    fish                       oil, (event), (supplement)         the text goes on, or the name ends
+    fish (event)               ; or the end                       a list may go on with the words behind the last name
+    fish oil (supplement)      the end                            nothing of the text is left to list
+
+Several readings may be open at once where a word occurs more than once; each is a state, (tokens that must come now,
+what comes after them), and the set of states advances with each token.
 """
 
 from bisect import bisect_left
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 Ids = Tuple[int, ...]
 Run = Tuple[int, int]  # pieces of the text, end exclusive
 # Tokens that must come now, and what comes after them.
-State = Tuple[Ids, Tuple]
+State = Tuple[Ids, Tuple[Any, ...]]
 
 
 class Piece(NamedTuple):
@@ -40,7 +49,7 @@ class CopyGrammar:
     separator (Tuple[int, ...]): token ids between two items.
     none (Tuple[int, ...]): token ids of an empty list.
     end (int): the token that ends a response.
-    max_pieces (int): most pieces of a name.
+    max_pieces (int): maximum number of pieces of a name.
     """
 
     def __init__(
@@ -95,7 +104,7 @@ class CopyGrammar:
         the next item. Nothing is guessed where a name begins, or where several strings may follow.
 
         states (FrozenSet[State]): the states that it comes after.
-        most (int): most tokens.
+        most (int): maximum number of tokens.
         RETURNS (List[int]): token ids, without an end token.
         """
         drafted: List[int] = []
@@ -137,7 +146,7 @@ class CopyGrammar:
         """RETURNS (Tuple[int, ...]): sorts last items by what may follow, most first. See `_least`."""
         return (last[0][1],) if len(last) == 1 else (last[0][0], last[1][0])
 
-    def _next(self, after: Tuple) -> Iterator[State]:
+    def _next(self, after: Tuple[Any, ...]) -> Iterator[State]:
         kind, field, start, stop, done, last = after
         if kind == "name":
             if self._may_reach(start, stop):

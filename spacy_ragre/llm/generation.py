@@ -47,7 +47,7 @@ def generate_ids(
 
     backbone (Holds): the language model.
     prompts (Sequence[Sequence[int]]): token ids of the prompts of one batch.
-    max_new_tokens (int): most tokens to generate.
+    max_new_tokens (int): maximum number of tokens to generate.
     grammars (Optional[Sequence[CopyGrammar]]): what each response may be; anything where None.
     RETURNS (List[List[int]]): token ids of the responses, without the end token.
     """
@@ -61,7 +61,7 @@ class _Row:
     """A response as far as it is generated.
 
     grammar (Optional[CopyGrammar]): what it may be; anything where None.
-    most (int): most tokens.
+    most (int): maximum number of tokens.
     """
 
     def __init__(self, grammar: Optional[CopyGrammar], most: int) -> None:

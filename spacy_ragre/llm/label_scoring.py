@@ -52,7 +52,7 @@ def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens
 
     backbone (Backbone): the language model.
     prompts (Sequence[Tuple[str, Tuple[str, ...], Sequence[str]]]): the pieces of every prompt.
-    max_new_tokens (int): most tokens to generate.
+    max_new_tokens (int): maximum number of tokens to generate.
     RETURNS (List[str]): the texts.
     """
     ids = [backbone.tokenize(pieces).ids for pieces in prompts]
@@ -68,7 +68,7 @@ def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int)
 
     backbone (Backbone): the language model.
     build (Callable[[int], Pieces]): gives the prompt's pieces for a number of examples.
-    count (int): most examples.
+    count (int): maximum number of examples.
     RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): the pieces. Raises a ValueError where not even the prompt
         without examples fits.
     """

@@ -88,7 +88,7 @@ def _overlaps(one: Offsets, other: Offsets) -> bool:
 
 
 def _holds(outer: Offsets, inner: Offsets) -> bool:
-    return outer[0] <= inner[0] and inner[1] <= outer[1]
+    return outer[0] < inner[0] and inner[1] < outer[1]
 
 
 def _joined(spans: List[Offsets]) -> List[Offsets]:

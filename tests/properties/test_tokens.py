@@ -19,8 +19,9 @@ def readers(make_tokenizer: Callable[[str], Any]) -> Dict[str, TextTokens]:
 
 
 def said(reader: TextTokens, ids: Any) -> str:
-    """What ids say, without the space that may stand before a text."""
-    return reader.tokenizer.decode(ids).removeprefix(" ")
+    """What ids say."""
+    text: str = reader.tokenizer.decode(ids)
+    return text
 
 
 @given(pieces=PIECES)

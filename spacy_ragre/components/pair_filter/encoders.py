@@ -16,7 +16,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ...errors import Errors
-from ...llm.adapters.lora import LoraSettings
+from ...llm.adapters.lora import LoraSettings, add_lora
 from ...llm.runtime.openvino import TORCH, Compiler
 from ...llm.tokens import TextTokens, special_tokens
 from ...registry import registry
@@ -155,22 +155,7 @@ class HuggingFaceEncoder:
         self._before, self._after = special_tokens(tokenizer)
         if self.lora is not None:
             self._base_hash = _hash(model.state_dict())
-            self._add_lora(self.lora)
-
-    def _add_lora(self, settings: LoraSettings) -> None:
-        from peft import LoraConfig, get_peft_model
-
-        modules = settings.target_modules
-        config = LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,  # type: ignore[arg-type]
-            lora_dropout=settings.dropout,
-            target_modules=modules if isinstance(modules, str) else list(modules),
-        )
-        try:
-            self._model = get_peft_model(self._model, config).eval()
-        except ValueError as error:
-            raise ValueError(Errors.R110.format(problem=error)) from error
+            self._model = add_lora(self._model, self.lora)
 
     def reset(self) -> None:
         """Take the weights as they were published, ready to be trained."""

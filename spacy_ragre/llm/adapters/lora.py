@@ -1,9 +1,18 @@
-"""Settings of low-rank adapters."""
+"""Low-rank adapters: their settings, and how a model gets one."""
 
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple, Union
 
 from ...errors import Errors
+from ..runtime.quiet import quiet
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+_QUANTIZER = "bitsandbytes"
 
 
 @dataclass(frozen=True)
@@ -34,3 +43,50 @@ class LoraSettings:
         if settings.rank < 1 or not 0 <= settings.dropout < 1:
             raise ValueError(Errors.R110.format(problem=f"rank={settings.rank}, dropout={settings.dropout}"))
         return settings
+
+
+def add_lora(
+    model: "PreTrainedModel", settings: LoraSettings, task_type: Optional[str] = None, quantized: bool = False
+) -> "PeftModel":
+    """Put LoRA layers into a model. They change nothing until they are trained.
+
+    model (PreTrainedModel): the model.
+    settings (LoraSettings): the settings. A ValueError is raised where the model has no such layers.
+    task_type (Optional[str]): peft's name of what the model is for.
+    quantized (bool): whether the model's weights are of bitsandbytes.
+    RETURNS (PeftModel): the model with its adapter, in evaluation mode.
+    """
+    with quiet(_QUANTIZER), _without_quantizer(quantized):
+        from peft import LoraConfig, get_peft_model
+
+        modules = settings.target_modules
+        config = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,  # type: ignore[arg-type]
+            lora_dropout=settings.dropout,
+            target_modules=modules if isinstance(modules, str) else list(modules),
+            task_type=task_type,
+        )
+        try:
+            # Peft's wrapper says that it is in training while what it wraps is not.
+            return get_peft_model(model, config).eval()
+        except ValueError as error:
+            raise ValueError(Errors.R110.format(problem=error)) from error
+
+
+@contextmanager
+def _without_quantizer(wanted: bool) -> Iterator[None]:
+    """Keep peft from importing bitsandbytes, which takes seconds, for a model that is not quantised by it."""
+    if wanted or _QUANTIZER in sys.modules:
+        yield
+        return
+    sys.modules[_QUANTIZER] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_QUANTIZER]
+        from peft.import_utils import is_bnb_4bit_available, is_bnb_available
+
+        # What was found out while it was hidden is not so for the next model.
+        is_bnb_available.cache_clear()
+        is_bnb_4bit_available.cache_clear()

@@ -21,7 +21,7 @@ class MergedWeights:
         return bool(self._kept)
 
     def merge(self, model: Any, version: Any) -> None:
-        """Merge the adapter, or merge it anew where it changed.
+        """Merge the adapter, or merge it again where it changed.
 
         model (peft.PeftModel): the model.
         version (Any): equal as long as the adapter is the same.

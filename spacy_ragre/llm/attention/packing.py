@@ -1,12 +1,24 @@
-"""Which prompts are computed together, and what they share.
+"""Packed batches: which prompts are computed in one forward pass, and which prefixes they share.
 
-Prompts are paths in a tree: instruction -> document -> examples and query of a pair. What a level holds is computed
-once for all that come after it. A chunk is what one forward pass computes: the same number of rows for each of a few
-documents, so that all rows of a document see its keys and values by one matrix product.
+Prompts are paths in a prefix tree, instruction -> document -> pair. Each level is computed once, and its keys and
+values are kept for all that comes after it. For example, five prompts over two documents:
+
+    instruction I --+-- document A --+-- pair a1          passes:  1.  prefill I                    (prefix cache)
+                    |                +-- pair a2                   2.  prefill A and B after I      (prefix cache)
+                    |                +-- pair a3                   3.  the packed batch, a grid of documents x pairs:
+                    +-- document B --+-- pair b1                         A:  a1  a2  a3
+                                     +-- pair b2                         B:  b1  b2  --
+
+A packed batch has the same number of rows for each of its documents, some of them empty (--), so that all rows of a
+document attend to its keys and values by one matrix product. A document with one pair is not worth a pass of its own:
+its tokens are part of the pair's row. A document whose pairs don't fit one pass gets several with one prefix cache.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+if TYPE_CHECKING:
+    from .prefix_attention import PrefixCache
 
 Ids = Tuple[int, ...]
 
@@ -47,18 +59,18 @@ class Shared:
     documents (List[Tuple[int, ...]]): token ids of each document; none where only the instruction is shared.
     users (int): chunks, and other shared parts, that still need it.
     parent (Optional[Shared]): the instruction that the documents come after.
-    context (Any): the keys and values, once they are computed.
+    context (Optional[PrefixCache]): the keys and values, once they are computed.
     """
 
     instruction: Ids = ()
     documents: List[Ids] = field(default_factory=list)
     users: int = 0
     parent: Optional["Shared"] = None
-    context: Any = None
+    context: Optional["PrefixCache"] = None
 
     def release(self) -> None:
-        """One user is done. After the last one, gradients go on to what the context was computed from, and its memory
-        is free.
+        """One user is done. After the last one, gradients flow back to what the keys and values were computed from,
+        and their memory is freed.
         """
         self.users -= 1
         if self.users > 0:
@@ -118,7 +130,7 @@ def batches(lengths: Sequence[int], limit: int, fill: float = MIN_FILL) -> List[
     """Group rows of similar length so that a padded batch stays within a limit and little of it is padding.
 
     lengths (Sequence[int]): each row's number of tokens.
-    limit (int): most tokens of a batch, padding included. A longer row is a batch of its own.
+    limit (int): maximum number of tokens of a batch, padding included. A longer row is a batch of its own.
     fill (float): in a batch with enough to do, no row is shorter than this share of the longest.
     RETURNS (List[List[int]]): indexes of the rows, a batch each, longest first, so that a batch too large for the
         memory fails at once.
@@ -148,7 +160,7 @@ def pack(
     time. What only one prompt has is not worth a pass of its own and is part of its row.
 
     prompts (Sequence[TokenPrompt]): the prompts.
-    limit (int): most tokens of a pass, padding included.
+    limit (int): maximum number of tokens of a pass, padding included.
     share (bool): False for chunks that share nothing.
     extra (Callable[[int], int]): gives the number of tokens that come after a prompt, by its index.
     YIELDS (PackedBatch): the chunks. Call `release` of each when it is done.

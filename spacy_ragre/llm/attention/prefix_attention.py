@@ -1,18 +1,33 @@
-"""Attention of rows to keys and values that they share, and causally to their own.
+"""Prefix attention: rows attend to the keys and values of a prefix that they share, and causally to their own.
 
-A function registered in transformers' attention interface, used only inside a pass. All rows of a document see its keys
-by one matrix product; no mask of tokens x tokens is made. This is the decomposition of Hydragen (Juravsky et al. 2024,
-arXiv 2402.05099), with gradients, and over a tree of instruction and documents. What a model does besides attention is
-done for each token by itself, and here for those that are no padding: rows are put together for attention only.
+For example, a document of three tokens and two rows after it, of two tokens and of one token with padding (-):
+
+                  document      row 1     row 2              A query of row 1 sees the document's keys, which are held
+                 d1  d2  d3     x1  x2    y1  -              once for all rows, and the keys of row 1 up to itself:
+    row 1   x1    *   *   *     *   .                          scores = [ q . D  |  q . X + causal mask ]
+            x2    *   *   *     *   *                          weights = softmax over both parts together
+    row 2   y1    *   *   *               *                    output = weights[D] D_values + weights[X] X_values
+
+The left part is one matrix product for all rows of a document, and no mask of tokens x tokens is made for it. This is
+the decomposition of Hydragen (Juravsky et al. 2024, arXiv 2402.05099), with gradients, and over a tree of instruction
+and documents. All other layers compute one token at a time: they are given the tokens that are no padding, as one
+sequence (x1 x2 y1), which is spread into rows for attention only.
+
+`attention` is registered in transformers' attention interface and used inside `shared_pass` only.
 """
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+    from transformers import PreTrainedModel
 
 NAME = "ragre_shared"
 
-KeysValues = Dict[int, Tuple[Any, Any]]
+KeysValues = Dict[int, Tuple["Tensor", "Tensor"]]
 
 
 @dataclass
@@ -28,12 +43,12 @@ class PrefixCache:
     """
 
     layers: KeysValues
-    lengths: Any
-    padded: Optional[Any] = None
+    lengths: "Tensor"
+    padded: Optional["Tensor"] = None
     sources: KeysValues = field(default_factory=dict)
 
     @classmethod
-    def make(cls, layers: KeysValues, lengths: Any, padded: Optional[Any], trained: bool) -> "PrefixCache":
+    def make(cls, layers: KeysValues, lengths: "Tensor", padded: Optional["Tensor"], trained: bool) -> "PrefixCache":
         """layers (Dict[int, Tuple[torch.Tensor, torch.Tensor]]): keys and values, as they were computed.
         trained (bool): whether gradients are to go back to them.
         RETURNS (PrefixCache): the context.
@@ -70,7 +85,7 @@ class PrefixCache:
         return cls(layers, lengths, padded)
 
     @property
-    def mask(self) -> Any:
+    def mask(self) -> "Tensor":
         """RETURNS (torch.Tensor): `padded`, also where no token is padding."""
         import torch
 
@@ -79,15 +94,15 @@ class PrefixCache:
         keys, _ = next(iter(self.layers.values()))
         return torch.zeros(keys.shape[0], keys.shape[2], dtype=torch.bool, device=keys.device)
 
-    def select(self, documents: Any) -> "PrefixCache":
+    def select(self, documents: "Tensor") -> "PrefixCache":
         """documents (torch.Tensor): their numbers.
         RETURNS (PrefixCache): a context of these documents, in this order.
         """
         layers = {index: (key[documents], value[documents]) for index, (key, value) in self.layers.items()}
         return PrefixCache(layers, self.lengths[documents], self.mask[documents])
 
-    def extend(self, layers: KeysValues, real: Any) -> None:
-        """Let documents go on.
+    def extend(self, layers: KeysValues, real: "Tensor") -> None:
+        """Append tokens to the documents.
 
         layers (Dict[int, Tuple[torch.Tensor, torch.Tensor]]): keys and values of the new tokens.
         real (torch.Tensor): bool, which of these are no padding, *Shape* (documents, new tokens).
@@ -100,8 +115,8 @@ class PrefixCache:
             keys, values = (torch.cat([old, new], dim=2) for old, new in zip(self.layers[index], pair))
             self.layers[index] = (keys, values)
 
-    def drop_last(self, counts: Any) -> None:
-        """Take the last tokens back: from now on they are padding.
+    def drop_last(self, counts: "Tensor") -> None:
+        """Remove the last tokens: from now on they are padding.
 
         counts (torch.Tensor): how many of each document, *Shape* (documents).
         """
@@ -132,7 +147,7 @@ class _Pass:
     """
 
     context: Optional[PrefixCache]
-    hidden: Optional[Any]
+    hidden: Optional["Tensor"]
     keep: bool
     rows: Optional["_Rows"]
     layers: KeysValues = field(default_factory=dict)
@@ -144,20 +159,20 @@ class _Rows:
     real (torch.Tensor): bool, the tokens that are no padding, *Shape* (rows, length).
     """
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: "Tensor") -> None:
         self.shape = real.shape
         self.places = real.flatten().nonzero()[:, 0]
         # Padding is any token.
         self.sources = (real.flatten().cumsum(0) - 1).clamp(min=0)
 
-    def spread(self, states: Any) -> Any:
+    def spread(self, states: "Tensor") -> "Tensor":
         """states (torch.Tensor): *Shape* (1, heads, tokens, width).
         RETURNS (torch.Tensor): *Shape* (rows, heads, length, width).
         """
         rows = states[0].transpose(0, 1).flatten(1).index_select(0, self.sources)
         return rows.view(*self.shape, *states.shape[1::2]).transpose(1, 2)
 
-    def gather(self, states: Any) -> Any:
+    def gather(self, states: "Tensor") -> "Tensor":
         """states (torch.Tensor): *Shape* (rows, length, heads, width).
         RETURNS (torch.Tensor): *Shape* (1, tokens, heads, width).
         """
@@ -169,11 +184,11 @@ _PASSES: List[_Pass] = []
 
 @contextmanager
 def shared_pass(
-    model: Any,
+    model: "PreTrainedModel",
     context: Optional[PrefixCache],
-    own: Optional[Any] = None,
+    own: Optional["Tensor"] = None,
     keep: bool = False,
-    real: Optional[Any] = None,
+    real: Optional["Tensor"] = None,
 ) -> Iterator[KeysValues]:
     """Compute a forward pass of a transformers model with this attention.
 
@@ -205,11 +220,11 @@ def shared_pass(
         _PASSES.pop()
 
 
-def can_share(model: Any, longest: int) -> bool:
+def can_share(model: "PreTrainedModel", longest: int) -> bool:
     """Whether a model computes attention through transformers' interface, in the plain way that `attention` does.
 
     model (transformers.PreTrainedModel): the language model.
-    longest (int): most tokens of a prompt.
+    longest (int): maximum number of tokens of a prompt.
     """
     config = model.config
     window = getattr(config, "sliding_window", None)
@@ -224,15 +239,15 @@ def can_share(model: Any, longest: int) -> bool:
 
 
 def attention(
-    module: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attention_mask: Any,
+    module: "Module",
+    query: "Tensor",
+    key: "Tensor",
+    value: "Tensor",
+    attention_mask: Optional["Tensor"],
     scaling: Optional[float] = None,
     dropout: float = 0.0,
     **kwargs: Any,
-) -> Tuple[Any, None]:
+) -> Tuple["Tensor", None]:
     """Attention as transformers calls it.
 
     query (torch.Tensor): *Shape* (rows, heads, length, head width).
@@ -242,14 +257,15 @@ def attention(
     import torch
 
     current = _PASSES[-1]
+    layer: int = module.layer_idx  # type: ignore[assignment]
     if current.rows is not None:
         query, key, value = map(current.rows.spread, (query, key, value))
     if current.keep:
-        current.layers[module.layer_idx] = (key, value)
+        current.layers[layer] = (key, value)
     rows, heads, length, width = query.shape
     shared_heads = key.shape[1]
     group = heads // shared_heads
-    documents = 1 if current.context is None else current.context.layers[module.layer_idx][0].shape[0]
+    documents = 1 if current.context is None else current.context.layers[layer][0].shape[0]
     each = rows // documents
     scaling = width**-0.5 if scaling is None else scaling
 
@@ -267,20 +283,20 @@ def attention(
     if current.context is None:
         out = torch.matmul(_softmax(own, value), value)
     else:
-        out = _with_context(query, own, value, current.context, module.layer_idx)
+        out = _with_context(query, own, value, current.context, layer)
     out = out.unflatten(3, (group, length)).permute(0, 2, 4, 1, 3, 5)
     out = out.reshape(rows, length, heads, width)
     return (out if current.rows is None else current.rows.gather(out)), None
 
 
-def _softmax(scores: Any, like: Any) -> Any:
+def _softmax(scores: "Tensor", like: "Tensor") -> "Tensor":
     """Sums are in 32 bits, whatever the scores are; in mixed precision, so is the result."""
     import torch
 
     return torch.softmax(scores, dim=-1).to(like.dtype)
 
 
-def _with_context(query: Any, own: Any, value: Any, context: PrefixCache, layer: int) -> Any:
+def _with_context(query: "Tensor", own: "Tensor", value: "Tensor", context: PrefixCache, layer: int) -> "Tensor":
     """query (torch.Tensor): *Shape* (documents, key heads, rows of each, group * length, head width).
     own (torch.Tensor): scores of the own tokens, *Shape* (documents, key heads, rows of each, group * length, length).
     RETURNS (torch.Tensor): *Shape* as query's.

@@ -1,16 +1,25 @@
-"""Token sequences as trees: what several have in common is computed once, in the same pass as the rest.
+"""Token sequences as prefix trees: what several have in common is computed once, in the same pass as the rest.
+
+For example, the sequences "t u v a b", "t u v a c" and "t u v d" (t u v: a text; then questions and responses) are one
+row of seven tokens:
+
+    tokens    t  u  v  a  b  c  d          a token sees its ancestors only:
+    depths    0  1  2  3  4  4  3            b sees t u v a b,   c sees t u v a c,   d sees t u v d
+    paths     [0 1 2 3 4]  [0 1 2 3 5]  [0 1 2 6]
 
 Questions of several kinds about the same texts, with their responses, are short and long sequences. In batches by
-length, or padded to one length, they would take several times the passes or the tokens. Here each sequence is a path in
-a tree; a row is a tree, and a token sees its ancestors only. `packing` is for prompts that are too many for one pass:
-its contexts outlive a pass.
+length, or padded to one length, they would take several times the passes or the tokens. `packing` is for prompts that
+are too many for one pass: its prefix caches outlive a pass.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from .packing import Ids, batches
 from .tries import count_common
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Sequences with fewer tokens in common are no tree: it would be longer for little.
 LEAST_SHARED = 8
@@ -59,8 +68,8 @@ class Layout(NamedTuple):
     """
 
     rows: List[List[int]]
-    depths: Any
-    seen: Any
+    depths: "Tensor"
+    seen: "Tensor"
     paths: Dict[int, Tuple[int, List[int]]]
 
 
@@ -89,7 +98,7 @@ def lay_out(sequences: Sequence[Ids], limit: int) -> Iterator[Layout]:
     """Put sequences into passes.
 
     sequences (Sequence[Tuple[int, ...]]): token ids.
-    limit (int): most tokens of a pass, padding included. A longer row is a pass of its own.
+    limit (int): maximum number of tokens of a pass, padding included. A longer row is a pass of its own.
     YIELDS (Layout): the passes. Each sequence is in one of them.
     """
     trees = grow_trees(sequences)

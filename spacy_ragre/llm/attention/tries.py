@@ -1,4 +1,14 @@
-"""A token trie of answers, laid out as one sequence: each token once, each sees its ancestors only."""
+"""A token trie of answers, laid out as one sequence: each token once, each sees its ancestors only.
+
+For example, the answers "is in", "is of" and "met" after a prompt, whose last token is the root (-1):
+
+    root -- is (0) -- in (1)          tokens    is  in  of  met
+                   -- of (2)          parents   -1   0   0   -1          paths   [0 1]  [0 2]  [3]
+         -- met (3)                   depths     0   1   1    0
+
+The label score of an answer is the sum of the log-probabilities along its path, where the state of a node's parent
+predicts the node: log p(is | prompt) + log p(in | prompt, is).
+"""
 
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
@@ -62,7 +72,7 @@ def cut_answers(answers: Sequence[Sequence[int]], limit: int) -> List[List[int]]
     """Cut many answers into parts whose tries stay small. Answers with the same beginning stay together where they can.
 
     answers (Sequence[Sequence[int]]): token ids of the answers.
-    limit (int): most nodes of a trie; one answer that is longer is a part of its own.
+    limit (int): maximum number of nodes of a trie; one answer that is longer is a part of its own.
     RETURNS (List[List[int]]): indexes of the answers, a part each.
     """
     parts: List[List[int]] = []

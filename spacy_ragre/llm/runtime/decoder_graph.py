@@ -71,7 +71,7 @@ def _module(decoder: Any) -> Any:
 
         def forward(self, ids: Any, positions: Any, own: Any, keys: Any, values: Any, padded: Any) -> Any:
             count = decoder.config.num_hidden_layers
-            context = PrefixCache({i: (keys[i], values[i]) for i in range(count)}, lengths=None, padded=padded)
+            context = PrefixCache({i: (keys[i], values[i]) for i in range(count)}, lengths=padded, padded=padded)
             with shared_pass(decoder, context, own, keep=True) as layers:
                 out = decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
             return (out, *(torch.stack([layers[i][side] for i in range(count)]) for side in (0, 1)))
