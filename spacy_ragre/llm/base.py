@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import (
+    TYPE_CHECKING,
     Any,
     Callable,
     ContextManager,
@@ -26,6 +27,9 @@ from .resolve import hash_weights, load_problem, resolve
 from .runtime.precision import computing, is_low
 from .runtime.quiet import quiet
 from .tokens import TextTokens, special_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 QUANTIZATIONS = (None, "nf4", "int8")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -197,7 +201,7 @@ class Backbone:
         return model
 
     def _quantization_config(self) -> Any:
-        from transformers import BitsAndBytesConfig
+        from transformers.utils.quantization_config import BitsAndBytesConfig
 
         if self.quantization == "int8":
             return BitsAndBytesConfig(load_in_8bit=True)
@@ -316,7 +320,7 @@ class Backbone:
         """RETURNS (Tuple[int, ...]): token ids of a piece that comes after other text, as an answer does."""
         return self.text.ids(text, before=".")
 
-    def pad(self, rows: Sequence[Sequence[int]], left: bool = False) -> Tuple[Any, Any]:
+    def pad(self, rows: Sequence[Sequence[int]], left: bool = False) -> Tuple["Tensor", "Tensor"]:
         """Put rows of token ids into a tensor.
 
         rows (Sequence[Sequence[int]]): token ids.
@@ -350,7 +354,7 @@ class Backbone:
         """
         return pack(prompts, self.batch_tokens, self.shares, extra)
 
-    def word_embeddings(self, texts: Sequence[str]) -> Any:
+    def word_embeddings(self, texts: Sequence[str]) -> "Tensor":
         """Mean input embedding of each text's tokens; zeros for a text that has none.
 
         texts (Sequence[str]): words or phrases.
@@ -367,7 +371,7 @@ class Backbone:
 
     # Answers
 
-    def states(self, chunk: PackedBatch) -> Any:
+    def states(self, chunk: PackedBatch) -> "Tensor":
         """Hidden state that stands for each prompt, after the model's last normalisation.
 
         chunk (PackedBatch): prompts that are computed together.
@@ -375,7 +379,7 @@ class Backbone:
         """
         raise NotImplementedError
 
-    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
+    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], "Tensor"]]:
         """Hidden states of prompts with their responses: the one that stands for a prompt, and predicts its response's
         first token, and then that of each token of the response.
 
@@ -386,7 +390,7 @@ class Backbone:
         """
         raise NotImplementedError
 
-    def logits(self, hidden: Any) -> Any:
+    def logits(self, hidden: "Tensor") -> "Tensor":
         """What the model says of the next tokens.
 
         hidden (torch.Tensor): hidden states, *Shape* (..., width).

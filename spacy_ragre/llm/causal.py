@@ -1,7 +1,7 @@
 """Decoder-only language models: Llama, Mistral, Gemma, SmolLM and others."""
 
 import warnings
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import Warnings
 from ..registry import registry
@@ -13,6 +13,9 @@ from .base import Backbone, Likelihoods
 from .runtime.decoder_graph import DecoderGraph
 from .runtime.openvino import TORCH, Compiler, check_place
 from .runtime.precision import SHORT_ATTENTION
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Rows of the vocabulary's logits that are held at a time.
 _LOGIT_ROWS = 256
@@ -54,7 +57,7 @@ class CausalLM(Backbone):
                 warnings.warn(Warnings.W101.format(model=self.name), stacklevel=2)
         return self._shares
 
-    def states(self, chunk: PackedBatch) -> Any:
+    def states(self, chunk: PackedBatch) -> "Tensor":
         import torch
 
         # Padded on the right: under causal attention no token sees the padding, so no mask is needed.
@@ -67,7 +70,7 @@ class CausalLM(Backbone):
             rows = torch.tensor(chunk.cells, device=ids.device)
             return hidden[rows, mask.sum(1)[rows] - 1].float()
 
-    def states_after(self, vectors: Any, chunk: PackedBatch) -> Any:
+    def states_after(self, vectors: "Tensor", chunk: PackedBatch) -> "Tensor":
         """Hidden states of prompts that come after vectors of their own (soft prompts).
 
         vectors (torch.Tensor): what stands before the input embeddings, *Shape* (prompts, vectors, width).
@@ -103,7 +106,7 @@ class CausalLM(Backbone):
                 for cell, start, trie in zip(chunk.cells, starts, tries)
             ]
 
-    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
+    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], "Tensor"]]:
         import torch
 
         sequences = [(*prompt, *response) for prompt, response in zip(prompts, responses)]
@@ -116,7 +119,7 @@ class CausalLM(Backbone):
             columns = torch.tensor([place for _, path in places.values() for place in path], device=ids.device)
             yield list(places), hidden[rows, columns]
 
-    def prefill(self, prompts: Sequence[Ids]) -> Tuple[PrefixCache, Any]:
+    def prefill(self, prompts: Sequence[Ids]) -> Tuple[PrefixCache, "Tensor"]:
         """Prefill: read prompts, so that `decode_step` can continue them. Only of models that share.
 
         prompts (Sequence[Tuple[int, ...]]): token ids.
@@ -133,7 +136,7 @@ class CausalLM(Backbone):
             states[members] = hidden[torch.arange(len(hidden), device=hidden.device), context.lengths - 1].to(states)
         return PrefixCache.join(parts), states
 
-    def decode_step(self, context: PrefixCache, rows: Sequence[Ids]) -> Any:
+    def decode_step(self, context: PrefixCache, rows: Sequence[Ids]) -> "Tensor":
         """Read what comes after the documents of a context, and add it to them.
 
         context (PrefixCache): the keys and values of what was read. They are changed.
@@ -147,7 +150,7 @@ class CausalLM(Backbone):
         context.extend(layers, real)
         return hidden[real]
 
-    def _tree_states(self, ids: Any, real: Any, depths: Any, seen: Any) -> Any:
+    def _tree_states(self, ids: "Tensor", real: "Tensor", depths: "Tensor", seen: "Tensor") -> "Tensor":
         """Hidden states of rows that are trees; see `_after`. RETURNS (torch.Tensor): *Shape* (rows, length, width)."""
         if self._compiles() or (self.shares and ids.shape[1] <= SHORT_ATTENTION):
             return self._after(None, ids, real, depths, seen)
@@ -201,7 +204,14 @@ class CausalLM(Backbone):
             padded = torch.cat([padded.new_zeros(count, int(before.lengths)), padded], dim=1)
         return hidden, PrefixCache.make(layers, lengths, padded if bool(padded.any()) else None, trained)
 
-    def _after(self, context: Optional[PrefixCache], ids: Any, real: Any, depths: Any = None, seen: Any = None) -> Any:
+    def _after(
+        self,
+        context: Optional[PrefixCache],
+        ids: "Tensor",
+        real: "Tensor",
+        depths: Optional["Tensor"] = None,
+        seen: Optional["Tensor"] = None,
+    ) -> Any:
         """Hidden states of rows after a context.
 
         ids (torch.Tensor): own tokens, *Shape* (rows, length).
@@ -216,10 +226,10 @@ class CausalLM(Backbone):
     def _pass(
         self,
         context: Optional[PrefixCache],
-        ids: Any,
-        real: Any,
-        depths: Any = None,
-        seen: Any = None,
+        ids: "Tensor",
+        real: "Tensor",
+        depths: Optional["Tensor"] = None,
+        seen: Optional["Tensor"] = None,
         keep: bool = False,
     ) -> Tuple[Any, KeysValues]:
         """RETURNS (Tuple[torch.Tensor, Dict[int, Tuple[torch.Tensor, torch.Tensor]]]): hidden states of own tokens,
@@ -260,7 +270,7 @@ class CausalLM(Backbone):
 
         return self._compiler.compiled(self.version(), make)
 
-    def _masks(self, seen: Any, positions: Any, device: Any) -> Any:
+    def _masks(self, seen: "Tensor", positions: "Tensor", device: Any) -> Any:
         """Additive masks. Transformers takes one that is given to it as it is, so that the window of layers which see
         the last tokens only (Mistral, Gemma) must be cut here.
 
@@ -288,7 +298,7 @@ class CausalLM(Backbone):
             return additive(near)
         return {kind: additive(near if kind == "sliding_attention" else seen) for kind in sorted(kinds)}
 
-    def logits(self, hidden: Any) -> Any:
+    def logits(self, hidden: "Tensor") -> "Tensor":
         import torch
 
         config = self.whole.config
@@ -302,7 +312,7 @@ class CausalLM(Backbone):
             logits = torch.tanh(logits / cap) * cap
         return logits
 
-    def _trie_likelihoods(self, hidden: Any, trie: TokenTrie) -> Likelihoods:
+    def _trie_likelihoods(self, hidden: "Tensor", trie: TokenTrie) -> Likelihoods:
         """hidden (torch.Tensor): states of the root and the nodes, *Shape* (1 + nodes, width)."""
         import torch
 
@@ -342,11 +352,11 @@ class CausalLM(Backbone):
 
 
 def _tree_layout(
-    shape: Tuple[int, int], cells: Sequence[int], starts: Sequence[int], tries: Sequence[TokenTrie]
+    shape: Sequence[int], cells: Sequence[int], starts: Sequence[int], tries: Sequence[TokenTrie]
 ) -> Tuple[Any, Any]:
     """Depths and mask of rows that each end in a trie.
 
-    shape (Tuple[int, int]): rows and their length.
+    shape (Sequence[int]): rows and their length.
     cells (Sequence[int]): the row of each trie.
     starts (Sequence[int]): index of each trie's first node.
     tries (Sequence[TokenTrie]): the tries.

@@ -5,9 +5,12 @@ without.
 """
 
 from contextlib import contextmanager
-from typing import Any, ContextManager, Iterator, List, Optional, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, ContextManager, Iterator, List, Optional, Protocol, Sequence, Tuple
 
 from .copy_grammar import CopyGrammar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Ids = Sequence[int]
 
@@ -30,11 +33,11 @@ class Holds(Protocol):
     def pad_id(self) -> int: ...
     @property
     def shares(self) -> bool: ...
-    def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple[Any, Any]: ...
+    def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple["Tensor", "Tensor"]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
     def prefill(self, prompts: Sequence[Tuple[int, ...]]) -> Tuple[Any, Any]: ...
-    def decode_step(self, context: Any, rows: Sequence[Tuple[int, ...]]) -> Any: ...
-    def logits(self, hidden: Any) -> Any: ...
+    def decode_step(self, context: Any, rows: Sequence[Tuple[int, ...]]) -> "Tensor": ...
+    def logits(self, hidden: "Tensor") -> "Tensor": ...
 
 
 def generate_ids(
@@ -196,7 +199,7 @@ class _Follower:
         self.states = [grammar.start() for grammar in grammars]
         self.seen = [start] * len(grammars)
 
-    def __call__(self, row: int, ids: Any) -> List[int]:
+    def __call__(self, row: int, ids: "Tensor") -> List[int]:
         new = ids[self.seen[row] :].tolist()
         for token in new:
             self.states[row] = self.grammars[row].advance(self.states[row], token)

@@ -1,11 +1,14 @@
 """Encoder-decoder language models: T5, Flan-T5 and others."""
 
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..registry import registry
 from .attention.packing import Ids, PackedBatch, batches
 from .attention.tries import TokenTrie
 from .base import Backbone, Likelihoods
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # With tied embeddings, these scale the decoder's output before the vocabulary layer.
 _SCALED = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
@@ -28,7 +31,7 @@ class Seq2SeqLM(Backbone):
         start = getattr(config, "decoder_start_token_id", None)
         return self.pad_id if start is None else start
 
-    def _encode(self, inputs: Sequence[Sequence[int]]) -> Any:
+    def _encode(self, inputs: Sequence[Sequence[int]]) -> Tuple["Tensor", "Tensor"]:
         """RETURNS (Tuple[torch.Tensor, torch.Tensor]): the encoder's states, *Shape* (batch, length, width), and the
         mask, *Shape* (batch, length).
         """
@@ -36,7 +39,7 @@ class Seq2SeqLM(Backbone):
         encoder = self.whole.get_encoder()
         return encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask
 
-    def _decode(self, ids: Any, mask: Any, states: Any, states_mask: Any) -> Any:
+    def _decode(self, ids: "Tensor", mask: Optional["Tensor"], states: "Tensor", states_mask: "Tensor") -> "Tensor":
         return (
             self.decoder(
                 input_ids=ids,
@@ -47,7 +50,7 @@ class Seq2SeqLM(Backbone):
             )
         ).last_hidden_state
 
-    def states(self, chunk: PackedBatch) -> Any:
+    def states(self, chunk: PackedBatch) -> "Tensor":
         import torch
 
         inputs, places = _distinct(chunk)
@@ -57,7 +60,7 @@ class Seq2SeqLM(Backbone):
             hidden = self._decode(start, None, encoded, mask)
         return hidden[torch.tensor(places, device=hidden.device), 0].float()
 
-    def states_after(self, vectors: Any, chunk: PackedBatch) -> Any:
+    def states_after(self, vectors: "Tensor", chunk: PackedBatch) -> "Tensor":
         """Hidden states of prompts that come after vectors of their own (soft prompts).
 
         vectors (torch.Tensor): what stands before the encoder's input embeddings, *Shape* (prompts, vectors, width).
@@ -76,7 +79,7 @@ class Seq2SeqLM(Backbone):
             start = torch.full((len(ids), 1), self._start, device=self.device)
             return self._decode(start, None, encoded, mask)[:, 0].float()
 
-    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], Any]]:
+    def response_states(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Iterator[Tuple[List[int], "Tensor"]]:
         import torch
 
         lengths = [len(prompt) + 1 + len(response) for prompt, response in zip(prompts, responses)]
@@ -108,7 +111,7 @@ class Seq2SeqLM(Backbone):
         found = iter(totals)
         return [Likelihoods([next(found) for _ in trie.paths], [len(path) for path in trie.paths]) for trie in tries]
 
-    def logits(self, hidden: Any) -> Any:
+    def logits(self, hidden: "Tensor") -> "Tensor":
         whole = self.whole
         if whole.config.model_type in _SCALED and whole.config.tie_word_embeddings:
             hidden = hidden * whole.config.d_model**-0.5

@@ -10,7 +10,7 @@ from ..runtime.quiet import quiet
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
+    from transformers.modeling_utils import PreTrainedModel
 
 _QUANTIZER = "bitsandbytes"
 

@@ -1,9 +1,12 @@
 """A decoder as a compiled graph, in which keys and values that rows share are inputs and the rows' own are outputs."""
 
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from ..attention.prefix_attention import KeysValues, PrefixCache, shared_pass
 from .openvino import Graph
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DecoderGraph:
@@ -32,7 +35,7 @@ class DecoderGraph:
         return ids, ids, own, keys, keys.clone(), torch.zeros(documents, shared, dtype=torch.bool)
 
     def __call__(
-        self, ids: Any, positions: Any, context: Optional[PrefixCache], own: Optional[Any] = None
+        self, ids: "Tensor", positions: "Tensor", context: Optional[PrefixCache], own: Optional["Tensor"] = None
     ) -> Tuple[Any, KeysValues]:
         """ids (torch.Tensor): own tokens of the rows, *Shape* (rows, length).
         positions (torch.Tensor): *Shape* (rows, length).
@@ -69,7 +72,9 @@ def _module(decoder: Any) -> Any:
             super().__init__()
             self.decoder = decoder
 
-        def forward(self, ids: Any, positions: Any, own: Any, keys: Any, values: Any, padded: Any) -> Any:
+        def forward(
+            self, ids: "Tensor", positions: "Tensor", own: "Tensor", keys: Any, values: Any, padded: Any
+        ) -> Any:
             count = decoder.config.num_hidden_layers
             context = PrefixCache({i: (keys[i], values[i]) for i in range(count)}, lengths=padded, padded=padded)
             with shared_pass(decoder, context, own, keep=True) as layers:
