@@ -486,6 +486,19 @@ class Warnings(metaclass=_WithCodes):
         "{head!r} {label} {tail!r} ({problem}). Their pairs are left out. Mark the mentions as entities, or choose "
         "candidates that reach further."
     )
+    W530 = (
+        "Component {name!r} finds nothing: no component before it sets doc.ents, and its documents come without "
+        "entities. Put one before it, such as 'ner' or 'entity_ruler', or set doc.ents of the documents."
+    )
+    W531 = (
+        "Component {name!r} finds nothing: it reads mentions from doc.spans[{key!r}], and no document has this key "
+        "(keys that they have: {known}). Set spans_key to the key that a component before it sets, or "
+        "to null for doc.ents."
+    )
+    W532 = (
+        "Component {name!r} comes after {readers}, which read(s) the pairs that it proposes. Put it before: "
+        "nlp.add_pipe({factory!r}, before={first!r})."
+    )
     W502 = (
         "All instances in the store of component {name!r} have the same answer ({answer}), so that what is retrieved "
         "tells nothing. Give documents with several labels, or set k to 0."

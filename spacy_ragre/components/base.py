@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from pathlib import Path
 from typing import (
     Any,
@@ -26,8 +27,9 @@ from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
-from ..errors import Errors
+from ..errors import Errors, Warnings
 from ..files import atomic_write, file_hash, remove_leftovers
+from ..relations import has_entity_annotation
 from ..training.locks import one_at_a_time
 
 logger = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ class Component(TrainablePipe):
         self.scorer = scorer
         self.spans_key = spans_key
         self.cfg: Dict[str, Any] = {}
+        self._warned = False
 
     # Prediction
 
@@ -133,6 +136,22 @@ class Component(TrainablePipe):
                         yield doc
             else:
                 yield from docs
+
+    def _warn_without_mentions(self, docs: Iterable[Doc]) -> None:
+        """Warn, once, where it is known of no document which mentions it has: then nothing will be found in any.
+
+        docs (Iterable[Doc]): the documents of a batch. Empty ones say nothing.
+        """
+        docs = [doc for doc in docs if len(doc)]
+        if self._warned or not docs or any(has_entity_annotation(doc, self.spans_key) for doc in docs):
+            return
+        self._warned = True
+        if self.spans_key is None:
+            message = Warnings.W530.format(name=self.name)
+        else:
+            known = ", ".join(sorted({key for doc in docs for key in doc.spans})) or "none"
+            message = Warnings.W531.format(name=self.name, key=self.spans_key, known=known)
+        warnings.warn(message, stacklevel=4)
 
     # Training
 

@@ -56,6 +56,23 @@ def mention_texts(pair: Instance) -> Tuple[str, str]:
     return one_line(pair.first_text), one_line(pair.second_text)
 
 
+def place_brackets(pair: Instance, brackets: Brackets) -> List[Tuple[int, bool, str]]:
+    """Where the brackets of two mentions stand, which may be nested or overlap.
+
+    pair (Instance): the text and the mentions.
+    brackets (Tuple[Tuple[str, str], Tuple[str, str]]): opening and closing bracket of the first and of the second
+        mention.
+    RETURNS (List[Tuple[int, bool, str]]): character offset, whether it opens a mention, and the bracket, in the order
+        of the text. At one offset, brackets close before others open; the inner of two mentions opens last and closes
+        first.
+    """
+    events: List[Tuple[Tuple[int, bool, int, int], str]] = []
+    for which, ((start, end), (opening, closing)) in enumerate(zip((pair.first, pair.second), brackets)):
+        events.append(((start, True, -end, which), opening))
+        events.append(((end, False, -start, -which), closing))
+    return [(offset, opens, bracket) for (offset, opens, _, _), bracket in sorted(events)]
+
+
 def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True) -> str:
     """The text with brackets around its two mentions, which may be nested or overlap.
 
@@ -69,14 +86,9 @@ def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True) -> st
     RETURNS (str): the text on one line, with `CUT` at the cuts.
     """
     mention_texts(pair)
-    # At one place, brackets close before others open; the inner of two mentions opens last and closes first.
-    events: List[Tuple[Tuple[int, int, int, int], str]] = []
-    for which, ((start, end), (opening, closing)) in enumerate(zip((pair.first, pair.second), brackets)):
-        events.append(((start, 1, -end, which), opening))
-        events.append(((end, 0, -start, -which), closing))
     result: List[str] = []
     position, after_opening = 0, True  # the start of the text is treated as if a bracket opened there
-    for (offset, opens, _, _), bracket in sorted(events):
+    for offset, opens, bracket in place_brackets(pair, brackets):
         text = _WHITESPACE.sub(" ", pair.text[position:offset])
         if after_opening:
             text = text.lstrip()
@@ -88,6 +100,6 @@ def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True) -> st
             result.extend((text, bracket, CUT))
         else:
             result.extend((text.rstrip(), CUT, bracket))
-        position, after_opening = offset, bool(opens)
+        position, after_opening = offset, opens
     result.append(_WHITESPACE.sub(" ", pair.text[position:]).rstrip())
     return "".join(result)

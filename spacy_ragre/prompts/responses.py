@@ -7,6 +7,8 @@ where its words stand in the text. Nothing that a model invents passes.
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from .rendering import one_line
+
 NONE = "none"
 #: Words and single other characters, which mentions begin and end with.
 PIECE = re.compile(r"\w+|[^\w\s]")
@@ -64,16 +66,12 @@ def response_pieces(text: str) -> List[str]:
 
 def write_entities(mentions: Sequence[Mention]) -> str:
     """RETURNS (str): "fish oil (supplement); dry eyes (event)", or "none"."""
-    return "; ".join(f"{_one_line(item.text)} ({item.kind})" for item in mentions) or NONE
+    return "; ".join(f"{one_line(item.text)} ({item.kind})" for item in mentions) or NONE
 
 
 def write_triples(triples: Sequence[TripleText]) -> str:
     """RETURNS (str): "fish oil | positive | dry eyes; ...", or "none"."""
-    return "; ".join(f"{_one_line(t.head)} | {t.relation} | {_one_line(t.tail)}" for t in triples) or NONE
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return "; ".join(f"{one_line(t.head)} | {t.relation} | {one_line(t.tail)}" for t in triples) or NONE
 
 
 # Reading

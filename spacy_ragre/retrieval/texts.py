@@ -1,11 +1,9 @@
 """The text of an instance, as an encoder reads it and as duplicates are found."""
 
-from typing import Dict
-
 from ..instances import Instance
+from ..prompts.rendering import one_line, place_brackets
 
-FIRST_MARKS = ("[ ", " ]")
-SECOND_MARKS = ("{ ", " }")
+MARKS = (("[ ", " ]"), ("{ ", " }"))
 
 
 def mark_mentions(instance: Instance) -> str:
@@ -17,18 +15,10 @@ def mark_mentions(instance: Instance) -> str:
     instance (Instance): the instance. Its mentions may be nested or overlap.
     RETURNS (str): "[ Microsoft ] was founded by { Bill Gates } ."
     """
-    spans = [(instance.first, FIRST_MARKS), (instance.second, SECOND_MARKS)]
-    spans.sort(key=lambda item: (item[0][0], -item[0][1]))
-    opening: Dict[int, str] = {}
-    closing: Dict[int, str] = {}
-    for (start, end), (left, right) in spans:
-        opening[start] = opening.get(start, "") + left
-        # The span that opened last closes first, as brackets do.
-        closing[end] = right + closing.get(end, "")
     pieces = []
     done = 0
-    for offset in sorted({*opening, *closing}):
-        pieces += [instance.text[done:offset], closing.get(offset, ""), opening.get(offset, "")]
+    for offset, _, bracket in place_brackets(instance, MARKS):
+        pieces += [instance.text[done:offset], bracket]
         done = offset
     return "".join(pieces) + instance.text[done:]
 
@@ -40,4 +30,4 @@ def with_response(instance: Instance) -> str:
 
 def normalise(text: str) -> str:
     """RETURNS (str): the text without regard to case and white space, by which duplicates are found."""
-    return " ".join(text.casefold().split())
+    return one_line(text.casefold())

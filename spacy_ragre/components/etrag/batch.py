@@ -13,7 +13,7 @@ class Preselected(NamedTuple):
     allowed (numpy.ndarray): bool, which of them a query may use, *Shape* (queries, M).
     keys (numpy.ndarray): the keys that were kept, unit vectors, *Shape* (instances, key width).
     classes (numpy.ndarray): each instance's share of the classes, float32, *Shape* (instances, classes).
-    read (Callable): gives the texts of rows of `keys`, for encoding them anew.
+    read (Callable): gives the texts of rows of `keys`, for encoding them again.
     """
 
     positions: Any

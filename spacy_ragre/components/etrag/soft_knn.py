@@ -3,6 +3,15 @@
 A softmax over similarities is a soft choice of one neighbour. To choose the next one, what was chosen is taken out as
 far as it was chosen: its similarity goes down by the log of what is left of it. With a low temperature these are the k
 nearest, one after the other; with a high one, each is the mean of all.
+
+For example, three candidates with similarities 2, 1 and 0, temperature 1, k = 2:
+
+    first choice    softmax(2, 1, 0)                                    = 0.67, 0.24, 0.09
+    what is left    log(1 - w)                                          = -1.10, -0.28, -0.09
+    second choice   softmax(2 - 1.10, 1 - 0.28, 0 - 0.09)               = 0.45, 0.38, 0.17
+
+At temperature 0.1 the first choice is 1.00, 0.00, 0.00 and the second one 0.00, 1.00, 0.00. Both choices are smooth in
+the similarities, so that the loss of what was read trains the encoder that gave them.
 """
 
 import math

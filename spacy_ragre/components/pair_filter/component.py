@@ -6,6 +6,7 @@ with a relation is kept.
 """
 
 import math
+import warnings
 from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from thinc.api import Config, Model
 
 from ...calibration.platt import PlattScale, fit_platt
 from ...calibration.temperature import fit_temperature, softmax
-from ...errors import Errors
+from ...errors import Errors, Warnings
 from ...relations import CandidatePair, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
 from ..base import Component
@@ -169,6 +170,8 @@ class PairCandidateFilter(Component):
         docs (Iterable[Doc]): the documents.
         RETURNS (List[List[CandidatePair]]): for every document its pairs, likeliest first.
         """
+        docs = list(docs)
+        self._warn_without_mentions(docs)
         inputs = [self._input(doc) for doc in docs]
         return [self._pick(part, self._near(item)) for part, item in zip(self._logits(inputs), inputs)]
 
@@ -237,9 +240,10 @@ class PairCandidateFilter(Component):
         """Load the encoder and make the model, with the entity types and the imbalance of the training data.
 
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
-        nlp (Optional[Language]): not used.
+        nlp (Optional[Language]): the pipeline. A warning says where the filter comes after what reads its pairs.
         """
         validate_get_examples(get_examples, "PairCandidateFilter.initialize")
+        self._warn_of_place(nlp)
         types = set()
         labels: Set[str] = set()
         related = total = 0
@@ -260,6 +264,18 @@ class PairCandidateFilter(Component):
         # Until it is calibrated, the scale takes the weight off again.
         self.scale = PlattScale(shift=-math.log(self.positive_weight))
         self.shim.init([name for name in types if name], self._width(sample), list(labels))
+
+    def _warn_of_place(self, nlp: Optional[Language]) -> None:
+        names = [] if nlp is None else nlp.component_names
+        if nlp is None or self.name not in names:
+            return
+        before = names[: names.index(self.name)]
+        configs = {name: nlp.get_pipe_config(name).get("candidates") or {} for name in before}
+        readers = [name for name, config in configs.items() if config.get("@ragre_candidates") == "ragre.Proposed.v1"]
+        if readers:
+            shown, factory = ", ".join(map(repr, readers)), nlp.get_pipe_meta(self.name).factory
+            message = Warnings.W532.format(name=self.name, readers=shown, factory=factory, first=readers[0])
+            warnings.warn(message, stacklevel=4)
 
     def _width(self, sample: List[Doc]) -> int:
         encoder = self.shim.encoder

@@ -6,6 +6,17 @@ Source: ATLOP (Zhou et al. 2021, arXiv 2010.11304), as stage 1 of LMRC (arXiv 24
 types and the distance of the nearest mentions can be added; they start at zero. Labels can be told, too: a pair's score
 is then the logsumexp over those of its labels, since it holds a relation where it holds any of them.
 
+For example, a text of four positions, one attention head, and what the starts of the mentions "Ann" and "Rome" attend
+to:
+
+                       Ann   was   born  Rome
+    Ann attends        0.4   0.1   0.4   0.1
+    Rome attends       0.1   0.1   0.6   0.2
+    product            0.04  0.01  0.24  0.02      sum 0.31
+    weights            0.13  0.03  0.77  0.06      context = 0.13 Ann + 0.03 was + 0.77 born + 0.06 Rome
+
+Both look at "born", so that the pair's context is mostly its state, while (Ann, Paris) has another one.
+
 All entities and pairs of a batch are computed at once. A document that is longer than `SEGMENT` positions comes alone,
 and is pooled in segments with the entities that attend to each, so that its cost grows with its length and not with
 length times pairs.

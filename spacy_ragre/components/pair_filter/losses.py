@@ -33,7 +33,7 @@ def relation_loss(
         weighed = np.where(gold, weight, 1.0)
         np.fill_diagonal(weighed, 0.0)
         # log(1 + exp(x)) with x the score where there is no relation, else minus the score.
-        with np.errstate(invalid="ignore"):  # what is no number is told by the caller
+        with np.errstate(invalid="ignore"):  # the caller raises an error where the loss is NaN
             total += float((weighed * np.logaddexp(0.0, np.where(gold, -logits, logits))).sum())
         weights += float(weighed.sum())
         gradients.append(weighed * (1 / (1 + np.exp(-np.clip(logits, -500, 500))) - gold))

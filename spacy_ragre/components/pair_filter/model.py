@@ -125,7 +125,7 @@ class PairFilterShim(TorchShim):
         return self._labels
 
     def init(self, types: Sequence[str], width: int, labels: Sequence[str] = ()) -> None:
-        """Make the pooling anew, ready to be trained.
+        """Make a new pooling, ready to be trained.
 
         types (Sequence[str]): the entity types.
         width (int): width of the encoder's states.

@@ -118,7 +118,7 @@ def make_supplement_usage_classifier(
     """Build the component. No weights are loaded before they are needed.
 
     model (Model): a multi-task model around a language model.
-    tasks (List[str]): any of "ner", "re", "te" and "uc". With "ner", mentions are found anew, and the other tasks ask
+    tasks (List[str]): any of "ner", "re", "te" and "uc". With "ner", mentions are found again, and the other tasks ask
         about those; without it, they ask about the mentions that the document has.
     supplement_label (str): entity label of supplements.
     event_label (str): entity label of events.
@@ -127,14 +127,14 @@ def make_supplement_usage_classifier(
     triples (str): how "te" is answered: "generate", or "auto" to read triples off the relations of mentions where "re"
         is among the tasks, too.
     n_examples (int): most retrieved examples in a prompt; 0 for none.
-    max_tokens (int): most spaCy tokens that are read at one go. A longer sentence is cut where it is full.
-    max_sentences (Optional[int]): most sentences that are read at one go; None for as many as fit. Supplements and
+    max_tokens (int): most spaCy tokens that are read at once. A longer sentence is cut where it is full.
+    max_sentences (Optional[int]): most sentences that are read at once; None for as many as fit. Supplements and
         events that are not read together are not related.
     mixing_temperature (float): how tasks are mixed in training: 1 in proportion to their answers (labels, mentions,
         triples), the larger the more equal.
     label_smoothing (float): share of the target that training spreads over all labels.
     swap_mentions (float): share of the names in a training document that are exchanged for those of other training
-        documents, anew at each step, from 0 to 1. With examples in prompts, for documents that have an id.
+        documents, drawn again at each step, from 0 to 1. With examples in prompts, for documents that have an id.
     constrained (bool): generate names that stand in the text only. Without it, others are generated and then dropped.
     prompt (TaskPrompt): how a question is put to the language model.
     retriever (Retriever): encoder and settings of the stores of examples.
@@ -278,6 +278,8 @@ class SupplementUsageClassifier(Component):
         mentions, spans = self._find_mentions(docs, chosen)
         read_off = "te" in chosen and "re" in self.tasks and self.triples == "auto"
         labelled = [task for task in LABELS if task in chosen or (task == "re" and read_off)]
+        if "ner" not in chosen and ("re" in labelled or (labelled and self.gazetteer is None)):
+            self._warn_without_mentions(docs)
         relations, usage = self.runner.choose(docs, spans, labelled)
         triples = None
         if relations is not None and read_off:
@@ -338,8 +340,8 @@ class SupplementUsageClassifier(Component):
 
     @one_at_a_time
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None) -> None:
-        """Make adapter and label heads anew, and fill the stores with the training examples alone. Where they hold no
-        question of the tasks, the component stays as it is.
+        """Make a new adapter and new label heads, and fill the stores with the training examples alone. Where they
+        hold no question of the tasks, the component stays as it is.
 
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
         nlp (Optional[Language]): not used.

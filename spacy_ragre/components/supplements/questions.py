@@ -8,10 +8,10 @@ from spacy.tokens import Doc, Span
 
 from ...errors import Errors
 from ...instances import Answer, Instance
-from ...prompts.rendering import one_line
 from ...prompts.responses import Aligner, Mention, TripleText, write_entities, write_triples
 from ...prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
 from ...relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
+from ...retrieval.texts import normalise
 from .windows import Limits, Tokens, is_too_long, windows
 
 _PART_END = re.compile(r"[.!?,;:]$|\n")
@@ -55,7 +55,7 @@ def questions(
     task (str): the task.
     spans (Sequence[Span]): its mentions, of which those with the two labels are asked about.
     labels (EntityLabels): the entity labels.
-    limits (Limits): how much is read at one go.
+    limits (Limits): how much is read at once.
     gold (bool): take the answers from the document's annotations, and leave out what is not annotated.
     RETURNS (List[Question]): the questions in the order of the text.
     """
@@ -182,22 +182,20 @@ def _gold_triples(doc: Doc, window: Tokens, supplements: Sequence[Span], events:
     """Those of the document's triples that its text in a window states: where mentions are annotated, between two of
     them, else with names that stand there.
     """
-    heads, tails = ({_name(s.text): s.start for s in own[::-1] if _inside(s, window)} for own in (supplements, events))
+    heads, tails = (
+        {normalise(s.text): s.start for s in own[::-1] if _inside(s, window)} for own in (supplements, events)
+    )
     aligner = None if supplements or events else Aligner(_text(doc, window))
     found = []
     for head, relation, tail in doc._.triples:
         if aligner is None:
-            stated = _name(head) in heads and _name(tail) in tails
+            stated = normalise(head) in heads and normalise(tail) in tails
         else:
             stated = bool(aligner.places(head) and aligner.places(tail))
         if stated and relation in TRIPLE_RELATIONS:
             found.append(TripleText(head, relation, tail))
-    found.sort(key=lambda triple: (heads.get(_name(triple.head), 0), tails.get(_name(triple.tail), 0)))
+    found.sort(key=lambda triple: (heads.get(normalise(triple.head), 0), tails.get(normalise(triple.tail), 0)))
     return write_triples(found)
-
-
-def _name(text: str) -> str:
-    return one_line(text).casefold()
 
 
 def _inside(span: Span, window: Tokens) -> bool:

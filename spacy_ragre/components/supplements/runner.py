@@ -53,7 +53,7 @@ class TaskRunner:
 
     predictor (TaskPredictor): the language model with its examples.
     labels (EntityLabels): the entity labels.
-    limits (Limits): how much is read at one go.
+    limits (Limits): how much is read at once.
 
     dropped (int): generated items that were dropped so far: no part of a list, or not in the text.
     """

@@ -12,6 +12,7 @@ from spacy.scorer import PRFScore
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ...prompts.rendering import one_line
 from ...registry import registry
 from ...relations import RELATIONS_KEY, TRIPLES_KEY, entity_spans, has_entity_annotation
 from ...scoring.relations import SolidOffsets
@@ -156,7 +157,7 @@ def _score_triples(examples: Sequence[Example]) -> Dict[str, Any]:
 
 def _triples(doc: Doc) -> Set[Tuple[Any, ...]]:
     # Line breaks inside a mention are no part of its name.
-    return {(" ".join(h.split()), " ".join(t.split()), relation) for h, relation, t in doc._.triples}
+    return {(one_line(h), one_line(t), relation) for h, relation, t in doc._.triples}
 
 
 # Usage

@@ -1,4 +1,4 @@
-"""Windows: the parts of a document that are read at one go, cut between sentences."""
+"""Windows: the parts of a document that are read at once, cut between sentences."""
 
 import re
 from typing import Iterator, List, NamedTuple, Optional, Tuple
@@ -19,7 +19,7 @@ Tokens = Tuple[int, int]
 
 
 class Limits(NamedTuple):
-    """How much is read at one go.
+    """How much is read at once.
 
     max_tokens (int): most tokens. A sentence with more is cut where it is full.
     max_sentences (Optional[int]): most sentences; None for as many as fit.
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
 
 
 def windows(doc: Doc, limits: Limits) -> List[Tokens]:
-    """Cut a document into texts that are read at one go: sentences, as many as the limits allow, one after the other.
+    """Cut a document into texts that are read at once: sentences, as many as the limits allow, one after the other.
 
     doc (Doc): the document. Without sentence borders, sentences end at empty lines, and at line breaks, full stops and
         the like, unless the next word is in lower case.

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -516,3 +517,46 @@ def test_initialize_starts_from_the_configured_threshold(trained, gold_docs):
     assert pipe.threshold != 0.4 and pipe.label_temperature != 1.0
     nlp.initialize(lambda: examples)
     assert (pipe.threshold, pipe.label_temperature) == (0.4, 1.0)
+
+
+# Warnings
+
+
+def test_documents_without_entities_are_noticed_once(trained, gold_docs):
+    nlp, _ = trained(steps=1)
+    with pytest.warns(UserWarning, match=r"\[W530\] Component 'pair_candidate_filter' finds nothing.*entity_ruler"):
+        nlp("A is in b")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nlp("A is in b")
+        # It is known that there are none.
+        again, _ = trained(steps=1)
+        doc = again.make_doc("A is in b")
+        doc.set_ents([])
+        again(doc)
+        again("")
+        list(again.pipe([again.make_doc("A"), gold_docs(again)[0]]))
+
+
+def test_a_span_group_that_no_document_has_is_noticed(trained):
+    nlp, _ = trained(steps=1)
+    nlp.get_pipe(NAME).spans_key = "sc"
+    doc = nlp.make_doc("A is in b")
+    doc.spans["other"] = [doc[0:1]]
+    with pytest.warns(UserWarning, match=r"\[W531\].*doc.spans\['sc'\].*they have: other\)"):
+        nlp(doc)
+
+
+@pytest.mark.parametrize("candidates, warned", [("ragre.Proposed.v1", True), ("ragre.WholeDocument.v1", False)])
+@pytest.mark.parametrize("place", ["last", "first"])
+def test_a_filter_behind_what_reads_its_pairs_is_noticed(make_nlp, gold_docs, tiny_config, candidates, warned, place):
+    nlp = make_nlp()
+    settings = {**tiny_config, "labels": {"at": ""}, "candidates": {"@ragre_candidates": candidates}}
+    nlp.add_pipe("rag_relation_extractor", name="reader", config=settings, first=place == "last" or None)
+    examples = examples_of(gold_docs(nlp))
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        nlp.get_pipe(NAME).initialize(lambda: examples, nlp=nlp)
+    messages = [str(item.message) for item in found if "W532" in str(item.message)]
+    assert len(messages) == (warned and place == "last")
+    assert all("'reader'" in message and "before='reader'" in message for message in messages)

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import warnings
 
 import pytest
 import spacy
@@ -446,3 +447,21 @@ def test_pieces_that_the_tokenizer_leaves_out_are_in_no_name(make_supplements, m
     grammar = predictor._grammar("ner", "Takes zinc\u200b and vitamin_d .")
     assert [(piece.begins, piece.ends) for piece in grammar.pieces] == [(True, True)] * 4 + [(False, False)]
     assert grammar.allowed(grammar.start())
+
+
+@pytest.mark.parametrize(
+    "tasks, settings, warned",
+    [
+        (["re"], {}, True),
+        (["uc"], {"gazetteer": None}, True),
+        (["uc"], {}, False),
+        (["te"], {"gazetteer": None}, False),
+        (["ner", "re"], {}, False),
+    ],
+)
+def test_documents_without_mentions_are_noticed_once(make_supplements, tasks, settings, warned):
+    nlp = make_supplements(tasks=tasks, **settings)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        list(nlp.pipe(["Takes zinc .", "Takes iron ."], batch_size=1))
+    assert len([item for item in found if "W530" in str(item.message)]) == warned
