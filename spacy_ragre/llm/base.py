@@ -23,9 +23,10 @@ from .adapters.lora import LoraSettings, add_lora
 from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
 from .attention.tries import TokenTrie
-from .resolve import hash_weights, load_problem, resolve
+from .resolve import hash_weights, load_problem, local_folder, resolve
 from .runtime.precision import computing, is_low
 from .runtime.quiet import quiet
+from .sharing import file_key, shared_model
 from .tokens import TextTokens, special_tokens
 
 if TYPE_CHECKING:
@@ -90,10 +91,14 @@ class Backbone:
         self.batch_tokens = batch_tokens
         self.has_adapter = False
         self._model: Any = None
+        self._base: Any = None  # what other language models share, and has to stay as long as one of them uses it
         self._tokenizer: Any = None
         self._fingerprint: Optional[str] = None
         self._merged = MergedWeights()
         self._text: Optional[TextTokens] = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**self.__dict__, "_base": None}  # a copy has weights of its own
 
     # Loading
 
@@ -156,7 +161,7 @@ class Backbone:
             folder = resolve(self.name)
             if self.is_loaded:
                 folder = getattr(self._model.config, "_name_or_path", folder) or folder
-            self._fingerprint = hash_weights(_local_folder(folder))
+            self._fingerprint = hash_weights(local_folder(folder))
         return self._fingerprint
 
     def load(self) -> None:
@@ -167,15 +172,23 @@ class Backbone:
         try:
             with quiet("bitsandbytes", "transformers"):
                 self._tokenizer = self._load_tokenizer(path)
-                self._model = self._load_model(path)
+                self._model, self._base = shared_model(self._sharing_key(path), lambda: self._load_model(path))
         except Exception as error:  # damaged files raise nearly anything, safetensors and tokenizers their own
             raise OSError(load_problem(self.name, error)) from error
-        self._model.eval()
-        self._model.requires_grad_(False)
         positions = getattr(self._model.config, "max_position_embeddings", None)
         self.max_length = min(self.max_length, positions or self.max_length)
         self.prefix, self.suffix = special_tokens(self._tokenizer)
         self._text = TextTokens(self._tokenizer)
+
+    def _sharing_key(self, path: str) -> Optional[Tuple[object, ...]]:
+        # Quantised layers keep state beside their weights, and change it at the first pass.
+        if self.quantization is not None:
+            return None
+        try:
+            folder = local_folder(path)
+        except (OSError, ValueError):  # the hub is asked for it first
+            return None
+        return file_key(folder), self._auto_class().__name__, str(self.dtype), str(self.device)
 
     def _load_tokenizer(self, path: str) -> Any:
         from transformers import AutoTokenizer
@@ -214,6 +227,13 @@ class Backbone:
 
     def _auto_class(self) -> Any:
         raise NotImplementedError
+
+    def own_weights(self) -> None:
+        """Give the model memory of its own for its weights, so that they may be changed. Does nothing where it has."""
+        if self.model is not self._base and self._base is not None:
+            for parameter in self.model.parameters():
+                parameter.data = parameter.data.clone()
+        self._base = None
 
     # Adapter
 
@@ -463,14 +483,3 @@ class Backbone:
         """RETURNS (int): the token that fills up a batch. It is never attended to."""
         tokenizer = self.tokenizer
         return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
-
-
-def _local_folder(name: str) -> str:
-    """The folder that holds a model: itself, or its snapshot in the hub's cache."""
-    import os
-
-    if os.path.isdir(name):
-        return name
-    from huggingface_hub import snapshot_download
-
-    return snapshot_download(name, local_files_only=True)

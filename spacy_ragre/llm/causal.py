@@ -36,7 +36,7 @@ class CausalLM(Backbone):
         self._kept: Optional[Tuple[Any, PrefixCache]] = None
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+        return {**super().__getstate__(), "_kept": None}
 
     def _auto_class(self) -> Any:
         from transformers import AutoModelForCausalLM

@@ -55,6 +55,17 @@ def resolve(name: Union[str, Path]) -> str:
     return str(name)
 
 
+def local_folder(name: str) -> Path:
+    """RETURNS (Path): the folder that holds a model: itself, or its snapshot in the hub's cache. Raises an OSError or a
+    ValueError where there is none.
+    """
+    if os.path.isdir(name):
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name, local_files_only=True))
+
+
 def load_problem(name: Union[str, Path], error: Exception) -> str:
     """RETURNS (str): the message for a model that is there but can't be loaded."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

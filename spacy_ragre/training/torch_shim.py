@@ -29,13 +29,18 @@ class TorchShim(Shim):
 
         optimizer (Optimizer): the optimizer.
         """
+        from torch.autograd.graph import increment_version
+
         for name, parameter in self.parameters().items():
             if parameter.grad is None:
                 continue
             own = parameter.detach()
             value, _ = optimizer((self.id, name), _as_array(own), _as_array(parameter.grad), lr_scale=self.rate(name))
             new = xp2torch(value, device=own.device)
-            if new.data_ptr() != own.data_ptr():
+            if new.data_ptr() == own.data_ptr():
+                # Torch has not seen the change, and what was made of the weights is known to be old by their version.
+                increment_version(own)
+            else:
                 own.copy_(new)
             parameter.grad = None
 

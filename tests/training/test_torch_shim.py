@@ -44,6 +44,7 @@ class Descent:
 def test_a_step_works_on_the_parameters_own_memory(in_place: bool) -> None:
     shim, optimizer = Trained(), Descent(in_place)
     places = {name: parameter.data_ptr() for name, parameter in shim.own.items()}
+    versions = {name: parameter._version for name, parameter in shim.own.items()}
     shim.own["a"].grad = torch.ones(3, 2)
     shim.finish_update(optimizer)  # type: ignore[arg-type]
     (key, weights, _), *others = optimizer.given
@@ -51,6 +52,8 @@ def test_a_step_works_on_the_parameters_own_memory(in_place: bool) -> None:
     assert np.shares_memory(weights, shim.own["a"].detach().numpy())
     assert shim.own["a"].detach().numpy() == pytest.approx(np.full((3, 2), 0.8))
     assert {name: parameter.data_ptr() for name, parameter in shim.own.items()} == places
+    # By this, what was made of the weights is known to be old.
+    assert [shim.own[name]._version > versions[name] for name in "ab"] == [True, False]
     assert shim.own["a"].grad is None and shim.own["a"].requires_grad
 
 

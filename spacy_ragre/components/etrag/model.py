@@ -190,6 +190,7 @@ class ETRAGShim(LabelShim):
 
     def _train_backbone(self) -> None:
         backbone: Any = self.backbone
+        backbone.own_weights()
         backbone.model.requires_grad_(True)
         self._whole = True
 

@@ -471,3 +471,13 @@ def test_report_of_nothing(make_etrag, train_etrag, gold_examples, etrag):
     nlp = make_etrag()
     train_etrag(nlp, gold_examples(nlp), steps=0)
     assert set(etrag(nlp).retrieval_report([]).values()) == {0.0}
+
+
+def test_training_all_weights_leaves_those_of_other_pipelines(make_etrag, train_etrag, gold_examples):
+    other = make_etrag().get_pipe(NAME).predictor.backbone
+    before = {name: value.clone() for name, value in other.model.state_dict().items()}
+    nlp = make_etrag(tuning="full")
+    train_etrag(nlp, gold_examples(nlp), steps=1)
+    trained = nlp.get_pipe(NAME).predictor.backbone.model.state_dict()
+    assert any((trained[name] != value).any() for name, value in before.items())
+    assert all((other.model.state_dict()[name] == value).all() for name, value in before.items())
