@@ -113,12 +113,13 @@ def make_retriever(config: Dict[str, Any], source: str) -> "Retriever":
     from ..registry import registry
 
     try:
-        return registry.resolve({"retriever": config["retriever"]})["retriever"]
+        retriever: Retriever = registry.resolve({"retriever": config["retriever"]})["retriever"]
     except ConfigValidationError as error:
         problem = "; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in error.errors)
         raise ValueError(Errors.R610.format(source=source, problem=problem)) from error
     except (ValueError, KeyError) as error:
         raise ValueError(Errors.R610.format(source=source, problem=one_line(error))) from error
+    return retriever
 
 
 def known_candidates(doc: "Doc", spans_key: Optional[str] = None) -> "Iterator[Candidate]":

@@ -1,7 +1,7 @@
 """Pairs on their way from candidates to relations: what a pair may be, what was found, and how a document keeps it."""
 
 from collections import Counter
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -10,9 +10,13 @@ from spacy.util import minibatch
 
 from ...candidates import Candidate
 from ...corpora.reader import copy_input
+from ...errors import Errors
 from ...labels import LabelSet
 from ...relations import PAIRS_KEY, cluster_entities, entity_spans
 from ...retrieval import Neighbour, evidence
+
+if TYPE_CHECKING:
+    from .predictor import RelationPredictor
 
 # What the scorer of relations gives, and which of it chooses the best model.
 SCORE_WEIGHTS: Dict[str, Optional[float]] = {
@@ -229,3 +233,17 @@ def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
         if gold[head] is not None and gold[tail] is not None and gold[head] != gold[tail]
     ]
     return doc
+
+
+def take_labels(names: Sequence[str], predictor: "RelationPredictor", add: bool) -> None:
+    """Take labels that gold relations have.
+
+    names (Sequence[str]): the labels.
+    predictor (RelationPredictor): answers by them.
+    add (bool): add those that are new; else a label that is not known raises a ValueError.
+    """
+    for name in names:
+        if add:
+            predictor.add_label(name)
+        elif name not in predictor.labels:
+            raise ValueError(Errors.R007.format(label=name, known=", ".join(predictor.labels) or "none"))

@@ -36,6 +36,7 @@ from .annotations import (
     allowed_classes,
     proposal_odds,
     propose,
+    take_labels,
     to_relations,
     with_proposals,
 )
@@ -220,30 +221,23 @@ class RelationExtractor(Component):
 
     @one_at_a_time
     def add_store(self, path: Union[str, Path]) -> int:
-        """Put the examples of a store that `ragre index` made into the component's own, as `add_examples` does. Their
-        keys are made again, by the component's encoder.
+        """Put the examples of a store of `ragre index` into the component's own. Their keys are made again.
 
-        path (Union[str, Path]): the store's folder. Examples without labels, and those that are there, are left out.
+        path (Union[str, Path]): the folder. Examples without labels, and those that are there, are left out.
         RETURNS (int): the number of pairs that were added.
         """
         instances = self.predictor.unknown(read_examples(path))
-        self._take_label_names([answer.label for instance in instances for answer in instance.answers or ()])
+        self._take_names([answer.label for instance in instances for answer in instance.answers or ()])
         self.predictor.add_examples(instances)
         return len(instances)
 
     def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
         # Goes before pairs are made: without labels, no pair is worth asking about.
-        self._take_label_names([relation.label for doc in docs for relation in doc._.relations], anew)
+        self._take_names([relation.label for doc in docs for relation in doc._.relations], anew)
 
-    def _take_label_names(self, names: Iterable[str], anew: bool = False) -> None:
-        """Take labels where they are open, and check that all are known. A head closes them, unless it is made anew."""
-        take = self._open_labels and (anew or not self.predictor.shim.has_head)
-        for name in names:
-            if take:
-                self.predictor.add_label(name)
-            elif name not in self.predictor.labels:
-                known = ", ".join(self.labels) or "none"
-                raise ValueError(Errors.R007.format(label=name, known=known))
+    def _take_names(self, names: Sequence[str], anew: bool = False) -> None:
+        # A head closes the labels, unless it is made again.
+        take_labels(names, self.predictor, self._open_labels and (anew or not self.predictor.shim.has_head))
 
     # Pairs
 
