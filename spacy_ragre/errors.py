@@ -62,6 +62,12 @@ class Errors(metaclass=_WithCodes):
         "Can't read an annotation from character {start} to {end} of a document with {length} characters: it is that "
         "of another text. Don't copy doc.user_data between documents with different texts."
     )
+    R011 = "Can't set doc._.annotated_labels to {value!r}: a list of labels is expected, or None for all labels."
+    R012 = "Can't set doc._.{attr} to {value!r}: a list is expected, which may be empty."
+    R013 = (
+        "Can't set doc._.{attr}: its evidence holds {value!r} ({type}), and only numbers, strings, lists and tables "
+        "can be saved. Convert it first."
+    )
 
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."
@@ -194,9 +200,23 @@ class Errors(metaclass=_WithCodes):
         "Can't write answers: {problem}. An answer file needs a different id for each document, kept in "
         "doc.user_data[{key!r}]."
     )
-    R423 = "the text has half of a surrogate pair at character {start}, which is not valid Unicode. Remove it."
+    R423 = "{what} has half of a surrogate pair at character {start}, which is not valid Unicode. Remove it."
     R424 = "Can't write document {id!r}: {what} has the score {score}, which JSON can't hold. Set it to a number."
     R425 = "the tokenizer refused the text: {problem}"
+    R440 = (
+        "the document has {found}, but no {key!r}: it is in another format. Give it {key!r} as the documentation of "
+        "the interchange format says, or an empty list where there is nothing."
+    )
+    R441 = "{what} can't be kept: {problem}. Leave it out, or write it as text."
+    R442 = "{what} is {index}, but the document has no {kind}. Give it {kind} to point to, or leave the relation out."
+    R443 = (
+        "the document has relations of {unknown}, which are not among the labels that it was annotated for ('labels'). "
+        "Add them there, or leave 'labels' out where everything was annotated."
+    )
+    R444 = (
+        "Can't read {path}: it is one JSON value over several lines. Write one document a line (JSON Lines), for "
+        "example with 'jq -c .'."
+    )
     R430 = "Can't read {path} as JSON of DocRED: {problem}. Take the file as it was published."
     R431 = "the document {title!r} has a problem at {key!r}: {problem}."
     R432 = (

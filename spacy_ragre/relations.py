@@ -7,9 +7,10 @@ name alone. Spans are made when an attribute is read, from character offsets, wh
 or split.
 """
 
+import math
 import operator
 from dataclasses import dataclass, field
-from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from spacy.tokens import Doc, Span
 
@@ -19,6 +20,7 @@ RELATIONS_KEY: Any = ("._.", "relations", None, None)
 CLUSTERS_KEY: Any = ("._.", "entity_clusters", None, None)
 PAIRS_KEY: Any = ("._.", "candidate_pairs", None, None)
 TRIPLES_KEY: Any = ("._.", "triples", None, None)
+LABELS_KEY: Any = ("._.", "annotated_labels", None, None)
 ID_KEY = "ragre.id"  # the document's id in its corpus, a string
 
 COREF_PREFIX = "coref_clusters_"
@@ -111,11 +113,53 @@ def _plain_int(value: Any) -> Optional[int]:
 
 
 def _plain_score(value: Any, attr: str, index: int, item: Any) -> float:
+    expected = "an item with a score from 0 to 1"
     try:
-        return float(value)
+        score = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
     except (TypeError, ValueError) as error:
-        expected = "an item with a number as its score"
         raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected)) from error
+    # A sum of probabilities may be over 1 in its last digits.
+    if not -1e-6 <= score <= 1 + 1e-6:
+        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected))
+    return min(1.0, max(0.0, score))
+
+
+def _plain_label(value: Any, attr: str, index: int, item: Any) -> str:
+    if not isinstance(value, str) or not value:
+        expected = "an item whose label is a string that is not empty"
+        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected))
+    return value
+
+
+def _plain_evidence(value: Any, attr: str, index: int, item: Any) -> Dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        expected = "an item whose evidence is a table"
+        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected))
+    return dict(_plain(value, attr))
+
+
+def _items(values: Any, attr: str) -> List[Any]:
+    """What is set, as a list. A ValueError is raised for what has no items, such as None."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(Errors.R012.format(attr=attr, value=values))
+    return list(values)
+
+
+def _plain(value: Any, attr: str, depth: int = 0) -> Any:
+    """Evidence as plain data: numpy's numbers and arrays become Python's."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), attr, depth)
+    if isinstance(value, (int, float)):
+        return value
+    if depth < 64 and isinstance(value, Mapping):
+        return {str(key): _plain(item, attr, depth + 1) for key, item in value.items()}
+    if depth < 64 and isinstance(value, (list, tuple)):
+        return [_plain(item, attr, depth + 1) for item in value]
+    raise ValueError(Errors.R013.format(attr=attr, value=value, type=type(value).__name__))
 
 
 def _check_cluster(value: Any, count: int, attr: str) -> int:
@@ -157,25 +201,26 @@ def _with_lists(value: Any) -> Any:
 
 
 def _get_relations(doc: Doc) -> List[Relation]:
-    return [
-        Relation(
-            head=_make_span(doc, *item["head"]),
-            tail=_make_span(doc, *item["tail"]),
-            label=item["label"],
-            score=item["score"],
-            head_cluster=item["head_cluster"],
-            tail_cluster=item["tail_cluster"],
-            evidence=_with_lists(item["evidence"]),
-        )
-        for item in doc.user_data.get(RELATIONS_KEY, ())
-    ]
+    return [_read_relation(doc, item) for item in doc.user_data.get(RELATIONS_KEY, ())]
+
+
+def _read_relation(doc: Doc, item: Mapping[str, Any]) -> Relation:
+    return Relation(
+        head=_make_span(doc, *item["head"]),
+        tail=_make_span(doc, *item["tail"]),
+        label=item["label"],
+        score=item["score"],
+        head_cluster=item["head_cluster"],
+        tail_cluster=item["tail_cluster"],
+        evidence=_with_lists(item["evidence"]),
+    )
 
 
 def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]]) -> None:
     attr = "relations"
     plain: List[Dict[str, Any]] = []
     count: Optional[int] = None
-    for i, item in enumerate(relations):
+    for i, item in enumerate(_items(relations, attr)):
         if isinstance(item, Relation):
             item = {**item.to_dict(), "head": item.head, "tail": item.tail}
         if not isinstance(item, Mapping) or not {"head", "tail", "label"} <= set(item):
@@ -190,10 +235,10 @@ def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, An
             {
                 "head": _plain_span(doc, item["head"], attr, f"the head of relation {i}"),
                 "tail": _plain_span(doc, item["tail"], attr, f"the tail of relation {i}"),
-                "label": str(item["label"]),
+                "label": _plain_label(item["label"], attr, i, item),
                 "score": _plain_score(item.get("score", 1.0), attr, i, item),
                 **clusters,
-                "evidence": dict(item.get("evidence") or {}),
+                "evidence": _plain_evidence(item.get("evidence"), attr, i, item),
             }
         )
     plain.sort(key=lambda rel: -rel["score"])
@@ -215,15 +260,24 @@ def replace_relations(
 def _get_span_relations(span: Span) -> List[Relation]:
     """The relations whose head or tail is this span, or is in the same cluster as this span."""
     doc = span.doc
-    relations = _get_relations(doc)
-    own = {i for i, cluster in enumerate(_get_clusters(doc)) if (span.start, span.end) in map(_offsets, cluster)}
+    items = doc.user_data.get(RELATIONS_KEY, ())
+    place = (span.start_char, span.end_char)
+    own: Set[int] = set()
+    if any(item["head_cluster"] is not None or item["tail_cluster"] is not None for item in items):
+        own = {i for i, cluster in enumerate(_get_clusters(doc)) if _offsets(span) in map(_offsets, cluster)}
     return [
-        rel
-        for rel in relations
-        if _offsets(span) in (_offsets(rel.head), _offsets(rel.tail))
-        or (rel.head_cluster is not None and rel.head_cluster in own)
-        or (rel.tail_cluster is not None and rel.tail_cluster in own)
+        _read_relation(doc, item)
+        for item in items
+        if item["head_cluster"] in own
+        or item["tail_cluster"] in own
+        or any(tuple(item[end][:2]) == place or _is_merged(doc, item[end], span) for end in ("head", "tail"))
     ]
+
+
+def _is_merged(doc: Doc, mention: Sequence[Any], span: Span) -> bool:
+    """RETURNS (bool): whether a mention whose tokens were merged since has become this span."""
+    inside = span.start_char <= mention[0] and mention[1] <= span.end_char
+    return inside and _offsets(_make_span(doc, *mention)) == _offsets(span)
 
 
 def _set_span_relations(span: Span, value: Any) -> None:
@@ -244,7 +298,8 @@ def entity_spans(doc: Doc, spans_key: Optional[str] = None) -> Sequence[Span]:
     """
     if spans_key is None:
         return doc.ents
-    return list(doc.spans[spans_key]) if spans_key in doc.spans else []
+    # A span group may hold empty spans, which name nothing.
+    return [span for span in doc.spans[spans_key] if len(span)] if spans_key in doc.spans else []
 
 
 def has_entity_annotation(doc: Doc, spans_key: Optional[str] = None) -> bool:
@@ -297,7 +352,7 @@ def _get_clusters(doc: Doc) -> List[EntityCluster]:
 def _set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
     attr = "entity_clusters"
     plain = []
-    for i, cluster in enumerate(clusters):
+    for i, cluster in enumerate(_items(clusters, attr)):
         if isinstance(cluster, (str, bytes, Mapping)) or not hasattr(cluster, "__iter__"):
             raise ValueError(Errors.R002.format(attr=attr, index=i, value=cluster, expected="a list of spans"))
         mentions = [_plain_span(doc, m, attr, f"mention {j} of cluster {i}") for j, m in enumerate(cluster)]
@@ -315,7 +370,7 @@ def _set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
     attr = "candidate_pairs"
     count = len(_get_clusters(doc))
     plain = []
-    for i, pair in enumerate(pairs):
+    for i, pair in enumerate(_items(pairs, attr)):
         if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3, 4):
             expected = "a CandidatePair or (head, tail[, score[, labels]])"
             raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
@@ -336,12 +391,27 @@ def _get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
 
 def _set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
     plain = []
-    for i, triple in enumerate(triples):
-        if not isinstance(triple, (list, tuple)) or len(triple) != 3:
+    for i, triple in enumerate(_items(triples, "triples")):
+        if not isinstance(triple, (list, tuple)) or len(triple) != 3 or not all(isinstance(t, str) for t in triple):
             expected = "(head text, relation, tail text)"
             raise ValueError(Errors.R002.format(attr="triples", index=i, value=triple, expected=expected))
         plain.append([str(part) for part in triple])
     doc.user_data[TRIPLES_KEY] = plain
+
+
+def _get_labels(doc: Doc) -> Optional[List[str]]:
+    labels = doc.user_data.get(LABELS_KEY)
+    return None if labels is None else list(labels)
+
+
+def _set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
+    if labels is None:
+        doc.user_data.pop(LABELS_KEY, None)
+        return
+    names = None if isinstance(labels, (str, bytes)) else list(labels)
+    if names is None or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(Errors.R011.format(value=labels))
+    doc.user_data[LABELS_KEY] = names
 
 
 def register_extensions() -> None:
@@ -351,6 +421,7 @@ def register_extensions() -> None:
         ("entity_clusters", _get_clusters, _set_clusters),
         ("candidate_pairs", _get_pairs, _set_pairs),
         ("triples", _get_triples, _set_triples),
+        ("annotated_labels", _get_labels, _set_labels),
     ):
         if not Doc.has_extension(name):
             Doc.set_extension(name, getter=getter, setter=setter)

@@ -1,8 +1,10 @@
+import json
 import pickle
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
+import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
@@ -442,3 +444,85 @@ def test_r010_annotations_of_another_text(doc: Doc) -> None:
     other.user_data.update(annotate(doc).user_data)
     with pytest.raises(ValueError, match="R010.*5 characters"):
         list(other._.relations)
+
+
+# Values that can't be
+
+
+@pytest.mark.parametrize("attr", ["relations", "entity_clusters", "candidate_pairs", "triples"])
+@pytest.mark.parametrize("value", [None, 3, "text", {"head": 0}])
+def test_r012_what_is_no_list(attr, value):
+    doc = spacy.blank("en")("Ada met Bob .")
+    with pytest.raises(ValueError, match=f"R012.*{attr}"):
+        setattr(doc._, attr, value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"score": float("nan")},
+        {"score": -0.1},
+        {"score": 1.5},
+        {"score": "0.5"},
+        {"score": True},
+        {"label": None},
+        {"label": ""},
+        {"label": 3},
+        {"evidence": "text"},
+        {"evidence": [1]},
+    ],
+    ids=str,
+)
+def test_r002_values_of_a_relation(change):
+    doc = spacy.blank("en")("Ada met Bob .")
+    with pytest.raises(ValueError, match="R002.*relations"):
+        doc._.relations = [{"head": (0, 1), "tail": (2, 3), "label": "met", **change}]
+    assert doc._.relations == []
+
+
+def test_numpy_numbers_become_plain_ones():
+    doc = spacy.blank("en")("Ada met Bob .")
+    evidence = {"scores": np.asarray([0.5, 0.25], dtype="float32"), "best": np.float32(0.5), "n": np.int64(2)}
+    doc._.relations = [
+        {"head": (np.int64(0), 1), "tail": (2, 3), "label": "met", "score": np.float32(0.5), "evidence": evidence}
+    ]
+    (relation,) = doc._.relations
+    assert relation.evidence == {"scores": [0.5, 0.25], "best": 0.5, "n": 2}
+    assert json.loads(json.dumps(relation.to_dict()))["score"] == 0.5
+
+
+def test_r013_evidence_that_cannot_be_saved():
+    doc = spacy.blank("en")("Ada met Bob .")
+    with pytest.raises(ValueError, match="R013.*object"):
+        doc._.relations = [{"head": (0, 1), "tail": (2, 3), "label": "met", "evidence": {"a": object()}}]
+
+
+@pytest.mark.parametrize("value", ["met", ["met", ""], [None], [3]])
+def test_r011_annotated_labels(value):
+    doc = spacy.blank("en")("Ada met Bob .")
+    assert doc._.annotated_labels is None
+    with pytest.raises(ValueError, match="R011"):
+        doc._.annotated_labels = value
+
+
+def test_annotated_labels_are_kept():
+    nlp = spacy.blank("en")
+    doc = nlp("Ada met Bob .")
+    doc._.annotated_labels = ("met",)
+    assert Doc(nlp.vocab).from_bytes(doc.to_bytes())._.annotated_labels == ["met"]
+    doc._.annotated_labels = None
+    assert doc._.annotated_labels is None
+
+
+def test_relations_of_a_span_are_those_of_the_document():
+    doc = spacy.blank("en")(" ".join(f"w{i}" for i in range(60)))
+    doc._.relations = [
+        {"head": (i, i + 1), "tail": (j, j + 1), "label": "a"}
+        for i in range(0, 60, 7)
+        for j in range(3, 60, 11)
+        if i != j
+    ]
+    for token in doc:
+        span = doc[token.i : token.i + 1]
+        expected = [r for r in doc._.relations if token.i in (r.head.start, r.tail.start)]
+        assert span._.relations == expected

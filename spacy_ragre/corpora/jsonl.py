@@ -4,14 +4,16 @@
      "clusters": [[0], [1, 3]], "relations": [{"head": 0, "tail": 1, "label": "founded_by"}]}
 
 `clusters` lists indexes into `ents` and may be absent. `head` and `tail` index `clusters` where present, else `ents`.
-Optional are `usage`, `usage_score` and `kb_id` on an entity, `score` and `evidence` on a relation, `triples` and `id`
-on the document. Without `relations` a document has no gold relations; with `[]` it is known to hold none.
+Optional are `usage`, `usage_score` and `kb_id` on an entity, `score` and `evidence` on a relation, `triples`, `id` and
+`labels` on the document; `null` is as if it were absent. Without `relations` a document has no gold relations; with
+`[]` it is known to hold none. `labels` lists the labels that were annotated: of others, nothing is known. Spaces at the
+edges of an entity are left out.
 """
 
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -31,6 +33,7 @@ def read_jsonl(
     *,
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
+    on_error: Optional[Callable[[int, str, List[str]], None]] = None,
 ) -> Iterator[Doc]:
     """Read a file of the interchange format.
 
@@ -42,24 +45,28 @@ def read_jsonl(
     spans_key (Optional[str]): keep the entities in `doc.spans[spans_key]`, where they may overlap, instead of
         `doc.ents`.
     split_tokens (bool): cut tokens where an entity begins or ends inside one, instead of calling it an error.
+    on_error (Optional[Callable[[int, str, List[str]], None]]): is given the number of a line that can't be read, the
+        line and what is wrong with it; the lines after it are read all the same. Errors are raised where None.
     YIELDS (Doc): the documents.
     """
     path = existing_path(path)
     nlp = get_nlp(nlp)
     problems = Problems(path)
-    lines_by_id: Dict[str, int] = {}
+    first = True
     for number, line in read_lines(path, problems):
         if not line.strip():
             continue
+        if first and line.strip() in ("{", "[", "[{"):
+            raise ValueError(Errors.R444.format(path=path))
+        first = False
         messages: List[str] = []
         record = parse_document(line, messages)
-        if record is not None and record.id is not None:
-            if record.id in lines_by_id:
-                messages.append(Errors.R412.format(id=record.id, line=lines_by_id[record.id]))
-            lines_by_id.setdefault(record.id, number)
         doc = None
         if record is not None and not messages:
             doc = _make_doc(nlp, record, messages, spans_key=spans_key, split=split_tokens)
+        if messages and on_error is not None:
+            on_error(number, line, messages)
+            continue
         for message in messages:
             problems.add(number, message)
         if doc is not None and not problems:
@@ -96,12 +103,12 @@ def _make_doc(
     except ValueError as err:
         messages.append(Errors.R425.format(problem=err))
         return None
+    places = [_trim(record.text, ent["start"], ent["end"]) for ent in record.ents]
     if split:
-        split_at(doc, [offset for ent in record.ents for offset in (ent["start"], ent["end"])])
+        split_at(doc, [offset for place in places for offset in place])
     spans: List[Span] = []
-    for i, ent in enumerate(record.ents):
-        start, end = ent["start"], ent["end"]
-        span = doc.char_span(start, end, label=ent["label"], kb_id=ent.get("kb_id", ""))
+    for i, (ent, (start, end)) in enumerate(zip(record.ents, places)):
+        span = doc.char_span(start, end, label=ent["label"], kb_id=ent.get("kb_id") or "")
         if span is None:
             near = [token.text for token in doc if token.idx < end and token.idx + len(token) > start]
             text = record.text[start:end]
@@ -121,6 +128,16 @@ def _make_doc(
     return doc
 
 
+def _trim(text: str, start: int, end: int) -> Tuple[int, int]:
+    """RETURNS (Tuple[int, int]): a mention's offsets without the spaces at its edges, which annotation tools select
+    with a word; as they are where there is nothing else.
+    """
+    words = text[start:end]
+    if not words.strip():
+        return start, end
+    return end - len(words.lstrip()), start + len(words.rstrip())
+
+
 def _overlaps(spans: Sequence[Span]) -> Iterator[str]:
     ordered = sorted(spans, key=lambda span: (span.start, span.end))
     for first, second in zip(ordered, ordered[1:]):
@@ -137,9 +154,9 @@ def _annotate(doc: Doc, record: DocRecord, spans: Sequence[Span]) -> None:
     if record.id is not None:
         doc.user_data[ID_KEY] = record.id
     for ent, span in zip(record.ents, spans):
-        if "usage" in ent:
+        if ent.get("usage") is not None:
             span._.usage = ent["usage"]
-        if "usage_score" in ent:
+        if ent.get("usage_score") is not None:
             span._.usage_score = ent["usage_score"]
     if record.clusters is not None:
         doc._.entity_clusters = [sorted((spans[i] for i in cluster), key=_offsets) for cluster in record.clusters]
@@ -147,10 +164,12 @@ def _annotate(doc: Doc, record: DocRecord, spans: Sequence[Span]) -> None:
         doc._.relations = [_read_relation(item, record.clusters, spans) for item in record.relations]
     if record.triples is not None:
         doc._.triples = record.triples
+    if record.labels is not None:
+        doc._.annotated_labels = record.labels
 
 
 def _read_relation(item: Dict[str, Any], clusters: Optional[List[List[int]]], spans: Sequence[Span]) -> Dict[str, Any]:
-    relation: Dict[str, Any] = {key: item[key] for key in ("label", "score", "evidence") if key in item}
+    relation: Dict[str, Any] = {key: item[key] for key in ("label", "score", "evidence") if item.get(key) is not None}
     for role in ("head", "tail"):
         index = item[role]
         if clusters is None:
@@ -188,6 +207,8 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
         result["clusters"] = [members for members, _ in clusters]
     if RELATIONS_KEY in doc.user_data:
         result["relations"] = [_write_relation(doc, rel, index, clusters) for rel in relations]
+    if doc._.annotated_labels is not None:
+        result["labels"] = doc._.annotated_labels
     if TRIPLES_KEY in doc.user_data:
         result["triples"] = [list(triple) for triple in doc._.triples]
     return result

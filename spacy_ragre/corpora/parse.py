@@ -2,9 +2,18 @@
 
 import json
 import math
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..errors import Errors
+
+# What other formats call what stands under these keys here.
+OTHER_KEYS: Dict[str, Tuple[str, ...]] = {
+    "ents": ("entities", "spans", "annotations", "tokens", "tokenized_text", "ner", "label", "labels_spans"),
+    "relations": ("rels", "relation", "links", "relationships"),
+}
+# What msgpack holds, in which documents are kept.
+_LARGEST = 2**63 - 1
+_DEEPEST = 64
 
 
 class DocRecord(NamedTuple):
@@ -16,6 +25,7 @@ class DocRecord(NamedTuple):
     clusters (Optional[List[List[int]]]): indexes into `ents`.
     relations (Optional[List[Dict[str, Any]]]): `head` and `tail` index `clusters` where there are any, else `ents`.
     triples (Optional[List[List[str]]]): (head text, relation, tail text).
+    labels (Optional[List[str]]): the labels that the document was annotated for; all where None.
     """
 
     id: Optional[str]
@@ -24,6 +34,7 @@ class DocRecord(NamedTuple):
     clusters: Optional[List[List[int]]]
     relations: Optional[List[Dict[str, Any]]]
     triples: Optional[List[List[str]]]
+    labels: Optional[List[str]] = None
 
 
 def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
@@ -42,14 +53,19 @@ def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
     if not isinstance(data, dict):
         messages.append(Errors.R404.format(problem=f"it is a {type(data).__name__}"))
         return None
+    # What is null is absent.
+    data = {key: value for key, value in data.items() if value is not None}
+    problems = list(_unfit_values(data, ""))
+    if problems:
+        messages.extend(problems)
+        return None
     check = _Checker(messages)
     text = check.get(data, "text", "the document", _is_text, "a string")
-    if text is None:
-        return None
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as err:
-        messages.append(Errors.R423.format(start=err.start))
+    for key, others in OTHER_KEYS.items():
+        found = [other for other in others if other in data]
+        if key not in data and found:
+            messages.append(Errors.R440.format(found=", ".join(map(repr, found)), key=key))
+    if text is None or messages:
         return None
     id_ = check.get(data, "id", "the document", _is_id, "a string or a whole number", required=False)
     ents = check.items(data, "ents") or []
@@ -64,7 +80,37 @@ def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
     for i, relation in enumerate(relations or []):
         check.relation(relation, f"relations[{i}]", count, kind)
     triples = check.optional(data, "triples", _is_triples, "a list of lists of three strings")
-    return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples)
+    labels = check.optional(data, "labels", _is_labels, "a list of strings that are not empty")
+    if labels is not None and relations:
+        unknown = sorted({r["label"] for r in relations if _is_name(r.get("label"))} - set(labels))
+        if unknown:
+            messages.append(Errors.R443.format(unknown=", ".join(map(repr, unknown))))
+    return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples, labels)
+
+
+def _unfit_values(value: Any, where: str, depth: int = 0) -> Iterator[str]:
+    """YIELDS (str): what is wrong with values that a document can't keep: halves of surrogate pairs, numbers that are
+    too large, nesting that is too deep.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as err:
+            yield Errors.R423.format(what=where or "the document", start=err.start)
+    elif isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        yield Errors.R441.format(what=where, problem=f"it is a number of {len(str(abs(value)))} digits")
+    elif isinstance(value, (dict, list)):
+        if depth >= _DEEPEST:
+            yield Errors.R441.format(what=where, problem=f"it is nested more than {_DEEPEST} deep")
+            return
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            if isinstance(key, str):
+                yield from _unfit_values(key, f"a key of {where or 'the document'}", depth)
+                place = f"{where}.{key}" if where else key
+            else:
+                place = f"{where}[{key}]"
+            yield from _unfit_values(item, place, depth + 1)
 
 
 class _Checker:
@@ -79,6 +125,8 @@ class _Checker:
                 self.messages.append(Errors.R405.format(what=what, key=key, expected=expected, value="missing"))
             return None
         value = data[key]
+        if value is None and not required:
+            return None
         if not test(value):
             self.messages.append(Errors.R405.format(what=what, key=key, expected=expected, value=repr(value)))
             return None
@@ -95,7 +143,7 @@ class _Checker:
         end = self.get(ent, "end", what, _is_int, "a whole number")
         if start is not None and end is not None and not 0 <= start < end <= length:
             self.messages.append(Errors.R406.format(what=what, start=start, end=end, length=length))
-        self.get(ent, "label", what, _is_name, "a string that is not empty")
+        self.get(ent, "label", what, _is_text, "a string")
         self.get(ent, "usage", what, _is_text, "a string", required=False)
         self.get(ent, "usage_score", what, _is_score, "a number", required=False)
         self.get(ent, "kb_id", what, _is_text, "a string", required=False)
@@ -110,7 +158,9 @@ class _Checker:
         self.get(relation, "evidence", what, _is_table, "an object", required=False)
 
     def index(self, index: int, what: str, count: int, kind: str) -> None:
-        if not 0 <= index < count:
+        if not count:
+            self.messages.append(Errors.R442.format(what=what, index=index, kind=kind))
+        elif not 0 <= index < count:
             self.messages.append(Errors.R409.format(what=what, index=index, count=count, kind=kind, last=count - 1))
 
 
@@ -141,6 +191,10 @@ def _is_table(value: Any) -> bool:
 
 def _is_tables(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_labels(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_name(item) for item in value)
 
 
 def _is_clusters(value: Any) -> bool:

@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors
 from ..registry import registry
-from ..relations import CLUSTERS_KEY, ID_KEY
+from ..relations import CLUSTERS_KEY, ID_KEY, LABELS_KEY
 from .files import existing_path
 
 FILE_TYPE = ".spacy"
@@ -98,7 +98,8 @@ def read_docs(path: Union[str, Path], vocab: Vocab) -> Iterator[Doc]:
 
 
 def copy_input(reference: Doc, *, gold_ents: bool = True) -> Doc:
-    """A document with the tokens of another one, its id and, if asked for, its entities: what a component may see.
+    """A document with the tokens, the id and the annotated labels of another one and, if asked for, its entities: what
+    a component may see.
 
     reference (Doc): the annotated document.
     gold_ents (bool): copy entities, span groups, entity clusters and sentence borders, too.
@@ -106,7 +107,7 @@ def copy_input(reference: Doc, *, gold_ents: bool = True) -> Doc:
     """
     spaces = None if reference.has_unknown_spaces else [bool(token.whitespace_) for token in reference]
     doc = Doc(reference.vocab, words=[token.text for token in reference], spaces=spaces)
-    keys = (ID_KEY, CLUSTERS_KEY) if gold_ents else (ID_KEY,)
+    keys = (ID_KEY, LABELS_KEY, CLUSTERS_KEY) if gold_ents else (ID_KEY, LABELS_KEY)
     for key in keys:
         if key in reference.user_data:
             doc.user_data[key] = deepcopy(reference.user_data[key])

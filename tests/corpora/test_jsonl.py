@@ -136,7 +136,7 @@ ENT = {"start": 0, "end": 3, "label": "A"}
 @pytest.mark.parametrize(
     "record, code, shown",
     [
-        ("{", "R404", "Expecting"),
+        ('{"text"', "R404", "Expecting"),
         ("[1]", "R404", "list"),
         ({"ents": []}, "R405", "'text' to be a string, but it is missing"),
         ({"text": 3, "ents": []}, "R405", "3"),
@@ -146,7 +146,20 @@ ENT = {"start": 0, "end": 3, "label": "A"}
         ({"text": "abc", "ents": [{"start": 0, "label": "A"}]}, "R405", "ents[0] needs 'end'"),
         ({"text": "abc", "ents": [{"start": "0", "end": 3, "label": "A"}]}, "R405", "'0'"),
         ({"text": "abc", "ents": [{"start": False, "end": 3, "label": "A"}]}, "R405", "False"),
-        ({"text": "abc", "ents": [{**ENT, "label": ""}]}, "R405", "not empty"),
+        ({"text": "abc", "ents": [ENT, ENT], "relations": [{"head": 0, "tail": 1, "label": ""}]}, "R405", "not empty"),
+        ({"text": "abc", "relations": [{"head": 2, "tail": 0, "label": "r"}]}, "R442", "no entities"),
+        ({"text": "abc", "ents": [], "id": "\ud800"}, "R423", "id has"),
+        ({"text": "abc", "ents": [{**ENT, "label": "a\udfff"}]}, "R423", "ents[0].label"),
+        ({"text": "abc", "ents": [], "id": 2**70}, "R441", "22 digits"),
+        ({"text": "abc", "ents": [], "labels": "a"}, "R405", "labels"),
+        (
+            {"text": "abc", "ents": [ENT], "labels": ["b"], "relations": [{"head": 0, "tail": 0, "label": "a"}]},
+            "R443",
+            "'a'",
+        ),
+        ({"text": "Ann.", "entities": [[0, 3, "PERSON"]]}, "R440", "'entities', but no 'ents'"),
+        ({"text": "Ann.", "spans": [], "relations": []}, "R440", "'spans', but no 'ents'"),
+        ({"text": "Ann.", "ents": [], "rels": []}, "R440", "'rels', but no 'relations'"),
         ({"text": "abc", "ents": [{**ENT, "usage": 1}]}, "R405", "'usage'"),
         ({"text": "abc", "ents": [{**ENT, "end": 4}]}, "R406", "start=0 and end=4, but the text has 3"),
         ({"text": "abc", "ents": [{**ENT, "start": 3}]}, "R406", "start=3 and end=3"),
@@ -181,7 +194,7 @@ def test_problems(tmp_path, record, code, shown):
 
 
 def test_problems_are_gathered_and_the_first_shown(tmp_path):
-    bad = {"text": "abc", "ents": [{"start": 0, "end": 9, "label": ""}]}
+    bad = {"text": "abc", "ents": [{"start": 0, "end": 9, "label": 3}]}
     path = write(tmp_path / "bad.jsonl", PLAIN, *[bad] * 6, PLAIN)
     got = []
     with pytest.raises(ValueError, match="12 problem.*first 10") as err:
@@ -190,9 +203,77 @@ def test_problems_are_gathered_and_the_first_shown(tmp_path):
     assert len(got) == 1 and str(err.value).count("- line") == 10
 
 
-def test_repeated_id_bad_bytes_long_text_and_missing_file(tmp_path):
-    with pytest.raises(ValueError, match="line 3: .R412.*'7'.*line 1"):
-        list(read_jsonl(write(tmp_path / "a.jsonl", {**PLAIN, "id": 7}, "", {**PLAIN, "id": "7"})))
+def test_ids_may_be_repeated(tmp_path):
+    docs = list(read_jsonl(write(tmp_path / "a.jsonl", {**PLAIN, "id": 7}, "", {**PLAIN, "id": "7"})))
+    write_jsonl(docs, tmp_path / "b.jsonl")
+    assert [doc.user_data["ragre.id"] for doc in read_jsonl(tmp_path / "b.jsonl")] == ["7", "7"]
+
+
+def test_null_is_absent(tmp_path):
+    full = {
+        "id": None,
+        "text": "Ann runs Acme.",
+        "ents": [{"start": 0, "end": 3, "label": "P", "kb_id": None}, {"start": 9, "end": 13, "label": "O"}],
+        "relations": [{"head": 0, "tail": 1, "label": "runs", "score": None, "evidence": None}],
+        "clusters": None,
+        "triples": None,
+        "labels": None,
+    }
+    (doc,) = read_jsonl(write(tmp_path / "a.jsonl", full))
+    assert doc_to_dict(doc) == {
+        "text": "Ann runs Acme.",
+        "ents": [{"start": 0, "end": 3, "label": "P"}, {"start": 9, "end": 13, "label": "O"}],
+        "relations": [{"head": 0, "tail": 1, "label": "runs"}],
+    }
+
+
+def test_spaces_at_the_edges_of_an_entity_are_left_out(tmp_path):
+    text = "Microsoft was founded by Bill Gates."
+    ents = [{"start": 0, "end": 10, "label": "ORG"}, {"start": 24, "end": 35, "label": "PER"}]
+    for split_tokens in (False, True):
+        (doc,) = read_jsonl(write(tmp_path / "a.jsonl", {"text": text, "ents": ents}), split_tokens=split_tokens)
+        assert [(e.text, e.start_char, e.end_char) for e in doc.ents] == [("Microsoft", 0, 9), ("Bill Gates", 25, 35)]
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    nlp = spacy.blank("en")
+    doc = nlp("Ada met Bob .")
+    doc.spans["sc"] = [Span(doc, 0, 1), Span(doc, 2, 2, "EMPTY"), Span(doc, 2, 3, "P")]
+    doc._.relations = [{"head": Span(doc, 0, 1), "tail": Span(doc, 2, 3, "P"), "label": "met"}]
+    doc._.annotated_labels = ["met", "knows"]
+    write_jsonl([doc, doc], tmp_path / "a.jsonl", spans_key="sc")
+    again = list(read_jsonl(tmp_path / "a.jsonl", spans_key="sc"))
+    assert [s.label_ for s in again[0].spans["sc"]] == ["", "P"]
+    assert again[0]._.annotated_labels == ["met", "knows"]
+    assert [doc_to_dict(d, "sc") for d in again] == [doc_to_dict(doc, "sc")] * 2
+
+
+def test_lines_with_errors_can_be_left_out(tmp_path):
+    bad = {"text": "abc", "ents": [{"start": 0, "end": 9, "label": "A"}]}
+    left_out = []
+    path = write(tmp_path / "a.jsonl", PLAIN, bad, PLAIN)
+    docs = list(read_jsonl(path, on_error=lambda *problem: left_out.append(problem)))
+    ((number, line, messages),) = left_out
+    assert len(docs) == 2 and number == 2 and json.loads(line) == bad and "R406" in messages[0]
+
+
+@pytest.mark.parametrize("value", [[PLAIN, PLAIN], PLAIN])
+def test_r444_one_value_over_many_lines_is_one_message(tmp_path, value):
+    (tmp_path / "a.jsonl").write_text(json.dumps(value, indent=2), encoding="utf8")
+    with pytest.raises(ValueError, match="R444"):
+        list(read_jsonl(tmp_path / "a.jsonl"))
+
+
+def test_nesting_that_is_too_deep(tmp_path):
+    evidence = {}
+    for _ in range(100):
+        evidence = {"a": evidence}
+    record = {**PLAIN, "relations": [{"head": 0, "tail": 0, "label": "a", "evidence": evidence}]}
+    with pytest.raises(ValueError, match="R441.*nested"):
+        list(read_jsonl(write(tmp_path / "a.jsonl", record)))
+
+
+def test_bad_bytes_long_text_and_missing_file(tmp_path):
     (tmp_path / "b.jsonl").write_bytes(b'{"text": "caf\xe9", "ents": []}\n')
     with pytest.raises(ValueError, match="line 1: .R403"):
         list(read_jsonl(tmp_path / "b.jsonl"))
@@ -252,7 +333,8 @@ def test_write_clusters_that_were_not_set():
 def test_scores_that_json_cannot_hold():
     doc = spacy.blank("en")("Ada met Bob .")
     doc.ents = [Span(doc, 0, 1, "PERSON"), Span(doc, 2, 3, "PERSON")]
-    doc._.relations = [{"head": [0, 1], "tail": [2, 3], "label": "met", "score": float("nan")}]
+    doc._.relations = [{"head": [0, 1], "tail": [2, 3], "label": "met"}]
+    doc.user_data[RELATIONS_KEY][0]["score"] = float("nan")
     with pytest.raises(ValueError, match="R424.*'met'.*nan"):
         doc_to_dict(doc)
 

@@ -26,7 +26,7 @@ from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet, check_config_labels
 from ...prompts import Prompt
-from ...relations import ID_KEY, RELATIONS_KEY, Relation, cluster_entities, entity_spans
+from ...relations import ID_KEY, RELATIONS_KEY, Relation, cluster_entities, entity_spans, replace_relations
 from ...retrieval import Retriever, read_examples
 from ...training.locks import one_at_a_time
 from ..base import Component, Part
@@ -320,8 +320,7 @@ class RelationExtractor(Component):
             if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
                 # Without these, cluster indexes would be read as those of clusters of doc.ents.
                 doc._.entity_clusters = cluster_entities(doc, spans)
-            others = [relation for relation in doc._.relations if relation.label not in self.predictor.labels]
-            doc._.relations = [*others, *to_relations(found, spans)]
+            replace_relations(doc, to_relations(found, spans), self.labels)
 
     # Training
 
