@@ -3,7 +3,7 @@ trained on the same documents with the same encoder and budget, and scored by th
 
     git clone https://github.com/wzhouad/ATLOP
     pip install ujson opt_einsum
-    python benchmarks/atlop.py --atlop ATLOP --documents assets/redocred/dev_revised.json \\
+    python -m benchmarks.atlop --atlop ATLOP --documents assets/redocred/dev_revised.json \\
         --test assets/redocred/test_revised.json
 
 `--held-out` names the documents to choose by, which are not trained on. Model, features, loss and decision rule are
@@ -23,9 +23,6 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import spacy
 import torch
-from pair_filter import TITLE as PAIRS
-from pair_filter import measure, threshold_for
-from results import add_row
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, AutoTokenizer, get_linear_schedule_with_warmup
 
@@ -33,6 +30,10 @@ from spacy_ragre.calibration.temperature import fit_decision
 from spacy_ragre.corpora.reader import read_docs
 from spacy_ragre.relations import ID_KEY
 from spacy_ragre.retrieval.loading import locate_encoder
+
+from .pair_filter import TITLE as PAIRS
+from .pair_filter import measure, threshold_for
+from .results import add_row
 
 RELATIONS = "Re-DocRED, relations of whole documents by another system"
 NEW_LAYERS = ("extractor", "bilinear")

@@ -1,9 +1,9 @@
 """Ways to compute predictions on a CPU, on the same batches: torch in 32 and in 16 bits, OpenVINO in 32 and in 8.
 
-    python benchmarks/cpu_paths.py
+    python -m benchmarks.cpu_paths
 
 The language model's packed passes, with an adapter; the sentence encoder; the encoder of the pair filter. Random text:
-the time does not depend on it. What the ways cost in F1 is measured by benchmarks/semeval.py.
+the time does not depend on it. What the ways cost in F1 is measured by benchmarks.semeval.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import spacy
 import torch
-from results import merge
 from tqdm import tqdm
 
 from spacy_ragre.components.pair_filter.encoders import HuggingFaceEncoder, PairInput
@@ -24,6 +23,8 @@ from spacy_ragre.llm import CausalLM
 from spacy_ragre.llm.attention.packing import TokenPrompt
 from spacy_ragre.llm.runtime.openvino import ENGINES
 from spacy_ragre.retrieval import TextEncoder
+
+from .results import merge
 
 # Tokens of the instruction, of each document, and of each of its pairs; documents; pairs of each.
 PROMPTS: Dict[str, Tuple[int, int, int, int, int]] = {

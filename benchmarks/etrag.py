@@ -1,9 +1,9 @@
 """Retrieval that is trained with the task, on SemEval-2010 Task 8: rows of the comparison, sweeps, and what it costs.
 
-    python benchmarks/etrag.py table --sizes 1,5,10,100 --seeds 0,1,2
-    python benchmarks/etrag.py sweep --seeds 0,1,2
-    python benchmarks/etrag.py cost
-    python benchmarks/etrag.py scaling
+    python -m benchmarks.etrag table --sizes 1,5,10,100 --seeds 0,1,2
+    python -m benchmarks.etrag sweep --seeds 0,1,2
+    python -m benchmarks.etrag cost
+    python -m benchmarks.etrag scaling
 
 `table` trains and scores every row at every share of the training sentences, with the same backbone, sentences, steps
 and batches; `sweep` does so for numbers of neighbours and lengths of the soft prompt. What is there already is left
@@ -24,7 +24,6 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import add_row, merge, peak_memory, scores_of
 from spacy import util
 from spacy.language import Language
 from spacy.training import Example
@@ -33,6 +32,8 @@ from spacy.training.loop import train
 
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.instances import Instance
+
+from .results import add_row, merge, peak_memory, scores_of
 
 ETRAG = "etrag_extractor"
 RAG = "rag_relation_extractor"
@@ -242,7 +243,8 @@ def cost_row(args: argparse.Namespace) -> None:
 
 
 def measure(args: argparse.Namespace, only: str, k: int) -> Dict[str, float]:
-    command = [sys.executable, __file__, "cost-row", "--only", only, "--k", str(k), "--train", str(args.train)]
+    command = [sys.executable, "-m", "benchmarks.etrag", "cost-row", "--only", only, "--k", str(k)]
+    command += ["--train", str(args.train)]
     for name in ("sentences", "batch", "count"):
         command += [f"--{name}", str(getattr(args, name))]
     for item in args.set:

@@ -2,7 +2,7 @@
 relation: official F1, and what it costs in pairs, tokens and time. Before each row, the extractor is calibrated on the
 development documents with the pairs of that row, and the filter for the row's recall.
 
-    python benchmarks/lmrc.py --pipeline training/redocred/model-best
+    python -m benchmarks.lmrc --pipeline training/redocred/model-best
 
 The pipeline is one of configs/lmrc_redocred.cfg. A second run with another `--seed` and a pipeline trained with it adds
 to the rows.
@@ -15,7 +15,6 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import add_row
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -26,6 +25,8 @@ from spacy_ragre.corpora import Corpus
 from spacy_ragre.corpora.reader import read_docs
 from spacy_ragre.relations import CandidatePair
 from spacy_ragre.scoring import score_docred, train_facts
+
+from .results import add_row
 
 FILTER = "pair_candidate_filter"
 EXTRACTOR = "rag_relation_extractor"

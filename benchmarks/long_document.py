@@ -1,6 +1,6 @@
 """A document of 20,000 tokens with 400 entities through filter and extractor: pairs, seconds and memory of each.
 
-    python benchmarks/long_document.py --pipeline training/redocred/model-best
+    python -m benchmarks.long_document --pipeline training/redocred/model-best
 
 The pipeline is one of configs/lmrc_redocred.cfg. The document is made of Re-DocRED documents, one after the other, with
 a few entities of each. Memory is the peak of the process above what it has after a short document. What bounds it: the
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import spacy
-from results import merge, peak_memory
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_ragre.corpora import Corpus
+
+from .results import merge, peak_memory
 
 STAGES = ("pair_candidate_filter", "rag_relation_extractor")
 

@@ -1,6 +1,6 @@
 """Packed scoring against separate prompts: the same answers, and how much faster.
 
-    python benchmarks/packed_scoring.py --documents assets/redocred/dev_revised.json --sentences corpus/test.spacy
+    python -m benchmarks.packed_scoring --documents assets/redocred/dev_revised.json --sentences corpus/test.spacy
 
 Each part prints one line and writes its figures into the result file. Ratios are of one run, with the same weights and
 the same number of threads. Separate prompts are batched by length and padded little.
@@ -14,7 +14,6 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import merge, peak_memory
 from spacy.language import Language
 from spacy.tokens import Doc
 from tqdm import tqdm
@@ -27,6 +26,8 @@ from spacy_ragre.llm.attention.packing import TokenPrompt, pack
 from spacy_ragre.llm.label_scoring import generate_texts
 from spacy_ragre.prompts import make_rag4re_prompt
 from spacy_ragre.relations import entity_spans
+
+from .results import merge, peak_memory
 
 NAME = "rag_relation_extractor"
 

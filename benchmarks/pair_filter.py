@@ -1,7 +1,7 @@
 """The filter of candidate pairs alone, on Re-DocRED: how many gold pairs are kept and how many others dropped, at
 thresholds that were chosen on the held-out documents, and with shorter context windows.
 
-    python benchmarks/pair_filter.py --pipeline training/redocred-filter/model-best
+    python -m benchmarks.pair_filter --pipeline training/redocred-filter/model-best
 
 The pipeline is one of configs/pair_filter_redocred.cfg. Thresholds come from the development documents, and the figures
 from the test documents. A second run with another `--seed` and a pipeline trained with it adds to the rows.
@@ -13,12 +13,13 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 import spacy
-from results import add_row
 from spacy.training import Example
 
 from spacy_ragre.calibration.temperature import fit_decision
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.llm.runtime.openvino import ENGINES
+
+from .results import add_row
 
 NAME = "pair_candidate_filter"
 TITLE = "Re-DocRED, candidate pairs"

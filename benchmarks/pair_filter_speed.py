@@ -3,7 +3,7 @@ code of ATLOP (Zhou et al. 2021, arXiv 2010.11304) with the same encoder on the 
 
     git clone https://github.com/wzhouad/ATLOP
     pip install ujson opt_einsum
-    python benchmarks/pair_filter_speed.py --atlop ATLOP --pipeline training/redocred-filter/model-best
+    python -m benchmarks.pair_filter_speed --atlop ATLOP --pipeline training/redocred-filter/model-best
 
 All take turns in one process, several times over, and the median time counts. What ATLOP takes does not depend on its
 weights, so that these are not trained. Both start from documents with entities: reading of word pieces is counted.
@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import spacy
-from atlop import Atlop
-from pair_filter import NAME, decisions
-from results import add_row
 from tqdm import tqdm
 
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.llm.runtime.openvino import ENGINES
 from spacy_ragre.relations import ID_KEY
+
+from .atlop import Atlop
+from .pair_filter import NAME, decisions
+from .results import add_row
 
 TITLE = "Re-DocRED, speed of scoring all pairs"
 

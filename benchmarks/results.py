@@ -47,7 +47,10 @@ def commit() -> str:
 
 def command() -> str:
     """RETURNS (str): the command line, without absolute paths, which say nothing to others."""
-    return "python " + " ".join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv)
+    spec = sys.modules["__main__"].__spec__
+    program = ["-m", spec.name] if spec is not None else sys.argv[:1]
+    arguments = [*program, *sys.argv[1:]]
+    return "python " + " ".join(Path(a).name if Path(a).is_absolute() else a for a in arguments)
 
 
 def describe() -> Dict[str, Any]:

@@ -1,6 +1,6 @@
 """Ablations on SemEval-2010 Task 8: official macro-F1 and micro-F1 over all labels, and how good retrieval is.
 
-    python benchmarks/semeval.py --pipeline training/calibrated --train corpus/train.spacy --test corpus/test.spacy
+    python -m benchmarks.semeval --pipeline training/calibrated --train corpus/train.spacy --test corpus/test.spacy
 
 Rows that train nothing read the labels from the same config. `--limit` scores a seeded subset of the test sentences,
 for rows that take long on a CPU; the subset's size is written into the row. A second run with another `--seed` and a
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import spacy
-from results import add_row
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -27,6 +26,8 @@ from spacy_ragre.corpora.reader import copy_input, read_docs
 from spacy_ragre.instances import Instance
 from spacy_ragre.llm.runtime.openvino import ENGINES
 from spacy_ragre.scoring import make_semeval_scorer
+
+from .results import add_row
 
 NAME = "rag_relation_extractor"
 SCORES = ("semeval_macro_f", "semeval_micro_all_f")

@@ -1,8 +1,8 @@
 """The four supplement tasks: baselines, single-task and multi-task with and without retrieval, interference, retrieval
 quality, training size and speed. Each part writes rows of one results file; seeds of a row are added one by one.
 
-    python benchmarks/supplements.py --parts baselines
-    python benchmarks/supplements.py --parts main,interference,curve,retrieval,speed --seed 0 --device cuda:0
+    python -m benchmarks.supplements --parts baselines
+    python -m benchmarks.supplements --parts main,interference,curve,retrieval,speed --seed 0 --device cuda:0
 
 Pipelines are trained by `configs/ramie_supplements.cfg` into `--work` where they are not there yet, so that a run that
 was cut off goes on where it ended. Relations and usage are scored on gold mentions, as in RAMIE (arXiv 2411.15700).
@@ -22,7 +22,6 @@ from typing import Any, Callable, Collection, Dict, List, Optional, Sequence, Tu
 
 import numpy as np
 import spacy
-from results import add_row, scores_of
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -36,6 +35,8 @@ from spacy_ragre.instances import Instance
 from spacy_ragre.llm.generation import by_transformers
 from spacy_ragre.prompts.supplements import GENERATED, LABELS, TASKS, SupplementsPrompt, Task
 from spacy_ragre.retrieval import TextEncoder
+
+from .results import add_row, scores_of
 
 NAME = "supplement_usage_classifier"
 CONFIG = Path(__file__).parents[1] / "configs" / "ramie_supplements.cfg"

@@ -1,7 +1,7 @@
 """Documents per second against spacy-llm's relation task on the same language model.
 
     pip install --no-deps spacy-llm
-    python benchmarks/throughput.py --sentences corpus/test.spacy --documents assets/redocred/dev_revised.json
+    python -m benchmarks.throughput --sentences corpus/test.spacy --documents assets/redocred/dev_revised.json
 
 spacy-llm makes the prompts and reads the answers; its model is a callable that generates greedily with the weights that
 the component uses, as spacy-llm's own Hugging Face models do: one prompt at a time. Those models are not used, because
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence
 
 import spacy
-from packed_scoring import NAME, make_nlp, timed
-from results import merge
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_ragre.corpora import SEMEVAL_LABELS
 from spacy_ragre.corpora.docred import find_relation_names, read_docred
 from spacy_ragre.corpora.reader import copy_input, read_docs
+
+from .packed_scoring import NAME, make_nlp, timed
+from .results import merge
 
 
 def make_llm(ours: Language, labels: Sequence[str], max_new_tokens: int) -> Language:

@@ -38,8 +38,8 @@ SUPPLEMENTS = {
 }
 # What writes the results, and the parts of the figure, by the name of the results file, which is the figure's.
 COMMANDS = {
-    "etrag_sweep": "python benchmarks/etrag.py sweep",
-    "supplements_training-size": "python benchmarks/supplements.py --parts curve",
+    "etrag_sweep": "python -m benchmarks.etrag sweep",
+    "supplements_training-size": "python -m benchmarks.supplements --parts curve",
 }
 FIGURES = {
     "etrag_sweep": [

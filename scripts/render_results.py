@@ -1,7 +1,7 @@
-"""Write the tables of `benchmarks/results/*.json` into the README, and those of speed and memory into
-docs/performance.md, between their markers for results.
+"""Write one page of tables for each file of `benchmarks/results/`, an index of them, and the README's short table.
 
-With `--check` nothing is written, and the exit code is 1 where a page is stale.
+The pages are in docs/results/ and hold nothing else; the README's table stands between its markers. With `--check`
+nothing is written, and the exit code is 1 where a page is stale, missing, or without results.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import re
 import statistics
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
@@ -59,25 +59,93 @@ NUMBERS = {
 }
 
 
+class Summary(NamedTuple):
+    """A row of the README's table.
+
+    file (str): name of the results file, without its ending.
+    row (str): name of the row there.
+    column (str): the column that is shown, of `COLUMNS`.
+    task (str): what is measured, in the README's words.
+    split (str): what the row's split begins with; rows of one name may differ by it.
+    """
+
+    file: str
+    row: str
+    column: str
+    task: str
+    split: str = ""
+
+
+SUMMARIES = (
+    Summary("semeval", "zero-shot", "official macro-F1", "SemEval-2010 Task 8"),
+    Summary("semeval", "few-shot", "official macro-F1", "SemEval-2010 Task 8"),
+    Summary("semeval", "fine-tuned", "official macro-F1", "SemEval-2010 Task 8"),
+    Summary("semeval", "fine-tuned + retrieval", "official macro-F1", "SemEval-2010 Task 8"),
+    Summary("etrag", "ETRAG", "official macro-F1", "SemEval-2010 Task 8, few sentences", "5%"),
+    Summary("lmrc", "filtered pairs, recall 0.8", "F1", "Re-DocRED, whole documents"),
+    Summary("supplements", "multi-task + retrieval", "NER strict F1", "Supplements, mentions"),
+    Summary("supplements", "multi-task + retrieval", "RE micro-F1", "Supplements, relations"),
+)
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is stale")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="folder of the JSON files")
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
-    parser.add_argument("--performance", type=Path, default=Path("docs/performance.md"))
+    parser.add_argument("--pages", type=Path, default=Path("docs/results"), help="folder of the pages")
     args = parser.parse_args(argv)
-    codes = [
-        update(args.readme, render(args.results, "rows"), args.check),
-        update(args.performance, render(args.results, "parts"), args.check),
-    ]
+    results = {path.stem: json.loads(path.read_text(encoding="utf8")) for path in sorted(args.results.glob("*.json"))}
+    pages = {f"{name}.md": render_page(name, result) for name, result in results.items()}
+    pages["README.md"] = render_index(results)
+    codes = [write(args.pages / name, text, args.check) for name, text in pages.items()]
+    for path in sorted(args.pages.glob("*.md")):
+        if path.name not in pages:
+            codes.append(remove(path, args.check))
+    codes.append(update(args.readme, render_summary(results), args.check))
     return max(codes)
 
 
-def update(page: Path, tables: str, check: bool) -> int:
-    """Put tables into a page.
+def write(page: Path, text: str, check: bool) -> int:
+    """Write a page that is generated as a whole.
 
     page (Path): the page.
-    tables (str): Markdown.
+    text (str): Markdown.
+    check (bool): write nothing.
+    RETURNS (int): the exit code.
+    """
+    if page.is_file() and page.read_text(encoding="utf8") == text:
+        return 0
+    if check:
+        return _stale(page)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf8")
+    return 0
+
+
+def remove(page: Path, check: bool) -> int:
+    """Remove a page whose results file is gone.
+
+    page (Path): the page.
+    check (bool): remove nothing.
+    RETURNS (int): the exit code.
+    """
+    if check:
+        return _stale(page)
+    page.unlink()
+    return 0
+
+
+def _stale(page: Path) -> int:
+    print(f"{page} is stale. Run: python scripts/render_results.py", file=sys.stderr)
+    return 1
+
+
+def update(page: Path, table: str, check: bool) -> int:
+    """Put a table into a page, between the markers.
+
+    page (Path): the page.
+    table (str): Markdown.
     check (bool): write nothing.
     RETURNS (int): the exit code.
     """
@@ -87,32 +155,54 @@ def update(page: Path, tables: str, check: bool) -> int:
         return 1
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
-    updated = f"{head}{BEGIN}\n{tables}{END}{tail}"
-    if updated == text:
-        return 0
-    if check:
-        print(f"{page} is stale. Run: python scripts/render_results.py", file=sys.stderr)
-        return 1
-    page.write_text(updated, encoding="utf8")
-    return 0
+    return write(page, f"{head}{BEGIN}\n{table}{END}{tail}", check)
 
 
-def render(folder: Path, kind: str) -> str:
-    """folder (Path): the JSON files.
-    kind (str): "rows" for tables of scores, "parts" for tables of speed and memory.
-    RETURNS (str): Markdown, one table a file; empty lines around it.
+def render_page(name: str, result: Dict[str, Any]) -> str:
+    """name (str): the results file, without its ending.
+    result (Dict[str, Any]): what is in it.
+    RETURNS (str): a page of Markdown, of scores ("rows") or of speed and memory ("parts").
     """
-    results = [json.loads(path.read_text(encoding="utf8")) for path in sorted(folder.glob("*.json"))]
-    show = {"rows": render_file, "parts": render_parts}[kind]
-    parts = [show(result) for result in results if kind in result]
-    return "\n" + "\n".join(parts) + "\n" if parts else "\nNo results yet.\n\n"
+    tables = (render_file if "rows" in result else render_parts)(result)
+    source = f"Written by `python scripts/render_results.py` from `benchmarks/results/{name}.json`."
+    return f"# {result['benchmark']}\n\n{source}\n\n{tables}"
+
+
+def render_index(results: Dict[str, Dict[str, Any]]) -> str:
+    """results (Dict[str, Dict[str, Any]]): the results files by name.
+    RETURNS (str): a page that links to the others.
+    """
+    lines = ["# Results", "", "One page for each file of `benchmarks/results/`, written by", ""]
+    lines[2] += " `python scripts/render_results.py`."
+    for kind, title in (("rows", "Scores"), ("parts", "Speed and memory")):
+        links = [f"- [{result['benchmark']}]({name}.md)" for name, result in results.items() if kind in result]
+        if links:
+            lines += [f"## {title}", "", *links, ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def render_summary(results: Dict[str, Dict[str, Any]]) -> str:
+    """results (Dict[str, Dict[str, Any]]): the results files by name.
+    RETURNS (str): the README's table, of `SUMMARIES` that were measured.
+    """
+    lines = []
+    for summary in SUMMARIES:
+        for row in results.get(summary.file, {}).get("rows", []):
+            values = _values(row, COLUMNS[summary.column])
+            if row["name"] == summary.row and row.get("split", "").startswith(summary.split) and values:
+                task = f"[{summary.task}](docs/results/{summary.file}.md)"
+                lines.append(_line([task, row["name"], summary.column, _score(values), row.get("split", "")]))
+    if not lines:
+        return "\nNo results yet.\n\n"
+    header = [_line(["task", "setting", "measure", "percent", "split"]), _line(["---", "---", "---", "---:", "---"])]
+    return "\n" + "\n".join([*header, *lines]) + "\n\n"
 
 
 def render_parts(result: Dict[str, Any]) -> str:
     """result (Dict[str, Any]): a file of measurements by name.
-    RETURNS (str): its heading and a table for each measurement.
+    RETURNS (str): a table for each measurement, with its provenance.
     """
-    lines = [f"### {result['benchmark']}", ""]
+    lines: List[str] = []
     for name, values in result["parts"].items():
         shown = {key: value for key, value in values.items() if key not in ("command", "commit", "machine", "date")}
         about = [f"`{values['command']}`", f"commit `{values['commit']}`", _machine(values["machine"]), values["date"]]
@@ -130,14 +220,12 @@ def _number(value: Any) -> str:
 
 def render_file(result: Dict[str, Any]) -> str:
     """result (Dict[str, Any]): a results file.
-    RETURNS (str): its heading, table and provenance. Rows of one split stand together, the smaller number first.
+    RETURNS (str): its table and provenance. Rows of one split stand together, the smaller number first.
     """
     rows = sorted(result["rows"], key=lambda row: _natural(row.get("split", "")))
     columns = [name for name, keys in {**COLUMNS, **NUMBERS}.items() if any(_values(row, keys) for row in rows)]
     header = ["setting", "", *columns, "seeds", "split"]
     lines = [
-        f"### {result['benchmark']}",
-        "",
         _line(header),
         _line(["---"] * 2 + ["---:"] * len(columns) + ["---"] * 2),
     ]

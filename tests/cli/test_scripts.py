@@ -215,12 +215,11 @@ RESULT = {
 
 @pytest.fixture
 def render(tmp_path: Path) -> Callable[..., int]:
-    for name in ("README.md", "performance.md"):
-        (tmp_path / name).write_text(README, encoding="utf8")
+    (tmp_path / "README.md").write_text(README, encoding="utf8")
     (tmp_path / "results").mkdir()
     main = load("render_results").main
     paths = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
-    paths += ["--performance", str(tmp_path / "performance.md")]
+    paths += ["--pages", str(tmp_path / "pages")]
     return lambda *args: main([*args, *paths])
 
 
@@ -230,11 +229,22 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     assert (tmp_path / "README.md").read_text(encoding="utf8") == README
     assert render() == 0
     assert render("--check") == 0
-    text = (tmp_path / "README.md").read_text(encoding="utf8")
+    readme = (tmp_path / "README.md").read_text(encoding="utf8")
+    link = "[SemEval-2010 Task 8](docs/results/semeval.md)"
+    assert f"| {link} | zero-shot | official macro-F1 | 30.1 | test, 500 |" in readme
+    assert f"| {link} | fine-tuned | official macro-F1 | 89.0 ± 1.4 | test |" in readme
+    assert readme.startswith("# Title\n") and readme.endswith("\nEnd.\n") and "old" not in readme
+    assert "[SemEval-2010 Task 8](semeval.md)" in (tmp_path / "pages" / "README.md").read_text(encoding="utf8")
+    text = (tmp_path / "pages" / "semeval.md").read_text(encoding="utf8")
+    assert text.startswith("# SemEval-2010 Task 8\n") and "benchmarks/results/semeval.json" in text
     assert "| fine-tuned | no \\| retrieval | 89.0 ± 1.4 | 80.0 ± 0.0 | 0, 1 | test |" in text
     assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
     assert "`abc1234`; CPU X, 2 CPU cores and CPU Y, 2 CPU cores; 2026-01-01" in text
-    assert text.startswith("# Title\n") and text.endswith("\nEnd.\n") and "old" not in text
+    # A page whose results are gone is stale, and goes.
+    (tmp_path / "results" / "semeval.json").unlink()
+    assert render("--check") == 1
+    assert render() == 0 and render("--check") == 0
+    assert [path.name for path in (tmp_path / "pages").glob("*")] == ["README.md"]
 
 
 def test_rows_stand_in_the_order_of_their_splits(render: Callable[..., int], tmp_path: Path) -> None:
@@ -244,13 +254,12 @@ def test_rows_stand_in_the_order_of_their_splits(render: Callable[..., int], tmp
     data = {"benchmark": "Sizes", "commit": "abc1234", "rows": rows}
     (tmp_path / "results" / "sizes.json").write_text(json.dumps(data), encoding="utf8")
     assert render() == 0
-    text = (tmp_path / "README.md").read_text(encoding="utf8")
+    text = (tmp_path / "pages" / "sizes.md").read_text(encoding="utf8")
     assert re.findall(r"row \d", text) == ["row 1", "row 0", "row 2"]
 
 
 def test_costs_are_of_one_machine(render: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    results = importlib.import_module("results")
+    results = importlib.import_module("benchmarks.results")
     path, row = tmp_path / "results" / "lmrc.json", {"name": "a", "description": "", "split": "test"}
     for seed, processor in enumerate(("CPU X", "CPU Y", "CPU Z")):
         about = {"processor": processor, "cores": 2, "gpu": None}
@@ -260,7 +269,7 @@ def test_costs_are_of_one_machine(render: Callable[..., int], tmp_path: Path, mo
         scores = {"docred_f": 0.5, **(seconds if seed == 0 else {})}
         results.add_row(path, "B", row, seed, scores, seconds if seed == 1 else None)
     assert render() == 0
-    text = (tmp_path / "README.md").read_text(encoding="utf8")
+    text = (tmp_path / "pages" / "lmrc.md").read_text(encoding="utf8")
     assert "| a |  | 50.0 ± 0.0 | 2.0 | 0, 1, 2 | test |" in text
     measured = " and ".join(f"CPU {name}, 2 CPU cores" for name in "XYZ")
     assert f"; {measured}; " in text and "times: CPU Y, 2 CPU cores." in text
@@ -269,10 +278,9 @@ def test_costs_are_of_one_machine(render: Callable[..., int], tmp_path: Path, mo
     (again,) = json.loads(path.read_text())["rows"]
     assert again["seeds"] == [1, 2, 0]
     assert [machine["processor"] for machine in again["machines"]] == ["CPU Y", "CPU Z", "CPU Z"]
-    sys.modules.pop("results", None)
 
 
-def test_measurements_become_tables_of_the_performance_page(render: Callable[..., int], tmp_path: Path) -> None:
+def test_measurements_become_tables(render: Callable[..., int], tmp_path: Path) -> None:
     about = {key: RESULT[key] for key in ("commit", "machine", "date", "command")}
     parts = {"all_pairs": {"documents": 20, "pairs_per_second": 123.456, "ratio": 12.3456, **about}}
     data = {"benchmark": "Packed scoring", "parts": parts}
@@ -280,7 +288,7 @@ def test_measurements_become_tables_of_the_performance_page(render: Callable[...
     assert render("--check") == 1
     assert render() == 0
     assert render("--check") == 0
-    text = (tmp_path / "performance.md").read_text(encoding="utf8")
+    text = (tmp_path / "pages" / "packed.md").read_text(encoding="utf8")
     assert "| all pairs |  |\n| --- | ---: |\n| documents | 20 |\n| pairs per second | 123 |\n| ratio | 12.3 |" in text
     assert "`python benchmarks/x.py`; commit `abc1234`; CPU X, 2 CPU cores; 2026-01-01." in text
     assert "No results yet." in (tmp_path / "README.md").read_text(encoding="utf8")
