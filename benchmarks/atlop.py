@@ -26,7 +26,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModel, AutoTokenizer, get_linear_schedule_with_warmup
 
-from spacy_ragre.calibration.temperature import fit_decision
+from spacy_ragre.calibration.thresholds import fit_decision
 from spacy_ragre.corpora.reader import read_docs
 from spacy_ragre.relations import ID_KEY
 from spacy_ragre.retrieval.loading import locate_encoder

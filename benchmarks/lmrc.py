@@ -20,7 +20,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from tqdm import tqdm
 
-from spacy_ragre.calibration.temperature import fit_decision
+from spacy_ragre.calibration.thresholds import fit_decision
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.corpora.reader import read_docs
 from spacy_ragre.relations import CandidatePair

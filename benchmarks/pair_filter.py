@@ -15,7 +15,7 @@ import numpy as np
 import spacy
 from spacy.training import Example
 
-from spacy_ragre.calibration.temperature import fit_decision
+from spacy_ragre.calibration.thresholds import fit_decision
 from spacy_ragre.corpora import Corpus
 from spacy_ragre.llm.runtime.openvino import ENGINES
 

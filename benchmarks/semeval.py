@@ -19,7 +19,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from tqdm import tqdm
 
-from spacy_ragre.calibration.temperature import Calibration
+from spacy_ragre.calibration.settings import Calibration
 from spacy_ragre.components.relations.predictor import LabelScores
 from spacy_ragre.corpora import SEMEVAL_LABELS
 from spacy_ragre.corpora.reader import copy_input, read_docs
