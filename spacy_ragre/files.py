@@ -8,11 +8,12 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Collection, Iterator, Union
+from typing import IO, Collection, Iterator, Set, Union
 
 from .errors import Errors
 
@@ -21,6 +22,8 @@ _BLOCK = 1 << 20
 _TEMPORARY = re.compile(r"\..+?\.(?:(?P<process>\d+)\.)?(?:[0-9a-f]{32}|(?P<alone>\d+))\.tmp")
 # Without a process to ask for, a temporary file of this age (in seconds) belongs to nobody.
 _ABANDONED = 3600.0
+# Temporary names that this process is writing to.
+_open: Set[str] = set()
 
 
 def file_hash(path: Path) -> str:
@@ -50,15 +53,12 @@ def atomic_write(path: Union[str, Path]) -> Iterator[IO[bytes]]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent, path.name)
-    temporary = _temporary(path)
-    try:
+    with _temporary(path) as temporary:
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -77,23 +77,24 @@ def replace_folder(folder: Path, owned: Collection[str]) -> Iterator[Path]:
         if not known:
             raise ValueError(Errors.R215.format(folder=folder, owned=", ".join(sorted(owned))))
     remove_leftovers(folder.parent, folder.name)
-    temporary = _temporary(folder)
     try:
-        # Not tempfile.mkdtemp, whose folders only their owner can read.
-        temporary.mkdir(parents=True)
-        yield temporary
-        for path in temporary.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        _swap(temporary, folder)
+        with _temporary(folder) as temporary:
+            # Not tempfile.mkdtemp, whose folders only their owner can read.
+            temporary.mkdir(parents=True)
+            yield temporary
+            for path in temporary.rglob("*"):
+                if path.is_file():
+                    _sync(path)
+            _swap(temporary, folder)
     except OSError as error:
         raise OSError(Errors.R214.format(folder=folder, reason=error)) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def existing(folder: Path) -> Path:
-    """RETURNS (Path): the folder, or the old one that a killed process left while it replaced it."""
+    """RETURNS (Path): the folder, or the old one that a killed process left while it replaced it. What else it left
+    beside the folder is removed.
+    """
+    remove_leftovers(folder.parent, folder.name)
     backup = _backup(folder)
     return backup if not folder.exists() and backup.is_dir() else folder
 
@@ -110,27 +111,48 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
     name (str): only what was to become the file or folder of this name; everything where empty.
     """
     try:
-        items = [item for item in folder.iterdir() if is_temporary(item) and item.name.startswith(f".{name}")]
+        items = [item for item in folder.iterdir() if item.name.startswith(f".{name}")]
     except OSError:
         return
     for item in items:
-        if not _is_abandoned(item):
-            continue
-        try:
-            shutil.rmtree(item) if item.is_dir() else item.unlink()
-        except OSError:  # another process was faster, or the folder is read-only: it stays as it is
-            continue
+        if _is_replaced(item) or (is_temporary(item) and _is_abandoned(item)):
+            _remove(item)
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A name beside a target, under which nothing is left."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    _open.add(temporary.name)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        _open.discard(temporary.name)
+
+
+def _remove(item: Path) -> None:
+    try:
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        else:
+            item.unlink(missing_ok=True)
+    except OSError:  # another process was faster, or the folder is read-only: it stays as it is
+        pass
+
+
+def _is_replaced(item: Path) -> bool:
+    """RETURNS (bool): whether it is the old form of a folder that is there."""
+    if not item.name.endswith(".old") or not item.is_dir():
+        return False
+    return item.with_name(item.name[1 : -len(".old")]).is_dir()
 
 
 def _is_abandoned(item: Path) -> bool:
     match = _TEMPORARY.fullmatch(item.name)
     number = match and (match["process"] or match["alone"])
     if number:
-        return not _is_running(int(number))
+        return item.name not in _open if int(number) == os.getpid() else not _is_running(int(number))
     try:
         return time.time() - item.stat().st_mtime > _ABANDONED
     except OSError:
@@ -138,10 +160,17 @@ def _is_abandoned(item: Path) -> bool:
 
 
 def _is_running(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    if os.name == "nt":  # signal 0 would end the process there
-        return True
+    if sys.platform == "win32":  # where os.kill ends a process, whatever the signal
+        import ctypes
+
+        synchronize, timeout = 0x00100000, 0x00000102
+        handle = ctypes.windll.kernel32.OpenProcess(synchronize, False, process)
+        if not handle:
+            return False
+        try:
+            return bool(ctypes.windll.kernel32.WaitForSingleObject(handle, 0) == timeout)
+        finally:
+            ctypes.windll.kernel32.CloseHandle(handle)
     try:
         os.kill(process, 0)
     except ProcessLookupError:

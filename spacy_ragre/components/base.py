@@ -8,7 +8,6 @@ from typing import (
     Any,
     Callable,
     ClassVar,
-    Collection,
     Dict,
     Iterable,
     Iterator,
@@ -28,13 +27,12 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
 from ..errors import Errors, Warnings
-from ..files import atomic_write, file_hash, remove_leftovers
+from ..files import atomic_write, remove_leftovers
 from ..relations import has_entity_annotation
 from ..training.locks import one_at_a_time
+from .manifest import check_manifest, write_manifest
 
 logger = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
 
 
 class Part(NamedTuple):
@@ -291,7 +289,7 @@ class Component(TrainablePipe):
     @one_at_a_time
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save settings, all that was trained, and examples; not the base model. Each file appears when it is whole,
-        and a manifest keeps the checksums of all files; stores of examples have their own.
+        and a manifest keeps the checksums of all files.
 
         path (Union[str, Path]): the folder.
         exclude (Iterable[str]): names of parts to leave out: cfg, vocab, model, and those of the component.
@@ -306,8 +304,8 @@ class Component(TrainablePipe):
         for new, old in self.old_names.items():
             if new in parts:
                 (folder / old).unlink(missing_ok=True)
-        hashes = {name: file_hash(folder / name) for name in self._all_parts(()) if (folder / name).is_file()}
-        _write(folder / MANIFEST, json.dumps({"sha256": hashes}, indent=2).encode("utf8"))
+        # Last: until then, the checksums of those before show that files were replaced.
+        write_manifest(folder, parts)
 
     @one_at_a_time
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "Component":
@@ -321,7 +319,7 @@ class Component(TrainablePipe):
         folder = Path(path)
         parts = self._all_parts(exclude)
         remove_leftovers(folder)
-        _check_files(folder, parts)
+        check_manifest(folder, parts)
         for name, part in parts.items():
             part.from_disk(self._place(folder, name))
         self._after_loading()
@@ -336,19 +334,3 @@ class Component(TrainablePipe):
 def _write(path: Path, data: bytes) -> None:
     with atomic_write(path) as file:
         file.write(data)
-
-
-def _check_files(folder: Path, names: Collection[str]) -> None:
-    """Hold the files of these parts against the manifest. Version 0.1.0 wrote none."""
-    file = folder / MANIFEST
-    if not file.exists():
-        return
-    try:
-        hashes = dict(json.loads(file.read_text(encoding="utf8"))["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(Errors.R120.format(file=file)) from error
-    for name in sorted(set(hashes) & set(names)):
-        if not (folder / name).is_file():
-            raise OSError(Errors.R121.format(file=folder / name))
-        if file_hash(folder / name) != hashes[name]:
-            raise ValueError(Errors.R120.format(file=folder / name))

@@ -159,12 +159,14 @@ def copy(trained, tmp_path) -> Path:
 @pytest.mark.parametrize(
     "manifest, part, error, match",
     [
-        (True, "store", OSError, "R210.*store"),
-        (True, "store/store/meta.json", OSError, "R210.*meta.json"),
+        (True, "store", OSError, "R121.*store"),
+        (True, "store/store/meta.json", OSError, "R121.*meta.json"),
         (True, "cfg", OSError, "R121.*cfg"),
         (True, "pending", OSError, "R121.*pending"),
         (True, "model", OSError, "R121.*model"),
         # As version 0.1.0 saved it.
+        (False, "store", OSError, "R210.*store"),
+        (False, "store/store/meta.json", OSError, "R210.*meta.json"),
         (False, "cfg", OSError, "R210.*cfg"),
         (False, "pending", OSError, "R210.*pending"),
         (False, "model", OSError, "R108.*missing.*model"),
