@@ -336,7 +336,10 @@ class Errors(metaclass=_WithCodes):
         "Can't add label {label!r} to component {name!r}: its label head is there already. Give all labels before "
         "initialize() or the first update()."
     )
-    R506 = "Can't calibrate: the examples hold no pair of entities. Give annotated development documents."
+    R506 = (
+        "Can't calibrate component {name!r}: {annotated} of {total} document(s) have doc._.relations set, and their "
+        "candidates give no pair of entities. Give annotated development documents, or candidates that reach further."
+    )
     R507 = (
         "Can't tune an encoder of type {encoder}: only a sentence encoder can be tuned. Use 'ragre.TextEncoder.v1' in "
         "the retriever, or leave 'tune' out of the [initialize] settings."
@@ -401,6 +404,12 @@ class Errors(metaclass=_WithCodes):
         "Component {name!r} can't learn from these documents: none of the {total} has a relation ({annotated} have "
         "doc._.relations set). Relations of another package are in another attribute, and a DocBin keeps them with "
         "store_user_data=True only. Set doc._.relations, or convert the annotations with: python -m spacy ragre convert"
+    )
+
+    R551 = (
+        "Can't calibrate component {name!r}: its candidates give {count} pair(s) of entities in these documents, but "
+        "head_types and tail_types of its labels allow none of them (types that were found: {types}). Correct the "
+        "types of the labels, or the labels of the entities."
     )
 
     # command line
@@ -522,4 +531,25 @@ class Warnings(metaclass=_WithCodes):
     W502 = (
         "All instances in the store of component {name!r} have the same answer ({answer}), so that what is retrieved "
         "tells nothing. Give documents with several labels, or set k to 0."
+    )
+    W511 = (
+        "All {count} example(s) of component {name!r} {what}. A model that was not trained repeats the answer that all "
+        "examples before a question have, so that none is shown. Add documents that also have pairs {missing}, or "
+        "train the component."
+    )
+    W512 = (
+        "Component {name!r} got a document in which no component has looked for entities, so that no relation is found "
+        "({text!r}). Add one that sets doc.ents before it, such as 'ner' or 'entity_ruler', or move {name!r} behind it."
+    )
+    W513 = (
+        "Component {name!r} reads entities from doc.spans[{key!r}], which its documents do not have (they have: "
+        "{known}), so that no relation is found. Set spans_key to the key that the component before it writes to."
+    )
+    W514 = (
+        "Component {name!r} asks about the pairs in doc._.candidate_pairs, which its documents do not have, so that no "
+        "relation is found. Add a 'pair_candidate_filter' before it, or choose other candidates than ragre.Proposed.v1."
+    )
+    W515 = (
+        "The setting k = {k} of the retriever has no effect in component {name!r}: n_examples = {n_examples} says how "
+        "many examples a prompt shows, and calibration chooses how many neighbours vote. Leave out k."
     )

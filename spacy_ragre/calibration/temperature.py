@@ -34,17 +34,15 @@ def against_threshold(scores: Any, temperature: float, shift: Union[float, Any] 
     return result
 
 
-def interpolate(model: Any, neighbours: Any, weight: float) -> Any:
-    """Mix the model's probabilities with those of the neighbours.
+def interpolate(model: Any, votes: Any, weight: Union[float, Any]) -> Any:
+    """Mix the model's probabilities with the votes of the neighbours.
 
     model (numpy.ndarray): *Shape* (pairs, classes).
-    neighbours (numpy.ndarray): *Shape* (pairs, classes); a row of zeros where a pair has no neighbours, which leaves
-        the model's row as it is.
-    weight (float): the neighbours' weight.
+    votes (numpy.ndarray): *Shape* (pairs, classes).
+    weight (Union[float, numpy.ndarray]): the weight of the votes, from 0 to 1, one for all or *Shape* (pairs, 1).
     RETURNS (numpy.ndarray): *Shape* (pairs, classes).
     """
-    share = np.where(neighbours.sum(axis=1, keepdims=True) > 0, weight, 0.0)
-    return (1 - share) * model + share * neighbours
+    return (1 - weight) * model + weight * votes
 
 
 def fit_temperature(scores: Any, targets: Sequence[Sequence[int]]) -> float:

@@ -1,7 +1,7 @@
 """Where pairs of mentions come from: generators, text windows, gold labels and type constraints."""
 
 from .base import Candidate, CandidateGenerator
-from .generators import make_proposed, make_same_sentence, make_token_distance, make_whole_document
+from .generators import make_proposed, make_same_sentence, make_token_distance, make_whole_document, needs_proposals
 from .gold import filter_by_types, is_near, label_candidates, unreached
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "make_same_sentence",
     "make_token_distance",
     "make_whole_document",
+    "needs_proposals",
     "unreached",
 ]

@@ -69,6 +69,11 @@ def make_proposed(max_tokens: int = 400) -> CandidateGenerator:
     return partial(proposed, max_tokens=check_max_tokens(max_tokens))
 
 
+def needs_proposals(generator: CandidateGenerator) -> bool:
+    """RETURNS (bool): whether a generator takes its pairs from `doc._.candidate_pairs`."""
+    return getattr(generator, "func", None) is proposed
+
+
 def same_sentence(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:
     """See `make_same_sentence`."""
     mentions = sorted_mentions(spans)

@@ -84,7 +84,13 @@ class ParsedAnswer(NamedTuple):
 
 
 class Prompt(Protocol):
-    """Words a question about a pair, and reads the answer. Holds settings only, so that it can be pickled."""
+    """Words a question about a pair, and reads the answer. Holds settings only, so that it can be pickled.
+
+    example_labels (bool): whether it shows the relations of the examples; True where a prompt does not say.
+    """
+
+    @property
+    def example_labels(self) -> bool: ...
 
     def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
         """The prompt for one pair.

@@ -1,7 +1,7 @@
 """The published prompt of RAG4RE, to reproduce its results and to measure against."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Set
+from typing import ClassVar, Dict, List, Optional, Sequence, Set
 
 from ..errors import Errors
 from ..instances import Answer, Instance
@@ -44,6 +44,7 @@ class RAG4REPrompt:
 
     negative: str = "Other"
     directed: bool = True
+    example_labels: ClassVar[bool] = False
 
     def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
         """See `Prompt.segments`. The examples' answers are not shown."""

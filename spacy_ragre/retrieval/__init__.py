@@ -2,12 +2,13 @@
 
 from .biomedical import create_bmretriever, create_contriever, create_medcpt
 from .encoders import DualEncoder, Encoder, TextEncoder
-from .retriever import Retriever, evidence, neighbour_distribution
+from .retriever import DEFAULT_K, Retriever, evidence, neighbour_distribution
 from .store import ExampleStore, Neighbour, read_examples
 from .texts import mark_mentions
 from .tuning import tune_encoder
 
 __all__ = [
+    "DEFAULT_K",
     "DualEncoder",
     "Encoder",
     "ExampleStore",

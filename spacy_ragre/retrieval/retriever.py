@@ -16,12 +16,15 @@ from .encoders import Encoder
 from .indexes import IndexKind
 from .store import ExampleStore, Neighbour, unpack_files
 
+# Neighbours of a query where nobody says how many.
+DEFAULT_K = 8
+
 _STORE = "store"
 _ENCODER = "encoder"
 
 
 @registry.ragre_retrievers("ragre.Retriever.v1")
-def create_retriever(encoder: Encoder, k: int = 8, index: IndexKind = "flat") -> "Retriever":
+def create_retriever(encoder: Encoder, k: int = DEFAULT_K, index: IndexKind = "flat") -> "Retriever":
     """Registered maker of `Retriever`; see there for the arguments."""
     return Retriever(encoder, k=k, index=index)
 
@@ -30,11 +33,11 @@ class Retriever:
     """Finds labelled instances that are like a query.
 
     encoder (Encoder): makes the keys. Not called where keys are given.
-    k (int): how many neighbours a query gets.
+    k (int): how many neighbours a query gets where `retrieve` is not told. Components tell it.
     index (str): index kind, as in `ExampleStore`.
     """
 
-    def __init__(self, encoder: Encoder, *, k: int = 8, index: IndexKind = "flat") -> None:
+    def __init__(self, encoder: Encoder, *, k: int = DEFAULT_K, index: IndexKind = "flat") -> None:
         if k < 1:
             raise ValueError(Errors.R202.format(setting="k", value=k, what="the retriever", expected="use at least 1"))
         self.encoder = encoder
@@ -165,17 +168,19 @@ class Retriever:
 
 
 def neighbour_distribution(
-    neighbours: Sequence[Sequence[Neighbour]], labels: LabelSet, temperature: float
+    neighbours: Sequence[Sequence[Neighbour]], labels: LabelSet, temperature: float, several: bool = False
 ) -> np.ndarray:
     """How the neighbours answer: a softmax over similarity / temperature, summed for each class.
 
     This is the k-nearest-neighbour distribution of kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172), with cosine
-    similarity in place of negative distance. A neighbour with several answers shares its weight among them, one with
-    none gives it to class 0, and one whose answers are not known is left out.
+    similarity in place of negative distance. A neighbour without answers gives its weight to class 0, and one whose
+    answers are not known is left out.
 
     neighbours (Sequence[Sequence[Neighbour]]): the neighbours of each query.
     labels (LabelSet): the classes. A neighbour with a label that is not among them raises a ValueError.
     temperature (float): above 0; a small one trusts the nearest alone.
+    several (bool): whether a query may have several answers. Then a neighbour with several gives all of its weight to
+        each of them; else it shares it among them, so that each row sums to 1.
     RETURNS (np.ndarray): probabilities, float32; a row of zeros for a query without neighbours. *Shape*
         (len(neighbours), len(labels.classes)).
     """
@@ -194,9 +199,9 @@ def neighbour_distribution(
         weights = np.exp(scores - scores.max())
         weights /= weights.sum()
         for weight, (_, answers) in zip(weights, known, strict=True):
-            classes = [labels.index(answer) for answer in answers] if answers else [0]
-            for index in classes:
-                result[row, index] += weight / len(classes)
+            # A symmetric relation that is annotated in both directions is one class.
+            classes = {labels.index(answer) for answer in answers} or {0}
+            result[row, list(classes)] += weight if several else weight / len(classes)
     return result
 
 

@@ -56,12 +56,12 @@ def test_classes_that_are_not_allowed_and_large_scores(probabilities: Callable[.
 # Neighbours
 
 
-def test_interpolation_leaves_pairs_without_neighbours_as_they_are() -> None:
+def test_interpolation_weighs_each_pair_s_votes() -> None:
     model = np.asarray([[0.5, 0.5], [0.9, 0.1]])
-    neighbours = np.asarray([[0.0, 1.0], [0.0, 0.0]])
-    np.testing.assert_allclose(interpolate(model, neighbours, 0.25), [[0.375, 0.625], [0.9, 0.1]])
-    np.testing.assert_allclose(interpolate(model, neighbours, 0.0), model)
-    np.testing.assert_allclose(interpolate(model, neighbours, 1.0), [[0.0, 1.0], [0.9, 0.1]])
+    votes = np.asarray([[0.0, 1.0], [0.0, 0.0]])
+    np.testing.assert_allclose(interpolate(model, votes, np.asarray([[0.25], [0.0]])), [[0.375, 0.625], [0.9, 0.1]])
+    np.testing.assert_allclose(interpolate(model, votes, 0.0), model)
+    np.testing.assert_allclose(interpolate(model, votes, 1.0), votes)
 
 
 # Fitting

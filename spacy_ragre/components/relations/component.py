@@ -26,10 +26,11 @@ from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet, check_config_labels
 from ...prompts import Prompt
-from ...relations import ID_KEY, RELATIONS_KEY, Relation, cluster_entities, entity_spans, replace_relations
-from ...retrieval import Retriever, read_examples
+from ...relations import RELATIONS_KEY, Relation, cluster_entities, entity_spans, replace_relations
+from ...retrieval import DEFAULT_K, Retriever, read_examples
 from ...training.locks import one_at_a_time
 from ..base import Component, Part
+from .advice import Advice, explain_no_pairs
 from .annotations import (
     SCORE_WEIGHTS,
     RelationPrediction,
@@ -174,6 +175,7 @@ class RelationExtractor(Component):
         super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
         self.predictor = predictor
         self.candidates = candidates
+        self.advice = Advice(name, spans_key, candidates)
         self.predictor.calibration = Calibration(threshold=threshold)
         self._threshold = threshold
         self._open_labels = open_labels
@@ -215,8 +217,8 @@ class RelationExtractor(Component):
         self._take_labels(docs)
         lost: List[Tuple[Doc, Relation]] = []
         instances = self._gold(docs, lost)
-        self._warn_of(lost)
-        self.predictor.add_examples(instances)
+        self.advice.lost_relations(lost)
+        self._store(instances)
         return len(instances)
 
     @one_at_a_time
@@ -228,8 +230,13 @@ class RelationExtractor(Component):
         """
         instances = self.predictor.unknown(read_examples(path))
         self._take_names([answer.label for instance in instances for answer in instance.answers or ()])
-        self.predictor.add_examples(instances)
+        self._store(instances)
         return len(instances)
+
+    def _store(self, instances: Sequence[Instance]) -> None:
+        self.predictor.add_examples(instances)
+        if self.predictor.shows_answers and not self.predictor.trained:
+            self.advice.check_examples(self.predictor.one_sided(), len(self.predictor.known_examples))
 
     def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
         # Goes before pairs are made: without labels, no pair is worth asking about.
@@ -268,26 +275,6 @@ class RelationExtractor(Component):
     def _gold(self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Instance]:
         return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost)]
 
-    def _warn_of(self, lost: Sequence[Tuple[Doc, Relation]]) -> None:
-        if not lost:
-            return
-        doc, first = lost[0]
-        mentions = {(span.start, span.end) for span in entity_spans(doc, self.spans_key)}
-        apart = [end for end in (first.head, first.tail) if (end.start, end.end) not in mentions]
-        problem = f"{apart[0].text!r} is no entity" if apart else "the candidates do not reach it"
-        warnings.warn(
-            Warnings.W510.format(
-                name=self.name,
-                count=len(lost),
-                id=doc.user_data.get(ID_KEY) or doc.text[:40],
-                head=first.head.text,
-                label=first.label,
-                tail=first.tail.text,
-                problem=problem,
-            ),
-            stacklevel=4,
-        )
-
     # Prediction
 
     @one_at_a_time
@@ -300,6 +287,7 @@ class RelationExtractor(Component):
         docs = list(docs)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
+        self.advice.check_documents(docs)
         per_doc = [self._candidates(doc) for doc in docs]
         if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
             warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
@@ -358,7 +346,7 @@ class RelationExtractor(Component):
         for example in propose(get_examples(), nlp, self):
             doc = with_proposals(example, self.spans_key)
             instances.extend(self._gold([doc], lost))
-        self._warn_of(lost)
+        self.advice.lost_relations(lost)
         has_relations = any(instance.answers for instance in instances)
         # A head is made anew, and one with another number of classes has to be.
         if has_relations or (self.predictor.shim.has_head and len(self.predictor.labels) > known):
@@ -412,12 +400,13 @@ class RelationExtractor(Component):
         examples that were not trained on.
 
         examples (Iterable[Example]): development examples.
-        RETURNS (Dict[str, float]): micro-F1 on them before and after, from 0 to 1.
+        RETURNS (Dict[str, float]): micro-F1 on them `before` and `after`, from 0 to 1; and `cross_validated`, what the
+            same choice gives on documents that it was not made on, where there are two documents or more.
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
         candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
         if not candidates:
-            raise ValueError(Errors.R506)
+            raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self.candidates))
         allowed, odds = (make(candidates, self.predictor.labels) for make in (allowed_classes, proposal_odds))
         threshold = self.predictor.calibration.threshold
         return self.predictor.calibrate([c.instance for c in candidates], allowed, threshold, odds)
@@ -501,3 +490,4 @@ class RagRelationExtractor(RelationExtractor):
             spans_key=spans_key,
             scorer=scorer,
         )
+        self.advice.check_retriever(retriever.k, DEFAULT_K, n_examples)

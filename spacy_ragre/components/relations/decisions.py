@@ -4,6 +4,7 @@
 |---|---|---|
 | loss | cross-entropy over all classes | adaptive thresholding: class 0 is the threshold |
 | probability | softmax | sigmoid of the difference to class 0 |
+| neighbours | share their weight among their labels | give all of it to each of their labels |
 | choice | the likeliest class | every class above its limit |
 """
 
@@ -16,6 +17,8 @@ from ...calibration.platt import fit_logistic
 from ...calibration.settings import Calibration
 from ...calibration.temperature import against_threshold, fit_temperature, softmax
 from ...calibration.thresholds import fit_decision, pick_best, pick_several
+from ...labels import LabelSet
+from ...retrieval import Neighbour, neighbour_distribution
 from ...training.losses import adaptive_threshold, cross_entropy
 
 Targets = Sequence[Sequence[int]]
@@ -32,6 +35,18 @@ class Decision(Protocol):
     def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
         """RETURNS (numpy.ndarray): the probability of every class. odds (Optional[numpy.ndarray]): log-odds that a
         filter before gave them.
+        """
+        ...
+
+    def votes(
+        self,
+        neighbours: Sequence[Sequence[Neighbour]],
+        labels: LabelSet,
+        temperature: float,
+        allowed: Optional[Any],
+    ) -> Any:
+        """RETURNS (numpy.ndarray): how the neighbours of each pair answer, from 0 to 1; zeros for classes that are not
+        allowed.
         """
         ...
 
@@ -65,6 +80,19 @@ class SingleLabel:
     def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
         return softmax(scores, settings.temperature)
 
+    def votes(
+        self,
+        neighbours: Sequence[Sequence[Neighbour]],
+        labels: LabelSet,
+        temperature: float,
+        allowed: Optional[Any],
+    ) -> Any:
+        shares = neighbour_distribution(neighbours, labels, temperature)
+        if allowed is None:
+            return shares
+        shares = shares * allowed
+        return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+
     def pick(self, probability: Any, settings: Calibration) -> Chosen:
         return pick_best(probability, settings.threshold)
 
@@ -87,6 +115,16 @@ class MultiLabel:
         shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
         return against_threshold(scores, settings.temperature, shift)
 
+    def votes(
+        self,
+        neighbours: Sequence[Sequence[Neighbour]],
+        labels: LabelSet,
+        temperature: float,
+        allowed: Optional[Any],
+    ) -> Any:
+        shares = neighbour_distribution(neighbours, labels, temperature, several=True)
+        return shares if allowed is None else shares * allowed
+
     def pick(self, probability: Any, settings: Calibration) -> Chosen:
         return pick_several(probability, settings.threshold, settings.decision)
 
@@ -108,6 +146,39 @@ class MultiLabel:
     def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
         gold = gold_classes(probability.shape, targets)
         return replace(settings, decision=fit_decision(probability[:, 1:], gold[:, 1:]))
+
+
+def model_probabilities(
+    decision: Decision, scores: Any, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+) -> Any:
+    """What the language model says of every class, without neighbours.
+
+    decision (Decision): one answer a pair, or several.
+    scores (numpy.ndarray): *Shape* (pairs, classes).
+    settings (Calibration): prior, temperature and the like.
+    allowed (Optional[numpy.ndarray]): bool, the classes that a pair may have, of the same shape.
+    odds (Optional[numpy.ndarray]): log-odds that a filter before gave them, of the same shape.
+    RETURNS (numpy.ndarray): probabilities, of the same shape.
+    """
+    if settings.prior:
+        scores = scores - np.asarray(settings.prior)
+    if allowed is not None:
+        scores = np.where(allowed, scores, -np.inf)
+    return decision.probabilities(scores, settings, odds)
+
+
+def turnout(neighbours: Sequence[Sequence[Neighbour]], votes: Any, expected: int) -> Any:
+    """How much of a vote came together: a store that holds fewer examples than the weight of the vote was chosen for
+    has less to say, and one example alone does not speak for all.
+
+    neighbours (Sequence[Sequence[Neighbour]]): the neighbours of each pair.
+    votes (numpy.ndarray): their votes, *Shape* (pairs, classes).
+    expected (int): how many neighbours a vote has.
+    RETURNS (numpy.ndarray): from 0 to 1, *Shape* (pairs, 1). 0 where nothing that is allowed was voted for.
+    """
+    known = [sum(item.instance.answers is not None for item in near[:expected]) for near in neighbours]
+    shares = np.array(known, dtype="float64").reshape(-1, 1) / max(1, expected)
+    return np.where(votes.sum(axis=1, keepdims=True) > 0, shares, 0.0)
 
 
 def gold_classes(shape: Tuple[int, int], targets: Targets) -> Any:

@@ -2,15 +2,13 @@
 
 import random
 from dataclasses import replace
-from itertools import product
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from thinc.api import Model, Optimizer
 from tqdm import tqdm
 
 from ...calibration.settings import Calibration
 from ...calibration.temperature import interpolate
-from ...calibration.thresholds import micro_f
 from ...candidates import Candidate
 from ...errors import Errors
 from ...instances import Instance
@@ -20,21 +18,22 @@ from ...llm.base import Pieces
 from ...llm.label_model import LabelShim
 from ...llm.label_scoring import PairPrompts, generate_texts, score_texts
 from ...prompts import Prompt, class_words
-from ...retrieval import Neighbour, Retriever, TextEncoder, neighbour_distribution, tune_encoder
+from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
 from ..predictor import Predictor
 from .annotations import RelationPrediction, allowed_classes, gather, proposal_odds
-from .decisions import Decision, MultiLabel, SingleLabel
+from .decisions import Decision, MultiLabel, SingleLabel, model_probabilities, turnout
+from .examples import both_kinds, only_kind
+from .fitting import NEIGHBOURS, DevelopmentPairs, choose
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Work on fewer pairs than this shows no progress bar.
 _LONG = 2000
 _CHUNK = 512
-# What calibration chooses from.
-_NEIGHBOURS = (1, 2, 4, 8, 16, 32)
-_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_NEIGHBOUR_TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
 
 
 class LabelScores(NamedTuple):
@@ -141,7 +140,7 @@ class RelationPredictor(Predictor):
 
     def unknown(self, instances: Sequence[Instance]) -> List[Instance]:
         """RETURNS (List[Instance]): those that are neither in the store nor pending for it."""
-        known = {*self.retriever.store.instances, *self.pending}
+        known = set(self.known_examples)
         return [instance for instance in instances if instance not in known]
 
     def tune_encoder(self, instances: Sequence[Instance], settings: Mapping[str, Any]) -> None:
@@ -278,7 +277,7 @@ class RelationPredictor(Predictor):
             return []
         scored = self.score([candidate.instance for candidate in candidates])
         allowed, odds = allowed_classes(candidates, self.labels), proposal_odds(candidates, self.labels)
-        probability = self._mix(scored, self.calibration, allowed, odds)
+        probability = self._probabilities(scored, allowed, odds)
         chosen = self.decision.pick(probability, self.calibration)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels)
 
@@ -303,10 +302,40 @@ class RelationPredictor(Predictor):
             scored = LabelScores(logits, self._found(instances, count, normalize(states)))
         else:
             found = self._found(instances, count)
-            scored = LabelScores(self._score_mode(mode, instances, found), found)
+            shown = self._examples(instances, found)
+            # What is told as evidence is what was shown, where nothing else is done with neighbours.
+            scored = LabelScores(self._score_mode(mode, instances, shown), found if count > self.shown else shown)
         if not np.isfinite(scored.scores[:, 0]).all() or np.isnan(scored.scores).any():
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         return scored
+
+    def _examples(self, instances: Sequence[Instance], found: Sequence[List[Neighbour]]) -> List[List[Neighbour]]:
+        """RETURNS (List[List[Neighbour]]): the examples that each pair's prompt shows, most similar first."""
+        if self.trained or not self.shown or not self.shows_answers:
+            return [near[: self.shown] for near in found]
+        if self.one_sided() is not None:
+            return [[] for _ in instances]
+
+        def find(rows: Sequence[int], count: int) -> List[List[Neighbour]]:
+            return self._found([instances[row] for row in rows], count)
+
+        return both_kinds(found, self.shown, find, len(self.retriever.store))
+
+    @property
+    def shows_answers(self) -> bool:
+        """RETURNS (bool): whether prompts show examples with their answers."""
+        return self.n_examples > 0 and getattr(self.prompt, "example_labels", True)
+
+    @property
+    def known_examples(self) -> List[Instance]:
+        """RETURNS (List[Instance]): those in the store, and those that wait for their keys."""
+        return [*self.retriever.store.instances, *self.pending]
+
+    def one_sided(self) -> Optional[bool]:
+        """RETURNS (Optional[bool]): True where all examples in the store hold a relation, False where none does; None
+        where there are both, or none at all.
+        """
+        return only_kind(self.known_examples)
 
     def _score_mode(self, mode: str, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
@@ -329,27 +358,15 @@ class RelationPredictor(Predictor):
             scores[row, self.labels.index(parsed.answer)] = 0.0
         return scores
 
-    def _mix(self, scored: LabelScores, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]) -> Any:
-        import numpy as np
-
-        scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
-        if allowed is not None:
-            scores = np.where(allowed, scores, -np.inf)
-        result = self.decision.probabilities(scores, settings, odds)
-        if settings.weight > 0:
-            result = interpolate(result, self._votes(scored, settings, allowed), settings.weight)
-        return result
-
-    def _votes(self, scored: LabelScores, settings: Calibration, allowed: Optional[Any]) -> Any:
-        """RETURNS (numpy.ndarray): the share of the neighbours' votes that each class has, *Shape* (pairs, classes)."""
-        import numpy as np
-
-        near = [n[: settings.neighbours] for n in scored.neighbours]
-        shares = neighbour_distribution(near, self.labels, settings.neighbour_temperature)
-        if allowed is None:
-            return shares
-        shares = shares * allowed
-        return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    def _probabilities(self, scored: LabelScores, allowed: "np.ndarray", odds: Optional["np.ndarray"]) -> "np.ndarray":
+        """RETURNS (numpy.ndarray): probabilities, mixed with the votes of the neighbours, *Shape* (pairs, classes)."""
+        settings = self.calibration
+        result = model_probabilities(self.decision, scored.scores, settings, allowed, odds)
+        if not settings.weight:
+            return result
+        near = [items[: settings.neighbours] for items in scored.neighbours]
+        votes = self.decision.votes(near, self.labels, settings.neighbour_temperature, allowed)
+        return interpolate(result, votes, settings.weight * turnout(near, votes, settings.neighbours))
 
     # Training
 
@@ -422,47 +439,18 @@ class RelationPredictor(Predictor):
         allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
         threshold (float): least probability of a relation.
         odds (Optional[numpy.ndarray]): as for `probabilities`.
-        RETURNS (Dict[str, float]): micro-F1 before and after, from 0 to 1.
+        RETURNS (Dict[str, float]): micro-F1, from 0 to 1; see `choose`.
         """
         self.refresh()
-        targets = self.targets(instances)
-        scored = self.score(instances, max(*_NEIGHBOURS, self.shown))
+        scored = self.score(instances, max(*NEIGHBOURS, self.shown))
+        pairs = DevelopmentPairs(
+            scored.scores,
+            scored.neighbours,
+            self.targets(instances),
+            allowed,
+            odds,
+            [instance.id or instance.text for instance in instances],
+        )
         plain = Calibration(threshold=threshold)
-        fitted = self._fit(scored, targets, plain, allowed, odds)
-        options = [plain]
-        scores = [micro_f(self.decision.pick(self._mix(scored, plain, allowed, odds), plain), targets)]
-
-        def try_out(option: Calibration, probability: Any) -> None:
-            options.append(self.decision.fit_limit(probability, targets, option))
-            scores.append(micro_f(self.decision.pick(probability, options[-1]), targets))
-
-        alone = self._mix(scored, fitted, allowed, odds)
-        try_out(fitted, alone)
-        if len(self.retriever.store):
-            for k, near in product(_NEIGHBOURS, _NEIGHBOUR_TEMPERATURES):
-                option = replace(fitted, neighbours=k, neighbour_temperature=near)
-                votes = self._votes(scored, option, allowed)
-                for weight in _WEIGHTS:
-                    try_out(replace(option, weight=weight), interpolate(alone, votes, weight))
-        # Of equally good ones the second: fitted, and without neighbours.
-        best = max(range(len(options)), key=lambda i: (scores[i], i == 1, -i))
-        self.calibration = options[best]
-        return {"before": scores[0], "after": scores[best]}
-
-    def _fit(
-        self,
-        scored: LabelScores,
-        targets: Sequence[Sequence[int]],
-        settings: Calibration,
-        allowed: Optional[Any],
-        odds: Optional[Any],
-    ) -> Calibration:
-        """RETURNS (Calibration): the settings, with prior, temperature, bias and the weight of a filter's score that
-        make the gold answers likeliest.
-        """
-        import numpy as np
-
-        if self.mode == "trie":
-            settings = replace(settings, prior=tuple(float(value) for value in scored.scores.mean(axis=0)))
-        scores = scored.scores - np.asarray(settings.prior) if settings.prior else scored.scores
-        return self.decision.fit(scores, targets, settings, allowed, odds)
+        self.calibration, result = choose(pairs, self.decision, self.labels, plain, with_prior=self.mode == "trie")
+        return result

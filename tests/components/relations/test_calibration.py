@@ -4,13 +4,17 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import spacy
 from spacy.training import Example
 
 from spacy_ragre.calibration.settings import Calibration
+from spacy_ragre.components.relations import decisions, fitting
 from spacy_ragre.components.relations import predictor as predictor_module
+from spacy_ragre.components.relations.decisions import MultiLabel
 from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.labels import LabelSet
 
 
 @pytest.fixture
@@ -42,6 +46,7 @@ def test_calibration_is_never_worse_on_dev(make_nlp, gold_examples, train, compo
     assert 0 <= scores["before"] <= scores["after"] <= 1
     assert scores["before"] == pytest.approx(before)
     assert scores["after"] == pytest.approx(micro_f(nlp, dev(nlp)))
+    assert 0 <= scores["cross_validated"] <= 1
     assert not component(nlp).predictor.pending
     assert len(component(nlp).predictor.retriever) == 8
     assert component(nlp).predictor.calibration.temperature != 1.0
@@ -70,7 +75,7 @@ def test_neighbours_are_used_after_calibration(trained, component, dev, monkeypa
     pipe.predictor.shim.weight.data.zero_()
     pipe.predictor.shim.bias.data.zero_()
     pipe.predictor.shim.bias.data[0] = 0.1
-    monkeypatch.setattr(predictor_module, "_WEIGHTS", (0.9,))
+    monkeypatch.setattr(fitting, "WEIGHTS", (0.9,))
     scores = pipe.calibrate(dev(nlp))
     assert scores["before"] == 0.0 and scores["after"] > 0.5
     assert pipe.predictor.calibration.weight == 0.9
@@ -179,3 +184,33 @@ def test_no_prediction_at_all_scores_zero(trained, gold_docs):
 def test_component_without_a_scorer(make_nlp, gold_examples, component):
     nlp = make_nlp(scorer=None)
     assert component(nlp).score(gold_examples(nlp)) == {}
+
+
+def test_pairs_of_a_document_are_held_out_together():
+    parts = fitting.folds(["a", "b", "a", "c", "", ""], count=3)
+    assert parts == [([1, 3], [0, 2, 4, 5]), ([0, 2, 3, 4, 5], [1]), ([0, 1, 2, 4, 5], [3])]
+    assert fitting.folds(["a", "a"]) == [] == fitting.folds([])
+
+
+def test_cross_validation_is_fitted_without_what_it_is_scored_on():
+    # Scores say nothing: what is fitted helps on the pairs that it was fitted on alone.
+    generator = np.random.default_rng(0)
+    scores, targets = generator.normal(size=(60, 5)), [[int(c)] for c in generator.integers(1, 5, size=60)]
+    labels = LabelSet({"a": "a", "b": "b"})
+    pairs = fitting.DevelopmentPairs(scores, [[] for _ in targets], targets, None, None, [str(i) for i in range(60)])
+    _, found = fitting.choose(pairs, MultiLabel(), labels, Calibration(), with_prior=True)
+    assert found["cross_validated"] <= found["after"] >= found["before"]
+    alone, found = fitting.choose(
+        pairs._replace(documents=["d"] * 60), MultiLabel(), labels, Calibration(), with_prior=False
+    )
+    assert set(found) == {"before", "after"}
+
+
+def test_neighbours_vote_once_for_each_choice_of_them(trained, component, dev, monkeypatch):
+    """Not again for each weight of their vote."""
+    calls = []
+    distribution = decisions.neighbour_distribution
+    monkeypatch.setattr(decisions, "neighbour_distribution", lambda *a, **k: calls.append(1) or distribution(*a, **k))
+    nlp = spacy.load(trained)
+    component(nlp).calibrate(dev(nlp))
+    assert len(calls) == len(fitting.NEIGHBOURS) * len(fitting.NEIGHBOUR_TEMPERATURES)

@@ -1,0 +1,55 @@
+"""Which of the retrieved examples a prompt shows to a model that was not trained to read them."""
+
+from typing import Callable, List, Optional, Sequence
+
+from ...instances import Instance
+from ...retrieval import Neighbour
+
+# How much further is looked each time for an example of the other kind.
+_FURTHER = 8
+
+Find = Callable[[Sequence[int], int], List[List[Neighbour]]]
+
+
+def only_kind(instances: Sequence[Instance]) -> Optional[bool]:
+    """Whether examples are all of one kind.
+
+    instances (Sequence[Instance]): examples; those whose answers are not known are left out.
+    RETURNS (Optional[bool]): True where all hold a relation, False where none does, None for both kinds or no example.
+    """
+    kinds = {bool(instance.answers) for instance in instances if instance.answers is not None}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def both_kinds(found: Sequence[Sequence[Neighbour]], count: int, find: Find, total: int) -> List[List[Neighbour]]:
+    """The nearest examples of each query, as many with a relation as without.
+
+    A model that was not trained repeats the answer that most examples before the question have: shown two founders, it
+    answers "founded by" to any question (majority label bias, Zhao et al. 2021, arXiv 2102.09690).
+
+    found (Sequence[Sequence[Neighbour]]): the neighbours of each query, best first.
+    count (int): most examples to show; at least 2, since one alone is of one kind.
+    find (Callable[[Sequence[int], int], List[List[Neighbour]]]): gives more neighbours of some queries, by their
+        positions; how many is its second argument.
+    total (int): number of examples in the store.
+    RETURNS (List[List[Neighbour]]): the examples for each query, best first; none for a query for which there are no
+        two kinds.
+    """
+    shown: List[List[Neighbour]] = [[] for _ in found]
+    half = count // 2
+    searched = max(map(len, found), default=0)
+    pending = {row: list(near) for row, near in enumerate(found) if near}
+    while half and pending:
+        for row, near in list(pending.items()):
+            related = [item for item in near if item.instance.answers]
+            unrelated = [item for item in near if item.instance.answers == ()]
+            number = min(half, len(related), len(unrelated))
+            shown[row] = sorted([*related[:number], *unrelated[:number]], key=lambda item: -item.score)
+            if number == half:
+                del pending[row]
+        if searched >= total or not pending:
+            break
+        searched = min(total, searched * _FURTHER)
+        rows = list(pending)
+        pending = dict(zip(rows, find(rows, searched)))
+    return shown
