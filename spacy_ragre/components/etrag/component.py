@@ -108,8 +108,8 @@ def make_etrag_extractor(
         `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be empty: labels then come from
         `initialize`.
     preselect (int): instances that the index finds for a query; the soft selection runs inside them. At least k.
-    refresh_every (int): steps of training after which kept keys are made anew; 0 for never.
-    refresh_size (int): most keys that are made anew then, one part of the store after another; 0 for all of them.
+    refresh_every (int): steps of training after which kept keys are made again; 0 for never.
+    refresh_size (int): most keys that are made again then, one part of the store after another; 0 for all of them.
     index (str): "flat" (exact) or "hnsw" (for large stores).
     retrieval_loss (float): weight of a second loss, which asks that neighbours have the query's label; 0 for the loss
         of the answers alone, as it was published.

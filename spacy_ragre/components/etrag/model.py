@@ -1,12 +1,19 @@
 """A language model with a label head that reads retrieved instances as soft prompts, as a Thinc model.
 
-Retrieval and answer are trained by one loss (ETRAG, arXiv 2406.03790). An encoder embeds the query and the instances,
-k neighbours are chosen softly, and each is projected to vectors that stand before the prompt's input embeddings. Beyond
-the paper: only instances that an index found are looked at, and of those only the ones with most weight are encoded
-anew, so that a step costs the same whatever the size of the store; to what is projected, the verbalised labels of the
-neighbours are added as the language model itself embeds them, by the same weights; and the nearest instances vote for
-their labels. Votes have a loss of their own, which teaches the encoder directly, and join the head's logits in
-prediction.
+Retrieval and answer are trained by one loss (ETRAG, arXiv 2406.03790). One query, k = 2, temperature 0.1:
+
+    query     "[Hooli] was started by [Cara]"                      encoder -> q
+    store     1 founded_by   2 founded_by   3 located_in           index   -> e1, e2, e3 (kept keys)
+    similarity q.e / |q||e|   0.9   0.7   0.2
+    neighbour 1, softmax      .88   .12   .00   -> vector 1 = projection(.88 e1 + .12 e2) + 1.00 label(founded_by)
+    neighbour 2, softmax once what neighbour 1 took is gone
+                              .00   .98   .02   -> vector 2, likewise, + .98 label(founded_by) + .02 label(located_in)
+    prompt    vector 1, vector 2, the tokens of the question -> language model -> head -> logits
+    votes     of the two nearest, by their weight            -> added to the logits, in prediction alone
+
+Beyond the paper: only instances that an index found are looked at, and of those only the ones with most weight are
+encoded again in a training step, so that its cost does not grow with the store; label embeddings are added; and votes
+have a loss of their own, which teaches the encoder directly.
 """
 
 import math
@@ -73,7 +80,7 @@ def ETRAG(
     learn_temperature (bool): train the temperature.
     train_retriever (bool): train the encoder with the rest. False keeps it as it was published.
     train_layers (int): how many of the encoder's last layers are trained; 0 for all.
-    fresh (int): most instances that are encoded anew, with gradients, in a step of training: those with most weight.
+    fresh (int): most instances that are encoded again, with gradients, in a step of training: those with most weight.
         All others have the key that was kept.
     vote (float): what prediction adds to a class's logit where the k instances with most weight all have that class,
         and in proportion to their weight where some have it; 0 for no vote. Training does not look at it.
@@ -135,7 +142,7 @@ class ETRAGShim(LabelShim):
         self.settings = settings
         # Soft selection, projection and embeddings of the labels.
         self.reader: Any = None
-        # Mean 1 - cosine of kept and fresh keys in each training step, of the instances that were encoded anew.
+        # Mean 1 - cosine of kept and fresh keys in each training step, of the instances that were encoded again.
         self.staleness: List[float] = []
         # Whether all weights of the language model may have changed.
         self._whole = False
@@ -278,11 +285,11 @@ class ETRAGShim(LabelShim):
     def begin_retrieve(
         self, texts: Sequence[str], search: Search, share: float = 1.0
     ) -> Tuple[Retrieved, Callable[[Any, Optional[Floats2d]], None]]:
-        """Retrieve for queries, to train. The instances with most weight are encoded anew.
+        """Retrieve for queries, to train. The instances with most weight are encoded again.
 
         texts (Sequence[str]): the queries' texts.
         search (Callable): finds instances by the queries' keys.
-        share (float): the part of a training step that these queries are, and of the instances that are encoded anew.
+        share (float): the part of a training step that these queries are, and of the instances that are encoded again.
         RETURNS (Tuple[Retrieved, Callable]): their soft prompts and what was retrieved; and the backward pass, which
             takes the gradients of the soft prompts and, where there is one, of the selection's votes.
         """
@@ -302,9 +309,9 @@ class ETRAGShim(LabelShim):
         return Retrieved(vectors.detach(), selection), backprop
 
     def _select(
-        self, texts: Sequence[str], search: Search, anew: int, training: bool = False
+        self, texts: Sequence[str], search: Search, fresh: int, training: bool = False
     ) -> Tuple[Any, Any, Optional[Selection]]:
-        """anew (int): most instances that are encoded anew.
+        """fresh (int): most instances that are encoded again.
         RETURNS (Tuple[torch.Tensor, Optional[torch.Tensor], Optional[Selection]]): soft prompts, *Shape* (queries,
             vectors, width), the votes for each class, *Shape* (queries, classes), and what was retrieved.
         """
@@ -323,16 +330,16 @@ class ETRAGShim(LabelShim):
         allowed = torch.as_tensor(found.allowed, device=device)
         table = torch.as_tensor(found.keys, device=device)
         self.reader.to(device)
-        if anew and self.trains_retriever:
+        if fresh and self.trains_retriever:
             with torch.no_grad():
                 weights = self.reader.weigh((queries @ table.T).gather(1, rows), self.k, allowed)
                 total = table.new_zeros(len(table)).index_add(0, rows.flatten(), weights.sum(1).flatten())
-                picked = total.topk(min(anew, len(table))).indices
+                picked = total.topk(min(fresh, len(table))).indices
                 picked = picked[total[picked] > 0]
             if len(picked):
-                fresh = self.encode(found.read(picked.tolist()), training)
-                self.staleness.append(1 - float((fresh.detach() * table[picked]).sum(1).mean()))
-                table = table.index_copy(0, picked, fresh)
+                encoded = self.encode(found.read(picked.tolist()), training)
+                self.staleness.append(1 - float((encoded.detach() * table[picked]).sum(1).mean()))
+                table = table.index_copy(0, picked, encoded)
         similarity = (queries @ table.T).gather(1, rows)
         weights = self.reader.weigh(similarity, self.k, allowed)
         classes = torch.as_tensor(found.classes, device=device)

@@ -83,8 +83,8 @@ class ETRAGPredictor(RelationPredictor):
     labels (LabelSet): the labels.
     name (str): the component's name, for messages.
     preselect (int): instances that the index finds for a query; the soft selection runs inside them.
-    refresh_every (int): steps of training after which kept keys are made anew; 0 for never.
-    refresh_size (int): most keys that are made anew then, one part of the store after another; 0 for all.
+    refresh_every (int): steps of training after which kept keys are made again; 0 for never.
+    refresh_size (int): most keys that are made again then, one part of the store after another; 0 for all.
     index (str): "flat" or "hnsw".
     retrieval_loss (float): how much the likelihood of the right votes counts in the loss, beside that of the answers.
     **settings (Any): see `RelationPredictor`.
@@ -121,7 +121,7 @@ class ETRAGPredictor(RelationPredictor):
         self.refresh_every = refresh_every
         self.refresh_size = refresh_size
         self.retrieval_loss = retrieval_loss
-        # Mean 1 - cosine of the keys that were made anew last, before and after.
+        # Mean 1 - cosine of the keys that were made again last, before and after.
         self.staleness = 0.0
         self._steps = 0
         self._next = 0
@@ -165,13 +165,13 @@ class ETRAGPredictor(RelationPredictor):
         super().init_head()
 
     def refresh(self) -> None:
-        """Make the kept keys anew, where the encoder has changed since they were made."""
+        """Make the kept keys again, where the encoder has changed since they were made."""
         store = self.retriever.store
         if len(store) and self.shim.has_head and store.fingerprint != self.encoder.fingerprint:
             self._reencode(len(store))
 
     def _reencode(self, count: int) -> None:
-        """Make the next keys anew, round and round. Logs by how much they had changed."""
+        """Make the next keys again, round after round. Logs by how much they had changed."""
         import numpy as np
 
         store = self.retriever.store
@@ -192,7 +192,7 @@ class ETRAGPredictor(RelationPredictor):
         steps = self.etrag.staleness
         within = sum(steps) / len(steps) if steps else 0.0
         logger.info(
-            "%s: %d keys made anew after %d steps; staleness %.5f, of those that were used %.5f",
+            "%s: %d keys encoded again after %d steps; staleness %.5f, of those that were used %.5f",
             self.name,
             len(positions),
             self._steps,
@@ -345,7 +345,7 @@ class ETRAGPredictor(RelationPredictor):
         return total / len(instances)
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Take a step with the gradients that added up, and make keys anew where it is time. Does nothing where there
+        """Take a step with the gradients that added up, and make keys again where it is time. Does nothing where there
         are no gradients.
 
         sgd (Optimizer): the optimizer.

@@ -238,13 +238,13 @@ class RelationExtractor(Component):
         if self.predictor.shows_answers and not self.predictor.trained:
             self.advice.check_examples(self.predictor.one_sided(), len(self.predictor.known_examples))
 
-    def _take_labels(self, docs: Iterable[Doc], anew: bool = False) -> None:
+    def _take_labels(self, docs: Iterable[Doc], again: bool = False) -> None:
         # Goes before pairs are made: without labels, no pair is worth asking about.
-        self._take_names([relation.label for doc in docs for relation in doc._.relations], anew)
+        self._take_names([relation.label for doc in docs for relation in doc._.relations], again)
 
-    def _take_names(self, names: Sequence[str], anew: bool = False) -> None:
-        # A head closes the labels, unless it is made again.
-        take_labels(names, self.predictor, self._open_labels and (anew or not self.predictor.shim.has_head))
+    def _take_names(self, names: Sequence[str], again: bool = False) -> None:
+        # A head closes the labels, until it is made again.
+        take_labels(names, self.predictor, self._open_labels and (again or not self.predictor.shim.has_head))
 
     # Pairs
 
@@ -338,7 +338,7 @@ class RelationExtractor(Component):
             self.predictor.add_label(label, text)
         self._open_labels = self._open_labels and not labels
         self._check_annotation(example.reference for example in get_examples())
-        self._take_labels((example.reference for example in get_examples()), anew=True)
+        self._take_labels((example.reference for example in get_examples()), again=True)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
         instances: List[Instance] = []
@@ -348,7 +348,7 @@ class RelationExtractor(Component):
             instances.extend(self._gold([doc], lost))
         self.advice.lost_relations(lost)
         has_relations = any(instance.answers for instance in instances)
-        # A head is made anew, and one with another number of classes has to be.
+        # A head is made again, and one with another number of classes has to be.
         if has_relations or (self.predictor.shim.has_head and len(self.predictor.labels) > known):
             self.predictor.init_head()
         if has_relations:

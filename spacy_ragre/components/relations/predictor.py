@@ -105,7 +105,7 @@ class RelationPredictor(Predictor):
         return self.backbone.width * (2 if self.both_orders else 1)
 
     def add_label(self, label: str, text: Union[str, Mapping[str, Any]] = "") -> bool:
-        """RETURNS (bool): whether the label is new. A head has no row for it before it is made anew."""
+        """RETURNS (bool): whether the label is new. A head has no row for it before it is made again."""
         added = self.labels.add(label, text)
         if added:  # What was fitted for other classes does not fit these.
             self.calibration = replace(self.calibration, prior=())

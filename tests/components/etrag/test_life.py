@@ -53,7 +53,7 @@ def flat(docs):
 def test_saved_pipelines_give_the_same_answers(make_etrag, train_etrag, gold_examples, make_docs, tmp_path, settings):
     nlp = make_etrag(refresh_every=2, **settings)
     train_etrag(nlp, gold_examples(nlp), steps=5)
-    nlp.to_disk(tmp_path / "a")  # the keys are older than the weights, and are made anew
+    nlp.to_disk(tmp_path / "a")  # the keys are older than the weights, and are made again
     data = nlp.to_bytes()
     expected = flat(nlp.pipe(make_docs(nlp)))
     assert any(expected)

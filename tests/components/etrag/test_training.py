@@ -271,7 +271,7 @@ def test_keys_are_made_anew_while_training(make_etrag, train_etrag, gold_example
     np.testing.assert_array_equal(store.keys_of(np.arange(len(store))), first)
     with caplog.at_level(logging.INFO):
         train_etrag(nlp, examples, steps=1, initialize=False)
-    assert "made anew after 2 steps" in caplog.text and "staleness" in caplog.text
+    assert "encoded again after 2 steps" in caplog.text and "staleness" in caplog.text
     renewed = store.keys_of(np.arange(len(store)))
     predictor = etrag(nlp).predictor
     assert predictor.staleness == pytest.approx(float((1 - (first * renewed).sum(1)).mean()), abs=1e-5)
