@@ -237,7 +237,7 @@ def test_empty_store(trained_etrag, make_docs, make_etrag, make_doc):
         nlp(make_docs(nlp)[0])
     # No document with a relation, and so nothing to put into the store.
     nlp = make_etrag()
-    with pytest.raises(ValueError, match="R544"):
+    with pytest.raises(ValueError, match="R550"):
         nlp.initialize(lambda: examples_of(nlp, make_doc, "", ""))
 
 

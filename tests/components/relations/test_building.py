@@ -214,7 +214,8 @@ def test_few_shot_prompts_hold_the_examples_and_relations_their_evidence(
 
 @pytest.mark.parametrize("encoder", ["states", "text"])
 def test_an_example_is_never_shown_for_its_own_text(make_nlp, gold_docs, component, text_retriever, encoder):
-    nlp = make_nlp(n_examples=7, **({"retriever": text_retriever} if encoder == "text" else {}))
+    prompt = {"@ragre_prompts": "ragre.Relation.v1", "example_labels": False}
+    nlp = make_nlp(n_examples=7, prompt=prompt, **({"retriever": text_retriever} if encoder == "text" else {}))
     docs = gold_docs(nlp)
     component(nlp).add_examples(docs)
     instances = [candidate.instance for doc in docs for candidate in component(nlp)._candidates(doc)]
@@ -225,7 +226,7 @@ def test_an_example_is_never_shown_for_its_own_text(make_nlp, gold_docs, compone
 
 
 def test_examples_that_do_not_fit_are_left_out(make_nlp, make_doc, component):
-    nlp = make_nlp(n_examples=3)
+    nlp = make_nlp(n_examples=3, prompt={"@ragre_prompts": "ragre.Relation.v1", "example_labels": False})
     ents = [("Acme", "ORG"), ("Ann", "PERSON")]
     examples = [make_doc(nlp, "Acme was founded by Ann " + "again " * n + ".", ents, []) for n in (2, 40, 300)]
     component(nlp).add_examples(examples)

@@ -214,7 +214,7 @@ def test_update_with_an_optimizer_takes_a_step(make_nlp, gold_examples, componen
 
 def test_update_without_pairs(make_nlp, make_doc, component):
     nlp = make_nlp()
-    doc = make_doc(nlp, "Acme sleeps .", [("Acme", "ORG")], [])
+    doc = make_doc(nlp, "Nobody sleeps .", [], [])
     example = Example(copy_input(doc), doc)
     optimizer = nlp.initialize(lambda: [example])
     assert not component(nlp).predictor.shim.has_head  # no relation to learn from: ready for zero-shot
