@@ -114,7 +114,8 @@ def make_rag_relation_extractor(
         `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be empty: labels then come from
         `initialize` or `add_examples`.
     answer (str): "head", "trie", "generate", or "auto" for the head once trained and the trie before.
-    n_examples (int): most retrieved examples in a prompt.
+    n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
+        without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.
     threshold (float): least probability of a relation, from 0 to 1.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
