@@ -68,6 +68,10 @@ class Errors(metaclass=_WithCodes):
         "Can't set doc._.{attr}: its evidence holds {value!r} ({type}), and only numbers, strings, lists and tables "
         "can be saved. Convert it first."
     )
+    R014 = (
+        "Another package has registered {names}, which this package needs for itself. Call "
+        "spacy_ragre.register_extensions(force=True) to replace it, or use the two packages in separate processes."
+    )
 
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."
@@ -506,6 +510,11 @@ class Warnings(metaclass=_WithCodes):
     )
 
     # components
+    W400 = (
+        "Another package has registered {names}, so the components of this package can't be used. Call "
+        "spacy_ragre.register_extensions(force=True) to replace it, or use the two packages in separate processes."
+    )
+    W401 = "Replaced {names} of another package: its components may no longer work in this process."
     W501 = (
         "The retrieval keys of component {name!r} are older than its weights, so that neighbours are left out. Make "
         "them again with: python -m spacy ragre calibrate"

@@ -9,12 +9,13 @@ or split.
 
 import math
 import operator
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from spacy.tokens import Doc, Span
 
-from .errors import Errors
+from .errors import Errors, Warnings
 
 RELATIONS_KEY: Any = ("._.", "relations", None, None)
 CLUSTERS_KEY: Any = ("._.", "entity_clusters", None, None)
@@ -414,20 +415,60 @@ def _set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
     doc.user_data[LABELS_KEY] = names
 
 
-def register_extensions() -> None:
-    """Add the extensions to Doc and Span. Those that are there already are left as they are."""
-    for name, getter, setter in (
-        ("relations", _get_relations, _set_relations),
-        ("entity_clusters", _get_clusters, _set_clusters),
-        ("candidate_pairs", _get_pairs, _set_pairs),
-        ("triples", _get_triples, _set_triples),
-        ("annotated_labels", _get_labels, _set_labels),
-    ):
-        if not Doc.has_extension(name):
-            Doc.set_extension(name, getter=getter, setter=setter)
-    if not Span.has_extension("relations"):
-        Span.set_extension("relations", getter=_get_span_relations, setter=_set_span_relations)
-    if not Span.has_extension("usage"):
-        Span.set_extension("usage", default="")
-    if not Span.has_extension("usage_score"):
-        Span.set_extension("usage_score", default=None)
+# Name, default, getter and setter of each extension, as spaCy keeps them.
+DOC_EXTENSIONS: Dict[str, Dict[str, Any]] = {
+    "relations": {"getter": _get_relations, "setter": _set_relations},
+    "entity_clusters": {"getter": _get_clusters, "setter": _set_clusters},
+    "candidate_pairs": {"getter": _get_pairs, "setter": _set_pairs},
+    "triples": {"getter": _get_triples, "setter": _set_triples},
+    "annotated_labels": {"getter": _get_labels, "setter": _set_labels},
+}
+SPAN_EXTENSIONS: Dict[str, Dict[str, Any]] = {
+    "relations": {"getter": _get_span_relations, "setter": _set_span_relations},
+    "usage": {"default": ""},
+    "usage_score": {"default": None},
+}
+
+
+def register_extensions(force: bool = False) -> None:
+    """Add the extensions to Doc and Span. One that another package has registered under the same name stays, with a
+    warning, and the components can't be used until it is replaced.
+
+    force (bool): replace extensions of other packages, with a warning. What the other package writes there is then
+        checked as any relation is, so that its own components may no longer work in this process.
+    """
+    foreign = foreign_extensions()
+    for owner, extensions in ((Doc, DOC_EXTENSIONS), (Span, SPAN_EXTENSIONS)):
+        for name, settings in extensions.items():
+            if not owner.has_extension(name) or (force and f"{owner.__name__.lower()}._.{name}" in foreign):
+                owner.set_extension(name, force=force, **settings)
+    if foreign:
+        message = Warnings.W401 if force else Warnings.W400
+        warnings.warn(message.format(names=", ".join(foreign)), stacklevel=2)
+
+
+def foreign_extensions() -> List[str]:
+    """RETURNS (List[str]): the extensions that another package has registered under a name used here, such as
+    "doc._.relations".
+    """
+    return [
+        f"{owner.__name__.lower()}._.{name}"
+        for owner, extensions in ((Doc, DOC_EXTENSIONS), (Span, SPAN_EXTENSIONS))
+        for name, settings in extensions.items()
+        if owner.has_extension(name) and not _is_own(owner.get_extension(name), settings)
+    ]
+
+
+def _is_own(registered: Sequence[Any], settings: Mapping[str, Any]) -> bool:
+    default, method, getter, _ = registered
+    if "getter" not in settings:
+        return method is None and getter is None and bool(default == settings["default"])
+    # By module, not by identity: a module that was loaded again has other functions of the same kind.
+    return getattr(getter, "__module__", None) == __name__
+
+
+def check_extensions() -> None:
+    """Raise a ValueError where another package has replaced an extension that the components use."""
+    foreign = foreign_extensions()
+    if foreign:
+        raise ValueError(Errors.R014.format(names=", ".join(foreign)))

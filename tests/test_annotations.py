@@ -1,5 +1,6 @@
 import json
 import pickle
+import warnings
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
@@ -9,7 +10,15 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_ragre.relations import CandidatePair, EntityCluster, Relation, cluster_entities, register_extensions
+from spacy_ragre.relations import (
+    CandidatePair,
+    EntityCluster,
+    Relation,
+    check_extensions,
+    cluster_entities,
+    foreign_extensions,
+    register_extensions,
+)
 
 WORDS = "Acme Steel Corp was founded by Ada Poe and Poe met ACME STEEL in Rome .".split()
 
@@ -396,6 +405,7 @@ def without_extensions() -> Iterator[None]:
         cls.set_extension(name, force=True, **given)
 
 
+@pytest.mark.filterwarnings("ignore:.W400.")
 def test_extensions_of_the_user_are_not_overwritten(without_extensions: None) -> None:
     Doc.set_extension("relations", default="mine")
     Span.set_extension("usage", default="mine too")
@@ -526,3 +536,48 @@ def test_relations_of_a_span_are_those_of_the_document():
         span = doc[token.i : token.i + 1]
         expected = [r for r in doc._.relations if token.i in (r.head.start, r.tail.start)]
         assert span._.relations == expected
+
+
+@pytest.fixture
+def restored_extensions() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        register_extensions(force=True)
+
+
+@pytest.mark.parametrize(
+    "owner, name, settings",
+    [
+        (Doc, "relations", {"default": []}),
+        (Doc, "entity_clusters", {"getter": lambda doc: []}),
+        (Doc, "triples", {"method": lambda doc: []}),
+        (Span, "relations", {"default": None}),
+        (Span, "usage", {"default": 1}),
+    ],
+)
+def test_extension_of_another_package_is_noticed_and_can_be_replaced(
+    restored_extensions: None, owner: Any, name: str, settings: Dict[str, Any], doc: Doc
+) -> None:
+    owner.set_extension(name, force=True, **settings)
+    full = f"{owner.__name__.lower()}._.{name}"
+    assert foreign_extensions() == [full]
+    # as at import
+    with pytest.warns(UserWarning, match=r"\[W400\].*" + full):
+        register_extensions()
+    with pytest.raises(ValueError, match=r"\[R014\].*" + full):
+        spacy.blank("en").add_pipe("rag_relation_extractor", config={"labels": {"founded_by": "was founded by"}})
+    with pytest.warns(UserWarning, match=r"\[W401\].*" + full):
+        register_extensions(force=True)
+    check_extensions()
+    doc._.relations = [{"head": (0, 3), "tail": (6, 8), "label": "founded_by"}]
+    assert isinstance(doc._.relations[0], Relation)
+    assert len(doc[0:3]._.relations) == 1
+
+
+def test_own_extensions_are_registered_again_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        register_extensions()
+        register_extensions(force=True)
+    assert not foreign_extensions()

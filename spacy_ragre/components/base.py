@@ -28,7 +28,7 @@ from thinc.api import Model, Optimizer
 
 from ..errors import Errors, Warnings
 from ..files import atomic_write, remove_leftovers
-from ..relations import has_entity_annotation
+from ..relations import check_extensions, has_entity_annotation
 from ..training.locks import one_at_a_time
 from .manifest import check_manifest, write_manifest
 
@@ -95,6 +95,7 @@ class Component(TrainablePipe):
     def __init__(
         self, vocab: Vocab, model: Model, name: str, *, scorer: Optional[Callable], spans_key: Optional[str]
     ) -> None:
+        check_extensions()
         self.vocab = vocab
         self.model = model
         self.name = name
