@@ -310,7 +310,7 @@ def format_schema(schema: SourceSchema) -> str:
 
 
 def source_files(folder: Union[str, Path]) -> List[Path]:
-    """RETURNS (List[Path]): the source files of a folder, in order. A FileNotFoundError is raised where there are none."""
+    """RETURNS (List[Path]): the source files of a folder, in order. Without any, a FileNotFoundError is raised."""
     files = sorted(Path(folder).glob("*.txt"))
     if not files:
         raise FileNotFoundError(f"no source files (*.txt) in {folder}")
