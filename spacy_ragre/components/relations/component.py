@@ -113,7 +113,8 @@ def make_rag_relation_extractor(
     labels (Dict[str, Any]): each label with its text between head and tail ("was founded by"), or with a table with
         `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be empty: labels then come from
         `initialize` or `add_examples`.
-    answer (str): "head", "trie", "generate", or "auto" for the head once trained and the trie before.
+    answer (str): "head", "trie", "generate", "open" (an encoder that comes with the package reads labels that nobody
+        trained on), or "auto" for the head once trained and the trie before.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.

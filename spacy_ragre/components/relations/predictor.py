@@ -27,6 +27,7 @@ from .annotations import RelationPrediction, allowed_classes, gather, proposal_o
 from .decisions import Decision, MultiLabel, SingleLabel, model_probabilities, turnout
 from .examples import both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
+from .open_scorer import OpenScorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +55,8 @@ class RelationPredictor(Predictor):
     prompt (Prompt): how a pair is put to the language model.
     retriever (Retriever): encoder and store of examples.
     labels (LabelSet): the labels.
-    answer (str): "head", "trie", "generate", or "auto" for the head once it is trained and the trie before.
+    answer (str): "head", "trie", "generate", "open" (an encoder that reads labels nobody trained on; see
+        `open_scorer`), or "auto" for the head once it is trained and the trie before.
     n_examples (int): most examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
@@ -62,7 +64,7 @@ class RelationPredictor(Predictor):
         answers to both. Keys that are hidden states are then those of both.
     """
 
-    modes = ("auto", "head", "trie", "generate")
+    modes = ("auto", "head", "trie", "generate", "open")
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class RelationPredictor(Predictor):
         super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
         self.prompt = prompt
         self.prompts = PairPrompts()
+        self.open = OpenScorer()
         self.retriever = retriever
         self.labels = labels
         self.decision: Decision = MultiLabel() if multi_label else SingleLabel(label_smoothing)
@@ -119,6 +122,8 @@ class RelationPredictor(Predictor):
         step of training changes all keys, so that no examples are found there, and prompts of prediction have to be
         those of training. The neighbours vote all the same (see `calibrate`).
         """
+        if self.mode == "open":  # which reads no prompts
+            return 0
         return 0 if self.uses_states and self.shim.has_head and self.trained else self.n_examples
 
     @property
@@ -340,6 +345,8 @@ class RelationPredictor(Predictor):
     def _score_mode(self, mode: str, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
             return self._read(instances, found)[0]
+        if mode == "open":
+            return self.open.scores(instances, self.labels)
         prompts = [self.pieces(i, n[: self.shown]) for i, n in zip(instances, found)]
         self.prepare()
         backbone = self.backbone

@@ -1,0 +1,305 @@
+"""Open-label relations: plain data in, scores out.
+
+reader = OpenRelations.load("open_reader.safetensors", "path/to/all-MiniLM-L6-v2")
+labels = [OpenLabel("founded_by", ("was founded by",), "HEAD is an organisation that TAIL founded.")]
+states = reader.read_labels(labels)                       # once; kept
+text = OpenText("Bill Gates founded Microsoft.", ((0, 10, "PERSON"), (19, 28, "ORG")))
+scores = reader.score([text], labels, states)             # one array of (pairs, labels) a text: log-odds
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from .open_reader import OpenReader, TokenInput, pack
+
+MAX_LABEL_TOKENS = 48
+WINDOW, STRIDE = 254, 128
+# A score for what types do not allow, or for mentions too far apart for one window: as good as never.
+NEVER = -30.0
+# Words for entity types that do not read as words. Other names are only split: `BusinessUnit` is "business unit".
+TYPE_WORDS = {
+    "PER": "person", "ORG": "organisation", "GPE": "country or city", "LOC": "place", "FAC": "building",
+    "NORP": "nationality or group", "MISC": "thing", "NUM": "number", "CARDINAL": "number", "ORDINAL": "number",
+    "WORK": "work of art", "WORK_OF_ART": "work of art", "VULN": "vulnerability", "MED": "medicine", "FIND": "finding",
+    "PROC": "procedure", "DOC": "document", "POLITY": "country", "LAB": "laboratory", "ORGANIZATION": "organisation",
+    "TEMP": "temperature",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OpenLabel:
+    """A label that nobody trained on.
+
+    name (str): its name.
+    texts (Tuple[str, ...]): wordings that read between head and tail; readings of several are averaged.
+    definition (str): what decides whether it holds, with "HEAD" and "TAIL" or "the head" and "the tail" in it.
+    head_types, tail_types (Tuple[str, ...]): entity types it may have; all where empty.
+    symmetric (bool): whether it holds in both directions.
+    """
+
+    name: str
+    texts: Tuple[str, ...]
+    definition: str = ""
+    head_types: Tuple[str, ...] = ()
+    tail_types: Tuple[str, ...] = ()
+    symmetric: bool = False
+
+    def allows(self, head: str, tail: str) -> bool:
+        """Whether entities of these types may stand in it. What has no type may."""
+
+        def fits(type_: str, types: Tuple[str, ...]) -> bool:
+            return not types or not type_ or type_ in types
+
+        if fits(head, self.head_types) and fits(tail, self.tail_types):
+            return True
+        return self.symmetric and fits(tail, self.head_types) and fits(head, self.tail_types)
+
+
+@dataclass(frozen=True)
+class OpenText:
+    """A text with mentions.
+
+    text (str): the text.
+    mentions (Tuple[Tuple[int, int, str], ...]): characters from and to (exclusive), and entity type ("" where unknown).
+    pairs (Optional[Tuple[Tuple[int, int], ...]]): ordered pairs of mention numbers to score. All by default.
+    """
+
+    text: str
+    mentions: Tuple[Tuple[int, int, str], ...]
+    pairs: Optional[Tuple[Tuple[int, int], ...]] = None
+
+    def all_pairs(self) -> List[Tuple[int, int]]:
+        """RETURNS (List[Tuple[int, int]]): the pairs to score, in order."""
+        if self.pairs is not None:
+            return list(self.pairs)
+        numbers = range(len(self.mentions))
+        return [(head, tail) for head in numbers for tail in numbers if head != tail]
+
+
+def type_words(name: str) -> str:
+    """RETURNS (str): words for an entity type: `WORK_OF_ART` is "work of art", `BusinessUnit` is "business unit"."""
+    if name.upper() in TYPE_WORDS:
+        return TYPE_WORDS[name.upper()]
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.sub(r"[_\-/]+", " ", name).strip().lower()
+
+
+class OpenRelations:
+    """A trained reader with its tokenizer.
+
+    model (OpenReader): the reader.
+    tokenizer (Tokenizer): of the encoder that it began as.
+    low_precision (bool): multiply in bfloat16, which CPUs with AVX512-BF16 or AMX do faster.
+    """
+
+    def __init__(self, model: OpenReader, tokenizer: Tokenizer, *, low_precision: bool = False) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        # A text's own words never become control tokens.
+        tokenizer.encode_special_tokens = True
+        self.model, self.tokenizer, self.low_precision = model.eval(), tokenizer, low_precision
+        self._cls, self._sep, self._colon = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", ":"))
+        self._type_vectors: Dict[str, Tensor] = {}
+
+    @classmethod
+    def load(
+        cls, weights: Union[str, Path], encoder: Union[str, Path], *, low_precision: bool = False
+    ) -> "OpenRelations":
+        """weights (Union[str, Path]): what `save_weights` wrote.
+        encoder (Union[str, Path]): folder of all-MiniLM-L6-v2, for its word vectors and tokenizer.
+        """
+        encoder = Path(encoder)
+        with safe_open(str(weights), "pt") as file_:
+            settings = json.loads(file_.metadata()["settings"])
+        model = OpenReader(**settings)
+        words = load_file(str(encoder / "model.safetensors"))["embeddings.word_embeddings.weight"]
+        load_weights(model, weights, words)
+        return cls(model, Tokenizer.from_file(str(encoder / "tokenizer.json")), low_precision=low_precision)
+
+    @torch.inference_mode()
+    def read_labels(self, labels: Sequence[OpenLabel], *, types: bool = True, batch_size: int = 64) -> Tensor:
+        """Read labels, once for all texts.
+
+        labels (Sequence[OpenLabel]): the labels.
+        types (bool): tell the reader their entity types.
+        RETURNS (Tensor): *Shape:* (L, views)
+        """
+        inputs = [self._statement(label, text, types) for label in labels for text in label.texts]
+        order = sorted(range(len(inputs)), key=lambda i: len(inputs[i].ids))
+        rows: List[Tensor] = [torch.empty(0)] * len(inputs)
+        for first in range(0, len(order), batch_size):
+            part = order[first : first + batch_size]
+            with self._precision():
+                states = self.model.read_labels(pack([inputs[i] for i in part], self._types([inputs[i] for i in part])))
+            for i, state in zip(part, states):
+                rows[i] = state
+        sizes = [len(label.texts) for label in labels]
+        return torch.stack([torch.stack(list(group)).mean(0) for group in _split(rows, sizes)])
+
+    @torch.inference_mode()
+    def score(
+        self,
+        texts: Sequence[OpenText],
+        labels: Sequence[OpenLabel],
+        states: Tensor,
+        *,
+        types: bool = True,
+        batch_size: int = 24,
+    ) -> List[np.ndarray]:
+        """Log-odds that a label holds of a pair.
+
+        texts (Sequence[OpenText]): the texts.
+        labels (Sequence[OpenLabel]): the labels, for their types and symmetry.
+        states (Tensor): what `read_labels` gave for them.
+        types (bool): tell the reader the entities' types, and never answer what types do not allow.
+        RETURNS (List[np.ndarray]): for each text, float32 in the order of its pairs. *Shape:* (pairs, L)
+        """
+        out = [np.full((len(text.all_pairs()), len(labels)), NEVER, dtype=np.float32) for text in texts]
+        windows = [window for number, text in enumerate(texts) for window in self._windows(number, text, types)]
+        windows.sort(key=lambda window: len(window[1].ids))
+        for first in range(0, len(windows), batch_size):
+            part = windows[first : first + batch_size]
+            inputs = [input_ for _, input_, _ in part]
+            with self._precision():
+                pairs, related = self.model.read_texts(pack(inputs, self._types(inputs)))
+            scores = self.model.score(pairs, related, states).float().numpy()
+            at = 0
+            for number, _, rows in part:
+                out[number][rows] = scores[at : at + len(rows)]
+                at += len(rows)
+        for text, array in zip(texts, out):
+            _both_ways(array, text.all_pairs(), labels)
+            if types:
+                _allow(array, text, labels)
+        return out
+
+    def _statement(self, label: OpenLabel, text: str, types: bool) -> TokenInput:
+        """`[CLS] head WORDS tail : DEFINITION [SEP]`, the placeholders being its mentions."""
+        words = self._ids(text)[: MAX_LABEL_TOKENS - 6]
+        ids = [self._cls, *self._ids("head"), *words, *self._ids("tail")]
+        tail = len(ids) - 1
+        if label.definition:
+            ids += [self._colon, *self._ids(label.definition)]
+        ids = [*ids[: MAX_LABEL_TOKENS - 1], self._sep]
+        head_words, tail_words = (
+            " or ".join(type_words(name) for name in names) if types else ""
+            for names in (label.head_types, label.tail_types)
+        )
+        return TokenInput(ids, [(1, 2, head_words), (tail, tail + 1, tail_words)], [(0, 1)], True)
+
+    def _windows(self, number: int, text: OpenText, types: bool) -> List[Tuple[int, TokenInput, List[int]]]:
+        """A text as one or more inputs. RETURNS: its number, the input, and which of its pairs that input scores."""
+        pairs = text.all_pairs()
+        encoded = self.tokenizer.encode(text.text, add_special_tokens=False)
+        spans: List[Optional[Tuple[int, int]]] = []
+        for start, end, _ in text.mentions:
+            found = [i for i, (first, last) in enumerate(encoded.offsets) if first < end and last > start]
+            spans.append((found[0], found[-1] + 1) if found else None)
+        left = {row for row, pair in enumerate(pairs) if all(spans[i] is not None for i in pair)}
+        out = []
+        for first in range(0, max(1, len(encoded.ids)), STRIDE):
+            last = first + WINDOW
+            inside = [i for i, span in enumerate(spans) if span is not None and first <= span[0] and span[1] <= last]
+            place = {i: k for k, i in enumerate(inside)}
+            rows = sorted(row for row in left if pairs[row][0] in place and pairs[row][1] in place)
+            left.difference_update(rows)
+            if rows:
+                ids = [self._cls, *encoded.ids[first:last], self._sep]
+                mentions = []
+                for i in inside:
+                    start, end = spans[i]  # type: ignore[misc]
+                    name = text.mentions[i][2]
+                    mentions.append((start - first + 1, end - first + 1, type_words(name) if types and name else ""))
+                chosen = [(place[pairs[row][0]], place[pairs[row][1]]) for row in rows]
+                out.append((number, TokenInput(ids, mentions, chosen), rows))
+            if last >= len(encoded.ids):
+                break
+        return out
+
+    def _types(self, inputs: Sequence[TokenInput]) -> Dict[str, Tensor]:
+        """Vectors for the types that occur: the mean of their words' vectors."""
+        names = {"", *(name for input_ in inputs for _, _, name in input_.mentions)}
+        for name in names - set(self._type_vectors):
+            ids = self._ids(name) or [self.tokenizer.token_to_id("[UNK]")]
+            self._type_vectors[name] = self.model.words.weight[torch.tensor(ids)].mean(0)
+        return {name: self._type_vectors[name] for name in names}
+
+    def _ids(self, text: str) -> List[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.low_precision)
+
+
+def _split(rows: Sequence[Tensor], sizes: Sequence[int]) -> List[Sequence[Tensor]]:
+    out, at = [], 0
+    for size in sizes:
+        out.append(rows[at : at + size])
+        at += size
+    return out
+
+
+def _both_ways(scores: np.ndarray, pairs: Sequence[Tuple[int, int]], labels: Sequence[OpenLabel]) -> None:
+    """A symmetric label's score is the mean of both directions', where both are asked."""
+    columns = [i for i, label in enumerate(labels) if label.symmetric]
+    rows = {pair: row for row, pair in enumerate(pairs)}
+    for (head, tail), row in rows.items():
+        back = rows.get((tail, head))
+        if columns and head < tail and back is not None:
+            mean = (scores[row, columns] + scores[back, columns]) / 2
+            scores[row, columns] = mean
+            scores[back, columns] = mean
+
+
+def _allow(scores: np.ndarray, text: OpenText, labels: Sequence[OpenLabel]) -> None:
+    """What types do not allow never holds."""
+    allowed: Dict[Tuple[str, str], np.ndarray] = {}
+    for row, (head, tail) in enumerate(text.all_pairs()):
+        key = text.mentions[head][2], text.mentions[tail][2]
+        if key not in allowed:
+            allowed[key] = np.array([label.allows(*key) for label in labels], dtype=bool)
+        scores[row, ~allowed[key]] = NEVER
+
+
+# Weights
+
+
+def save_weights(model: OpenReader, path: Union[str, Path], metadata: Optional[Dict[str, str]] = None) -> None:
+    """Write all but the word vectors: matrices in 8 bits with a scale for each row, the rest in half precision."""
+    tensors: Dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        if name == "words.weight":
+            continue
+        value = value.detach().float()
+        if value.dim() == 2 and value.numel() > 4096:
+            scale = value.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            tensors[name] = (value / scale).round().to(torch.int8)
+            tensors[f"{name}_scale"] = scale.squeeze(1)
+        else:
+            tensors[name] = value.half() if value.dim() else value
+    save_file(tensors, str(path), metadata={"settings": json.dumps(model.settings), **(metadata or {})})
+
+
+def load_weights(model: OpenReader, path: Union[str, Path], words: Tensor) -> None:
+    """Fill a model with what `save_weights` wrote.
+
+    words (Tensor): word vectors of the encoder that the reader began as. *Shape:* (vocab, width)
+    """
+    tensors = load_file(str(path))
+    state = {"words.weight": words.float()}
+    for name, value in tensors.items():
+        if name.endswith("_scale"):
+            continue
+        scale = tensors.get(f"{name}_scale")
+        state[name] = value.float() if scale is None else value.float() * scale[:, None]
+    model.load_state_dict(state)
