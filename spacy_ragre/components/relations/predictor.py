@@ -316,7 +316,7 @@ class RelationPredictor(Predictor):
 
     def _examples(self, instances: Sequence[Instance], found: Sequence[List[Neighbour]]) -> List[List[Neighbour]]:
         """RETURNS (List[List[Neighbour]]): the examples that each pair's prompt shows, most similar first."""
-        if self.trained or not self.shown or not self.shows_answers:
+        if not self._balances:
             return [near[: self.shown] for near in found]
         if self.one_sided() is not None:
             return [[] for _ in instances]
@@ -330,6 +330,11 @@ class RelationPredictor(Predictor):
     def shows_answers(self) -> bool:
         """RETURNS (bool): whether prompts show examples with their answers."""
         return self.n_examples > 0 and getattr(self.prompt, "example_labels", True)
+
+    @property
+    def _balances(self) -> bool:
+        """RETURNS (bool): whether prompts need examples of both kinds; see `both_kinds`."""
+        return self.shows_answers and not self.trained
 
     @property
     def known_examples(self) -> List[Instance]:

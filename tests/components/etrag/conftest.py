@@ -1,7 +1,7 @@
 """Small pipelines whose retrieval is trained, on tiny random models."""
 
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import pytest
 import spacy
@@ -29,6 +29,7 @@ def make_etrag(tiny_llama: Path, tiny_bert: Path) -> Callable[..., Language]:
         labels: Any = LABELS,
         threshold: float = 0.0,
         multi_label: bool = False,
+        backbone_settings: Optional[Dict[str, Any]] = None,
         **model: Any,
     ) -> Language:
         kind = "Seq2SeqLM" if seq2seq else "CausalLM"
@@ -38,7 +39,7 @@ def make_etrag(tiny_llama: Path, tiny_bert: Path) -> Callable[..., Language]:
             "labels": labels,
             "model": {
                 "@architectures": "ragre.ETRAG.v1",
-                "backbone": {**lm, "lora": {"rank": 8, "alpha": 16}},
+                "backbone": backbone_settings or {**lm, "lora": {"rank": 8, "alpha": 16}},
                 "encoder": {**reader, "text": "marked"},
                 **{"k": 2, "fresh": 8, "retriever_rate": 0.2, "label_dropout": 0.0, **model},
             },

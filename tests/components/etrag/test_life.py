@@ -322,3 +322,26 @@ def test_overlapping_mentions_of_a_spans_key(trained_etrag, make_doc):
     doc = make_doc(nlp, "Acme Rome was founded by Ann .")
     doc.spans["sc"] = [doc[0:2], doc[0:1], doc[5:6]]
     assert nlp(doc) is doc
+
+
+@pytest.mark.parametrize("k", [0, 2])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_an_answer_is_the_same_again_and_after_loading(
+    make_etrag, train_etrag, gold_examples, tiny_llama, tmp_path, k, multi_label
+):
+    """With dropout, so that two calls differ wherever it is left on."""
+    lora = {"rank": 8, "alpha": 16, "dropout": 0.3}
+    backbone = {"@ragre_backbones": "ragre.CausalLM.v1", "name": str(tiny_llama), "device": "cpu", "lora": lora}
+    nlp = make_etrag(k=k, multi_label=multi_label, backbone_settings=backbone)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=3)
+
+    def scores(nlp):
+        pipe = nlp.get_pipe(NAME)
+        return pipe.predictor.score([c.instance for e in examples for c in pipe._candidates(e.reference)]).scores
+
+    first = scores(nlp)
+    assert scores(nlp) == pytest.approx(first, abs=1e-5)
+    nlp.to_disk(tmp_path)
+    again = spacy.load(tmp_path)
+    assert scores(again) == pytest.approx(first, abs=1e-4) == scores(again)
