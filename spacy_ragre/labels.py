@@ -1,7 +1,7 @@
 """The labels that a pair may hold, with what is known of each."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from thinc.api import Config
 
@@ -63,6 +63,8 @@ class LabelSet:
             words are used: "founded_by" reads "founded by".
         RETURNS (bool): False where the label was there already; it stays as it was.
         """
+        if not isinstance(label, str) or not label.strip():
+            raise ValueError(Errors.R006.format(label=label, problem="the label itself must be text that is not blank"))
         if label in self.specs:
             return False
         if label == NO_RELATION:
@@ -128,6 +130,11 @@ class LabelSet:
         }
 
 
+def label_table(labels: Union[Mapping[str, Any], Sequence[str]]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): labels as a table; each of a list has its own words as its text."""
+    return dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
+
+
 def check_config_labels(labels: Mapping[str, Any]) -> None:
     """Raise a ValueError for labels that a config would not give back as they are, so that a pipeline with them could
     be saved and not be loaded.
@@ -156,13 +163,25 @@ def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
     unknown = set(value) - {"text", "definition", "symmetric", "head_types", "tail_types"}
     if unknown:
         raise ValueError(Errors.R006.format(label=label, problem=f"unknown keys {sorted(unknown)}"))
+    given = {key: item for key, item in value.items() if item is not None}
+    problems = [f"{key} must be text, got {given[key]!r}" for key in ("text", "definition") if not _is(given, key, str)]
+    if not _is(given, "symmetric", bool):
+        problems.append(f"symmetric must be true or false, got {given['symmetric']!r}")
     for key in ("head_types", "tail_types"):
-        if isinstance(value.get(key, []), str):
-            raise ValueError(Errors.R006.format(label=label, problem=f"{key} must be a list, got {value[key]!r}"))
+        types = given.get(key, ())
+        if not isinstance(types, (list, tuple)) or not all(isinstance(name, str) and name for name in types):
+            problems.append(f"{key} must be a list of entity types, got {types!r}")
+    if problems:
+        raise ValueError(Errors.R006.format(label=label, problem="; ".join(problems)))
     return LabelSpec(
-        text=value.get("text") or default,
-        definition=value.get("definition", ""),
-        symmetric=bool(value.get("symmetric", False)),
-        head_types=tuple(value.get("head_types") or ()),
-        tail_types=tuple(value.get("tail_types") or ()),
+        text=given.get("text") or default,
+        definition=given.get("definition", ""),
+        symmetric=given.get("symmetric", False),
+        head_types=tuple(given.get("head_types", ())),
+        tail_types=tuple(given.get("tail_types", ())),
     )
+
+
+def _is(values: Mapping[str, Any], key: str, kind: type) -> bool:
+    """RETURNS (bool): whether a value is absent or of its kind."""
+    return key not in values or isinstance(values[key], kind)

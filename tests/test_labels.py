@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from spacy_ragre.instances import Answer
-from spacy_ragre.labels import LabelSet, LabelSpec
+from spacy_ragre.labels import LabelSet, LabelSpec, label_table
 
 
 def test_classes_have_a_direction_each_unless_symmetric() -> None:
@@ -82,7 +82,18 @@ def test_r005_no_relation_is_reserved() -> None:
 
 
 @pytest.mark.parametrize(
-    "value,problem", [(3, "got 3"), ({"txt": "x"}, "unknown keys.*txt"), ({"head_types": "ORG"}, "must be a list")]
+    "value,problem",
+    [
+        (3, "got 3"),
+        (None, "got None"),
+        ({"txt": "x"}, "unknown keys.*txt"),
+        ({"head_types": "ORG"}, "must be a list"),
+        ({"tail_types": [1]}, "must be a list"),
+        ({"tail_types": [""]}, "must be a list"),
+        ({"symmetric": "false"}, "symmetric must be true or false"),
+        ({"text": 3}, "text must be text"),
+        ({"definition": ["x"]}, "definition must be text"),
+    ],
 )
 def test_r006_settings_of_a_label(value: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=f"R006.*'a'.*{problem}"):
@@ -94,3 +105,14 @@ def test_r007_unknown_labels_are_named_with_the_known() -> None:
         LabelSet({"a": "x", "b": "y"}).index(Answer("c"))
     with pytest.raises(ValueError, match="R007.*none"):
         LabelSet().index(Answer("c"))
+
+
+@pytest.mark.parametrize("label", [3, None, "", "  "])
+def test_r006_labels_that_are_no_text(label: Any) -> None:
+    with pytest.raises(ValueError, match="R006.*the label itself"):
+        LabelSet({label: "x"})
+
+
+def test_a_list_of_labels_is_a_table_without_texts() -> None:
+    assert LabelSet(label_table(["founded_by", "in"])).specs["founded_by"].text == "founded by"
+    assert label_table({"a": "x"}) == {"a": "x"}

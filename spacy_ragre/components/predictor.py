@@ -23,6 +23,8 @@ class Predictor:
     def __init__(self, model: Model, *, answer: str, n_examples: int, label_smoothing: float) -> None:
         if answer not in self.modes:
             raise ValueError(Errors.R502.format(value=answer, known=", ".join(self.modes)))
+        if isinstance(n_examples, bool) or n_examples < 0:
+            raise ValueError(Errors.R540.format(setting="n_examples", value=n_examples, expected="0 or more"))
         if not 0 <= label_smoothing < 1:
             raise ValueError(Errors.R508.format(value=label_smoothing))
         self.model = model

@@ -8,7 +8,7 @@ Source: ETRAG (arXiv 2406.03790). See docs/etrag.md for what is different here.
 """
 
 import warnings
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional, Union
 
 from spacy.language import Language
 from spacy.training import Example
@@ -18,7 +18,7 @@ from thinc.api import Config, Model
 from ...candidates import CandidateGenerator
 from ...errors import Errors, Warnings
 from ...instances import Instance
-from ...labels import LabelSet, check_config_labels
+from ...labels import LabelSet, check_config_labels, label_table
 from ...prompts import Prompt
 from ...retrieval import Neighbour
 from ...training.locks import one_at_a_time
@@ -87,7 +87,7 @@ def make_etrag_extractor(
     nlp: Language,
     name: str,
     model: Model,
-    labels: Dict[str, Any],
+    labels: Union[Dict[str, Any], List[str]],
     preselect: int,
     refresh_every: int,
     refresh_size: int,
@@ -104,9 +104,9 @@ def make_etrag_extractor(
     """Build the component. No weights are loaded before they are needed.
 
     model (Model): language model, encoder and soft selection; see `spacy_ragre.components.etrag.model`.
-    labels (Dict[str, Any]): each label with its text between head and tail ("was founded by"), or with a table with
-        `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be empty: labels then come from
-        `initialize`.
+    labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
+        founded by"), or with a table with `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be
+        empty: labels then come from `initialize`.
     preselect (int): instances that the index finds for a query; the soft selection runs inside them. At least k.
     refresh_every (int): steps of training after which kept keys are made again; 0 for never.
     refresh_size (int): most keys that are made again then, one part of the store after another; 0 for all of them.
@@ -122,6 +122,7 @@ def make_etrag_extractor(
     candidates (CandidateGenerator): which pairs are asked about.
     scorer (Optional[Callable]): the scoring method.
     """
+    labels = label_table(labels)
     check_config_labels(labels)
     return ETRAGExtractor(
         nlp.vocab,

@@ -24,7 +24,7 @@ from ...calibration.settings import Calibration
 from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
 from ...errors import Errors, Warnings
 from ...instances import Instance
-from ...labels import LabelSet, check_config_labels
+from ...labels import LabelSet, check_config_labels, label_table
 from ...prompts import Prompt
 from ...relations import RELATIONS_KEY, Relation, cluster_entities, entity_spans, replace_relations
 from ...retrieval import DEFAULT_K, Retriever, read_examples
@@ -94,7 +94,7 @@ def make_rag_relation_extractor(
     nlp: Language,
     name: str,
     model: Model,
-    labels: Dict[str, Any],
+    labels: Union[Dict[str, Any], List[str]],
     answer: str,
     n_examples: int,
     multi_label: bool,
@@ -110,9 +110,9 @@ def make_rag_relation_extractor(
     """Build the component. No weights are loaded before they are needed.
 
     model (Model): a label model around a language model.
-    labels (Dict[str, Any]): each label with its text between head and tail ("was founded by"), or with a table with
-        `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be empty: labels then come from
-        `initialize` or `add_examples`.
+    labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
+        founded by"), or with a table with `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be
+        empty: labels then come from `initialize` or `add_examples`.
     answer (str): "head", "trie", "generate", "open" (an encoder that comes with the package reads labels that nobody
         trained on), or "auto" for the head once trained and the trie before.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
@@ -129,6 +129,7 @@ def make_rag_relation_extractor(
     retriever (Retriever): encoder and store of examples.
     scorer (Optional[Callable]): the scoring method.
     """
+    labels = label_table(labels)
     check_config_labels(labels)
     return RagRelationExtractor(
         nlp.vocab,
@@ -178,6 +179,8 @@ class RelationExtractor(Component):
         self.predictor = predictor
         self.candidates = candidates
         self.advice = Advice(name, spans_key, candidates)
+        if not 0 <= threshold <= 1:
+            raise ValueError(Errors.R540.format(setting="threshold", value=threshold, expected="a number from 0 to 1"))
         self.predictor.calibration = Calibration(threshold=threshold)
         self._threshold = threshold
         self._open_labels = open_labels

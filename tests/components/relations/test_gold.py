@@ -108,3 +108,16 @@ def test_a_threshold_given_at_load_goes_before_the_saved_one(trained, threshold)
     nlp = spacy.load(trained, config={f"components.{NAME}.threshold": threshold})
     assert nlp.get_pipe(NAME).predictor.calibration.threshold == threshold
     assert spacy.load(trained).get_pipe(NAME).predictor.calibration.threshold == 0.0
+
+
+@pytest.mark.parametrize("setting", [{"threshold": 2.0}, {"threshold": -0.5}, {"n_examples": -1}], ids=str)
+def test_r540_settings_out_of_their_range(make_nlp, setting):
+    with pytest.raises(ValueError, match=f"R540.*{next(iter(setting))}"):
+        make_nlp(**setting)
+
+
+def test_labels_may_be_a_list(make_nlp, component, tmp_path):
+    nlp = make_nlp(labels=["founded_by", "located_in"])
+    assert component(nlp).labels == ("founded_by", "located_in")
+    nlp.to_disk(tmp_path)
+    assert component(spacy.load(tmp_path)).label_data["founded_by"]["text"] == "founded by"
