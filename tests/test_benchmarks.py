@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NAMES = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__init__")
+FILES = [path.relative_to(ROOT / "benchmarks") for path in (ROOT / "benchmarks").rglob("*.py")]
+NAMES = sorted(".".join(path.with_suffix("").parts) for path in FILES if path.stem != "__init__")
 
 
 @pytest.mark.parametrize("name", NAMES)

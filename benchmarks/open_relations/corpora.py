@@ -1,0 +1,314 @@
+"""Joint training data: every corpus as schemas of labels with texts that were annotated for them.
+
+A document knows which ordered pairs somebody looked at and which triples nobody can decide. What nobody looked for is
+never a negative. FewRel's validation relations, CrossRE, SemEval-2010 Task 8 and ChemProt are not among the corpora,
+and the 16 properties of FewRel's validation set are left out of Re-DocRED.
+"""
+
+import collections
+import json
+import random
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+
+from tokenizers import Tokenizer
+
+from spacy_ragre.components.relations.open_labels import OpenLabel, type_words
+
+from .redocred_words import FEWREL_VAL, SYMMETRIC, WORDS
+
+MOST_TOKENS = 250
+# Of these only so many documents are taken, so that a text is not seen far more often than it teaches.
+LIMITS = {"somesci": 1500, "genia_rel": 1200, "wlp": 1500, "pcmsp": 800, "geneva": 1500, "causal_news": 800}
+RELATION_CORPORA = (
+    "fewrel64", "core", "fire", "somesci", "product", "genia_rel", "wlp", "chemrxn", "pcmsp", "materials_syntheses",
+    "geneva", "causal_news", "because",
+)  # fmt: skip
+# One pair a sentence was annotated; nobody looked at others.
+GIVEN_PAIRS = ("fewrel64", "core", "causal_news", "because")
+# Labels of these have words that only their corpus would use.
+NO_NAMES = ("geneva", "causal_news", "because")
+# Entity types that are dates or numbers: where a schema has none of them, dates and numbers hold nothing in it.
+NUMERIC = set(
+    "DATE YEAR TIME MONEY PERCENT NUMBER AMOUNT COUNT QUANTITY VALUE VERSION PERIOD MEASURE DISTANCE LENGTH DOSE SCORE "
+    "FIGURE AGE RATE DURATION SIZE SHARE STANDARD FLIGHT LINE UNIT".split()
+)
+_NUMBER = re.compile(r"\b(?:1[5-9]\d\d|20\d\d)\b|\b\d[\d.,]*(?: ?%)?")
+_YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
+
+
+@dataclass(frozen=True)
+class Label(OpenLabel):
+    """A label with all its definitions."""
+
+    definitions: Tuple[str, ...] = ()
+
+
+@dataclass
+class Document:
+    """A text as token ids.
+
+    ids (List[int]): without [CLS] and [SEP].
+    ents (List[Tuple[int, int, str]]): first token, token after the last, type.
+    relations (Dict[Tuple[int, int], Set[int]]): label numbers of ordered pairs; symmetric ones in both directions.
+    undecided (Set[Tuple[int, int, int]]): (head, tail, label) that nobody can decide.
+    pairs (Optional[List[Tuple[int, int]]]): ordered pairs that were looked at; all where None.
+    extra (List[Tuple[int, int, str]]): dates and numbers that hold nothing.
+    """
+
+    ids: List[int]
+    ents: List[Tuple[int, int, str]]
+    relations: Dict[Tuple[int, int], Set[int]]
+    undecided: Set[Tuple[int, int, int]] = field(default_factory=set)
+    pairs: Optional[List[Tuple[int, int]]] = None
+    extra: List[Tuple[int, int, str]] = field(default_factory=list)
+
+
+@dataclass
+class Schema:
+    """Labels and the documents annotated for them.
+
+    source (str): the corpus. flat (bool): entities never overlap, so that names can be exchanged.
+    single (bool): one label a pair.
+    """
+
+    name: str
+    source: str
+    labels: List[Label]
+    docs: List[Document]
+    flat: bool = False
+    single: bool = False
+
+
+def read_all(data: Path, openrel: Path, tokenizer: Tokenizer) -> List[Schema]:
+    """All that trains.
+
+    data (Path): the folder of corpora.
+    openrel (Path): what `convert_openrel.py` wrote.
+    RETURNS (List[Schema]): the schemas.
+    """
+    schemas = list(read_openrel(openrel, tokenizer))
+    schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
+    return [*schemas, read_redocred(data, tokenizer)]
+
+
+def read_openrel(folder: Path, tokenizer: Tokenizer) -> Iterator[Schema]:
+    """The training schemas of openrel. YIELDS (Schema): one a file."""
+    config = json.loads((folder / "schemas.json").read_text(encoding="utf8"))
+    docs: Dict[str, List[Document]] = {}
+    labels: Dict[str, List[Label]] = {}
+    for record in _lines(folder / "train.jsonl"):
+        name = record["schema"]
+        if name not in labels:
+            labels[name] = [
+                Label(
+                    key,
+                    tuple(value["wordings"]),
+                    value["definition"],
+                    tuple(value["head_types"]),
+                    tuple(value["tail_types"]),
+                    value["symmetric"],
+                    (value["definition"],),
+                )
+                for key, value in config[name]["labels"].items()
+            ]
+        types = {type_ for label in labels[name] for type_ in label.head_types + label.tail_types}
+        extra = [] if types & NUMERIC else _numbers(record)
+        doc = make_document(tokenizer, record, labels[name], extra=extra)
+        if doc is not None:
+            docs.setdefault(name, []).append(doc)
+    for name in labels:
+        yield Schema(name, "openrel", labels[name], docs[name], flat=True)
+
+
+def read_relations(folder: Path, name: str, fewrel: Path, tokenizer: Tokenizer) -> Schema:
+    """A corpus in the interchange format, all its splits.
+
+    folder (Path): where `NAME.labels.json` and `NAME.SPLIT.jsonl` are.
+    fewrel (Path): where `pid2name.json` is, for other words of FewRel's relations.
+    """
+    spec = json.loads((folder / f"{name}.labels.json").read_text(encoding="utf8"))
+    official: Dict[str, str] = {}
+    if name == "fewrel64":
+        official = dict(json.loads((fewrel / "pid2name.json").read_text(encoding="utf8")).values())
+    labels = []
+    for key, value in spec.items():
+        texts, definitions = [value["text"]], [value["definition"]]
+        if name == "fewrel64":
+            texts.append(key)
+            definitions.append(official[key].split(". ")[0])
+        elif name not in NO_NAMES:
+            texts.append(type_words(key))
+        symmetric = "(symmetric)" in value["definition"] or key in SYMMETRIC or key == "Identity"
+        labels.append(Label(key, tuple(texts), definitions[0], (), (), symmetric, tuple(definitions)))
+    docs = []
+    given = name in GIVEN_PAIRS
+    for split in ("train", "dev", "test"):
+        for record in _lines(folder / f"{name}.{split}.jsonl"):
+            if len(record["ents"]) < 2 or (name == "because" and not record["relations"]):
+                continue
+            for ent in record["ents"]:
+                ent["label"] = "" if ent["label"] in ("ENTITY", "ARG") else ent["label"]
+            pairs = None
+            if given and record["relations"]:
+                ordered = [(relation["head"], relation["tail"]) for relation in record["relations"]]
+                pairs = sorted({*ordered, *((tail, head) for head, tail in ordered)})
+            doc = make_document(tokenizer, record, labels, pairs=pairs)
+            if doc is not None:
+                docs.append(doc)
+    if len(docs) > LIMITS.get(name, len(docs)):
+        docs = random.Random(0).sample(docs, LIMITS[name])
+    if name not in ("fewrel64", "geneva"):
+        labels = with_types(labels, docs)
+    return Schema(name, name, labels, docs, flat=name == "fewrel64", single=given)
+
+
+def read_redocred(data: Path, tokenizer: Tokenizer) -> Schema:
+    """Re-DocRED dev in windows of one sentence, and of two where a relation reaches over them.
+
+    A relation holds between the nearest mentions of its entities where its evidence lies inside the window, or without
+    evidence where both stand in one sentence. Elsewhere it is undecided.
+    """
+    info = json.loads((data / "redocred" / "rel_info.json").read_text(encoding="utf8"))
+    official = json.loads((data / "fewrel" / "pid2name.json").read_text(encoding="utf8"))
+    few = json.loads((data / "relations" / "fewrel64.labels.json").read_text(encoding="utf8"))
+    labels: List[Label] = []
+    numbers: Dict[str, int] = {}
+    for pid, name in info.items():
+        if pid in FEWREL_VAL:
+            continue
+        text, definition = WORDS.get(name) or (few[name]["text"], few[name]["definition"])
+        definitions = [definition] + ([official[pid][1].split(". ")[0]] if pid in official else [])
+        numbers[pid] = len(labels)
+        labels.append(Label(name, (text, name), definition, (), (), name in SYMMETRIC, tuple(definitions)))
+    docs: List[Document] = []
+    for record in json.loads((data / "redocred" / "dev_revised.json").read_text(encoding="utf8")):
+        for width in (1, 2):
+            for first in range(len(record["sents"]) - width + 1):
+                doc = _window(tokenizer, record, range(first, first + width), labels, numbers)
+                if doc is not None:
+                    docs.append(doc)
+    return Schema("redocred", "redocred", with_types(labels, docs), docs)
+
+
+def _window(
+    tokenizer: Tokenizer, record: Dict[str, Any], window: range, labels: List[Label], numbers: Dict[str, int]
+) -> Optional[Document]:
+    text, offsets = "", {}
+    for sentence in window:
+        for i, token in enumerate(record["sents"][sentence]):
+            offsets[sentence, i] = len(text), len(text) + len(token)
+            text += token + " "
+    ents: List[Dict[str, Any]] = []
+    mentions: Dict[int, List[int]] = collections.defaultdict(list)
+    taken = set()
+    for cluster, vertices in enumerate(record["vertexSet"]):
+        for vertex in vertices:
+            key = vertex["sent_id"], *vertex["pos"]
+            if key[0] in window and key not in taken:
+                taken.add(key)
+                mentions[cluster].append(len(ents))
+                start, end = offsets[key[0], key[1]][0], offsets[key[0], key[2] - 1][1]
+                ents.append({"start": start, "end": end, "label": vertex["type"], "sentence": key[0]})
+    if len(mentions) < 2 or len(ents) > 14:
+        return None
+    relations, undecided, reaches = [], set(), False
+    for relation in record["labels"]:
+        head, tail, number = relation["h"], relation["t"], numbers.get(relation["r"])
+        if number is None or head not in mentions or tail not in mentions or head == tail:
+            continue
+        near = min((abs(ents[h]["start"] - ents[t]["start"]), h, t) for h in mentions[head] for t in mentions[tail])[1:]
+        same = ents[near[0]]["sentence"] == ents[near[1]]["sentence"]
+        evidence = relation.get("evidence") or []
+        stated = set(evidence) <= set(window) if evidence else same
+        for h in mentions[head]:
+            for t in mentions[tail]:
+                if not (stated and (h, t) == near):
+                    undecided.add((h, t, number))
+                    if labels[number].symmetric:
+                        undecided.add((t, h, number))
+        if stated:
+            relations.append({"head": near[0], "tail": near[1], "label": labels[number].name})
+            reaches = reaches or not same
+    if len(window) > 1 and not reaches:
+        return None
+    cluster_of = {mention: cluster for cluster, group in mentions.items() for mention in group}
+    count = range(len(ents))
+    pairs = [(h, t) for h in count for t in count if cluster_of[h] != cluster_of[t]]
+    made = {"text": text, "ents": ents, "relations": relations}
+    return make_document(tokenizer, made, labels, pairs=pairs, undecided=undecided)
+
+
+def make_document(
+    tokenizer: Tokenizer,
+    record: Dict[str, Any],
+    labels: Sequence[Label],
+    *,
+    pairs: Optional[List[Tuple[int, int]]] = None,
+    undecided: Optional[Set[Tuple[int, int, int]]] = None,
+    extra: Sequence[Tuple[int, int, str]] = (),
+) -> Optional[Document]:
+    """A document of the interchange format as token ids. None where it is too long or an entity has no token."""
+    encoded = tokenizer.encode(record["text"], add_special_tokens=False)
+
+    def tokens(start: int, end: int) -> Optional[Tuple[int, int]]:
+        found = [i for i, (first, last) in enumerate(encoded.offsets) if first < end and last > start]
+        return (found[0], found[-1] + 1) if found else None
+
+    spans = [tokens(ent["start"], ent["end"]) for ent in record["ents"]]
+    if len(encoded.ids) > MOST_TOKENS or any(span is None for span in spans):
+        return None
+    index = {label.name: i for i, label in enumerate(labels)}
+    relations: Dict[Tuple[int, int], Set[int]] = collections.defaultdict(set)
+    for relation in record["relations"]:
+        number = index[relation["label"]]
+        relations[relation["head"], relation["tail"]].add(number)
+        if labels[number].symmetric:
+            relations[relation["tail"], relation["head"]].add(number)
+    more = [(tokens(start, end), type_) for start, end, type_ in extra]
+    return Document(
+        encoded.ids,
+        [(span[0], span[1], ent["label"]) for span, ent in zip(spans, record["ents"]) if span is not None],
+        dict(relations),
+        undecided or set(),
+        pairs,
+        [(span[0], span[1], type_) for span, type_ in more if span is not None],
+    )
+
+
+def with_types(labels: Sequence[Label], docs: Sequence[Document]) -> List[Label]:
+    """Labels with the types of head and tail that the documents show, rare ones left out."""
+    seen: List[Tuple[collections.Counter, collections.Counter]] = [
+        (collections.Counter(), collections.Counter()) for _ in labels
+    ]
+    for doc in docs:
+        for (head, tail), numbers in doc.relations.items():
+            for number in numbers:
+                seen[number][0][doc.ents[head][2]] += 1
+                seen[number][1][doc.ents[tail][2]] += 1
+
+    def common(counts: collections.Counter) -> Tuple[str, ...]:
+        return tuple(sorted(key for key, count in counts.items() if count >= max(1, 0.01 * sum(counts.values()))))
+
+    return [
+        Label(old.name, old.texts, old.definition, common(heads), common(tails), old.symmetric, old.definitions)
+        for old, (heads, tails) in zip(labels, seen)
+    ]
+
+
+def _numbers(record: Dict[str, Any]) -> List[Tuple[int, int, str]]:
+    """Years and numbers of a text that are no entities."""
+    found = []
+    for match in _NUMBER.finditer(record["text"]):
+        if not any(match.start() < ent["end"] and match.end() > ent["start"] for ent in record["ents"]):
+            found.append((match.start(), match.end(), "DATE" if _YEAR.fullmatch(match[0]) else "CARDINAL"))
+    return found
+
+
+def _lines(path: Path) -> Iterator[Dict[str, Any]]:
+    with path.open(encoding="utf8") as file_:
+        for line in file_:
+            if line.strip():
+                yield json.loads(line)

@@ -1,0 +1,217 @@
+"""Scores on openrel's dev schemas, and what is chosen there: thresholds and calibration.
+
+    python scripts/convert_openrel.py convert corpora_src/openrel corpus/openrel
+    python evaluate.py open_reader.safetensors PATH_TO_MINILM corpus/openrel --out dev.json
+
+All ordered pairs of gold entities; a symmetric relation counts once. Micro-averaged over the schemas.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+import torch
+
+from spacy_ragre.components.relations.open_labels import NEVER, OpenLabel, OpenRelations, OpenText
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Every (pair, label) that was asked.
+
+    scores (np.ndarray): log-odds. right (np.ndarray): whether the label holds. best (np.ndarray): whether it is its
+    pair's best label. gold (int): how many relations there are.
+    """
+
+    scores: np.ndarray
+    right: np.ndarray
+    best: np.ndarray
+    gold: int
+
+
+def read_schemas(folder: Path, split: str) -> List[Tuple[str, List[OpenLabel], List[Dict[str, Any]]]]:
+    """RETURNS (List[Tuple[str, List[OpenLabel], List[Dict[str, Any]]]]): name, labels and documents of each schema."""
+    config = json.loads((folder / "schemas.json").read_text(encoding="utf8"))
+    docs: Dict[str, List[Dict[str, Any]]] = {}
+    for line in (folder / f"{split}.jsonl").read_text(encoding="utf8").split("\n"):
+        if line.strip():
+            record = json.loads(line)
+            docs.setdefault(record["schema"], []).append(record)
+    out = []
+    for name, records in docs.items():
+        labels = [
+            OpenLabel(
+                key,
+                tuple(value["wordings"]),
+                value["definition"],
+                tuple(value["head_types"]),
+                tuple(value["tail_types"]),
+                value["symmetric"],
+            )
+            for key, value in config[name]["labels"].items()
+        ]
+        out.append((name, labels, records))
+    return out
+
+
+def decide(
+    reader: OpenRelations, labels: List[OpenLabel], records: List[Dict[str, Any]], *, types: bool, **parts: Any
+) -> Decisions:
+    """Score a schema.
+
+    types (bool): whether the reader is told types.
+    parts (Any): `wordings` (int): how many of each label's wordings are read; `definitions` (bool).
+    """
+    words, definitions = parts.get("wordings", 1), parts.get("definitions", True)
+    read = [
+        OpenLabel(
+            label.name,
+            label.texts[:words],
+            label.definition if definitions else "",
+            label.head_types,
+            label.tail_types,
+            label.symmetric,
+        )
+        for label in labels
+    ]
+    texts = [OpenText(r["text"], tuple((e["start"], e["end"], e["label"]) for e in r["ents"])) for r in records]
+    index = {label.name: i for i, label in enumerate(labels)}
+    states = reader.read_labels(read, types=types)
+    scores: List[float] = []
+    right: List[bool] = []
+    best: List[bool] = []
+    gold = 0
+    for record, text, array in zip(records, texts, reader.score(texts, read, states, types=types)):
+        true = {(r["head"], r["tail"], index[r["label"]]) for r in record["relations"]}
+        gold += len(true)
+        for (head, tail), row in zip(text.all_pairs(), array):
+            top = int(row.argmax())
+            for i, label in enumerate(labels):
+                if label.symmetric and head > tail:
+                    continue
+                scores.append(float(row[i]))
+                right.append((head, tail, i) in true or (label.symmetric and (tail, head, i) in true))
+                best.append(i == top)
+    return Decisions(np.array(scores), np.array(right), np.array(best), gold)
+
+
+def join(parts: Sequence[Decisions]) -> Decisions:
+    """RETURNS (Decisions): all decisions as one."""
+    return Decisions(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.best for part in parts]),
+        sum(part.gold for part in parts),
+    )
+
+
+def measure(decisions: Decisions, threshold: float, *, argmax: bool = False) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): precision, recall and F1 in percent of what is above a threshold; with `argmax`, of
+    each pair's best label only.
+    """
+    chosen = decisions.scores > threshold
+    if argmax:
+        chosen = chosen & decisions.best
+    right = int(decisions.right[chosen].sum())
+    precision, recall = right / max(1, int(chosen.sum())), right / max(1, decisions.gold)
+    f1 = 2 * precision * recall / max(1e-9, precision + recall)
+    return {"threshold": threshold, "p": 100 * precision, "r": 100 * recall, "f": 100 * f1}
+
+
+def best_threshold(decisions: Decisions, *, precision: float = 0.0, argmax: bool = False, least: int = 50) -> float:
+    """RETURNS (float): the threshold of the best F1 among those with that precision; infinity where there is none.
+
+    least (int): how many decisions a threshold must leave, so that a lucky few decide nothing.
+    """
+    use = decisions.best if argmax else np.ones(len(decisions.scores), dtype=bool)
+    scores, right = decisions.scores[use], decisions.right[use]
+    order = np.argsort(-scores, kind="stable")
+    hits, count = np.cumsum(right[order]), np.arange(1, len(order) + 1)
+    f1 = 2 * hits / (count + decisions.gold)
+    fits = (hits / count >= precision) & (count >= least)
+    if not fits.any():
+        return float("inf")
+    at = int(np.where(fits, f1, -1).argmax())
+    following = scores[order][at + 1] if at + 1 < len(order) else scores[order][at] - 1
+    return float((scores[order][at] + following) / 2)
+
+
+def calibrate(decisions: Decisions) -> Tuple[float, float, List[Dict[str, float]]]:
+    """Platt scaling of the log-odds: sigmoid(slope * score + offset).
+
+    RETURNS (Tuple[float, float, List[Dict[str, float]]]): slope, offset, and how often labels hold by ten bands of the
+        probability.
+    """
+    asked = decisions.scores > NEVER
+    scores = torch.tensor(decisions.scores[asked], dtype=torch.float64)
+    right = torch.tensor(decisions.right[asked], dtype=torch.float64)
+    weight = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = weight[0] * scores + weight[1]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, right)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    slope, offset = weight.tolist()
+    chance = torch.sigmoid(slope * scores + offset).numpy()
+    bands = []
+    for low in np.arange(0, 1, 0.1):
+        inside = (chance >= low) & (chance < low + 0.1)
+        if inside.any():
+            held = float(right.numpy()[inside].mean())
+            bands.append({"n": int(inside.sum()), "said": float(chance[inside].mean()), "held": held})
+    return slope, offset, bands
+
+
+def report(reader: OpenRelations, folder: Path, split: str, **parts: Any) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): with and without types: at log-odds 0 and by each pair's best label, at the best
+    threshold, at the one with a precision of 0.7, calibration, and the best F1 of each schema.
+    """
+    schemas = read_schemas(folder, split)
+    out: Dict[str, Any] = {}
+    for name, types in (("types", True), ("no_types", False)):
+        each = {key: decide(reader, labels, docs, types=types, **parts) for key, labels, docs in schemas}
+        every = join(list(each.values()))
+        slope, offset, bands = calibrate(every)
+        best, careful = best_threshold(every), best_threshold(every, precision=0.7)
+        single = best_threshold(every, argmax=True)
+        out[name] = {
+            "argmax": measure(every, 0.0, argmax=True),
+            "argmax_best": measure(every, single, argmax=True),
+            "zero": measure(every, 0.0),
+            "best": measure(every, best),
+            "precision_70": measure(every, careful),
+            "schemas": {key: round(measure(part, best_threshold(part))["f"], 1) for key, part in each.items()},
+            "calibration": {"slope": slope, "offset": offset, "bands": bands},
+            "decisions": len(every.scores),
+            "gold": every.gold,
+        }
+    return out
+
+
+def main(argv: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(description="Scores on dev schemas, thresholds and calibration.")
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("encoder", type=Path)
+    parser.add_argument("corpus", type=Path, help="what convert_openrel.py wrote")
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--wordings", type=int, default=1)
+    parser.add_argument("--no-definitions", action="store_true")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(argv or None)
+    torch.set_num_threads(1)
+    reader = OpenRelations.load(args.weights, args.encoder, low_precision=True)
+    parts = {"wordings": args.wordings, "definitions": not args.no_definitions}
+    out = report(reader, args.corpus, args.split, **parts)
+    args.out.write_text(json.dumps(out, indent=1) + "\n", encoding="utf8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""What one training step reads: texts of a few schemas, some labels of each, one wording of each at random."""
+
+import random
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from spacy_ragre.components.relations.open_labels import MAX_LABEL_TOKENS, type_words
+from spacy_ragre.components.relations.open_reader import TokenInput
+
+from .corpora import Document, Label, Schema
+
+# How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, Re-DocRED real text.
+SHARES = {
+    "openrel": 0.52, "fewrel64": 0.22, "redocred": 0.11, "core": 0.04, "fire": 0.025, "somesci": 0.01, "product": 0.01,
+    "genia_rel": 0.005, "wlp": 0.01, "chemrxn": 0.01, "pcmsp": 0.01, "materials_syntheses": 0.01, "geneva": 0.01,
+    "causal_news": 0.005, "because": 0.005,
+}  # fmt: skip
+MOST_TEXTS, MOST_MENTIONS, MOST_PAIRS = 20, 11, 60
+MOST_LABELS = {"fewrel64": 24, "redocred": 20}
+
+
+@dataclass
+class Group:
+    """Texts and labels of one schema.
+
+    texts, labels (List[TokenInput]): as they are read.
+    target (Tensor): whether a label holds of a pair. *Shape:* (P, L)
+    allowed (Tensor): whether somebody looked, so that the decision counts in the loss. *Shape:* (P, L)
+    """
+
+    texts: List[TokenInput]
+    labels: List[TokenInput]
+    target: Tensor
+    allowed: Tensor
+
+
+class Sampler:
+    """Draws groups for ever.
+
+    tokenizer (Tokenizer): the encoder's.
+    schemas (Sequence[Schema]): all that trains.
+    seed (int): of what is drawn.
+    tokens (int): about how many tokens of text a group has.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, schemas: Sequence[Schema], *, seed: int, tokens: int = 380) -> None:
+        self.tokenizer, self.random, self.tokens = tokenizer, random.Random(seed), tokens
+        self._cls, self._sep, self._colon = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", ":"))
+        self._pools: Dict[str, List[Schema]] = {}
+        for schema in schemas:
+            self._pools.setdefault(schema.source, []).append(schema)
+        self._queues: Dict[str, List[Document]] = {}
+        self._names = {schema.name: _names(schema) for schema in schemas if schema.flat}
+
+    def group(self) -> Group:
+        """RETURNS (Group): texts of a schema drawn by `SHARES`, with labels, types and names varied."""
+        sources = list(self._pools)
+        while True:
+            source = self.random.choices(sources, [SHARES[name] for name in sources])[0]
+            group = self._draw(self.random.choice(self._pools[source]))
+            if group is not None:
+                return group
+
+    def _draw(self, schema: Schema) -> Optional[Group]:
+        docs = self._take(schema)
+        numbers = self._choose_labels(schema, docs)
+        # Types: nowhere, at the entities only, everywhere; then often only what they allow counts.
+        draw = self.random.random()
+        text_types, label_types = draw > 0.35, draw > 0.5
+        only_allowed = label_types and self.random.random() < 0.6
+        labels = self._statements(schema, numbers, label_types)
+        texts: List[TokenInput] = []
+        target: List[List[bool]] = []
+        allowed: List[List[bool]] = []
+        for doc in docs:
+            mentions, pairs, ids = self._mentions(schema, doc)
+            if not pairs:
+                continue
+            shifted = [(a + 1, b + 1, type_words(t) if t and text_types else "") for a, b, t in mentions]
+            texts.append(TokenInput([self._cls, *ids, self._sep], shifted, [pair for pair, _ in pairs]))
+            for (head, tail), (h, t) in pairs:
+                holds = doc.relations.get((h, t), set())
+                back = doc.relations.get((t, h), set())
+                target.append([number in holds for number in numbers])
+                types = mentions[head][2], mentions[tail][2]
+                allowed.append(
+                    [
+                        (h, t, number) not in doc.undecided
+                        and (number in holds or not only_allowed or schema.labels[number].allows(*types))
+                        # Of a given pair's other direction only this is known: that its own labels don't hold there.
+                        and not (schema.single and not holds and back and number not in back)
+                        for number in numbers
+                    ]
+                )
+        if not texts:
+            return None
+        return Group(texts, labels, torch.tensor(target), torch.tensor(allowed))
+
+    def _take(self, schema: Schema) -> List[Document]:
+        """Documents in random order, each once before any comes again."""
+        docs: List[Document] = []
+        queue = self._queues.setdefault(schema.name, [])
+        while sum(len(doc.ids) + 2 for doc in docs) < self.tokens and len(docs) < MOST_TEXTS:
+            if not queue:
+                queue += self.random.sample(schema.docs, len(schema.docs))
+            docs.append(queue.pop())
+        return docs
+
+    def _choose_labels(self, schema: Schema, docs: Sequence[Document]) -> List[int]:
+        """The labels that hold, and others."""
+        most = MOST_LABELS.get(schema.source, 18)
+        gold = sorted({number for doc in docs for numbers in doc.relations.values() for number in numbers})
+        rest = [number for number in range(len(schema.labels)) if number not in set(gold)]
+        self.random.shuffle(rest)
+        want = self.random.randint(max(4, len(gold)), max(most, len(gold)))
+        if len(gold) > most:
+            gold = self.random.sample(gold, most)
+        chosen = gold + rest[: max(0, want - len(gold))]
+        if schema.source == "openrel" and len(chosen) > 5 and self.random.random() < 0.3:
+            chosen = self.random.sample(chosen, self.random.randint(5, len(chosen)))
+        self.random.shuffle(chosen)
+        return chosen
+
+    def _statements(self, schema: Schema, numbers: Sequence[int], types: bool) -> List[TokenInput]:
+        """Labels by one wording each; with definitions, with some, or with none."""
+        draw = self.random.random()
+        share = 1.0 if draw < 0.45 else 0.5 if draw < 0.8 else 0.0
+        out = []
+        for number in numbers:
+            label = schema.labels[number]
+            text = self.random.choice(label.texts)
+            if schema.source == "openrel" and self.random.random() < 0.1:
+                text = type_words(label.name)
+            definition = self.random.choice(label.definitions) if self.random.random() < share else ""
+            out.append(self._statement(label, text, definition, types))
+        return out
+
+    def _statement(self, label: Label, text: str, definition: str, types: bool) -> TokenInput:
+        ids = [self._cls, *self._ids("head"), *self._ids(text)[: MAX_LABEL_TOKENS - 6], *self._ids("tail")]
+        tail = len(ids) - 1
+        if definition:
+            ids += [self._colon, *self._ids(definition)]
+        ids = [*ids[: MAX_LABEL_TOKENS - 1], self._sep]
+        head_words, tail_words = (
+            " or ".join(type_words(name) for name in names) if types else ""
+            for names in (label.head_types, label.tail_types)
+        )
+        return TokenInput(ids, [(1, 2, head_words), (tail, tail + 1, tail_words)], [(0, 1)], True)
+
+    def _mentions(
+        self, schema: Schema, doc: Document
+    ) -> Tuple[List[Tuple[int, int, str]], List[Tuple[Tuple[int, int], Tuple[Any, Any]]], List[int]]:
+        """RETURNS: mentions; pairs as numbers of them and as numbers of the document's entities; token ids."""
+        ids, ents = doc.ids, list(doc.ents)
+        keep = list(range(len(ents)))
+        if len(ents) > MOST_MENTIONS:
+            busy = sorted({i for pair in doc.relations for i in pair})
+            keep = sorted({*self.random.sample(busy, min(len(busy), 8)), *self.random.sample(keep, 3)})
+        # Other names now and then, so that the words between them are read; dates and numbers that hold nothing.
+        extra: List[Tuple[int, int, str]] = []
+        if schema.flat and self.random.random() < (0.25 if schema.source == "openrel" else 0.15):
+            ids, ents = self._rename(schema, doc)
+        else:
+            extra = [item for item in doc.extra if self.random.random() < 0.4]
+        mentions = [ents[i] for i in keep] + extra
+        looked = None if doc.pairs is None else set(doc.pairs)
+        number: List[Any] = [*keep, *([None] * len(extra))]
+        pairs = []
+        for head, h in enumerate(number):
+            for tail, t in enumerate(number):
+                if head == tail or (looked is not None and (h, t) not in looked):
+                    continue
+                if mentions[head][0] < mentions[tail][1] and mentions[tail][0] < mentions[head][1]:
+                    continue
+                pairs.append(((head, tail), (h, t)))
+        if len(pairs) > MOST_PAIRS:
+            held = [pair for pair in pairs if pair[1] in doc.relations]
+            rest = [pair for pair in pairs if pair[1] not in doc.relations]
+            pairs = held + self.random.sample(rest, max(0, min(len(rest), MOST_PAIRS - len(held))))
+        return mentions, pairs, ids
+
+    def _rename(self, schema: Schema, doc: Document) -> Tuple[List[int], List[Tuple[int, int, str]]]:
+        """Names of the same type (in FewRel: of the same place in the same relation) instead of a document's own."""
+        names = self._names[schema.name]
+        ids: List[int] = []
+        ents: List[Tuple[int, int, str]] = [(0, 0, "")] * len(doc.ents)
+        chosen: Dict[Tuple[int, ...], List[int]] = {}
+        last = 0
+        for i in sorted(range(len(doc.ents)), key=lambda i: doc.ents[i][0]):
+            start, end, type_ = doc.ents[i]
+            ids += doc.ids[last:start]
+            name = doc.ids[start:end]
+            others = names.get(_key(schema, doc, i))
+            if others and self.random.random() < 0.8:
+                name = chosen.setdefault(tuple(name), self.random.choice(others))
+            ents[i] = (len(ids), len(ids) + len(name), type_)
+            ids += name
+            last = end
+        return ids + doc.ids[last:], ents
+
+    def _ids(self, text: str) -> List[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def _key(schema: Schema, doc: Document, i: int) -> Any:
+    """What an entity's name may be exchanged within."""
+    if schema.source != "fewrel64":
+        return doc.ents[i][2]
+    for pair, numbers in doc.relations.items():
+        if i in pair:
+            return pair.index(i), min(numbers)
+    return None
+
+
+def _names(schema: Schema) -> Dict[Any, List[List[int]]]:
+    names: Dict[Any, List[List[int]]] = {}
+    for doc in schema.docs:
+        for i, (start, end, _) in enumerate(doc.ents):
+            names.setdefault(_key(schema, doc, i), []).append(doc.ids[start:end])
+    return names
