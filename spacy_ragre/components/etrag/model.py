@@ -355,8 +355,7 @@ class ETRAGShim(LabelShim):
     def predict(self, prompts: Batch) -> Floats2d:  # type: ignore[override]
         import torch
 
-        self.restore()
-        self.backbone.set_training(False)
+        self.evaluate()
         with torch.no_grad():
             return self._run(prompts).cpu().numpy()
 

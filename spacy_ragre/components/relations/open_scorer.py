@@ -59,12 +59,15 @@ class OpenScorer:
         scores = np.empty((len(instances), len(labels.classes)), dtype="float32")
         scores[:, 0] = self._known["thresholds"]["types" if typed else "no_types"]["argmax_best"]
         column = {name: number for number, name in enumerate(labels)}
+        # Classes and columns of both directions, once for all pairs.
+        answers = [(i, column[answer.label], answer.reversed) for i, answer in enumerate(labels.classes) if answer]
+        ways = [[(i, c) for i, c, reverse in answers if reverse == way] for way in (False, True)]
+        (ahead, ahead_columns), (back, back_columns) = (np.array(way, dtype=int).reshape(-1, 2).T for way in ways)
         texts, places = _group(instances)
         found = reader.score(texts, self._labels, self._states, types=typed)
         for row, (text, forward, backward) in enumerate(places):
-            for index, answer in enumerate(labels.classes):
-                if answer is not None:
-                    scores[row, index] = found[text][backward if answer.reversed else forward, column[answer.label]]
+            scores[row, ahead] = found[text][forward, ahead_columns]
+            scores[row, back] = found[text][backward, back_columns]
         return scores
 
     def _load(self) -> "OpenRelations":
