@@ -42,7 +42,7 @@ class Errors(metaclass=_WithCodes):
     )
     R006 = (
         "Settings of label {label!r} are not valid: {problem}. A label maps to its text ('was founded by') or to "
-        "a table with the keys text, definition, symmetric, head_types and tail_types."
+        "a table with the keys text (or a list of texts), definition, symmetric, head_types and tail_types."
     )
     R007 = (
         "Label {label!r} is unknown. Known labels: {known}. Add it with add_label() before initialisation, or "

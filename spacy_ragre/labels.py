@@ -15,11 +15,12 @@ NO_RELATION = "no_relation"
 class LabelSpec:
     """What is known of one label.
 
-    text (str): the words between head and tail: "was founded by".
+    text (str): the words between head and tail: "was founded by". Of several wordings, the first.
     definition (str): what the label means, for prompts.
     symmetric (bool): True where head and tail can be exchanged ("is married to").
     head_types (Tuple[str, ...]): entity types that a head may have; empty for any.
     tail_types (Tuple[str, ...]): entity types that a tail may have; empty for any.
+    texts (Tuple[str, ...]): all wordings, the first of which is `text`; `text` alone where none are given.
     """
 
     text: str
@@ -27,6 +28,10 @@ class LabelSpec:
     symmetric: bool = False
     head_types: Tuple[str, ...] = ()
     tail_types: Tuple[str, ...] = ()
+    texts: Tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", self.texts or (self.text,))
 
 
 class LabelSet:
@@ -120,7 +125,7 @@ class LabelSet:
         """RETURNS (Dict[str, Dict[str, Any]]): what `LabelSet(...)` needs to build the same set."""
         return {
             label: {
-                "text": spec.text,
+                "text": spec.text if len(spec.texts) == 1 else list(spec.texts),
                 "definition": spec.definition,
                 "symmetric": spec.symmetric,
                 "head_types": list(spec.head_types),
@@ -157,14 +162,24 @@ def _survives(labels: Dict[str, Any]) -> bool:
 def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
     default = label.replace("_", " ").replace("-", " ").lower()
     if isinstance(value, str):
-        return LabelSpec(text=value or default)
+        return LabelSpec(text=value if value.strip() else default)
     if not isinstance(value, Mapping):
         raise ValueError(Errors.R006.format(label=label, problem=f"got {value!r}"))
     unknown = set(value) - {"text", "definition", "symmetric", "head_types", "tail_types"}
     if unknown:
         raise ValueError(Errors.R006.format(label=label, problem=f"unknown keys {sorted(unknown)}"))
     given = {key: item for key, item in value.items() if item is not None}
-    problems = [f"{key} must be text, got {given[key]!r}" for key in ("text", "definition") if not _is(given, key, str)]
+    problems = []
+    text = given.get("text", "")
+    if isinstance(text, str):
+        text = [text if text.strip() else default]
+    texts = tuple(text) if isinstance(text, (list, tuple)) else ()
+    if not texts or not all(isinstance(words, str) and words.strip() for words in texts):
+        problems.append(f"text must be text, or a list of texts that are not blank, got {given['text']!r}")
+    elif len(set(texts)) < len(texts):
+        problems.append(f"text gives the same words twice, {given['text']!r}")
+    if not _is(given, "definition", str):
+        problems.append(f"definition must be text, got {given['definition']!r}")
     if not _is(given, "symmetric", bool):
         problems.append(f"symmetric must be true or false, got {given['symmetric']!r}")
     for key in ("head_types", "tail_types"):
@@ -174,11 +189,12 @@ def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
     if problems:
         raise ValueError(Errors.R006.format(label=label, problem="; ".join(problems)))
     return LabelSpec(
-        text=given.get("text") or default,
+        text=texts[0],
         definition=given.get("definition", ""),
         symmetric=given.get("symmetric", False),
         head_types=tuple(given.get("head_types", ())),
         tail_types=tuple(given.get("tail_types", ())),
+        texts=texts,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from spacy_ragre.instances import Answer
-from spacy_ragre.labels import LabelSet, LabelSpec, label_table
+from spacy_ragre.labels import LabelSet, LabelSpec, check_config_labels, label_table
 
 
 def test_classes_have_a_direction_each_unless_symmetric() -> None:
@@ -31,6 +31,19 @@ def test_text_of_a_label_is_its_own_words_by_default() -> None:
     labels = LabelSet({"Founded_By": "", "Cause-Effect": {"definition": "d"}})
     assert labels.specs["Founded_By"] == LabelSpec("founded by")
     assert labels.specs["Cause-Effect"] == LabelSpec("cause effect", "d")
+
+
+def test_several_wordings_of_a_label() -> None:
+    table = {"text": ["was founded by", "was started by"], "definition": "d"}
+    labels = LabelSet({"founded_by": table, "one": {"text": ["runs"]}, "own_words": {"text": " "}})
+    assert labels.specs["founded_by"].text == "was founded by"
+    assert labels.specs["founded_by"].texts == ("was founded by", "was started by")
+    assert labels.specs["own_words"] == LabelSpec("own words") == LabelSpec("own words", texts=("own words",))
+    assert labels.to_dict()["founded_by"]["text"] == ["was founded by", "was started by"]
+    # Saved as before where there is one.
+    assert labels.to_dict()["one"]["text"] == "runs"
+    assert LabelSet(labels.to_dict()).specs == labels.specs
+    check_config_labels(labels.to_dict())
 
 
 def test_adding_a_label_twice_keeps_the_first() -> None:
@@ -92,6 +105,11 @@ def test_r005_no_relation_is_reserved() -> None:
         ({"tail_types": [""]}, "must be a list"),
         ({"symmetric": "false"}, "symmetric must be true or false"),
         ({"text": 3}, "text must be text"),
+        ({"text": 0}, "text must be text"),
+        ({"text": []}, "a list of texts.*got \\[\\]"),
+        ({"text": ["runs", 3]}, "a list of texts.*got \\['runs', 3\\]"),
+        ({"text": ["runs", " "]}, "not blank.*got \\['runs', ' '\\]"),
+        ({"text": ["runs", "leads", "runs"]}, "the same words twice"),
         ({"definition": ["x"]}, "definition must be text"),
     ],
 )

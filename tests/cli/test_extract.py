@@ -252,6 +252,10 @@ def test_labels_of_the_command_line(
             "works_for": "works for",
             "runs": "runs",
         }
+    table = {"works_for": {"text": ["works for", "is employed by"], "head_types": ["PERSON"]}}
+    (tmp_path / "labels.json").write_text(json.dumps(table), encoding="utf8")
+    assert run("extract", finds_entities, TEXT, "--labels", tmp_path / "labels.json").exit_code == 0
+    assert asked[-1]["works_for"]["text"] == ["works for", "is employed by"]
     # Few-shot: a store, made with another encoder, gives examples and labels.
     result = run("extract", finds_entities, TEXT, "--examples", store)
     assert result.exit_code == 0, result.output

@@ -105,8 +105,8 @@ def make_etrag_extractor(
 
     model (Model): language model, encoder and soft selection; see `spacy_ragre.components.etrag.model`.
     labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
-        founded by"), or with a table with `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be
-        empty: labels then come from `initialize`.
+        founded by"), or with a table with `text` (one, or a list of wordings), `definition`, `symmetric`, `head_types`
+        and `tail_types`. May be empty: labels then come from `initialize`.
     preselect (int): instances that the index finds for a query; the soft selection runs inside them. At least k.
     refresh_every (int): steps of training after which kept keys are made again; 0 for never.
     refresh_size (int): most keys that are made again then, one part of the store after another; 0 for all of them.

@@ -111,8 +111,8 @@ def make_rag_relation_extractor(
 
     model (Model): a label model around a language model.
     labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
-        founded by"), or with a table with `text`, `definition`, `symmetric`, `head_types` and `tail_types`. May be
-        empty: labels then come from `initialize` or `add_examples`.
+        founded by"), or with a table with `text` (one, or a list of wordings), `definition`, `symmetric`, `head_types`
+        and `tail_types`. May be empty: labels then come from `initialize` or `add_examples`.
     answer (str): "head", "trie", "generate", "open" (an encoder that comes with the package reads labels that nobody
         trained on), or "auto" for the head once trained and the trie before.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as

@@ -90,7 +90,7 @@ class OpenScorer:
         read = json.dumps(labels.to_dict())
         if read != self._read:
             self._labels = [
-                OpenLabel(name, (spec.text,), spec.definition, spec.head_types, spec.tail_types, spec.symmetric)
+                OpenLabel(name, spec.texts, spec.definition, spec.head_types, spec.tail_types, spec.symmetric)
                 for name, spec in labels.specs.items()
             ]
             self._states = reader.read_labels(self._labels)

@@ -9,6 +9,7 @@ import spacy
 import srsly
 from spacy.language import Language
 
+from spacy_ragre.instances import Instance
 from spacy_ragre.llm.base import Likelihoods
 
 NAME = "rag_relation_extractor"
@@ -113,6 +114,19 @@ def test_label_data_and_add_label(make_nlp, component):
     assert pipe.label_data["sibling"]["symmetric"] is True
     other = component(make_nlp(labels=pipe.label_data))
     assert other.label_data == pipe.label_data
+
+
+def test_several_wordings_are_kept_and_the_first_is_asked(make_nlp, component, tmp_path):
+    words = ["was founded by", "was started by"]
+    nlp = make_nlp(labels={"founded_by": {"text": words}})
+    nlp.to_disk(tmp_path)
+    for loaded in (nlp, spacy.load(tmp_path)):
+        pipe = component(loaded)
+        assert pipe.label_data["founded_by"]["text"] == words
+        instance = Instance("Acme was founded by Ann .", (0, 4), (20, 23))
+        assert pipe.predictor.prompt.answers(instance, pipe.predictor.labels)[1] == " Acme was founded by Ann."
+    with pytest.raises(ValueError, match="R006.*'led'.*not blank"):
+        pipe.add_label("led", {"text": ["", "led"]})
 
 
 def test_labels_are_closed_once_there_is_a_head(trained, component):

@@ -140,6 +140,18 @@ def test_a_label_added_later_is_read(make_open):
     assert found(nlp("Acme was founded by Ann Lee.")) == [("Acme", "founded_by", "Ann Lee")]
 
 
+def test_several_wordings_are_averaged(scorer, reader):
+    instance = Instance("Acme was founded by Ann Lee.", (0, 4), (20, 27), "ORG", "PERSON")
+    words = ["was founded by", "owes its start to"]
+    both, first, second = (
+        scorer.scores([instance], LabelSet({"founded_by": {"text": text}}))[0] for text in (words, *words)
+    )
+    label = OpenLabel("founded_by", tuple(words))
+    text = OpenText(instance.text, ((0, 4, "ORG"), (20, 27, "PERSON")), ((0, 1),))
+    assert both[1] == pytest.approx(score(reader, [text], [label])[0][0, 0], abs=1e-4)
+    assert both[1] != pytest.approx(first[1], abs=1e-2) and both[1] != pytest.approx(second[1], abs=1e-2)
+
+
 def test_many_labels_and_long_words(make_open):
     labels = {f"label_{i}": {"text": f"is number {i} of"} for i in range(300)}
     labels["long"] = {"text": "is " + "very " * 300 + "near"}
