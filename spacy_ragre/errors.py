@@ -1,7 +1,8 @@
 """Every message of the suite, numbered. A message says what happened and how to mend it.
 
-Ranges: R0xx annotations, R1xx backbones, R2xx retrieval, R3xx prompts and candidates, R4xx corpora and scoring,
-R5xx components, R6xx and R321 to R339 command line. Warnings use W and the same ranges.
+Ranges: R0xx annotations, R1xx backbones, R2xx retrieval, R3xx prompts and candidates, R350 to R369 source
+files of corpora, R4xx corpora and scoring, R5xx components, R6xx and R321 to R339 command line. Warnings use W and the
+same ranges.
 """
 
 from typing import Any
@@ -267,6 +268,25 @@ class Errors(metaclass=_WithCodes):
     )
     R320 = (
         "Pattern {pattern} of the gazetteer holds no word. Give each pattern a name, as in {{'pattern': 'fish oil'}}."
+    )
+    R350 = (
+        "the label can't be read: {problem}. A label line is 'name | wording; wording; ... | definition | head types | "
+        "tail types', with '| symmetric' behind it where both directions hold; the name has no spaces."
+    )
+    R351 = (
+        "the text can't be read: {problem}. A text line has entities such as '[Acme|ORG]', and behind '||' relations, "
+        "as in '1 owns 2; 3 owns 2', or 'none'."
+    )
+    R352 = (
+        "the relation {relation!r} can't be taken: {problem}. A relation is 'head label tail', with entities numbered "
+        "from 1 in the order of the text; a symmetric one stands once."
+    )
+    R353 = "the line stands above '# labels' and '# texts', which tell what a line is. Move it below one of them."
+    R354 = "it has no {what}. Write them below '# {what}', one a line."
+    R355 = "There are no source files (*.txt) in {folder}. Check the path."
+    R356 = "Can't ask for {value} wording(s) of a label: min_wordings must be 1 or more."
+    R357 = (
+        "Can't read the corpus in {folder}: {problem}. Convert its source files again with scripts/convert_openrel.py."
     )
 
     # retrieval

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 from tokenizers import Tokenizer
 
 from spacy_ragre.components.relations.open_labels import OpenLabel, type_words
+from spacy_ragre.corpora import openrel
 
 from .redocred_words import FEWREL_VAL, SYMMETRIC, WORDS
 
@@ -82,45 +83,41 @@ class Schema:
     single: bool = False
 
 
-def read_all(data: Path, openrel: Path, tokenizer: Tokenizer) -> List[Schema]:
+def read_all(data: Path, openrel_folder: Path, tokenizer: Tokenizer) -> List[Schema]:
     """All that trains.
 
     data (Path): the folder of corpora.
-    openrel (Path): what `convert_openrel.py` wrote.
+    openrel_folder (Path): what `convert_openrel.py` wrote.
     RETURNS (List[Schema]): the schemas.
     """
-    schemas = list(read_openrel(openrel, tokenizer))
+    schemas = list(read_openrel(openrel_folder, tokenizer))
     schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
     return [*schemas, read_redocred(data, tokenizer)]
 
 
 def read_openrel(folder: Path, tokenizer: Tokenizer) -> Iterator[Schema]:
     """The training schemas of openrel. YIELDS (Schema): one a file."""
-    config = json.loads((folder / "schemas.json").read_text(encoding="utf8"))
-    docs: Dict[str, List[Document]] = {}
-    labels: Dict[str, List[Label]] = {}
-    for record in _lines(folder / "train.jsonl"):
-        name = record["schema"]
-        if name not in labels:
-            labels[name] = [
-                Label(
-                    key,
-                    tuple(value["wordings"]),
-                    value["definition"],
-                    tuple(value["head_types"]),
-                    tuple(value["tail_types"]),
-                    value["symmetric"],
-                    (value["definition"],),
-                )
-                for key, value in config[name]["labels"].items()
-            ]
-        types = {type_ for label in labels[name] for type_ in label.head_types + label.tail_types}
-        extra = [] if types & NUMERIC else _numbers(record)
-        doc = make_document(tokenizer, record, labels[name], extra=extra)
-        if doc is not None:
-            docs.setdefault(name, []).append(doc)
-    for name in labels:
-        yield Schema(name, "openrel", labels[name], docs[name], flat=True)
+    for schema in openrel.read_corpus(folder, "train"):
+        labels = [
+            Label(
+                label.name,
+                label.texts,
+                label.definition,
+                label.head_types,
+                label.tail_types,
+                label.symmetric,
+                (label.definition,),
+            )
+            for label in schema.labels.values()
+        ]
+        types = {type_ for label in labels for type_ in label.head_types + label.tail_types}
+        docs = []
+        for record in openrel.to_records(schema):
+            extra = [] if types & NUMERIC else _numbers(record)
+            doc = make_document(tokenizer, record, labels, extra=extra)
+            if doc is not None:
+                docs.append(doc)
+        yield Schema(schema.name, "openrel", labels, docs, flat=True)
 
 
 def read_relations(folder: Path, name: str, fewrel: Path, tokenizer: Tokenizer) -> Schema:

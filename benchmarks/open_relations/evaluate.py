@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from spacy_ragre.components.relations.open_labels import NEVER, OpenLabel, OpenRelations, OpenText
+from spacy_ragre.corpora.openrel import read_corpus, to_records
 
 
 @dataclass(frozen=True)
@@ -34,27 +35,19 @@ class Decisions:
 
 def read_schemas(folder: Path, split: str) -> List[Tuple[str, List[OpenLabel], List[Dict[str, Any]]]]:
     """RETURNS (List[Tuple[str, List[OpenLabel], List[Dict[str, Any]]]]): name, labels and documents of each schema."""
-    config = json.loads((folder / "schemas.json").read_text(encoding="utf8"))
-    docs: Dict[str, List[Dict[str, Any]]] = {}
-    for line in (folder / f"{split}.jsonl").read_text(encoding="utf8").split("\n"):
-        if line.strip():
-            record = json.loads(line)
-            docs.setdefault(record["schema"], []).append(record)
-    out = []
-    for name, records in docs.items():
-        labels = [
-            OpenLabel(
-                key,
-                tuple(value["wordings"]),
-                value["definition"],
-                tuple(value["head_types"]),
-                tuple(value["tail_types"]),
-                value["symmetric"],
-            )
-            for key, value in config[name]["labels"].items()
-        ]
-        out.append((name, labels, records))
-    return out
+    return [
+        (
+            schema.name,
+            [
+                OpenLabel(
+                    label.name, label.texts, label.definition, label.head_types, label.tail_types, label.symmetric
+                )
+                for label in schema.labels.values()
+            ],
+            list(to_records(schema)),
+        )
+        for schema in read_corpus(folder, split)
+    ]
 
 
 def decide(

@@ -2,14 +2,14 @@
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import List
 
 import pytest
 
-from spacy_ragre.corpora import read_jsonl
+from spacy_ragre.corpora import openrel, read_jsonl
+from spacy_ragre.corpora.files import Problems
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "corpora_src" / "openrel"
@@ -25,11 +25,10 @@ partner_of | is a partner of; works with; is allied to | the two work together |
 
 
 @pytest.fixture(scope="module")
-def openrel() -> ModuleType:
+def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("convert_openrel", ROOT / "scripts" / "convert_openrel.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -40,13 +39,14 @@ def write(folder: Path, text: str, name: str = "small.txt") -> Path:
     return path
 
 
-def problems_of(openrel: ModuleType, folder: Path, text: str) -> List[str]:
-    problems: List[str] = []
-    openrel.read_schema(write(folder, text), problems)
-    return problems
+def problems_of(folder: Path, text: str) -> List[str]:
+    path = write(folder, text)
+    problems = Problems(path)
+    openrel.read_schema(path, problems)
+    return problems.messages
 
 
-def test_reads_labels_and_texts(openrel, tmp_path):
+def test_reads_labels_and_texts(tmp_path):
     schema = openrel.read_schema(write(tmp_path, SMALL))
     assert (schema.name, schema.title) == ("small", "Dairies")
     owns, partner = schema.labels["owns"], schema.labels["partner_of"]
@@ -60,7 +60,7 @@ def test_reads_labels_and_texts(openrel, tmp_path):
     assert second.relations == ()
 
 
-def test_a_symmetric_label_allows_its_types_in_both_orders(openrel):
+def test_a_symmetric_label_allows_its_types_in_both_orders():
     label = openrel.SourceLabel("l", ("a", "b", "c"), "d", ("PERSON",), ("ORG",), True)
     assert label.allows("PERSON", "ORG") and label.allows("ORG", "PERSON")
     assert not label.allows("PERSON", "PERSON")
@@ -69,63 +69,78 @@ def test_a_symmetric_label_allows_its_types_in_both_orders(openrel):
 @pytest.mark.parametrize(
     "line, number, message",
     [
-        ("owned | owns; holds | the head owns the tail | ORG | ORG", 3, "'owned' has 2 wordings; 3 are wanted"),
-        ("owned | owns", 3, "a label line is 'name | wording"),
+        ("owned | owns; holds | the head owns the tail | ORG | ORG", 3, "'owned' has 2 wording(s), and 3 are needed"),
+        ("owned | owns", 3, "it has 2 parts between bars"),
         ("owned | a; b; c | d | ORG | ORG | mirrored", 3, "not 'mirrored'"),
-        ("owned | a; b; c | d | | ORG", 3, "a label without head types"),
-        ("owned by | a; b; c | d | ORG | ORG", 3, "a name without spaces is wanted"),
+        ("owned | a; b; c | d | | ORG", 3, "the label has no head types"),
+        ("owned by | a; b; c | d | ORG | ORG", 3, "the name 'owned by' has spaces"),
         ("owns | a; b; c | d | ORG | ORG", 4, "the label 'owns' stands twice"),
     ],
 )
-def test_wrong_label_lines_are_told_by_file_and_line(openrel, tmp_path, line, number, message):
+def test_wrong_label_lines_are_told_by_file_and_line(tmp_path, line, number, message):
     text = SMALL.split("\n")
     text.insert(number - 1, line)
-    problems = problems_of(openrel, tmp_path, "\n".join(text))
+    problems = problems_of(tmp_path, "\n".join(text))
     assert len(problems) == 1
-    assert problems[0].startswith(f"{tmp_path / 'small.txt'}:{number}: ")
+    assert problems[0].startswith(f"- line {number}: [R350] ")
     assert message in problems[0]
 
 
 @pytest.mark.parametrize(
     "line, message",
     [
-        ("[A|ORG] and [B|ORG]. none", "exactly one '||' is wanted"),
-        ("[A|ORG] || and [B|ORG]. || none", "exactly one '||' is wanted"),
-        ("[A|ORG] and [B|ORG]. ||", "'none' is wanted"),
-        ("[A|ORG] and [B|org]. || none", "a stray bracket or bar"),
-        ("[A|ORG] alone. || none", "1 entities; two or more are wanted"),
-        ("[A|ORG] and [B|ORG]. || 1 owns", "'1 owns' is not 'number label number'"),
-        ("[A|ORG] and [B|ORG]. || 1 has 2", "unknown label 'has'"),
-        ("[A|ORG] and [B|ORG]. || 1 owns 3", "'1 owns 3' wants two of the 2 entities"),
-        ("[A|ORG] and [B|ORG]. || 0 owns 1", "'0 owns 1' wants two of the 2 entities"),
-        ("[A|ORG] and [B|ORG]. || 1 owns 1", "'1 owns 1' wants two of the 2 entities"),
-        ("[A|ORG] and [B|PERSON]. || 1 owns 2", "joins ORG and PERSON, which 'owns' does not allow"),
-        ("[A|ORG] and [B|ORG]. || 1 owns 2 ; 1 owns 2", "'1 owns 2' stands twice"),
-        ("[A|ORG] and [B|ORG]. || 1 partner_of 2 ; 2 partner_of 1", "'2 partner_of 1' stands twice"),
-        ("[Burro|ORG] denies that it knows [Rosalba Conti|PERSON]. || none", "the same text as in line 7"),
+        ("[A|ORG] and [B|ORG]. none", "'||' stands in it 0 times"),
+        ("[A|ORG] || and [B|ORG]. || none", "'||' stands in it 2 times"),
+        ("[A|ORG] and [B|ORG]. ||", "nothing follows '||'"),
+        ("[A|ORG] and [B|org]. || none", "a bracket or a bar is left over"),
+        ("[A|ORG] alone. || none", "it has 1 entities, and two are needed"),
+        ("[A|ORG] and [B|ORG]. || 1 owns", "'1 owns' can't be taken: it is not 'number label number'"),
+        ("[A|ORG] and [B|ORG]. || 1 has 2", "the label 'has' is unknown"),
+        (
+            "[A|ORG] and [B|ORG]. || 1 owns 3",
+            "'1 owns 3' can't be taken: it needs two different ones of the 2 ",
+        ),
+        (
+            "[A|ORG] and [B|ORG]. || 0 owns 1",
+            "'0 owns 1' can't be taken: it needs two different ones of the 2 ",
+        ),
+        (
+            "[A|ORG] and [B|ORG]. || 1 owns 1",
+            "'1 owns 1' can't be taken: it needs two different ones of the 2 ",
+        ),
+        ("[A|ORG] and [B|PERSON]. || 1 owns 2", "it joins ORG and PERSON, which 'owns' does not allow"),
+        ("[A|ORG] and [B|ORG]. || 1 owns 2 ; 1 owns 2", "'1 owns 2' can't be taken: it stands twice"),
+        ("[A|ORG] and [B|ORG]. || 1 partner_of 2 ; 2 partner_of 1", "'2 partner_of 1' can't be taken: it stands twice"),
+        ("[Burro|ORG] denies that it knows [Rosalba Conti|PERSON]. || none", "the same text stands in line 7"),
     ],
 )
-def test_wrong_text_lines_are_told_by_file_and_line(openrel, tmp_path, line, message):
-    problems = problems_of(openrel, tmp_path, SMALL + line + "\n")
-    assert any(problem.startswith(f"{tmp_path / 'small.txt'}:8: ") and message in problem for problem in problems)
+def test_wrong_text_lines_are_told_by_file_and_line(tmp_path, line, message):
+    problems = problems_of(tmp_path, SMALL + line + "\n")
+    assert any(problem.startswith("- line 8: [R35") and message in problem for problem in problems)
 
 
-def test_all_problems_are_raised_together(openrel, tmp_path):
+def test_all_problems_are_raised_together(tmp_path):
     path = write(tmp_path, SMALL + "[A|ORG] alone. || none\n[B|ORG] alone. || 1 has 2\n")
     with pytest.raises(ValueError) as caught:
         openrel.read_schema(path)
-    assert ":8: " in str(caught.value) and ":9: " in str(caught.value)
+    message = str(caught.value)
+    assert str(path) in message and "- line 8: " in message and "- line 9: " in message
 
 
 @pytest.mark.parametrize(
-    "text, message", [("", "no labels"), (SMALL.split("# texts")[0], "no texts"), ("x\n", "before")]
+    "text, message",
+    [
+        ("", r"R354\] it has no labels"),
+        (SMALL.split("# texts")[0], r"R354\] it has no texts"),
+        ("x\n", r"line 1: \[R353\]"),
+    ],
 )
-def test_files_without_labels_or_texts_are_refused(openrel, tmp_path, text, message):
+def test_files_without_labels_or_texts_are_refused(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         openrel.read_schema(write(tmp_path, text))
 
 
-def test_records_say_what_they_were_annotated_for(openrel, tmp_path):
+def test_records_say_what_they_were_annotated_for(tmp_path):
     records = list(openrel.to_records(openrel.read_schema(write(tmp_path, SMALL))))
     assert [record["id"] for record in records] == ["small-0", "small-1"]
     assert all(record["labels"] == ["owns", "partner_of"] for record in records)
@@ -134,7 +149,7 @@ def test_records_say_what_they_were_annotated_for(openrel, tmp_path):
     assert records[1]["relations"] == []
 
 
-def test_there_and_back(openrel, tmp_path):
+def test_there_and_back(tmp_path):
     schema = openrel.read_schema(write(tmp_path, SMALL))
     assert openrel.format_schema(schema) == SMALL
     labels = json.loads(json.dumps(openrel.label_config(schema)))
@@ -142,39 +157,76 @@ def test_there_and_back(openrel, tmp_path):
     assert openrel.from_records(schema.name, schema.title, labels, records) == schema
 
 
-def test_a_line_separator_inside_a_text_stays(openrel, tmp_path):
+def test_a_line_separator_inside_a_text_stays(tmp_path):
     text = SMALL + "[A|ORG] and\u2028[B|ORG]. || none\n"
     schema = openrel.read_schema(write(tmp_path, text))
     assert schema.texts[-1].text == "A and\u2028B."
 
 
-def test_converts_a_folder_by_schema(openrel, tmp_path):
-    write(tmp_path, SMALL)
-    write(tmp_path, SMALL, "04_boards.txt")
-    assert openrel.convert_folder(tmp_path, tmp_path / "out") == {"train": 2, "dev": 2}
+def test_how_many_wordings_a_label_needs_is_asked_for(tmp_path):
+    text = SMALL.replace("owns; holds; is the owner of", "owns")
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match="'owns' has 1 wording"):
+        openrel.read_schema(path)
+    schema = openrel.read_schema(path, min_wordings=1)
+    assert schema.labels["owns"].texts == ("owns",)
+    with pytest.raises(ValueError, match="R356"):
+        openrel.read_schema(path, min_wordings=0)
+
+
+def test_converts_by_schema_and_reads_back(tmp_path):
+    schemas = [openrel.read_schema(write(tmp_path, SMALL, name)) for name in ("04_boards.txt", "a.txt", "b.txt")]
+    assert openrel.write_corpus(schemas, tmp_path / "out") == {"train": 4, "dev": 2}
     docs = list(read_jsonl(tmp_path / "out" / "dev.jsonl"))
     assert [rel.label for rel in docs[0]._.relations] == ["owns", "partner_of"]
-    schemas = json.loads((tmp_path / "out" / "schemas.json").read_text(encoding="utf8"))
-    assert schemas["04_boards"]["labels"]["partner_of"]["symmetric"] is True
+    assert docs[0]._.annotated_labels == ["owns", "partner_of"]
+    config = json.loads((tmp_path / "out" / "schemas.json").read_text(encoding="utf8"))
+    assert config["04_boards"]["labels"]["partner_of"]["symmetric"] is True
+    assert openrel.read_corpus(tmp_path / "out", "dev") == schemas[:1]
+    assert openrel.read_corpus(tmp_path / "out", "train") == schemas[1:]
 
 
-def test_nothing_is_written_where_a_file_is_wrong(openrel, tmp_path, capsys):
-    write(tmp_path, SMALL + "[A|ORG] alone. || none\n")
-    with pytest.raises(ValueError, match=":8: "):
-        openrel.convert_folder(tmp_path, tmp_path / "out")
-    assert openrel.main(["convert", str(tmp_path), str(tmp_path / "out")]) == 1
-    assert "nothing was written" in capsys.readouterr().out
+@pytest.mark.parametrize("config", ["{", "{}", '{"small": {"title": "t"}}', '{"small": {"title": "t", "labels": 1}}'])
+def test_a_converted_corpus_that_is_damaged_is_told(tmp_path, config):
+    openrel.write_corpus([openrel.read_schema(write(tmp_path, SMALL))], tmp_path)
+    (tmp_path / "schemas.json").write_text(config)
+    with pytest.raises(ValueError, match="R357"):
+        openrel.read_corpus(tmp_path, "train")
+
+
+def test_a_corpus_that_was_not_converted_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="R401"):
+        openrel.read_corpus(tmp_path, "train")
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="R355"):
+        openrel.source_files(tmp_path)
+
+
+# The command
+
+
+def test_nothing_is_written_where_a_file_is_wrong(script, tmp_path, capsys):
+    path = write(tmp_path, SMALL + "[A|ORG] alone. || none\n")
+    assert script.main(["convert", str(tmp_path), str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().out
+    assert f"{path} - line 8: [R351]" in told and "1 problems; nothing was written" in told
     assert not (tmp_path / "out").exists()
 
 
-def test_an_empty_folder_is_an_error(openrel, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no source files"):
-        openrel.convert_folder(tmp_path, tmp_path / "out")
+def test_the_command_converts(script, tmp_path, capsys):
+    write(tmp_path, SMALL.replace("owns; holds; is the owner of", "owns"))
+    out = tmp_path / "out"
+    assert script.main(["convert", str(tmp_path), str(out)]) == 1
+    assert script.main(["--min-wordings", "1", "convert", str(tmp_path), str(out)]) == 0
+    assert capsys.readouterr().out.endswith("train: 2 documents, dev: 0 documents\n")
+    assert len(openrel.read_corpus(out, "train")[0].texts) == 2
 
 
-def test_check_counts(openrel, tmp_path, capsys):
+def test_check_counts(script, tmp_path, capsys):
     write(tmp_path, SMALL)
-    assert openrel.main(["check", str(tmp_path)]) == 0
+    assert script.main(["check", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "small: Dairies: 2 labels, 2 texts (1 hold nothing), 2 relations; fewer than 6 times: owns, partner" in out
     assert out.endswith("1 schemas, 2 labels, 2 texts, 2 relations, 0 problems\n")
@@ -183,7 +235,7 @@ def test_check_counts(openrel, tmp_path, capsys):
 # The corpus itself
 
 
-def test_the_corpus_is_sound(openrel):
+def test_the_corpus_is_sound():
     schemas = [openrel.read_schema(path) for path in openrel.source_files(FOLDER)]
     assert len(schemas) == 86
     assert sum(len(schema.labels) for schema in schemas) == 1198
@@ -192,7 +244,7 @@ def test_the_corpus_is_sound(openrel):
     assert {*openrel.DEV_SCHEMAS} <= {schema.name for schema in schemas}
 
 
-def test_the_corpus_goes_there_and_back(openrel):
+def test_the_corpus_goes_there_and_back():
     for path in openrel.source_files(FOLDER):
         schema = openrel.read_schema(path)
         back = openrel.from_records(schema.name, schema.title, openrel.label_config(schema), openrel.to_records(schema))
@@ -200,8 +252,14 @@ def test_the_corpus_goes_there_and_back(openrel):
         assert openrel.format_schema(back).count("\n") == len(schema.labels) + len(schema.texts) + 3
 
 
-def test_no_text_of_a_dev_schema_trains(openrel):
+def test_no_text_of_a_dev_schema_trains():
     schemas = [openrel.read_schema(path) for path in openrel.source_files(FOLDER)]
     dev = {text.text for schema in schemas if schema.name in openrel.DEV_SCHEMAS for text in schema.texts}
     train = {text.text for schema in schemas if schema.name not in openrel.DEV_SCHEMAS for text in schema.texts}
     assert not dev & train
+
+
+def test_the_paragraphs_are_sound():
+    folder = ROOT / "corpora_src" / "paragraphs"
+    schemas = [openrel.read_schema(path, min_wordings=1) for path in openrel.source_files(folder)]
+    assert [(len(schema.labels), len(schema.texts)) for schema in schemas] == [(8, 3)] * 10
