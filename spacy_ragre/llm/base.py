@@ -24,12 +24,13 @@ from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
 from .attention.tries import TokenTrie
 from .resolve import hash_weights, load_problem, local_folder, resolve
-from .runtime.precision import computing, is_low
+from .runtime.precision import choose_dtype, computing, is_low
 from .runtime.quiet import quiet
 from .sharing import file_key, shared_model
 from .tokens import TextTokens, special_tokens
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 QUANTIZATIONS = (None, "nf4", "int8")
@@ -56,7 +57,7 @@ class Backbone:
     name (str): a local folder, a GGUF file, the name of an embedded model, or a hub id.
     quantization (Optional[str]): "nf4" (4 bits with double quantisation, as in QLoRA, arXiv 2305.14314), "int8", or
         None.
-    dtype (str): "auto" (bfloat16 on a GPU that has it, else float32), "float32", "bfloat16" or "float16".
+    dtype (str): "float32", "bfloat16", "float16", or "auto": see `choose_dtype`.
     device (str): "cpu", "cuda", "cuda:1" ..., or "auto" for the GPU of --gpu-id, or else for what there is.
     lora (Optional[Mapping[str, Any]]): fields of `LoraSettings`, used once the model is trained.
     max_length (int): maximum number of tokens of a prompt; no more than the model has positions for.
@@ -96,6 +97,8 @@ class Backbone:
         self._fingerprint: Optional[str] = None
         self._merged = MergedWeights()
         self._text: Optional[TextTokens] = None
+        # What "auto" was when the weights were loaded: a copy in another process computes in it, too.
+        self._loaded_dtype: Optional[torch.dtype] = None
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "_base": None}  # a copy has weights of its own
@@ -131,21 +134,24 @@ class Backbone:
         return self._tokenizer
 
     @property
-    def device(self) -> Any:
+    def device(self) -> "torch.device":
         """RETURNS (torch.device): where the weights are, or will be."""
         import torch
 
         return torch.device(pick_device(self.device_name, mps=False))
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> "torch.dtype":
         """RETURNS (torch.dtype): the data type to compute in."""
         import torch
 
         if self.dtype_name != "auto":
-            return getattr(torch, self.dtype_name)
-        on_gpu = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if on_gpu else torch.float32
+            dtype: torch.dtype = getattr(torch, self.dtype_name)
+            return dtype
+        return self._loaded_dtype or self._auto_dtype()
+
+    def _auto_dtype(self) -> "torch.dtype":
+        return choose_dtype(self.device, self.quantization is not None)
 
     @property
     def width(self) -> int:
@@ -175,6 +181,7 @@ class Backbone:
                 self._model, self._base = shared_model(self._sharing_key(path), lambda: self._load_model(path))
         except Exception as error:  # damaged files raise nearly anything, safetensors and tokenizers their own
             raise OSError(load_problem(self.name, error)) from error
+        self._loaded_dtype = self.dtype
         positions = getattr(self._model.config, "max_position_embeddings", None)
         self.max_length = min(self.max_length, positions or self.max_length)
         self.prefix, self.suffix = special_tokens(self._tokenizer)

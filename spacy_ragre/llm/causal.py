@@ -15,6 +15,7 @@ from .runtime.openvino import TORCH, Compiler, check_place
 from .runtime.precision import SHORT_ATTENTION
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 # Rows of the vocabulary's logits that are held at a time.
@@ -37,6 +38,12 @@ class CausalLM(Backbone):
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**super().__getstate__(), "_kept": None}
+
+    def _auto_dtype(self) -> "torch.dtype":
+        import torch
+
+        # Graphs are compiled of weights in 32 bits.
+        return super()._auto_dtype() if self._compiler.engine == TORCH else torch.float32
 
     def _auto_class(self) -> Any:
         from transformers import AutoModelForCausalLM

@@ -73,8 +73,6 @@ def test_r110_lora_settings(lora: Dict[str, Any], problem: str) -> None:
 def test_data_type_and_device() -> None:
     backbone = CausalLM("x", dtype="bfloat16", device="cuda:1")
     assert backbone.dtype is torch.bfloat16 and backbone.device == torch.device("cuda:1")
-    # bfloat16 by itself only on a GPU that has it
-    assert CausalLM("x", device="cpu").dtype is torch.float32
 
 
 # Loading

@@ -138,6 +138,8 @@ class ETRAGShim(LabelShim):
 
     def __init__(self, backbone: Any, encoder: TrainableEncoder, settings: Dict[str, Any]) -> None:
         super().__init__(backbone)
+        if settings["tuning"] == "full" and backbone.dtype_name == "auto":
+            backbone.dtype_name = "float32"  # steps of an optimizer are lost in the rounding of 16 bits
         self.encoder = encoder
         self.settings = settings
         # Soft selection, projection and embeddings of the labels.

@@ -311,6 +311,14 @@ def test_full_training_of_16_bits(make_etrag, gold_examples):
         nlp.initialize(lambda: gold_examples(nlp))
 
 
+def test_full_training_keeps_32_bits_where_the_type_is_left_open(make_etrag, gold_examples, monkeypatch):
+    monkeypatch.setattr("spacy_ragre.llm.runtime.precision.bfloat16_pays", lambda: True)
+    low, full = make_etrag(), make_etrag(tuning="full")
+    full.initialize(lambda: gold_examples(full))
+    types = [nlp.get_pipe(NAME).predictor.backbone.dtype for nlp in (low, full)]
+    assert types == [torch.bfloat16, torch.float32]
+
+
 def test_label_that_comes_too_late(trained_etrag):
     with pytest.raises(ValueError, match="R505"):
         spacy.load(trained_etrag).get_pipe(NAME).add_label("new")

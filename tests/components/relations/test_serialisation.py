@@ -329,3 +329,17 @@ def test_damaged_settings(copy):
     (copy / NAME / "manifest.json").unlink()
     with pytest.raises(ValueError, match="R211.*cfg"):
         spacy.load(copy)
+
+
+def test_a_pipeline_of_32_bits_answers_in_16(trained, questions, monkeypatch):
+    """As on a processor that is faster with them, which `dtype = "auto"` finds out."""
+    exact = spacy.load(trained)
+    docs = list(exact.pipe(questions(exact)))
+    monkeypatch.setattr("spacy_ragre.llm.runtime.precision.bfloat16_pays", lambda: True)
+    low = spacy.load(trained)
+    for doc, other in zip(docs, low.pipe(questions(low))):
+        assert [(r.head.text, r.label, r.tail.text) for r in other._.relations] == [
+            (r.head.text, r.label, r.tail.text) for r in doc._.relations
+        ]
+        assert [r.score for r in other._.relations] == pytest.approx([r.score for r in doc._.relations], abs=0.05)
+    assert str(low.get_pipe(NAME).predictor.backbone.dtype) == "torch.bfloat16"
