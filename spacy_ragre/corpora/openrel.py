@@ -289,6 +289,20 @@ def label_config(schema: SourceSchema) -> Dict[str, Dict[str, Any]]:
     }
 
 
+def component_labels(schema: SourceSchema, *, types: bool = True) -> Dict[str, Dict[str, Any]]:
+    """The labels as settings of `rag_relation_extractor`.
+
+    schema (SourceSchema): the schema.
+    types (bool): with the entity types of head and tail.
+    RETURNS (Dict[str, Dict[str, Any]]): text, definition, symmetry and types of each label, by name.
+    """
+    keys = ("definition", "symmetric", *(("head_types", "tail_types") if types else ()))
+    return {
+        name: {"text": value["wordings"], **{key: value[key] for key in keys}}
+        for name, value in label_config(schema).items()
+    }
+
+
 def from_records(
     name: str, title: str, labels: Dict[str, Dict[str, Any]], records: Iterable[Dict[str, Any]]
 ) -> SourceSchema:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FILES = [path.relative_to(ROOT / "benchmarks") for path in (ROOT / "benchmarks").rglob("*.py")]
 NAMES = sorted(".".join(path.with_suffix("").parts) for path in FILES if path.stem != "__init__")
 

@@ -1,0 +1,188 @@
+"""Ordinary paragraphs with labels of their own, without training: what a user gets who names labels.
+
+    python -m benchmarks.paragraphs
+
+The paragraphs are those of `corpora_src/paragraphs`. They are development data: settings may be chosen on them. All
+settings of the component but labels and answer are its defaults, and labels are measured with and without the entity
+types of head and tail. Rows with gold entities are given the annotated ones. Rows with entities of en_core_web_sm run
+that pipeline on the plain text.
+
+A relation counts between names, not mentions: mentions of a paragraph with one text are one entity, and a symmetric
+relation has one direction. Texts are compared in lower case and without a determiner in front ("the Reds" is "Reds").
+An entity that a pipeline finds is a gold one where the two overlap and their texts are equal so. A relation of any
+other entity is wrong, and gold relations of entities that were not found are missed.
+"""
+
+import argparse
+import random
+import time
+from pathlib import Path
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Sequence, Tuple
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from spacy_ragre.bundled import BUNDLED, locate
+from spacy_ragre.corpora.openrel import SourceSchema, SourceText, component_labels, read_schema, source_files
+from spacy_ragre.corpora.tokens import split_at
+from spacy_ragre.errors import Errors
+
+from .results import add_row
+
+NAME = "rag_relation_extractor"
+PIPELINE = "en_core_web_sm"
+PARAGRAPHS = Path(__file__).parents[1] / "corpora_src" / "paragraphs"
+OUTPUT = Path(__file__).parent / "results" / "paragraphs.json"
+TITLE = "Ordinary paragraphs, labels of one's own, no training"
+ANSWERS = {
+    "open": "labels are read by the encoder that comes with the package",
+    "trie": "likelihood of each label's words, by the language model as it was published",
+}
+ENTITIES = {"gold": "gold entities", "own": f"entities of {PIPELINE}"}
+DETERMINERS = ("the ", "a ", "an ")
+
+# Head, label and tail; a name that is no gold entity's is marked as such.
+Name = Tuple[str, bool]
+Fact = Tuple[Name, str, Name]
+
+
+class Counts(NamedTuple):
+    """Of relations: how many were right, predicted and gold. Of gold names: how many were found, and are there."""
+
+    right: int
+    predicted: int
+    gold: int
+    found: int
+    names: int
+
+
+def read(folder: Path = PARAGRAPHS, limit: int = 0) -> List[SourceSchema]:
+    """RETURNS (List[SourceSchema]): the subjects with their paragraphs: all, or a seeded subset of `limit`."""
+    schemas = [read_schema(path, min_wordings=1) for path in source_files(folder)]
+    if limit:
+        places = [(i, j) for i, schema in enumerate(schemas) for j in range(len(schema.texts))]
+        kept = set(random.Random(0).sample(places, min(limit, len(places))))
+        for i, schema in enumerate(schemas):
+            schema.texts = [text for j, text in enumerate(schema.texts) if (i, j) in kept]
+    return [schema for schema in schemas if schema.texts]
+
+
+def make_pipeline(labels: Dict[str, Any], answer: str, entities: str) -> Language:
+    """RETURNS (Language): the component with its defaults, after what finds sentences and, for "own", entities."""
+    if entities == "gold":
+        nlp = spacy.blank("en")
+        nlp.add_pipe("sentencizer")
+    elif locate(PIPELINE) is None:
+        raise ValueError(Errors.R102.format(name=PIPELINE, package=BUNDLED[PIPELINE].package))
+    else:
+        nlp = spacy.load(BUNDLED[PIPELINE].module)
+    nlp.add_pipe(NAME, config={"labels": labels, "answer": answer})
+    return nlp
+
+
+def with_gold(nlp: Language, text: SourceText) -> Doc:
+    """RETURNS (Doc): a document with the annotated entities; tokens are cut where one begins or ends."""
+    doc = nlp.make_doc(text.text)
+    split_at(doc, [offset for ent in text.ents for offset in (ent.start, ent.end)])
+    spans = [doc.char_span(ent.start, ent.end, label=ent.type) for ent in text.ents]
+    doc.set_ents([span for span in spans if span is not None])
+    return doc
+
+
+def plain(text: str) -> str:
+    """RETURNS (str): a name as names are compared: lower case, without a determiner in front."""
+    text = text.lower().strip()
+    return next((text[len(word) :] for word in DETERMINERS if text.startswith(word)), text).strip()
+
+
+def name_of(start: int, end: int, text: SourceText) -> Name:
+    """RETURNS (Name): the compared text of a mention, and whether it is a gold entity.
+
+    start, end (int): characters of the mention.
+    text (SourceText): the paragraph.
+    """
+    name = plain(text.text[start:end])
+    known = (ent for ent in text.ents if ent.start < end and start < ent.end)
+    return name, any(plain(text.text[ent.start : ent.end]) == name for ent in known)
+
+
+def make_fact(head: Name, label: str, tail: Name, symmetric: FrozenSet[str]) -> Fact:
+    """RETURNS (Fact): a relation between names, a symmetric one with the smaller name in front."""
+    return (tail, label, head) if label in symmetric and tail < head else (head, label, tail)
+
+
+def count(doc: Doc, text: SourceText, symmetric: FrozenSet[str]) -> Counts:
+    """RETURNS (Counts): what is right in a document.
+
+    doc (Doc): has entities and relations.
+    text (SourceText): the gold paragraph.
+    symmetric (FrozenSet[str]): labels that hold in both directions.
+    """
+
+    def name(span: Span) -> Name:
+        return name_of(span.start_char, span.end_char, text)
+
+    gold_names = [name_of(ent.start, ent.end, text) for ent in text.ents]
+    gold = {make_fact(gold_names[head], label, gold_names[tail], symmetric) for head, label, tail in text.relations}
+    predicted = {make_fact(name(rel.head), rel.label, name(rel.tail), symmetric) for rel in doc._.relations}
+    found = {name(ent) for ent in doc.ents} & set(gold_names)
+    return Counts(len(gold & predicted), len(predicted), len(gold), len(found), len(set(gold_names)))
+
+
+def scores_of(counts: Sequence[Counts]) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): micro precision, recall and F1 of relations, and recall of names, from 0 to 1."""
+    right, predicted, gold, found, names = (sum(column) for column in zip(*counts))
+    precision, recall = right / max(1, predicted), right / max(1, gold)
+    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    return {
+        "relations_p": precision,
+        "relations_r": recall,
+        "relations_f": f1,
+        "entities_r": found / max(1, names),
+    }
+
+
+def measure(
+    schemas: Sequence[SourceSchema], answer: str, types: bool, entities: str
+) -> Tuple[Dict[str, float], Dict[str, float]]:
+    """RETURNS (Tuple[Dict[str, float], Dict[str, float]]): scores, and what depends on the machine."""
+    counts: List[Counts] = []
+    seconds = 0.0
+    for schema in schemas:
+        nlp = make_pipeline(component_labels(schema, types=types), answer, entities)
+        symmetric = frozenset(label.name for label in schema.labels.values() if label.symmetric)
+        docs = [with_gold(nlp, text) if entities == "gold" else nlp.make_doc(text.text) for text in schema.texts]
+        started = time.perf_counter()
+        docs = list(nlp.pipe(docs))
+        seconds += time.perf_counter() - started
+        counts += [count(doc, text, symmetric) for doc, text in zip(docs, schema.texts)]
+    return scores_of(counts), {"seconds_a_document": seconds / max(1, len(counts))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--answers", nargs="+", choices=ANSWERS, default=list(ANSWERS))
+    parser.add_argument("--entities", nargs="+", choices=ENTITIES, default=list(ENTITIES))
+    parser.add_argument("--limit", type=int, default=0, help="measure a seeded subset of this size")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    args = parser.parse_args()
+    schemas = read(limit=args.limit)
+    total = sum(len(schema.texts) for schema in schemas)
+    subset = ", seeded subset" if args.limit else ""
+    for entities in args.entities:
+        for answer in args.answers:
+            for types in (True, False):
+                scores, costs = measure(schemas, answer, types, entities)
+                row = {
+                    "name": f"{answer}, {'with' if types else 'without'} entity types",
+                    "description": ANSWERS[answer],
+                    "split": f"paragraphs{subset} ({total}), {ENTITIES[entities]}",
+                }
+                add_row(args.output, TITLE, row, 0, scores, costs)
+                shown = {key: round(value, 3) for key, value in {**scores, **costs}.items()}
+                print(row["name"], row["split"], shown, flush=True)
+
+
+if __name__ == "__main__":
+    main()
