@@ -1,8 +1,51 @@
 """Relation extraction for spaCy with language models that retrieve examples before they answer."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Dict, List
+
 from .relations import CandidatePair, EntityCluster, Relation, register_extensions
 
+if TYPE_CHECKING:
+    from .components.etrag.component import ETRAGExtractor
+    from .components.pair_filter.component import PairCandidateFilter
+    from .components.relations.component import RagRelationExtractor
+    from .components.supplements.component import SupplementUsageClassifier
+    from .labels import LabelSet, LabelSpec
+
 __version__ = "0.1.0"
-__all__ = ["CandidatePair", "EntityCluster", "Relation", "__version__", "register_extensions"]
+__all__ = [
+    "CandidatePair",
+    "ETRAGExtractor",
+    "EntityCluster",
+    "LabelSet",
+    "LabelSpec",
+    "PairCandidateFilter",
+    "RagRelationExtractor",
+    "Relation",
+    "SupplementUsageClassifier",
+    "__version__",
+    "register_extensions",
+]
+
+# Names whose modules are imported when they are first asked for, since these import much.
+_LAZY: Dict[str, str] = {
+    "ETRAGExtractor": "components.etrag.component",
+    "LabelSet": "labels",
+    "LabelSpec": "labels",
+    "PairCandidateFilter": "components.pair_filter.component",
+    "RagRelationExtractor": "components.relations.component",
+    "SupplementUsageClassifier": "components.supplements.component",
+}
 
 register_extensions()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *_LAZY})

@@ -119,6 +119,15 @@ class Errors(metaclass=_WithCodes):
         "or save it again."
     )
     R121 = "{file} is missing from the saved component. Copy the whole pipeline again, or save it again."
+    R122 = "Device {value!r} is not known. Use 'auto', 'cpu', 'cuda', 'cuda:1' or another name of torch's, in quotes."
+    R123 = (
+        "Can't put the model {model!r} on the device {device!r}: {reason}. Set device to 'auto', or to one that this "
+        "machine has and that has room for the model."
+    )
+    R124 = (
+        "LoRA can't adapt {unknown}, given in target_modules: {model!r} has no such layers. It has {known}. Choose "
+        "some of these, or 'all-linear'."
+    )
     R130 = (
         "The encoder {name!r} says that it is pooled by {pooling}, which is not known here. Set pooling to one of "
         "'mean', 'cls', 'max' and 'last', or use another encoder."

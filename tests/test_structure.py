@@ -9,7 +9,7 @@ from collections import Counter
 from importlib import import_module, metadata
 from pathlib import Path
 from pkgutil import walk_packages
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple, get_type_hints
 
 import pytest
 import spacy
@@ -122,6 +122,26 @@ def test_importing_the_suite_loads_no_heavy_library() -> None:
         "print([m for m in sys.argv[1].split(',') if m in sys.modules])"
     )
     assert run_python(code, ",".join(HEAVY), ",".join(names)).strip() == "[]"
+
+
+def test_importing_the_package_imports_the_annotations_alone() -> None:
+    # Spacy itself imports torch where it can: here it can't, so that the package would fail if it needed it.
+    code = (
+        "import sys\n"
+        "sys.modules.update(torch=None, transformers=None)\n"
+        "import spacy_ragre\n"
+        "print(sorted(name for name in sys.modules if name.startswith('spacy_ragre')))"
+    )
+    assert run_python(code).strip() == "['spacy_ragre', 'spacy_ragre.errors', 'spacy_ragre.relations']"
+
+
+def test_public_names_are_imported_when_they_are_asked_for() -> None:
+    for name in spacy_ragre.__all__:
+        assert getattr(spacy_ragre, name) is not None and name in dir(spacy_ragre)
+    factories = {point.name: point.load() for point in entry_points() if point.group == "spacy_factories"}
+    assert {get_type_hints(maker)["return"].__name__ for maker in factories.values()} <= set(spacy_ragre.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        spacy_ragre.Nothing  # noqa: B018
 
 
 def test_files_are_short() -> None:

@@ -18,7 +18,7 @@ from typing import (
 )
 
 from ..errors import Errors
-from ..training.devices import pick_device
+from ..training.devices import check_device, pick_device
 from .adapters.lora import LoraSettings, add_lora
 from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
@@ -86,7 +86,7 @@ class Backbone:
         self.name = str(name)
         self.quantization = quantization
         self.dtype_name = dtype
-        self.device_name = device
+        self.device_name = check_device(device)
         self.lora = LoraSettings.from_config(lora)
         self.max_length = max_length
         self.batch_tokens = batch_tokens

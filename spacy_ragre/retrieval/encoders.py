@@ -16,7 +16,7 @@ from ..instances import Instance
 from ..llm.runtime.openvino import TORCH, Compiler
 from ..llm.tokens import TextTokens, special_tokens
 from ..registry import registry
-from ..training.devices import pick_device
+from ..training.devices import check_device, place
 from .loading import load_encoder, locate_encoder
 from .sentence_files import OwnSettings, read_own_settings
 from .texts import mark_mentions, with_response
@@ -161,7 +161,7 @@ class TextEncoder:
         self.passage_prefix = passage_prefix
         self.max_length = max_length
         self.batch_size = batch_size
-        self.device = device
+        self.device = check_device(device)
         self.end_token = end_token
         self.tuned = False
         self._compiler = Compiler(engine)
@@ -252,8 +252,8 @@ class TextEncoder:
 
     def _ensure_loaded(self) -> None:
         if self._model is None:
-            self._model, self._tokenizer = load_encoder(locate_encoder(self.name), self.name)
-            self._model.to(pick_device(self.device))
+            model, self._tokenizer = load_encoder(locate_encoder(self.name), self.name)
+            self._model = place(model, self.device, self.name)
 
     def encode_queries(self, instances: Sequence[Instance]) -> np.ndarray:
         """Encode what is looked for.
@@ -381,8 +381,8 @@ class TextEncoder:
         if not (path / WEIGHTS).exists():
             return self
         settings = _read_settings(path / SETTINGS, set(self.settings))
-        self._model, self._tokenizer = load_encoder(path, str(path))
-        self._model.to(pick_device(self.device))
+        model, self._tokenizer = load_encoder(path, str(path))
+        self._model = place(model, self.device, self.name)
         for key, value in settings.items():
             setattr(self, key, value)
         self._own = None

@@ -3,9 +3,14 @@
 The setting of a component comes first, then what a command was told by `--gpu-id`, then what there is.
 """
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional, TypeVar
 
 from ..errors import Errors
+
+if TYPE_CHECKING:
+    import torch
+
+    Module = TypeVar("Module", bound=torch.nn.Module)
 
 _chosen: Optional[str] = None
 
@@ -51,3 +56,36 @@ def pick_device(device: str, mps: bool = True) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if mps and torch.backends.mps.is_available() else "cpu"
+
+
+def check_device(device: str) -> str:
+    """Check the name of a device. Whether there is one is told when a model is put there, since a pipeline may be built
+    on another machine than it runs on.
+
+    device (str): torch's name of a device, or "auto". A ValueError is raised where it is none.
+    RETURNS (str): the same.
+    """
+    import torch
+
+    if device != "auto":
+        try:
+            torch.device(str(device))
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(Errors.R122.format(value=device)) from error
+    return device
+
+
+def place(model: "Module", device: str, name: str) -> "Module":
+    """Put a model on a device. An OSError is raised where that fails, as where there is none.
+
+    model (torch.nn.Module): the model.
+    device (str): torch's name of a device, or "auto".
+    name (str): what the model is called in the settings, for the message.
+    RETURNS (torch.nn.Module): the model.
+    """
+    device = pick_device(device)
+    try:
+        return model.to(device)
+    # Torch raises an AssertionError where it was built without GPUs.
+    except (RuntimeError, AssertionError) as error:
+        raise OSError(Errors.R123.format(model=name, device=device, reason=error)) from error

@@ -63,7 +63,18 @@ def test_r106_unknown_data_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "lora,problem", [({"rank": 0}, "rank=0"), ({"dropout": 1.0}, "dropout=1.0"), ({"r": 8}, "unknown keys.*r")]
+    "lora,problem",
+    [
+        ({"rank": 0}, "rank=0"),
+        ({"rank": "8"}, "rank='8'"),
+        ({"rank": 2.5}, "rank=2.5"),
+        ({"alpha": None}, "alpha=None"),
+        ({"dropout": 1.0, "rank": True}, "rank=True, dropout=1.0"),
+        ({"target_modules": []}, r"target_modules=\(\)"),
+        ({"target_modules": ["q_proj", 1]}, r"target_modules=\('q_proj', 1\)"),
+        ({"target_modules": 3}, "target_modules=3"),
+        ({"r": 8}, "unknown keys.*r"),
+    ],
 )
 def test_r110_lora_settings(lora: Dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=f"R110.*{problem}"):
@@ -245,11 +256,25 @@ def test_target_modules_choose_the_layers(tiny_llama: Path) -> None:
     assert len(names) == 2 * 2 * 2 and all("q_proj" in n or "v_proj" in n for n in names)
 
 
-def test_r110_target_modules_that_the_model_has_not(tiny_llama: Path) -> None:
-    backbone = CausalLM(str(tiny_llama), device="cpu", lora={"target_modules": ["query"]})
-    with pytest.raises(ValueError, match="R110.*query"):
+@pytest.mark.parametrize("names", [["query"], ["q_proj", "query"], ["proj"]])
+def test_r124_target_modules_that_the_model_has_not(tiny_llama: Path, names: List[str]) -> None:
+    backbone = CausalLM(str(tiny_llama), device="cpu", lora={"target_modules": names})
+    known = "'down_proj', 'embed_tokens', 'gate_proj', 'k_proj', 'o_proj', 'q_proj', 'up_proj', 'v_proj'"
+    with pytest.raises(ValueError, match=f"R124.*adapt '{names[-1]}', given.*It has {known}"):
         backbone.init_adapter()
     assert not backbone.has_adapter
+
+
+@pytest.mark.parametrize("names", [["self_attn.q_proj"], r".*\.v_proj"])
+def test_layers_are_named_by_the_end_of_their_path_or_by_an_expression(tiny_llama: Path, names: Any) -> None:
+    backbone = CausalLM(str(tiny_llama), device="cpu", lora={"rank": 2, "target_modules": names})
+    backbone.init_adapter()
+    assert len(backbone.adapter_parameters()) == 2 * 2
+
+
+def test_r110_an_expression_that_no_layer_matches(tiny_llama: Path) -> None:
+    with pytest.raises(ValueError, match="R110.*query"):
+        CausalLM(str(tiny_llama), device="cpu", lora={"target_modules": "query"}).init_adapter()
 
 
 def test_adapter_states_are_taken_over(llama: CausalLM, tiny_llama: Path) -> None:

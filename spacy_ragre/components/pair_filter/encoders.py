@@ -21,7 +21,7 @@ from ...llm.runtime.openvino import TORCH, Compiler
 from ...llm.tokens import TextTokens, special_tokens
 from ...registry import registry
 from ...retrieval.loading import load_encoder, locate_encoder, only_encoder
-from ...training.devices import pick_device
+from ...training.devices import check_device, place
 from .context_pooling import SPECIALS, Encoded
 
 MIN_WINDOW = 16
@@ -117,7 +117,7 @@ class HuggingFaceEncoder:
         self.marker = marker
         self.lora = None if lora is None else LoraSettings.from_config(lora)
         self.batch_tokens = batch_tokens
-        self.device = device
+        self.device = check_device(device)
         self._compiler = Compiler(engine)
         self._model: Any = None
         self._tokenizer: Any = None
@@ -150,7 +150,7 @@ class HuggingFaceEncoder:
         return next(self.model.parameters()).device
 
     def _set(self, model: Any, tokenizer: Any) -> None:
-        self._model, self._tokenizer = model.to(pick_device(self.device)), tokenizer
+        self._model, self._tokenizer = place(model, self.device, self.name), tokenizer
         self._text = TextTokens(tokenizer)
         self._before, self._after = special_tokens(tokenizer)
         if self.lora is not None:

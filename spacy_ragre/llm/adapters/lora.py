@@ -40,9 +40,22 @@ class LoraSettings:
         if isinstance(config.get("target_modules"), list):
             config["target_modules"] = tuple(config["target_modules"])
         settings = cls(**config)
-        if settings.rank < 1 or not 0 <= settings.dropout < 1:
-            raise ValueError(Errors.R110.format(problem=f"rank={settings.rank}, dropout={settings.dropout}"))
+        right = {
+            "rank": _is_number(settings.rank) and settings.rank >= 1 and settings.rank == int(settings.rank),
+            "alpha": _is_number(settings.alpha) and settings.alpha > 0,
+            "dropout": _is_number(settings.dropout) and 0 <= settings.dropout < 1,
+            "target_modules": bool(settings.target_modules)
+            and isinstance(settings.target_modules, (str, tuple))
+            and all(isinstance(name, str) and name for name in settings.target_modules),
+        }
+        wrong = [f"{name}={getattr(settings, name)!r}" for name, fine in right.items() if not fine]
+        if wrong:
+            raise ValueError(Errors.R110.format(problem=", ".join(wrong)))
         return settings
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def add_lora(
@@ -51,7 +64,7 @@ def add_lora(
     """Put LoRA layers into a model. They change nothing until they are trained.
 
     model (PreTrainedModel): the model.
-    settings (LoraSettings): the settings. A ValueError is raised where the model has no such layers.
+    settings (LoraSettings): the settings. A ValueError is raised where the model has no layers of one of their names.
     task_type (Optional[str]): peft's name of what the model is for.
     quantized (bool): whether the model's weights are of bitsandbytes.
     RETURNS (PeftModel): the model with its adapter, in evaluation mode.
@@ -60,6 +73,7 @@ def add_lora(
         from peft import LoraConfig, get_peft_model
 
         modules = settings.target_modules
+        _check_names(model, modules)
         config = LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,  # type: ignore[arg-type]
@@ -72,6 +86,23 @@ def add_lora(
             return get_peft_model(model, config).eval()
         except ValueError as error:
             raise ValueError(Errors.R110.format(problem=error)) from error
+
+
+def _check_names(model: "PreTrainedModel", names: Union[str, Tuple[str, ...]]) -> None:
+    """Raise a ValueError for a name that no layer has. Peft leaves such a name out where another one fits."""
+    if isinstance(names, str):  # "all-linear", or an expression
+        return
+    layers = [name for name, _ in model.named_modules()]
+    unknown = [name for name in names if not any(f".{layer}".endswith(f".{name}") for layer in layers)]
+    if unknown:
+        # Weights of two dimensions are those of linear layers and embeddings, whatever their class.
+        weights = [(n.split("."), p) for n, p in model.named_parameters() if n.endswith(".weight")]
+        known = sorted({name[-2] for name, weight in weights if weight.dim() == 2})
+        raise ValueError(
+            Errors.R124.format(
+                unknown=", ".join(map(repr, unknown)), model=model.name_or_path, known=", ".join(map(repr, known))
+            )
+        )
 
 
 @contextmanager
