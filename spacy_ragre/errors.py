@@ -158,8 +158,8 @@ class Errors(metaclass=_WithCodes):
     # corpora and scoring
     R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."
     R402 = (
-        "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these places, or leave them out, "
-        "and read the file again."
+        "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these places, or leave them out "
+        "(convert and extract do that with --skip-errors FILE), and read the file again."
     )
     R403 = (
         "the line is not valid UTF-8: {problem}. Convert the file to UTF-8 first, for example with "
@@ -187,6 +187,19 @@ class Errors(metaclass=_WithCodes):
     R411 = (
         "record {id} has the label {label!r}. Expected is 'Other', or one of {known} followed by '(e1,e2)' or "
         "'(e2,e1)', on the line after the sentence."
+    )
+    R332 = (
+        "{path} is not in UTF-8: {problem}. UTF-8 is wanted: convert the file, for example with "
+        "'iconv -f {encoding} -t utf-8'."
+    )
+    R333 = (
+        "{path} is in the format of SemEval-2010 Task 8, but its records are those of another corpus: line {line} has "
+        "the label {label!r}, and the labels of the task are Other, {known}. Write the records in the interchange "
+        "format (--format jsonl), where labels have any name; docs/training.md describes it."
+    )
+    R334 = (
+        "{path} holds no documents, so that nothing was written. Check the path, and that the file is whole and in the "
+        "format that was named."
     )
     R412 = "id {id!r} was given already on line {line}. Ids must be different within a file."
     R413 = (

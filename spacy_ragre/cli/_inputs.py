@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Union
+from typing import IO, TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Union
 
 import typer
 
 from ..errors import Errors
+from ._left_out import LeftOut, left_out_to
 from ._util import Arg, Opt, read_corpus
 
 if TYPE_CHECKING:
@@ -26,26 +27,6 @@ INPUT: Optional[str] = Opt(
     "standard input, a text a line",
 )
 _SEMEVAL = re.compile(rb'\d+\t"')
-
-
-class LeftOut(NamedTuple):
-    """A document that could not be read or processed.
-
-    place (str): where it stands: "line 3" or "document 3".
-    reasons (List[str]): why it was left out.
-    id (str): its id, or "" where it has none.
-    text (str): its text, or "" where it could not be read.
-    """
-
-    place: str
-    reasons: List[str]
-    id: str = ""
-    text: str = ""
-
-    def to_dict(self) -> Dict[str, object]:
-        """RETURNS (Dict[str, object]): what is written to a file of documents that were left out."""
-        data: Dict[str, object] = {"place": self.place, "reasons": self.reasons}
-        return {**data, **({"id": self.id} if self.id else {}), **({"text": self.text} if self.text else {})}
 
 
 class Item(NamedTuple):
@@ -89,7 +70,7 @@ def read_inputs(
     elif path is not None:
         file = existing_path(path)
         if file.is_dir() or file.suffix.lower() in (".spacy", ".jsonl") or _is_semeval(file):
-            yield from _read_documents(nlp, file, spans_key)
+            yield from _read_documents(nlp, file, spans_key, skip)
         else:
             with file.open("rb") as stream:
                 yield from _read_lines(nlp, stream, path, skip)
@@ -103,22 +84,29 @@ def _is_semeval(file: Path) -> bool:
     return _SEMEVAL.match(first.removeprefix(b"\xef\xbb\xbf")) is not None
 
 
-def _read_documents(nlp: "Language", file: Path, spans_key: Optional[str]) -> Iterator[Item]:
+def _read_documents(nlp: "Language", file: Path, spans_key: Optional[str], skip: bool) -> Iterator[Item]:
     from ..corpora.reader import copy_input
 
+    left_out: List[LeftOut] = []
+    collect = left_out_to(left_out) if skip else None
+    number = 0
     # Tokens may not fit the entities that someone else annotated; cutting them changes no text.
-    docs = read_corpus(file, nlp, spans_key=spans_key, split_tokens=True)
-    for number, doc in enumerate(docs, 1):
+    for doc in read_corpus(file, nlp, spans_key=spans_key, split_tokens=True, on_error=collect):
+        yield from (Item(item.place, item) for item in left_out)
+        number += len(left_out) + 1
+        left_out.clear()
         yield Item(f"document {number}", copy_input(doc))
+    yield from (Item(item.place, item) for item in left_out)
 
 
 def _read_lines(nlp: "Language", stream: IO[bytes], path: str, skip: bool) -> Iterator[Item]:
+    from ..corpora.files import split_lines
     from ..relations import ID_KEY
 
-    for number, raw in enumerate(stream, 1):
+    for number, raw in split_lines(stream, path):
         place = f"line {number}"
         try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            line = raw.decode("utf-8").strip()
         except UnicodeDecodeError as error:
             problem = Errors.R613.format(path=path, line=number, problem=error)
             if not skip:

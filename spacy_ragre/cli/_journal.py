@@ -7,10 +7,11 @@ documents that are finished, and the last line alone can be cut off.
 
 import json
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional
 
 from ..errors import Errors
-from ._inputs import Item, LeftOut
+from ._inputs import Item
+from ._left_out import LeftOut, to_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,7 +38,7 @@ class Journal:
         self.count = self.finished
         if not self.finished:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(_line(about))
+            self.path.write_bytes(to_line(about))
         self._stream: IO[bytes] = self.path.open("ab")
 
     def __enter__(self) -> "Journal":
@@ -58,7 +59,7 @@ class Journal:
         self._write({_LEFT_OUT: item.to_dict()})
 
     def _write(self, record: Mapping[str, object]) -> None:
-        self._stream.write(_line(record))
+        self._stream.write(to_line(record))
         # What a killed process has written is kept by the system, and what is in its buffers is not.
         self._stream.flush()
         self.count += 1
@@ -72,7 +73,7 @@ class Journal:
         for number, record in enumerate(self._records(), 1):
             item = next(items, None)
             content = record.get(_DOC) or record.get(_LEFT_OUT) or {}
-            found = "" if item is None or isinstance(item.content, LeftOut) else item.content.text
+            found = "" if item is None else item.content.text
             expected = str(content.get("text", ""))
             if item is None or found != expected:
                 what = "is missing" if item is None else f"reads {found[:60]!r}"
@@ -90,7 +91,7 @@ class Journal:
         with atomic_write(self.output) as stream:
             for record in self._records():
                 if _DOC in record:
-                    stream.write(_line(record[_DOC]))
+                    stream.write(to_line(record[_DOC]))
                 else:
                     left_out.append(LeftOut(**record[_LEFT_OUT]))  # type: ignore[arg-type]
         self.path.unlink()
@@ -114,7 +115,7 @@ class Journal:
                 except ValueError as error:
                     problem = f"its line {number + 1} is damaged ({error})"
                     raise ValueError(Errors.R324.format(path=self.path, problem=problem)) from error
-                if number == 0 and record != json.loads(_line(about)):
+                if number == 0 and record != json.loads(to_line(about)):
                     was = ", ".join(f"{key} {value!r}" for key, value in record.items() if about.get(key) != value)
                     raise ValueError(Errors.R324.format(path=self.path, problem=f"it is of another run ({was})"))
                 count = number
@@ -128,19 +129,3 @@ class Journal:
 def journal_path(output: Path) -> Path:
     """RETURNS (Path): where the journal of an output is."""
     return output.with_name(f".{output.name}.partial")
-
-
-def write_left_out(items: Sequence[LeftOut], path: Path) -> None:
-    """Write the documents that were left out, one JSON object a line.
-
-    items (Sequence[LeftOut]): the documents, with reasons.
-    path (Path): the file.
-    """
-    from ..files import atomic_write
-
-    with atomic_write(path) as stream:
-        stream.writelines(_line(item.to_dict()) for item in items)
-
-
-def _line(data: Mapping[str, object]) -> bytes:
-    return (json.dumps(data, ensure_ascii=False) + "\n").encode("utf8", "surrogatepass")

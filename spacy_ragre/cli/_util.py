@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
     from spacy.vocab import Vocab
 
+    from ..corpora.files import OnError
+
 HELP = """Relation extraction with language models that retrieve examples: install the models, convert and export
 corpora, look at what retrieval gives, extract relations and score them.
 """
@@ -146,6 +148,7 @@ def read_corpus(
     *,
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
+    on_error: "Optional[OnError]" = None,
 ) -> Iterator["Doc"]:
     """Read documents from a file, whose ending tells its format.
 
@@ -153,6 +156,7 @@ def read_corpus(
     nlp (Union[Language, Vocab, None]): makes the documents; blank English if None.
     spans_key (Optional[str]): keep the entities of interchange documents in `doc.spans[spans_key]`.
     split_tokens (bool): cut tokens of interchange documents where an entity begins or ends inside one.
+    on_error (Optional[OnError]): is told what can't be read of a .jsonl or .txt file; the rest is read all the same.
     YIELDS (Doc): the documents. An unknown ending raises a ValueError.
     """
     from ..corpora import read_jsonl, read_semeval
@@ -163,9 +167,9 @@ def read_corpus(
     if suffix == ".spacy" or path.is_dir():
         yield from read_docs(path, get_nlp(nlp).vocab)
     elif suffix == ".jsonl":
-        yield from read_jsonl(path, nlp, spans_key=spans_key, split_tokens=split_tokens)
+        yield from read_jsonl(path, nlp, spans_key=spans_key, split_tokens=split_tokens, on_error=on_error)
     elif suffix == ".txt":
-        yield from read_semeval(path, nlp)
+        yield from read_semeval(path, nlp, on_error=on_error)
     else:
         raise ValueError(Errors.R605.format(path=path, known=".spacy, .jsonl (interchange), .txt (SemEval)"))
 

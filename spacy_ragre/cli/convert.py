@@ -1,11 +1,13 @@
 """`ragre convert`: a corpus to .spacy files."""
 
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
+import typer
 from wasabi import msg
 
-from ._util import Arg, Opt, ragre_cli, user_errors
+from ._left_out import SKIP_ERRORS, LeftOut, left_out_to, report_left_out
+from ._util import Arg, Opt, ragre_cli, user_errors, visible
 
 
 @ragre_cli.command("convert")
@@ -25,9 +27,10 @@ def convert_cli(
     relation_names: Optional[Path] = Opt(
         None, "--relation-names", "-rn", help="JSON file of relation ids with names (docred); rel_info.json next to IN"
     ),
+    skip_errors: Optional[Path] = SKIP_ERRORS,
 ) -> None:
     """
-    Convert a corpus of relations to spaCy's binary format, for training and evaluation.
+    Convert a corpus of relations to spaCy's binary format, for training and evaluation, and say what it holds.
 
     The output appears under its name only when it is whole.
     """
@@ -42,6 +45,7 @@ def convert_cli(
             spans_key=spans_key,
             split_tokens=split_tokens,
             relation_names=relation_names,
+            skip_errors=skip_errors,
         )
 
 
@@ -56,19 +60,38 @@ def convert(
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
     relation_names: Optional[Path] = None,
+    skip_errors: Optional[Path] = None,
 ) -> None:
-    """Convert a corpus and say how many documents were written; see `spacy_ragre.corpora.convert`."""
-    from ..corpora import convert as corpora_convert
-    from ..corpora import convert_split
+    """Convert a corpus and say what was written; see `spacy_ragre.corpora.convert`.
 
+    skip_errors (Optional[Path]): the file for records that can't be read, with reasons; they end the run where None.
+    """
+    from ..corpora import CorpusCounts, convert_split
+    from ..corpora import convert as corpora_convert
+
+    left_out: List[LeftOut] = []
+    counts = CorpusCounts()
     settings: Dict[str, Any] = {
         "spans_key": spans_key,
         "split_tokens": split_tokens,
         "relation_names": relation_names,
+        "on_error": None if skip_errors is None else left_out_to(left_out),
+        "counts": counts,
     }
-    if dev is None:
-        count = corpora_convert(input_path, output_path, format, **settings)
-        msg.good(f"Wrote {count} documents to {output_path}")
-        return
-    counts = convert_split(input_path, output_path, dev, format, dev_share, seed, **settings)
-    msg.good(f"Wrote {counts[0]} documents to {output_path} and {counts[1]} to {dev}")
+    try:
+        if dev is None:
+            count = corpora_convert(input_path, output_path, format, **settings)
+            written = f"{count} documents to {output_path}"
+        else:
+            parts = convert_split(input_path, output_path, dev, format, dev_share, seed, **settings)
+            written = f"{parts[0]} documents to {output_path} and {parts[1]} to {dev}"
+    except ValueError:
+        if skip_errors is None or not left_out or counts.documents:
+            raise
+        # None is left, which this raises.
+        report_left_out(left_out, len(left_out), skip_errors)
+    msg.good(f"Wrote {written}")
+    for line in counts.lines():
+        typer.echo(visible(line))
+    if skip_errors is not None:
+        report_left_out(left_out, counts.documents + len(left_out), skip_errors)

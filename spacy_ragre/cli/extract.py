@@ -8,8 +8,9 @@ import typer
 
 from ..errors import Errors
 from ..training.devices import choose_gpu
-from ._inputs import INPUT, TEXT, Item, LeftOut, check_inputs, read_inputs
-from ._journal import Journal, journal_path, write_left_out
+from ._inputs import INPUT, TEXT, Item, check_inputs, read_inputs
+from ._journal import Journal, journal_path
+from ._left_out import SKIP_ERRORS, LeftOut, report_left_out
 from ._util import GPU_ID, Arg, Opt, cell, json_line, load_pipeline, parse_labels, pipe_names, ragre_cli, user_errors
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def extract_cli(
         None, "--examples", metavar="STORE", help="Show examples of this store, made by `index`, to the language model"
     ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="The entities are in doc.spans[KEY]"),
-    skip_errors: Optional[Path] = Opt(
-        None, "--skip-errors", metavar="FILE", help="Write documents that fail to this file, with reasons, and go on"
-    ),
+    skip_errors: Optional[Path] = SKIP_ERRORS,
     resume: bool = Opt(False, "--resume", help="Go on where an earlier run with the same --output was stopped"),
     batch_size: Optional[int] = Opt(None, "--batch-size", "-bs", min=1, help="Documents of a batch"),
     gpu_id: Optional[int] = GPU_ID,
@@ -131,13 +130,7 @@ def extract(
         about["examples"] = None if examples is None else str(examples)
         left_out = _write(run, output_path, about, resume)
     if skip_errors is not None:
-        write_left_out(left_out, skip_errors)
-    if left_out and skip_errors is not None:
-        if len(left_out) == run.count:
-            first = left_out[0]
-            problem = " ".join(first.reasons)
-            raise ValueError(Errors.R325.format(count=run.count, place=first.place, problem=problem, path=skip_errors))
-        typer.echo(f"Left out {len(left_out)} of {run.count} documents: see {skip_errors}", err=True)
+        report_left_out(left_out, run.count, skip_errors)
 
 
 def add_labels(

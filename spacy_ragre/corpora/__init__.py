@@ -1,6 +1,7 @@
 """Corpora of relations: readers of their formats, converters and the reader for training."""
 
 from .convert import convert, convert_split, export_docs
+from .counts import CorpusCounts
 from .docred import read_docred, write_docred
 from .jsonl import doc_to_dict, read_jsonl, write_jsonl
 from .reader import Corpus, create_corpus, split
@@ -8,6 +9,7 @@ from .semeval import SEMEVAL_LABELS, read_semeval
 
 __all__ = [
     "Corpus",
+    "CorpusCounts",
     "SEMEVAL_LABELS",
     "convert",
     "convert_split",

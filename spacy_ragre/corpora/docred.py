@@ -17,7 +17,8 @@ from spacy.vocab import Vocab
 from ..errors import Errors
 from ..files import atomic_write
 from ..relations import ID_KEY, Relation, cluster_entities, entity_spans
-from .files import Problems, existing_path
+from .files import OnError, Problems, decode, existing_path
+from .parse import unfit_values
 from .tokens import get_nlp
 
 # The names of the mentions as the file has them, for each cluster: the official Ign F1 compares these.
@@ -54,6 +55,7 @@ def read_docred(
     *,
     spans_key: Optional[str] = None,
     relation_names: Names = None,
+    on_error: Optional[OnError] = None,
 ) -> Iterator[Doc]:
     """Read a file of DocRED or Re-DocRED, with the tokens and sentences that it gives.
 
@@ -70,23 +72,27 @@ def read_docred(
         `doc.ents`.
     relation_names (Union[str, Path, Mapping[str, str], None]): relation ids with their names, or a JSON file that has
         them; labels are then the names. If None, `rel_info.json` next to the file; without one, labels are the ids.
+    on_error (Optional[OnError]): is given the place of a document that can't be read ("document 3"), the document as
+        JSON and what is wrong with it; those after it are read all the same. Errors are raised where None.
     YIELDS (Doc): the documents.
     """
     path = existing_path(path)
     vocab = get_nlp(nlp).vocab
     names = find_relation_names(relation_names, path.parent)
-    problems = Problems(path)
+    problems = Problems(path, on_error)
     titles: Dict[str, int] = {}
     for number, data in enumerate(_load_list(path), 1):
-        messages: List[str] = []
-        record = _parse(data, number, names, messages)
+        messages = list(unfit_values(data, f"document {number}"))
+        record = None if messages else _parse(data, number, names, messages)
         if record is not None and record.title in titles:
             messages.append(Errors.R433.format(title=record.title, first=titles[record.title], number=number))
         elif record is not None:
             titles[record.title] = number
-        for message in messages:
-            problems.add(f"document {number}", message)
-        if record is not None and not problems:
+        if messages:
+            # Halves of surrogate pairs stay escapes.
+            whole = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
+            problems.add(f"document {number}", *messages, record=whole)
+        elif record is not None and not problems:
             yield _make_doc(vocab, record, spans_key)
     problems.raise_any()
 
@@ -119,9 +125,10 @@ def _check_names(data: Any, path: Union[str, Path]) -> Dict[str, str]:
 
 
 def _load_json(path: Path) -> Any:
+    text = decode(path.read_bytes(), path)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as err:  # UnicodeDecodeError is one, too
+        return json.loads(text)
+    except (ValueError, RecursionError) as err:
         raise ValueError(Errors.R430.format(path=path, problem=err)) from err
 
 

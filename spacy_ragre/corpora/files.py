@@ -1,32 +1,46 @@
 """Files of corpora: lines with their numbers, and problems gathered over a file."""
 
+import re
 from pathlib import Path
-from typing import Iterator, List, Tuple, Union
+from typing import IO, Callable, Iterator, List, Optional, Tuple, Union
 
 from ..errors import Errors
 
 MAX_SHOWN = 10
+# Takes the place of a record ("line 3"), the record as it stands in the file and all that is wrong with it.
+OnError = Callable[[str, str, List[str]], None]
+
+# A carriage return alone ends a line, too, as in files of old Macs.
+_RETURN = re.compile(rb"\r(?!\n)")
+# UTF-32 in its little-endian form begins as UTF-16 does, so that it comes first.
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 class Problems:
     """What is wrong with a file, gathered so that one error can tell it all.
 
     path (Path): the file.
+    on_error (Optional[OnError]): is told each problem in place of that; nothing is gathered then.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_error: Optional[OnError] = None) -> None:
         self.path = path
+        self.on_error = on_error
         self.messages: List[str] = []
 
     def __bool__(self) -> bool:
         return bool(self.messages)
 
-    def add(self, place: Union[int, str], message: str) -> None:
+    def add(self, place: Union[int, str], *messages: str, record: str = "") -> None:
         """place (Union[int, str]): the line's number, from 1, or where else it is.
-        message (str): what is wrong there.
+        *messages (str): what is wrong there.
+        record (str): what stands there.
         """
         where = f"line {place}" if isinstance(place, int) else place
-        self.messages.append(f"- {where}: {message}")
+        if self.on_error is not None:
+            self.on_error(where, record, list(messages))
+        else:
+            self.messages += [f"- {where}: {message}" for message in messages]
 
     def raise_any(self) -> None:
         """Raise a ValueError that shows the first problems, where there are any."""
@@ -45,20 +59,62 @@ def existing_path(path: Union[str, Path]) -> Path:
     return path
 
 
+def check_encoding(beginning: bytes, path: Union[str, Path]) -> None:
+    """Raise a ValueError where a file is in UTF-16 or UTF-32, of which every line would be an error of its own.
+
+    beginning (bytes): its first four bytes or more. Those of a text in UTF-8 hold no zero byte.
+    path (Union[str, Path]): the file, for the error.
+    """
+    found = next((encoding for mark, encoding in _MARKS if beginning.startswith(mark)), "")
+    if not found and b"\0" in beginning[:4]:
+        found = "utf-16"
+    if found:
+        raise ValueError(Errors.R332.format(path=path, problem=f"it seems to be {found.upper()}", encoding=found))
+
+
+def decode(content: bytes, path: Union[str, Path]) -> str:
+    """RETURNS (str): the text of a whole file in UTF-8, without its byte order mark. A ValueError is raised where it is
+    in another encoding.
+    """
+    check_encoding(content, path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise ValueError(Errors.R332.format(path=path, problem=err, encoding="latin1")) from err
+
+
+def split_lines(stream: IO[bytes], path: Union[str, Path]) -> Iterator[Tuple[int, bytes]]:
+    """The lines of a text in UTF-8, without their ends and the text's byte order mark.
+
+    Lines end with a line feed, a carriage return or both. Characters such as U+2028 or a form feed may stand inside a
+    sentence.
+
+    stream (IO[bytes]): the open file.
+    path (Union[str, Path]): what it is called, for errors. A ValueError is raised where it is in UTF-16 or UTF-32.
+    YIELDS (Tuple[int, bytes]): the line's number, from 1, and the line.
+    """
+    number = 0
+    for i, chunk in enumerate(stream):
+        if i == 0:
+            check_encoding(chunk, path)
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+        for line in _RETURN.split(chunk.removesuffix(b"\n").removesuffix(b"\r")):
+            number += 1
+            yield number, line
+
+
 def read_lines(path: Path, problems: Problems) -> Iterator[Tuple[int, str]]:
-    """The lines of a UTF-8 file, without their ends.
+    """The lines of a UTF-8 file, as `split_lines` gives them.
 
-    Lines end with a line feed only: characters such as U+2028 or a form feed may stand inside a sentence.
-
-    path (Path): the file. A byte order mark and carriage returns before line feeds are taken off.
+    path (Path): the file.
     problems (Problems): where lines that are not UTF-8 are told; they are left out.
     YIELDS (Tuple[int, str]): the line's number, from 1, and its text.
     """
     with path.open("rb") as file_:
-        for number, raw in enumerate(file_, 1):
+        for number, raw in split_lines(file_, path):
             try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                line = raw.decode("utf-8")
             except UnicodeDecodeError as err:
                 problems.add(number, Errors.R403.format(problem=err))
                 continue
-            yield number, line.rstrip("\r\n")
+            yield number, line

@@ -13,7 +13,7 @@ edges of an entity are left out.
 import json
 import math
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -22,7 +22,7 @@ from spacy.vocab import Vocab
 from ..errors import Errors
 from ..files import atomic_write
 from ..relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation, cluster_entities, entity_spans
-from .files import Problems, existing_path, read_lines
+from .files import OnError, Problems, existing_path, read_lines
 from .parse import DocRecord, parse_document
 from .tokens import get_nlp, split_at
 
@@ -33,7 +33,7 @@ def read_jsonl(
     *,
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
-    on_error: Optional[Callable[[int, str, List[str]], None]] = None,
+    on_error: Optional[OnError] = None,
 ) -> Iterator[Doc]:
     """Read a file of the interchange format.
 
@@ -45,13 +45,13 @@ def read_jsonl(
     spans_key (Optional[str]): keep the entities in `doc.spans[spans_key]`, where they may overlap, instead of
         `doc.ents`.
     split_tokens (bool): cut tokens where an entity begins or ends inside one, instead of calling it an error.
-    on_error (Optional[Callable[[int, str, List[str]], None]]): is given the number of a line that can't be read, the
-        line and what is wrong with it; the lines after it are read all the same. Errors are raised where None.
+    on_error (Optional[OnError]): is given the place of a line that can't be read ("line 3"), the line and what is wrong
+        with it; the lines after it are read all the same. Errors are raised where None.
     YIELDS (Doc): the documents.
     """
     path = existing_path(path)
     nlp = get_nlp(nlp)
-    problems = Problems(path)
+    problems = Problems(path, on_error)
     first = True
     for number, line in read_lines(path, problems):
         if not line.strip():
@@ -64,12 +64,9 @@ def read_jsonl(
         doc = None
         if record is not None and not messages:
             doc = _make_doc(nlp, record, messages, spans_key=spans_key, split=split_tokens)
-        if messages and on_error is not None:
-            on_error(number, line, messages)
-            continue
-        for message in messages:
-            problems.add(number, message)
-        if doc is not None and not problems:
+        if messages:
+            problems.add(number, *messages, record=line)
+        elif doc is not None and not problems:
             yield doc
     problems.raise_any()
 

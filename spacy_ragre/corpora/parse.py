@@ -55,7 +55,7 @@ def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
         return None
     # What is null is absent.
     data = {key: value for key, value in data.items() if value is not None}
-    problems = list(_unfit_values(data, ""))
+    problems = list(unfit_values(data, ""))
     if problems:
         messages.extend(problems)
         return None
@@ -88,7 +88,7 @@ def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
     return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples, labels)
 
 
-def _unfit_values(value: Any, where: str, depth: int = 0) -> Iterator[str]:
+def unfit_values(value: Any, where: str, depth: int = 0) -> Iterator[str]:
     """YIELDS (str): what is wrong with values that a document can't keep: halves of surrogate pairs, numbers that are
     too large, nesting that is too deep.
     """
@@ -106,11 +106,11 @@ def _unfit_values(value: Any, where: str, depth: int = 0) -> Iterator[str]:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             if isinstance(key, str):
-                yield from _unfit_values(key, f"a key of {where or 'the document'}", depth)
+                yield from unfit_values(key, f"a key of {where or 'the document'}", depth)
                 place = f"{where}.{key}" if where else key
             else:
                 place = f"{where}[{key}]"
-            yield from _unfit_values(item, place, depth + 1)
+            yield from unfit_values(item, place, depth + 1)
 
 
 class _Checker:

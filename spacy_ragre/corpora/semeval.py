@@ -17,11 +17,13 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors
 from ..relations import ID_KEY
-from .files import Problems, existing_path, read_lines
+from .files import OnError, Problems, existing_path, read_lines
 from .tokens import get_nlp, split_at
 
 ENTITY_LABEL = "NOMINAL"
 OTHER = "Other"
+# What a pair without a relation is called in the corpora of TAC, which are also written in this format.
+NO_RELATION = "no_relation"
 
 # For LabelSet: the words between head and tail, and what the relation means.
 SEMEVAL_LABELS: Dict[str, Dict[str, str]] = {
@@ -77,7 +79,9 @@ class _Record(NamedTuple):
     reversed: bool  # True where the second nominal is the head
 
 
-def read_semeval(path: Union[str, Path], nlp: Union[Language, Vocab, None] = None) -> Iterator[Doc]:
+def read_semeval(
+    path: Union[str, Path], nlp: Union[Language, Vocab, None] = None, *, on_error: Optional[OnError] = None
+) -> Iterator[Doc]:
     """Read a file of SemEval-2010 Task 8. Both nominals are in `doc.ents`, the relation is in `doc._.relations`
     (which is empty for "Other") and the record's number, a string, is in `doc.user_data[ID_KEY]`.
 
@@ -86,24 +90,37 @@ def read_semeval(path: Union[str, Path], nlp: Union[Language, Vocab, None] = Non
     path (Union[str, Path]): the file, with labels (TRAIN_FILE.TXT, TEST_FILE_FULL.TXT).
     nlp (Union[Language, Vocab, None]): its tokenizer is used, and its pipes are not. Tokens are cut where a nominal
         begins or ends. Blank English by default, with this Vocab where one is given.
+    on_error (Optional[OnError]): is given the place of a record that can't be read ("line 5"), the record and what is
+        wrong with it; the records after it are read all the same. Errors are raised where None.
     YIELDS (Doc): the documents. Their text is the sentence without quotes and tags.
     """
     path = existing_path(path)
     nlp = get_nlp(nlp)
-    problems = Problems(path)
+    problems = Problems(path, on_error)
     lines_by_id: Dict[str, int] = {}
+    first = True
     for lines in _read_blocks(path, problems):
         number = lines[0][0]
+        whole = "\n".join(line for _, line in lines)
+        if first and on_error is None:
+            _check_corpus(path, lines)
+        first = False
         try:
             record = _parse_record(lines)
         except _RecordError as err:
-            problems.add(err.line, err.message)
+            problems.add(err.line, err.message, record=whole)
             continue
         if record.id in lines_by_id:
-            problems.add(number, Errors.R412.format(id=record.id, line=lines_by_id[record.id]))
-        lines_by_id.setdefault(record.id, number)
+            problems.add(number, Errors.R412.format(id=record.id, line=lines_by_id[record.id]), record=whole)
+            continue
+        lines_by_id[record.id] = number
+        try:
+            doc = _make_doc(nlp, record)
+        except ValueError as err:
+            problems.add(number, Errors.R425.format(problem=err), record=whole)
+            continue
         if not problems:
-            yield _make_doc(nlp, record)
+            yield doc
     problems.raise_any()
 
 
@@ -114,18 +131,30 @@ class _RecordError(Exception):
         self.message = message
 
 
+def _check_corpus(path: Path, lines: List[Tuple[int, str]]) -> None:
+    """Raise a ValueError where the first record has a label of another corpus, as all others then have."""
+    label = lines[1][1].strip() if len(lines) > 1 else ""
+    parts = _LABEL.fullmatch(label)
+    if label == NO_RELATION or (parts is not None and parts[1] not in SEMEVAL_LABELS):
+        raise ValueError(Errors.R333.format(path=path, line=lines[1][0], label=label, known=", ".join(SEMEVAL_LABELS)))
+
+
 def _read_blocks(path: Path, problems: Problems) -> Iterator[List[Tuple[int, str]]]:
     """The records as lists of numbered lines, blank lines left out."""
     block: List[Tuple[int, str]] = []
     for number, line in read_lines(path, problems):
         # A record ends where the next begins: some copies of the corpus have lost the blank lines.
-        if block and _RECORD_START.match(line):
+        if block and (_RECORD_START.match(line) or (line.strip() and _ends_record(block[-1][1]))):
             yield block
             block = []
         if line.strip():
             block.append((number, line))
     if block:
         yield block
+
+
+def _ends_record(line: str) -> bool:
+    return line.startswith("Comment")
 
 
 def _parse_record(lines: List[Tuple[int, str]]) -> _Record:
@@ -152,8 +181,8 @@ def _parse_record(lines: List[Tuple[int, str]]) -> _Record:
             known = ", ".join(SEMEVAL_LABELS)
             raise _RecordError(label_number, Errors.R411.format(id=id_, label=label, known=known))
         name, inverse = parts[1], parts[2] == "e2,e1"
-    for number, line in lines[2:3]:
-        if not line.startswith("Comment"):
+    for number, line in lines[2:]:
+        if not _ends_record(line):
             problem = "a comment line, a blank line or the next record should stand here"
             raise _RecordError(number, Errors.R410.format(text=line, problem=problem))
     return _Record(id_, text, nominals, name, inverse)

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Callable
 
+import pytest
 import spacy
 from spacy.tokens import DocBin
 from typer.testing import Result
@@ -47,6 +48,50 @@ def test_export_gives_back_what_was_converted(
     result = run("export", docs, output, "--format", "jsonl")
     assert result.exit_code == 0, result.output
     assert json.loads(output.read_text(encoding="utf8")) == DOC
+
+
+def test_convert_says_what_the_corpus_holds(
+    run: Callable[..., Result], fails: Callable[..., str], semeval: Path, write_jsonl: Callable[..., Path]
+) -> None:
+    output = semeval.parent / "out.spacy"
+    result = run("convert", semeval, output, "-f", "semeval")
+    assert result.stdout.splitlines()[-3:] == [
+        "Entities: 8 (documents without: 0)",
+        "Relations: 3 (documents without: 1)",
+        "By label: Cause-Effect 2, Component-Whole 1",
+    ]
+    odd = {**DOC, "relations": [{"head": 0, "tail": 1, "label": "a\x1b[31m"}]}
+    source = write_jsonl({"text": "No one.", "ents": []}, odd)
+    shown = run("convert", source, output, "--dev", output.with_name("dev.spacy"), "--dev-share", 0.5).stdout
+    assert "Relations: 1 (documents without: 1, 1 of them not annotated for relations)" in shown
+    assert "\x1b[31m" not in shown and "a\\x1b[31m 1" in shown
+    assert "[R334]" in fails("convert", write_jsonl(), output.with_name("empty.spacy"))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "semeval", "docred"])
+def test_convert_leaves_bad_records_out(
+    run: Callable[..., Result], fails: Callable[..., str], tmp_path: Path, format: str
+) -> None:
+    docred = {"title": "t", "sents": [["Ann"]], "vertexSet": [[{"sent_id": 0, "pos": [0, 1], "type": "X"}]]}
+    good, bad, joined, place = {
+        "jsonl": (json.dumps(DOC), '{"text": 1}', "\n{}\n{}".format, "line 2"),
+        "semeval": ('1\t"<e1>a</e1> <e2>b</e2>"\nOther', '2\t"ab"\nOther', "{}\n\n{}\n".format, "line 4"),
+        "docred": (json.dumps(docred), '{"title": "\\ud800"}', "[{},{}]".format, "document 2"),
+    }[format]
+    source, output, left = (tmp_path / name for name in ("in", "out.spacy", "left.jsonl"))
+    source.write_text(joined(good, bad).lstrip("\n"), encoding="utf8")
+    assert "[R402]" in fails("convert", source, output, "-f", format, lines=3)
+    result = run("convert", source, output, "--format", format, "--skip-errors", left)
+    assert result.exit_code == 0, result.output
+    assert "Wrote 1 documents" in result.stdout and result.stderr == f"Left out 1 of 2 documents: see {left}\n"
+    (item,) = [json.loads(line) for line in left.read_text(encoding="utf8").splitlines()]
+    assert item["place"] == place and item["reasons"][0].startswith("[R4") and item["text"] == bad
+    assert len(load(output)) == 1
+    source.write_text(joined(bad, bad).lstrip("\n"), encoding="utf8")
+    output.unlink()
+    message = fails("convert", source, output, "-f", format, "--skip-errors", left, lines=2)
+    assert "[R325] None of the 2" in message and str(left) in message and not output.exists()
+    assert len(left.read_text(encoding="utf8").splitlines()) == 2
 
 
 def test_convert_errors(fails: Callable[..., str], semeval: Path, write_jsonl: Callable[..., Path]) -> None:

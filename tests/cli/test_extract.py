@@ -9,6 +9,7 @@ import pytest
 import spacy
 from typer.testing import Result
 
+from spacy_ragre.cli._journal import Journal
 from spacy_ragre.cli._util import parse_labels
 from spacy_ragre.cli.extract import extract
 
@@ -30,12 +31,13 @@ def test_a_text_gives_a_line_of_json(run: Callable[..., Result], pipeline: str) 
 
 def test_lines_of_a_file_are_documents(run: Callable[..., Result], pipeline: str, tmp_path: Path) -> None:
     source, output = tmp_path / "texts.txt", tmp_path / "out.jsonl"
-    source.write_text(f"{TEXT}\n\nNobody is here.\n", encoding="utf8")
-    result = run("extract", pipeline, "--input", source, "--output", output)
-    assert result.exit_code == 0, result.output
-    assert result.stdout == ""
-    docs = lines(output.read_text(encoding="utf8"))
-    assert [(doc["id"], doc["relations"]) for doc in docs] == [("1", RELATIONS), ("3", [])]
+    for end in ("\n", "\r\n", "\r"):
+        source.write_bytes(f"\ufeff{TEXT}{end}{end}Nobody is here.{end}".encode())
+        result = run("extract", pipeline, "--input", source, "--output", output)
+        assert result.exit_code == 0, result.output
+        assert result.stdout == ""
+        docs = lines(output.read_text(encoding="utf8"))
+        assert [(doc["id"], doc["relations"]) for doc in docs] == [("1", RELATIONS), ("3", [])]
 
 
 def test_standard_input(run: Callable[..., Result], pipeline: str) -> None:
@@ -115,6 +117,65 @@ def test_documents_that_fail_go_to_a_file_with_reasons(
     source.write_text("These fail.\nThose fail.\n", encoding="utf8")
     message = fails("extract", pipeline, "--input", source, "--skip-errors", left, lines=2)
     assert "[R325]" in message and "[R999]" in message and str(left) in message
+
+
+@pytest.mark.parametrize("name", ["docs.jsonl", "semeval.txt"])
+def test_bad_records_of_a_corpus_go_to_a_file_with_reasons(
+    run: Callable[..., Result], pipeline: str, tmp_path: Path, name: str
+) -> None:
+    source, output, left = tmp_path / name, tmp_path / "out.jsonl", tmp_path / "left.jsonl"
+    if name == "docs.jsonl":
+        bad, place = '{"text": 1}', "line 2"
+        records = [json.dumps({"text": TEXT}), bad, '{"text": "These fail."}', json.dumps({"text": TEXT}), "{"]
+        source.write_bytes("\n".join(records).encode() + b"\n\xe9\n")
+        places = ["line 2", "document 3", "line 5", "line 6"]
+    else:
+        bad, place = '2\t"ab"\nOther', "line 4"
+        tagged = "<e1>Ann</e1> left <e2>Acme</e2> ."
+        texts = [tagged, "", f"{tagged} These fail.", tagged]
+        records = [bad if not text else f'{i}\t"{text}"\nOther' for i, text in enumerate(texts, 1)]
+        source.write_text("\n\n".join(records), encoding="utf8")
+        places = ["line 4", "document 3"]
+    result = run("extract", pipeline, "-i", source, "-o", output, "--skip-errors", left)
+    assert result.exit_code == 0, result.output
+    assert [doc["relations"] for doc in lines(output.read_text(encoding="utf8"))] == [RELATIONS, RELATIONS]
+    items = lines(left.read_text(encoding="utf8"))
+    assert sorted(item["place"] for item in items) == sorted(places)
+    assert next(item for item in items if item["place"] == place)["text"] == bad
+    assert f"Left out {len(places)} of {len(places) + 2} documents" in result.stderr
+
+
+def test_a_run_goes_on_after_bad_records(
+    run: Callable[..., Result], pipeline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output, left = tmp_path / "docs.jsonl", tmp_path / "out.jsonl", tmp_path / "left.jsonl"
+    source.write_text('{"text": 1}\n' + (json.dumps({"text": TEXT}) + "\n") * 2, encoding="utf8")
+    command = ("extract", pipeline, "-i", source, "-o", output, "-bs", 1, "--skip-errors", left)
+    add = Journal.add
+
+    def stop(self: Journal, doc: Any) -> None:
+        if self.count == 2:
+            raise OSError("[E999] The disk is full.")
+        add(self, doc)
+
+    monkeypatch.setattr(Journal, "add", stop)
+    assert run(*command).exit_code == 1
+    monkeypatch.setattr(Journal, "add", add)
+    result = run(*command, "--resume")
+    assert result.exit_code == 0, result.output
+    assert len(lines(output.read_text(encoding="utf8"))) == 2 and "Left out 1 of 3" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["texts.txt", "docs.jsonl", "-"])
+def test_r332_other_encodings(
+    fails: Callable[..., str], pipeline: str, tmp_path: Path, encoding: str, name: str
+) -> None:
+    content = json.dumps({"text": TEXT}).encode(encoding)
+    (tmp_path / "x").write_bytes(content)
+    source = name if name == "-" else (tmp_path / "x").rename(tmp_path / name)
+    message = fails("extract", pipeline, "--input", source, "--skip-errors", tmp_path / "left.jsonl", input=content)
+    assert "[R332]" in message and f"iconv -f {encoding}" in message
 
 
 # Kills its own process where it first meets one of two texts.

@@ -159,6 +159,29 @@ def test_all_problems_are_told_at_once(write):
         list(read_docred(write(DOCUMENT, bad, DOCUMENT, names=NAMES)))
 
 
+def test_documents_with_errors_can_be_left_out(write):
+    bad = changed(title="b", labels=[{"h": 0, "t": 1, "r": "P9"}, {"h": 9, "t": 1, "r": "P17"}])
+    half = changed(title="c", sents=[["\ud800"]])
+    left_out = []
+    path = write(DOCUMENT, bad, "x", DOCUMENT, half, changed(title="last"), names=NAMES)
+    docs = list(read_docred(path, on_error=lambda *problem: left_out.append(problem)))
+    assert [doc.user_data[ID_KEY] for doc in docs] == ["Acme", "last"]
+    assert [place for place, _, _ in left_out] == ["document 2", "document 3", "document 4", "document 5"]
+    assert json.loads(left_out[0][1]) == bad and json.loads(left_out[3][1]) == half
+    codes = [[message[1:5] for message in messages] for _, _, messages in left_out]
+    assert codes[0] == ["R432", "R431"] and codes[2:] == [["R433"], ["R423"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin1"])
+def test_r332_other_encodings(write, tmp_path, encoding):
+    path = write()
+    path.write_text(json.dumps([changed(title="Caf\xe9")], ensure_ascii=False), encoding=encoding)
+    with pytest.raises(ValueError, match=f"R332.*dev.json is not in UTF-8.*iconv -f {encoding}"):
+        list(read_docred(path))
+    path.write_text(json.dumps([DOCUMENT]), encoding="utf-8-sig")
+    assert len(list(read_docred(path))) == 1
+
+
 def test_files_that_are_not_docred(write, tmp_path):
     path = write(DOCUMENT)
     path.write_bytes(b"[{")

@@ -253,8 +253,34 @@ def test_lines_with_errors_can_be_left_out(tmp_path):
     left_out = []
     path = write(tmp_path / "a.jsonl", PLAIN, bad, PLAIN)
     docs = list(read_jsonl(path, on_error=lambda *problem: left_out.append(problem)))
-    ((number, line, messages),) = left_out
-    assert len(docs) == 2 and number == 2 and json.loads(line) == bad and "R406" in messages[0]
+    ((place, line, messages),) = left_out
+    assert len(docs) == 2 and place == "line 2" and json.loads(line) == bad and "R406" in messages[0]
+
+
+def test_lines_in_another_encoding_can_be_left_out(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps(PLAIN).encode() + b'\n{"text": "caf\xe9"}\n' + json.dumps(PLAIN).encode())
+    left_out = []
+    docs = list(read_jsonl(path, on_error=lambda *problem: left_out.append(problem)))
+    ((place, line, messages),) = left_out
+    assert len(docs) == 2 and (place, line) == ("line 2", "") and "R403" in messages[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_r332_other_encodings(tmp_path, encoding):
+    (tmp_path / "a.jsonl").write_text(json.dumps(PLAIN) + "\n", encoding=encoding)
+    with pytest.raises(ValueError, match=r"R332.*a\.jsonl is not in UTF-8.*iconv"):
+        list(read_jsonl(tmp_path / "a.jsonl", on_error=lambda *problem: None))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_byte_order_marks(tmp_path, end, mark):
+    lines = [json.dumps(PLAIN), json.dumps(PLAIN), "{"]
+    (tmp_path / "a.jsonl").write_bytes((mark + end.join(lines) + end).encode())
+    places = []
+    docs = list(read_jsonl(tmp_path / "a.jsonl", on_error=lambda *problem: places.append(problem[0])))
+    assert len(docs) == 2 and places == ["line 3"]
 
 
 @pytest.mark.parametrize("value", [[PLAIN, PLAIN], PLAIN])

@@ -1,10 +1,20 @@
 import json
+from collections import Counter
 
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
-from spacy_ragre.corpora import Corpus, convert, convert_split, create_corpus, export_docs, read_jsonl, split
+from spacy_ragre.corpora import (
+    Corpus,
+    CorpusCounts,
+    convert,
+    convert_split,
+    create_corpus,
+    export_docs,
+    read_jsonl,
+    split,
+)
 from spacy_ragre.errors import Errors
 from spacy_ragre.relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY
 
@@ -149,6 +159,36 @@ def test_convert_leaves_nothing_half_written(tmp_path):
     with pytest.raises(ValueError, match="R402"):
         convert_split(source, tmp_path / "a.spacy", tmp_path / "b.spacy", "jsonl")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_counts(tmp_path):
+    ents = [{"start": 0, "end": 3, "label": "A"}, {"start": 4, "end": 7, "label": "B"}]
+    related = {"text": "Ann Bob", "ents": ents, "relations": [{"head": 0, "tail": 1, "label": "met"}] * 2}
+    records = [related, {**related, "relations": []}, {"text": "Ann Bob", "ents": ents}, {"text": "x", "ents": []}]
+    source = tmp_path / "a.jsonl"
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    expected = CorpusCounts(4, 6, Counter(met=2), without_entities=1, without_relations=3, not_annotated=2)
+    for spans_key in (None, "sc"):
+        counts = CorpusCounts()
+        assert convert(source, tmp_path / "a.spacy", "jsonl", spans_key=spans_key, counts=counts) == 4
+        assert counts == expected
+    counts = CorpusCounts()
+    convert_split(source, tmp_path / "a.spacy", tmp_path / "b.spacy", "jsonl", 0.25, counts=counts)
+    assert counts == expected
+
+
+@pytest.mark.parametrize("format, content", [("jsonl", "\n\n"), ("jsonl", ""), ("semeval", ""), ("docred", "[]")])
+def test_r334_empty_corpora(tmp_path, format, content):
+    source = tmp_path / "a"
+    source.write_text(content)
+    with pytest.raises(ValueError, match="R334.*holds no documents"):
+        convert(source, tmp_path / "a.spacy", format)
+    with pytest.raises(ValueError, match="R334"):
+        convert_split(source, tmp_path / "a.spacy", tmp_path / "b.spacy", format)
+    DocBin().to_disk(tmp_path / "empty.spacy")
+    with pytest.raises(ValueError, match="R334"):
+        export_docs(tmp_path / "empty.spacy", tmp_path / "a.jsonl")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a", "empty.spacy"]
 
 
 def test_convert_semeval(tmp_path):

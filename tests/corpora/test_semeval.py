@@ -56,6 +56,8 @@ def test_tokens_are_cut_at_nominals_and_nothing_is_lost(tmp_path):
     "change",
     [
         lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\r"),
+        lambda text: text.replace("\n", "\n\n"),
         lambda text: "\ufeff" + text,
         lambda text: text.replace("\n\n", "\n"),
         lambda text: text.replace("Comment:\n", "").replace("Comment: a note\n", ""),
@@ -97,7 +99,12 @@ def test_vocab_or_nlp(tmp_path):
         ('1\t"The <e1>a <e2>b</e2></e1>."\nOther\n', "R410", "<e1> <e2>"),
         ('1\t"The <e1> </e1> <e2>b</e2>."\nOther\n', "R410", "empty"),
         ('1\t"The <e1>a</e1> <e2>b</e2>."\nCause-Effect\n', "R411", "'Cause-Effect'"),
-        ('1\t"The <e1>a</e1> <e2>b</e2>."\nLikes(e1,e2)\n', "R411", "Member-Collection"),
+        ('1\t"The <e1>a</e1> <e2>b</e2>."\nOther\n\n2\t"<e1>a</e1> <e2>b</e2>"\nLikes(e1,e2)\n', "R411", "Member-"),
+        (
+            '1\t"The <e1>a</e1> <e2>b</e2>."\nOther\nComment:\nx\t"The <e1>a</e1> <e2>b</e2>."\nOther\n',
+            "R410",
+            "number",
+        ),
         ('1\t"The <e1>a</e1> <e2>b</e2>."\nComment:\n', "R411", "Comment:"),
         ('1\t"The <e1>a</e1> <e2>b</e2>."', "R411", "''"),
         ('1\t"The <e1>a</e1> <e2>b</e2>."\nOther\njunk\n', "R410", "junk"),
@@ -109,6 +116,35 @@ def test_malformed_records(tmp_path, record, code, shown):
         list(read_semeval(path))
     assert code in str(err.value) and shown in str(err.value) and str(path) in str(err.value)
     assert re.search(r"line \d", str(err.value))
+
+
+@pytest.mark.parametrize("label", ["per:title(e1,e2)", "no_relation"])
+def test_r333_another_corpus_in_the_same_format_is_one_message(tmp_path, label):
+    text = "".join(f'{i}\t"<e1>a</e1> <e2>b</e2>"\n{label}\nComment:\n\n' for i in range(30))
+    with pytest.raises(ValueError, match="R333.*line 2.*interchange") as err:
+        list(read_semeval(write(tmp_path / "a.txt", text)))
+    assert label in str(err.value) and "\n" not in str(err.value)
+
+
+def test_records_with_errors_can_be_left_out(tmp_path):
+    first, second, third = (f"{record}\n\n" for record in RECORDS.strip().split("\n\n"))
+    bad = '7\t"no tags"\nOther\nComment:\n\n'
+    text = second + bad + first + second + 'x\t"<e1>a</e1> <e2>b</e2>"\nOther\n\n' + third
+    left_out = []
+    docs = list(read_semeval(write(tmp_path / "a.txt", text), on_error=lambda *problem: left_out.append(problem)))
+    assert [doc.user_data[ID_KEY] for doc in docs] == ["2", "1", "3"]
+    assert [(place, record.split("\n")[0]) for place, record, _ in left_out] == [
+        ("line 5", '7\t"no tags"'),
+        ("line 13", second.split("\n")[0]),
+        ("line 17", 'x\t"<e1>a</e1> <e2>b</e2>"'),
+    ]
+    assert [messages[0][:6] for _, _, messages in left_out] == ["[R410]", "[R412]", "[R410]"]
+    nlp = spacy.blank("en")
+    nlp.max_length = 40
+    left_out.clear()
+    docs = list(read_semeval(tmp_path / "a.txt", nlp, on_error=lambda *problem: left_out.append(problem)))
+    assert [doc.user_data[ID_KEY] for doc in docs] == ["1"]
+    assert "[R425]" in left_out[0][2][0] and "[E088]" in left_out[0][2][0]
 
 
 def test_problems_are_gathered(tmp_path):
