@@ -3,7 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from .relations import CandidatePair, EntityCluster, Relation, register_extensions
+from .extensions import register_extensions
+from .relations import CandidatePair, EntityCluster, Relation
 
 if TYPE_CHECKING:
     from .components.etrag.component import ETRAGExtractor

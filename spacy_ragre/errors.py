@@ -50,8 +50,8 @@ class Errors(metaclass=_WithCodes):
         "remove it from the data."
     )
     R008 = (
-        "Can't set span._.relations: it shows the relations of the document that the span takes part in. Set "
-        "doc._.relations instead."
+        "Can't set span._.{attr}: it shows the relations of the document that the span takes part in. Set doc._.{attr} "
+        "instead."
     )
     R009 = (
         "The label(s) {labels} can't be kept in a config: names such as 'per:title', 'a=b' or '#1', and texts with "
@@ -70,9 +70,16 @@ class Errors(metaclass=_WithCodes):
         "can be saved. Convert it first."
     )
     R014 = (
-        "Another package has registered {names}, which this package needs for itself. Call "
-        "spacy_ragre.register_extensions(force=True) to replace it, or use the two packages in separate processes."
+        "Another package has registered {names}, which this package needs for itself. Where it is "
+        "'relations', spacy_ragre.register_extensions(relations='ragre_relations') or the environment variable "
+        "RAGRE_RELATIONS=ragre_relations gives this package's attribute another name; "
+        "spacy_ragre.register_extensions(force=True) replaces any."
     )
+    R016 = (
+        "Can't read doc._.{attr}: it holds {value!r}, which another package has written. Give this package's attribute "
+        "another name with spacy_ragre.register_extensions(relations='ragre_relations'), or remove what is there."
+    )
+    R015 = "Relations can't be kept in doc._.{value}: give the name of an attribute, such as 'ragre_relations'."
 
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."
@@ -553,8 +560,10 @@ class Warnings(metaclass=_WithCodes):
 
     # components
     W400 = (
-        "Another package has registered {names}, so the components of this package can't be used. Call "
-        "spacy_ragre.register_extensions(force=True) to replace it, or use the two packages in separate processes."
+        "Another package has registered {names}, so the components of this package can't be used. Where it is "
+        "'relations', spacy_ragre.register_extensions(relations='ragre_relations') or the environment variable "
+        "RAGRE_RELATIONS=ragre_relations gives this package's attribute another name; "
+        "spacy_ragre.register_extensions(force=True) replaces any."
     )
     W401 = "Replaced {names} of another package: its components may no longer work in this process."
     W501 = (

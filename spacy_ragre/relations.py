@@ -1,4 +1,4 @@
-"""Relations, entity clusters and candidate pairs, and the Doc and Span extensions that hold them.
+"""Relations, entity clusters and candidate pairs, and how documents hold them (`extensions` makes them attributes).
 
 Everything lives in `doc.user_data` under the keys below, as plain numbers, strings, lists and dicts, so that
 `Doc.to_bytes`, `DocBin(store_user_data=True)`, pickle and `nlp.pipe(n_process=2)` keep it. The keys are those of
@@ -9,15 +9,14 @@ or split.
 
 import math
 import operator
-import warnings
+import os
 from dataclasses import dataclass, field
 from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from spacy.tokens import Doc, Span
 
-from .errors import Errors, Warnings
+from .errors import Errors
 
-RELATIONS_KEY: Any = ("._.", "relations", None, None)
 CLUSTERS_KEY: Any = ("._.", "entity_clusters", None, None)
 PAIRS_KEY: Any = ("._.", "candidate_pairs", None, None)
 TRIPLES_KEY: Any = ("._.", "triples", None, None)
@@ -25,6 +24,27 @@ LABELS_KEY: Any = ("._.", "annotated_labels", None, None)
 ID_KEY = "ragre.id"  # the document's id in its corpus, a string
 
 COREF_PREFIX = "coref_clusters_"
+
+# What `doc._.relations` and `span._.relations` are called, where another package needs that name for itself. Processes
+# that this one starts find it in the environment.
+NAME_VARIABLE = "RAGRE_RELATIONS"
+_name = os.environ.get(NAME_VARIABLE) or "relations"
+
+
+def relations_name() -> str:
+    """RETURNS (str): the name of the attribute that holds relations, "relations" if not set otherwise."""
+    return _name
+
+
+def set_relations_name(name: str) -> None:
+    """name (str): what the attribute is called from now on, in this process and in those that it starts."""
+    global _name
+    _name = os.environ[NAME_VARIABLE] = name
+
+
+def relations_key() -> Any:
+    """RETURNS (Any): the key of relations in `doc.user_data`."""
+    return ("._.", _name, None, None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +110,9 @@ class CandidatePair(NamedTuple):
     labels: Optional[Dict[str, float]] = None
 
 
-# Extensions
+# Reading and writing
+
+_FIELDS = {"head", "tail", "label", "score", "head_cluster", "tail_cluster", "evidence"}
 
 
 def _span_to_dict(span: Span) -> Dict[str, Any]:
@@ -201,8 +223,25 @@ def _with_lists(value: Any) -> Any:
     return [_with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _get_relations(doc: Doc) -> List[Relation]:
-    return [_read_relation(doc, item) for item in doc.user_data.get(RELATIONS_KEY, ())]
+def has_relations(doc: Doc) -> bool:
+    """RETURNS (bool): whether relations were set, if only to none."""
+    return relations_key() in doc.user_data
+
+
+def get_relations(doc: Doc) -> List[Relation]:
+    """RETURNS (List[Relation]): the relations of a document, best first: `doc._.relations` under whatever name."""
+    return [_read_relation(doc, item) for item in _stored(doc)]
+
+
+def _stored(doc: Doc) -> Sequence[Mapping[str, Any]]:
+    """RETURNS (Sequence[Mapping[str, Any]]): relations as they are kept. A ValueError is raised for those of another
+    package, which has written them under the same name.
+    """
+    items: Sequence[Mapping[str, Any]] = doc.user_data.get(relations_key(), ())
+    for item in items if isinstance(items, (list, tuple)) else [items]:
+        if not isinstance(item, Mapping) or not _FIELDS <= item.keys():
+            raise ValueError(Errors.R016.format(attr=_name, value=item))
+    return items
 
 
 def _read_relation(doc: Doc, item: Mapping[str, Any]) -> Relation:
@@ -217,8 +256,13 @@ def _read_relation(doc: Doc, item: Mapping[str, Any]) -> Relation:
     )
 
 
-def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]]) -> None:
-    attr = "relations"
+def set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]]) -> None:
+    """Set the relations of a document: `doc._.relations` under whatever name. A ValueError is raised for what is none.
+
+    doc (Doc): the document.
+    relations (Iterable[Union[Relation, Mapping[str, Any]]]): Relations or dicts with `head`, `tail` and `label`.
+    """
+    attr = _name
     plain: List[Dict[str, Any]] = []
     count: Optional[int] = None
     for i, item in enumerate(_items(relations, attr)):
@@ -230,7 +274,7 @@ def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, An
         clusters = {key: item.get(key) for key in ("head_cluster", "tail_cluster")}
         for key, index in clusters.items():
             if index is not None:
-                count = len(_get_clusters(doc)) if count is None else count
+                count = len(get_clusters(doc)) if count is None else count
                 clusters[key] = _check_cluster(index, count, attr)
         plain.append(
             {
@@ -243,7 +287,7 @@ def _set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, An
             }
         )
     plain.sort(key=lambda rel: -rel["score"])
-    doc.user_data[RELATIONS_KEY] = plain
+    doc.user_data[relations_key()] = plain
 
 
 def replace_relations(
@@ -252,20 +296,20 @@ def replace_relations(
     """Set relations in place of a component's own from before. Those of other labels stay, as of another extractor.
 
     doc (Doc): the document.
-    relations (Iterable[Union[Relation, Mapping[str, Any]]]): the new relations, as `doc._.relations` takes them.
+    relations (Iterable[Union[Relation, Mapping[str, Any]]]): the new relations, as `set_relations` takes them.
     labels (Collection[str]): the component's labels.
     """
-    doc._.relations = [*(relation for relation in doc._.relations if relation.label not in labels), *relations]
+    set_relations(doc, [*(relation for relation in get_relations(doc) if relation.label not in labels), *relations])
 
 
-def _get_span_relations(span: Span) -> List[Relation]:
+def get_span_relations(span: Span) -> List[Relation]:
     """The relations whose head or tail is this span, or is in the same cluster as this span."""
     doc = span.doc
-    items = doc.user_data.get(RELATIONS_KEY, ())
+    items = _stored(doc)
     place = (span.start_char, span.end_char)
     own: Set[int] = set()
     if any(item["head_cluster"] is not None or item["tail_cluster"] is not None for item in items):
-        own = {i for i, cluster in enumerate(_get_clusters(doc)) if _offsets(span) in map(_offsets, cluster)}
+        own = {i for i, cluster in enumerate(get_clusters(doc)) if _offsets(span) in map(_offsets, cluster)}
     return [
         _read_relation(doc, item)
         for item in items
@@ -281,9 +325,9 @@ def _is_merged(doc: Doc, mention: Sequence[Any], span: Span) -> bool:
     return inside and _offsets(_make_span(doc, *mention)) == _offsets(span)
 
 
-def _set_span_relations(span: Span, value: Any) -> None:
+def set_span_relations(span: Span, value: Any) -> None:
     """Raise: without a setter, spaCy keeps a value that no one reads."""
-    raise ValueError(Errors.R008)
+    raise ValueError(Errors.R008.format(attr=_name))
 
 
 def _offsets(span: Span) -> Tuple[int, int]:
@@ -346,11 +390,13 @@ def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     return sorted(clusters, key=lambda cluster: _offsets(cluster[0]))
 
 
-def _get_clusters(doc: Doc) -> List[EntityCluster]:
+def get_clusters(doc: Doc) -> List[EntityCluster]:
+    """RETURNS (List[EntityCluster]): `doc._.entity_clusters`, of the mentions in `doc.ents`."""
     return cluster_entities(doc, doc.ents)
 
 
-def _set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
+def set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
+    """Set `doc._.entity_clusters`. A ValueError is raised for what is no list of lists of spans."""
     attr = "entity_clusters"
     plain = []
     for i, cluster in enumerate(_items(clusters, attr)):
@@ -363,13 +409,15 @@ def _set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
     doc.user_data[CLUSTERS_KEY] = plain
 
 
-def _get_pairs(doc: Doc) -> List[CandidatePair]:
+def get_pairs(doc: Doc) -> List[CandidatePair]:
+    """RETURNS (List[CandidatePair]): `doc._.candidate_pairs`."""
     return [CandidatePair(*pair) for pair in doc.user_data.get(PAIRS_KEY, ())]
 
 
-def _set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
+def set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
+    """Set `doc._.candidate_pairs`. A ValueError is raised for indexes of no cluster."""
     attr = "candidate_pairs"
-    count = len(_get_clusters(doc))
+    count = len(get_clusters(doc))
     plain = []
     for i, pair in enumerate(_items(pairs, attr)):
         if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3, 4):
@@ -386,11 +434,13 @@ def _set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
     doc.user_data[PAIRS_KEY] = plain
 
 
-def _get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
+def get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
+    """RETURNS (List[Tuple[str, str, str]]): `doc._.triples`."""
     return [(t[0], t[1], t[2]) for t in doc.user_data.get(TRIPLES_KEY, ())]
 
 
-def _set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
+def set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
+    """Set `doc._.triples`. A ValueError is raised for what is no three strings."""
     plain = []
     for i, triple in enumerate(_items(triples, "triples")):
         if not isinstance(triple, (list, tuple)) or len(triple) != 3 or not all(isinstance(t, str) for t in triple):
@@ -400,12 +450,14 @@ def _set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
     doc.user_data[TRIPLES_KEY] = plain
 
 
-def _get_labels(doc: Doc) -> Optional[List[str]]:
+def get_labels(doc: Doc) -> Optional[List[str]]:
+    """RETURNS (Optional[List[str]]): `doc._.annotated_labels`; None for all."""
     labels = doc.user_data.get(LABELS_KEY)
     return None if labels is None else list(labels)
 
 
-def _set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
+def set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
+    """Set `doc._.annotated_labels`, or unset it by None. A ValueError is raised for what is no list of strings."""
     if labels is None:
         doc.user_data.pop(LABELS_KEY, None)
         return
@@ -413,62 +465,3 @@ def _set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
     if names is None or not all(isinstance(name, str) and name for name in names):
         raise ValueError(Errors.R011.format(value=labels))
     doc.user_data[LABELS_KEY] = names
-
-
-# Name, default, getter and setter of each extension, as spaCy keeps them.
-DOC_EXTENSIONS: Dict[str, Dict[str, Any]] = {
-    "relations": {"getter": _get_relations, "setter": _set_relations},
-    "entity_clusters": {"getter": _get_clusters, "setter": _set_clusters},
-    "candidate_pairs": {"getter": _get_pairs, "setter": _set_pairs},
-    "triples": {"getter": _get_triples, "setter": _set_triples},
-    "annotated_labels": {"getter": _get_labels, "setter": _set_labels},
-}
-SPAN_EXTENSIONS: Dict[str, Dict[str, Any]] = {
-    "relations": {"getter": _get_span_relations, "setter": _set_span_relations},
-    "usage": {"default": ""},
-    "usage_score": {"default": None},
-}
-
-
-def register_extensions(force: bool = False) -> None:
-    """Add the extensions to Doc and Span. One that another package has registered under the same name stays, with a
-    warning, and the components can't be used until it is replaced.
-
-    force (bool): replace extensions of other packages, with a warning. What the other package writes there is then
-        checked as any relation is, so that its own components may no longer work in this process.
-    """
-    foreign = foreign_extensions()
-    for owner, extensions in ((Doc, DOC_EXTENSIONS), (Span, SPAN_EXTENSIONS)):
-        for name, settings in extensions.items():
-            if not owner.has_extension(name) or (force and f"{owner.__name__.lower()}._.{name}" in foreign):
-                owner.set_extension(name, force=force, **settings)
-    if foreign:
-        message = Warnings.W401 if force else Warnings.W400
-        warnings.warn(message.format(names=", ".join(foreign)), stacklevel=2)
-
-
-def foreign_extensions() -> List[str]:
-    """RETURNS (List[str]): the extensions that another package has registered under a name used here, such as
-    "doc._.relations".
-    """
-    return [
-        f"{owner.__name__.lower()}._.{name}"
-        for owner, extensions in ((Doc, DOC_EXTENSIONS), (Span, SPAN_EXTENSIONS))
-        for name, settings in extensions.items()
-        if owner.has_extension(name) and not _is_own(owner.get_extension(name), settings)
-    ]
-
-
-def _is_own(registered: Sequence[Any], settings: Mapping[str, Any]) -> bool:
-    default, method, getter, _ = registered
-    if "getter" not in settings:
-        return method is None and getter is None and bool(default == settings["default"])
-    # By module, not by identity: a module that was loaded again has other functions of the same kind.
-    return getattr(getter, "__module__", None) == __name__
-
-
-def check_extensions() -> None:
-    """Raise a ValueError where another package has replaced an extension that the components use."""
-    foreign = foreign_extensions()
-    if foreign:
-        raise ValueError(Errors.R014.format(names=", ".join(foreign)))

@@ -10,15 +10,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_ragre.relations import (
-    CandidatePair,
-    EntityCluster,
-    Relation,
-    check_extensions,
-    cluster_entities,
-    foreign_extensions,
-    register_extensions,
-)
+from spacy_ragre.extensions import check_extensions, foreign_extensions, register_extensions
+from spacy_ragre.relations import CandidatePair, EntityCluster, Relation, cluster_entities
 
 WORDS = "Acme Steel Corp was founded by Ada Poe and Poe met ACME STEEL in Rome .".split()
 

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 
 # The rooms from the ground up: a room may import rooms of lower floors, and itself.
 FLOORS: Tuple[Set[str], ...] = (
-    {"errors", "registry", "bundled", "files", "relations", "instances", "labels"},
+    {"errors", "registry", "bundled", "files", "relations", "extensions", "instances", "labels"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
     {"llm", "scoring"},
     {"retrieval"},
@@ -37,6 +37,7 @@ GROUND: Dict[str, Set[str]] = {
     "bundled": set(),
     "files": {"errors"},
     "relations": {"errors"},
+    "extensions": {"errors", "relations"},
     "instances": set(),
     "labels": {"errors", "instances"},
 }
@@ -132,7 +133,10 @@ def test_importing_the_package_imports_the_annotations_alone() -> None:
         "import spacy_ragre\n"
         "print(sorted(name for name in sys.modules if name.startswith('spacy_ragre')))"
     )
-    assert run_python(code).strip() == "['spacy_ragre', 'spacy_ragre.errors', 'spacy_ragre.relations']"
+    assert (
+        run_python(code).strip()
+        == "['spacy_ragre', 'spacy_ragre.errors', 'spacy_ragre.extensions', 'spacy_ragre.relations']"
+    )
 
 
 def test_public_names_are_imported_when_they_are_asked_for() -> None:

@@ -7,7 +7,7 @@ from spacy.tokens import Doc, Span
 
 from ..instances import Answer
 from ..labels import LabelSet
-from ..relations import Relation, cluster_entities
+from ..relations import Relation, cluster_entities, get_relations
 from .base import Candidate
 
 # What tells a pair of arguments: cluster indexes, or token offsets at sentence level.
@@ -137,7 +137,7 @@ def _keyed_relations(
             for span in cluster:
                 members.setdefault((span.start, span.end), []).append(i)
     result = []
-    for relation in doc._.relations:
+    for relation in get_relations(doc):
         head, tail = (relation.head.start, relation.head.end), (relation.tail.start, relation.tail.end)
         heads = members.get(head, []) if relation.head_cluster is None else [relation.head_cluster]
         tails = members.get(tail, []) if relation.tail_cluster is None else [relation.tail_cluster]

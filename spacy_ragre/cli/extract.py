@@ -300,10 +300,12 @@ def show_table(docs: "Iterable[Doc]") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ..relations import get_relations
+
     rows: List[List[str]] = []
     count = 0
     for count, doc in enumerate(docs, 1):
-        rows.extend([str(count), r.head.text, r.label, r.tail.text, f"{r.score:.2f}"] for r in doc._.relations)
+        rows.extend([str(count), r.head.text, r.label, r.tail.text, f"{r.score:.2f}"] for r in get_relations(doc))
     console = Console(highlight=False)
     if not rows:
         console.print(f"No relations in {count} document{'' if count == 1 else 's'}.")

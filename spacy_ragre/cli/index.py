@@ -130,8 +130,8 @@ def known_candidates(doc: "Doc", spans_key: Optional[str] = None) -> "Iterator[C
     YIELDS (Candidate): the candidates, with their answers where the document's relations were set.
     """
     from ..candidates import label_candidates, make_same_sentence
-    from ..relations import RELATIONS_KEY, entity_spans
+    from ..relations import entity_spans, has_relations
 
     spans = entity_spans(doc, spans_key)
     candidates = make_same_sentence()(doc, spans)
-    yield from label_candidates(doc, candidates, spans) if RELATIONS_KEY in doc.user_data else candidates
+    yield from label_candidates(doc, candidates, spans) if has_relations(doc) else candidates

@@ -22,13 +22,14 @@ import srsly
 from spacy import util
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
-from spacy.training import Example, validate_examples
+from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
 from ..errors import Errors, Warnings
+from ..extensions import check_extensions
 from ..files import atomic_write, remove_leftovers
-from ..relations import check_extensions, has_entity_annotation
+from ..relations import has_entity_annotation
 from ..training.locks import one_at_a_time
 from .manifest import check_manifest, write_manifest
 
@@ -106,6 +107,15 @@ class Component(TrainablePipe):
 
     # Prediction
 
+    def __call__(self, doc: Doc) -> Doc:
+        """Annotate one document. Errors go to the error handler.
+
+        doc (Doc): the document.
+        RETURNS (Doc): the same.
+        """
+        check_extensions()
+        return super().__call__(doc)
+
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
         """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
         only those that fail themselves go to the error handler.
@@ -116,6 +126,7 @@ class Component(TrainablePipe):
         """
         handler = self.get_error_handler()
         for docs in util.minibatch(stream, size=batch_size):
+            check_extensions()  # another package may have been imported since, and no document is at fault
             try:
                 self.set_annotations(docs, self.predict(docs))
             except Exception as error:  # one by one below, where the handler gets what fails
@@ -154,6 +165,14 @@ class Component(TrainablePipe):
 
     # Training
 
+    def _check_training(self, get_examples: Callable[[], Iterable[Example]]) -> None:
+        """Raise an error where training can't begin.
+
+        get_examples (Callable[[], Iterable[Example]]): what `initialize` was given.
+        """
+        check_extensions()
+        validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
+
     @one_at_a_time
     def update(
         self,
@@ -171,6 +190,7 @@ class Component(TrainablePipe):
         losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
         RETURNS (Dict[str, float]): the losses.
         """
+        check_extensions()
         examples = list(examples)
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)

@@ -6,7 +6,7 @@ from typing import Iterable, Iterator, List, Optional
 
 from spacy.tokens import Doc
 
-from ..relations import RELATIONS_KEY, entity_spans
+from ..relations import entity_spans, has_relations, relations_key
 
 
 @dataclass
@@ -35,13 +35,13 @@ class CorpusCounts:
         """
         for doc in docs:
             entities = len(entity_spans(doc, spans_key))
-            labels = [item["label"] for item in doc.user_data.get(RELATIONS_KEY, ())]
+            labels = [item["label"] for item in doc.user_data.get(relations_key(), ())]
             self.documents += 1
             self.entities += entities
             self.relations.update(labels)
             self.without_entities += not entities
             self.without_relations += not labels
-            self.not_annotated += RELATIONS_KEY not in doc.user_data
+            self.not_annotated += not has_relations(doc)
             yield doc
 
     def lines(self) -> List[str]:

@@ -16,7 +16,7 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors
 from ..files import atomic_write
-from ..relations import ID_KEY, Relation, cluster_entities, entity_spans
+from ..relations import ID_KEY, Relation, cluster_entities, entity_spans, get_relations, set_relations
 from .files import OnError, Problems, decode, existing_path
 from .parse import unfit_values
 from .tokens import get_nlp
@@ -272,10 +272,11 @@ def _make_doc(vocab: Vocab, record: _Record, spans_key: Optional[str]) -> Doc:
         doc.ents = tuple(filter_spans(spans))
     doc._.entity_clusters = clusters
     if record.relations is not None:
-        doc._.relations = [
+        relations = [
             {**relation, "head": clusters[relation["head_cluster"]][0], "tail": clusters[relation["tail_cluster"]][0]}
             for relation in record.relations
         ]
+        set_relations(doc, relations)
     return doc
 
 
@@ -349,7 +350,7 @@ def _answers(
             owner.setdefault((mention.start, mention.end), i)
     seen = set()
     relation: Relation
-    for relation in doc._.relations:
+    for relation in get_relations(doc):
         places = []
         for which, span, index in (
             ("head", relation.head, relation.head_cluster),

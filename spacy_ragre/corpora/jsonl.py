@@ -21,7 +21,17 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors
 from ..files import atomic_write
-from ..relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY, Relation, cluster_entities, entity_spans
+from ..relations import (
+    CLUSTERS_KEY,
+    ID_KEY,
+    TRIPLES_KEY,
+    Relation,
+    cluster_entities,
+    entity_spans,
+    get_relations,
+    has_relations,
+    set_relations,
+)
 from .files import OnError, Problems, existing_path, read_lines
 from .parse import DocRecord, parse_document
 from .tokens import get_nlp, split_at
@@ -158,7 +168,7 @@ def _annotate(doc: Doc, record: DocRecord, spans: Sequence[Span]) -> None:
     if record.clusters is not None:
         doc._.entity_clusters = [sorted((spans[i] for i in cluster), key=_offsets) for cluster in record.clusters]
     if record.relations is not None:
-        doc._.relations = [_read_relation(item, record.clusters, spans) for item in record.relations]
+        set_relations(doc, [_read_relation(item, record.clusters, spans) for item in record.relations])
     if record.triples is not None:
         doc._.triples = record.triples
     if record.labels is not None:
@@ -197,12 +207,12 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
         result["id"] = doc.user_data[ID_KEY]
     result["text"] = doc.text
     result["ents"] = [_write_ent(span) for span in spans]
-    relations: List[Relation] = doc._.relations
+    relations: List[Relation] = get_relations(doc)
     index = _EntIndex(spans)
     clusters = _write_clusters(doc, spans, relations, index)
     if clusters is not None:
         result["clusters"] = [members for members, _ in clusters]
-    if RELATIONS_KEY in doc.user_data:
+    if has_relations(doc):
         result["relations"] = [_write_relation(doc, rel, index, clusters) for rel in relations]
     if doc._.annotated_labels is not None:
         result["labels"] = doc._.annotated_labels

@@ -16,7 +16,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..errors import Errors
-from ..relations import ID_KEY
+from ..relations import ID_KEY, set_relations
 from .files import OnError, Problems, existing_path, read_lines
 from .tokens import get_nlp, split_at
 
@@ -213,5 +213,5 @@ def _make_doc(nlp: Language, record: _Record) -> Doc:
     doc.ents = (first, second)
     doc.user_data[ID_KEY] = record.id
     head, tail = (second, first) if record.reversed else (first, second)
-    doc._.relations = [{"head": head, "tail": tail, "label": record.label}] if record.label else []
+    set_relations(doc, [{"head": head, "tail": tail, "label": record.label}] if record.label else [])
     return doc

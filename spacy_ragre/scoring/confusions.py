@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..labels import NO_RELATION
-from ..relations import ID_KEY, RELATIONS_KEY, Relation
+from ..relations import ID_KEY, Relation, has_relations
 from .relations import Argument, DocView, Triple
 
 # Characters on each side of two mentions, where a document has no sentence borders.
@@ -64,7 +64,7 @@ def find_confusions(
     counts: Dict[Tuple[str, str], int] = defaultdict(int)
     shown: Dict[Tuple[str, str], List[Mistake]] = defaultdict(list)
     for example in examples:
-        if RELATIONS_KEY not in example.reference.user_data:
+        if not has_relations(example.reference):
             continue
         view = DocView(example, frozenset(symmetric), spans_key)
         missed = _by_pair(view.gold - view.predicted)

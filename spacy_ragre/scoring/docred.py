@@ -19,7 +19,7 @@ from spacy.vocab import Vocab
 from ..corpora.docred import NAMES_KEY, read_docred
 from ..corpora.reader import read_docs
 from ..registry import registry
-from ..relations import RELATIONS_KEY
+from ..relations import get_relations, has_relations
 from .entities import Argument, EntityMap, clusters_of
 from .relations import score_relations
 
@@ -67,7 +67,7 @@ def train_facts(docs: Iterable[Doc]) -> FrozenSet[Fact]:
     """
     facts: Set[Fact] = set()
     for doc in docs:
-        relations = doc._.relations
+        relations = get_relations(doc)
         if not relations:
             continue
         names = _names(doc, clusters_of(doc, None))
@@ -97,7 +97,7 @@ def score_docred(
     total, intra, inter = _Counts(), _Counts(), _Counts()
     known = 0
     for example in examples:
-        if RELATIONS_KEY not in example.reference.user_data:
+        if not has_relations(example.reference):
             continue
         view = _View(example, spans_key)
         total.add(view.gold, view.predicted)
@@ -163,11 +163,11 @@ class _View:
             self.borders = [entities.gold_offsets(sent)[0] for sent in reference.sents]
         self.gold: Set[Triple] = {
             (entities.gold(rel.head, rel.head_cluster), entities.gold(rel.tail, rel.tail_cluster), rel.label)
-            for rel in reference._.relations
+            for rel in get_relations(reference)
         }
         self.predicted: Set[Triple] = {
             (entities.predicted(rel.head, rel.head_cluster), entities.predicted(rel.tail, rel.tail_cluster), rel.label)
-            for rel in example.predicted._.relations
+            for rel in get_relations(example.predicted)
         }
 
     def is_fact(self, triple: Triple, facts: FrozenSet[Fact]) -> bool:

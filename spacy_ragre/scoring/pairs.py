@@ -7,7 +7,7 @@ from spacy.scorer import PRFScore
 from spacy.training import Example
 
 from ..registry import registry
-from ..relations import RELATIONS_KEY
+from ..relations import get_relations, has_relations
 from .entities import EntityMap
 
 
@@ -40,12 +40,12 @@ def score_pairs(examples: Iterable[Example], *, spans_key: Optional[str] = None)
     score = PRFScore()
     negatives = proposed = 0
     for example in examples:
-        if RELATIONS_KEY not in example.reference.user_data:
+        if not has_relations(example.reference):
             continue
         entities = EntityMap(example, spans_key)
         gold = {
             (entities.gold(rel.head, rel.head_cluster), entities.gold(rel.tail, rel.tail_cluster))
-            for rel in example.reference._.relations
+            for rel in get_relations(example.reference)
         }
         gold = {pair for pair in gold if pair[0] != pair[1]}
         given = {

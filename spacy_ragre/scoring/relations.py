@@ -9,7 +9,15 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..registry import registry
-from ..relations import CLUSTERS_KEY, RELATIONS_KEY, EntityCluster, Relation, cluster_entities, entity_spans
+from ..relations import (
+    CLUSTERS_KEY,
+    EntityCluster,
+    Relation,
+    cluster_entities,
+    entity_spans,
+    get_relations,
+    has_relations,
+)
 
 Offsets = Tuple[int, int]
 # An argument of a relation: a gold entity cluster, ("cluster", index, 0), or a mention, ("mention", start, end).
@@ -72,7 +80,7 @@ def score_relations(
     pairs = PRFScore()
     gold_labels: Set[str] = set()
     for example in examples:
-        if RELATIONS_KEY not in example.reference.user_data:
+        if not has_relations(example.reference):
             continue
         view = DocView(example, frozenset(symmetric), spans_key)
         micro.score_set(view.predicted, view.gold)
@@ -136,7 +144,7 @@ class DocView:
         gold_doc, predicted_doc = example.reference, example.predicted
         gold_offsets = SolidOffsets.of(gold_doc, predicted_doc)
         predicted_offsets = SolidOffsets.of(predicted_doc, gold_doc)
-        gold_relations: List[Relation] = gold_doc._.relations
+        gold_relations: List[Relation] = get_relations(gold_doc)
         spans = entity_spans(gold_doc, spans_key)
         clusters: List[EntityCluster] = []
         if _has_clusters(gold_doc, gold_relations):
@@ -162,7 +170,7 @@ class DocView:
             return _argument([predicted_offsets(mention) for mention in mentions], owner)
 
         self.gold_relations = _triples(gold_relations, gold_argument, symmetric)
-        self.predicted_relations = _triples(predicted_doc._.relations, predicted_argument, symmetric)
+        self.predicted_relations = _triples(get_relations(predicted_doc), predicted_argument, symmetric)
         self.gold, self.predicted = set(self.gold_relations), set(self.predicted_relations)
         self.entities: Set[Argument] = {("cluster", i, 0) for i in range(len(clusters))}
         if not clusters:

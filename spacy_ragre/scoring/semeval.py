@@ -18,7 +18,7 @@ from spacy.training import Example
 from ..errors import Errors
 from ..files import atomic_write
 from ..registry import registry
-from ..relations import ID_KEY, RELATIONS_KEY
+from ..relations import ID_KEY, get_relations, has_relations
 from .relations import SolidOffsets, score_relations
 
 OTHER = "Other"
@@ -37,7 +37,7 @@ def make_semeval_scorer() -> Callable[..., Dict[str, Any]]:
 def _score(examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
     # A component passes its settings and labels along, which this score does not depend on.
     examples = list(examples)
-    labels = [example_labels(eg) for eg in examples if RELATIONS_KEY in eg.reference.user_data]
+    labels = [example_labels(eg) for eg in examples if has_relations(eg.reference)]
     scores = semeval_score([gold for gold, _ in labels], [predicted for _, predicted in labels])
     return {**scores, **score_relations(examples)}
 
@@ -139,7 +139,7 @@ def _nominals(doc: Doc) -> List[Span]:
 def _pair_label(doc: Doc, own: SolidOffsets, gold: SolidOffsets, first: Span, second: Span) -> str:
     ends = (gold(first), gold(second))
     # Relations come best first.
-    for rel in doc._.relations:
+    for rel in get_relations(doc):
         pair = (own(rel.head), own(rel.tail))
         if pair == ends:
             return f"{rel.label}(e1,e2)"

@@ -10,7 +10,7 @@ from spacy.tokens import DocBin
 from spacy_ragre.corpora import convert, convert_split, export_docs, read_docred, write_docred
 from spacy_ragre.corpora.docred import NAMES_KEY
 from spacy_ragre.corpora.reader import Corpus, copy_input, read_docs
-from spacy_ragre.relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY
+from spacy_ragre.relations import CLUSTERS_KEY, ID_KEY, relations_key
 
 NAMES = {"P17": "country", "P36": "capital", "P112": "founded by"}
 # "New York" holds "York"; "Acme" stands in both sentences, the second time under another name.
@@ -111,8 +111,8 @@ def test_documents_without_labels_entities_or_text(write):
     bare = {"title": "b", "sents": [["Nothing", "."]], "vertexSet": [], "labels": []}
     empty = {"title": "c", "sents": [[]], "vertexSet": []}
     docs = list(read_docred(write(unlabelled, bare, empty)))
-    assert RELATIONS_KEY not in docs[0].user_data
-    assert docs[1].user_data[RELATIONS_KEY] == [] and docs[1].user_data[CLUSTERS_KEY] == []
+    assert relations_key() not in docs[0].user_data
+    assert docs[1].user_data[relations_key()] == [] and docs[1].user_data[CLUSTERS_KEY] == []
     assert len(docs[2]) == 0
 
 

@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Span
 
 from spacy_ragre.corpora import convert, doc_to_dict, export_docs, read_jsonl, write_jsonl
-from spacy_ragre.relations import ID_KEY, RELATIONS_KEY
+from spacy_ragre.relations import ID_KEY, relations_key
 
 SENTENCE = {
     "id": "d1",
@@ -82,7 +82,7 @@ def test_round_trip_through_spacy_file(tmp_path):
 
 def test_unset_relations_are_not_empty_relations(tmp_path):
     unset, empty = read_jsonl(write(tmp_path / "a.jsonl", PLAIN, {**PLAIN, "relations": []}))
-    assert RELATIONS_KEY not in unset.user_data and empty.user_data[RELATIONS_KEY] == []
+    assert relations_key() not in unset.user_data and empty.user_data[relations_key()] == []
 
 
 def test_unicode_and_line_separators(tmp_path):
@@ -360,7 +360,7 @@ def test_scores_that_json_cannot_hold():
     doc = spacy.blank("en")("Ada met Bob .")
     doc.ents = [Span(doc, 0, 1, "PERSON"), Span(doc, 2, 3, "PERSON")]
     doc._.relations = [{"head": [0, 1], "tail": [2, 3], "label": "met"}]
-    doc.user_data[RELATIONS_KEY][0]["score"] = float("nan")
+    doc.user_data[relations_key()][0]["score"] = float("nan")
     with pytest.raises(ValueError, match="R424.*'met'.*nan"):
         doc_to_dict(doc)
 

@@ -16,7 +16,7 @@ from spacy_ragre.corpora import (
     split,
 )
 from spacy_ragre.errors import Errors
-from spacy_ragre.relations import CLUSTERS_KEY, ID_KEY, RELATIONS_KEY, TRIPLES_KEY
+from spacy_ragre.relations import CLUSTERS_KEY, ID_KEY, TRIPLES_KEY, relations_key
 
 nlp = spacy.blank("en")
 
@@ -58,7 +58,7 @@ def test_gold_entities_and_no_relations(path):
     assert pred.spans["sc"].attrs == {"a": [1]} and pred.spans["sc"].attrs is not ref.spans["sc"].attrs
     assert pred.user_data[ID_KEY] == "0"
     assert pred.user_data[CLUSTERS_KEY] == ref.user_data[CLUSTERS_KEY]
-    for key in (RELATIONS_KEY, TRIPLES_KEY):
+    for key in (relations_key(), TRIPLES_KEY):
         assert key in ref.user_data and key not in pred.user_data
     assert ref.ents[0]._.usage == "x" and pred.ents[0]._.usage == ""
 

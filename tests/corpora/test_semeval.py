@@ -7,7 +7,7 @@ import spacy
 
 from spacy_ragre.corpora import SEMEVAL_LABELS, read_semeval
 from spacy_ragre.labels import LabelSet
-from spacy_ragre.relations import ID_KEY, RELATIONS_KEY
+from spacy_ragre.relations import ID_KEY, relations_key
 from spacy_ragre.scoring import doc_label
 
 RECORDS = """1\t"The <e1>fire</e1> was caused by a <e2>cigarette</e2>."
@@ -39,7 +39,7 @@ def test_reads_records(tmp_path):
     assert (rel.head.text, rel.label, rel.tail.text) == ("cigarette", "Cause-Effect", "fire")
     (rel,) = docs[1]._.relations
     assert (rel.head.text, rel.label, rel.tail.text) == ("apple", "Entity-Destination", "wooden basket")
-    assert docs[2].user_data[RELATIONS_KEY] == []
+    assert docs[2].user_data[relations_key()] == []
 
 
 def test_tokens_are_cut_at_nominals_and_nothing_is_lost(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Opti
 import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.training import Example, validate_get_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
@@ -242,7 +242,7 @@ class PairCandidateFilter(Component):
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
         nlp (Optional[Language]): the pipeline. A warning says where the filter comes after what reads its pairs.
         """
-        validate_get_examples(get_examples, "PairCandidateFilter.initialize")
+        self._check_training(get_examples)
         self._warn_of_place(nlp)
         types = set()
         labels: Set[str] = set()

@@ -7,7 +7,7 @@ import numpy as np
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ...relations import RELATIONS_KEY
+from ...relations import get_relations, has_relations
 from .encoders import PairInput
 
 Labels = Dict[Tuple[int, int], List[str]]
@@ -52,7 +52,7 @@ def gold_pairs(example: Example, make_input: Callable[[Doc], PairInput]) -> Gold
     related = np.zeros((len(item.clusters),) * 2, dtype=bool)
     for pair in labels:
         related[pair] = True
-    return GoldPairs(item, related if RELATIONS_KEY in reference.user_data else None, labels)
+    return GoldPairs(item, related if has_relations(reference) else None, labels)
 
 
 def _labels(doc: Doc, item: PairInput) -> Labels:
@@ -62,7 +62,7 @@ def _labels(doc: Doc, item: PairInput) -> Labels:
         for mention in cluster:
             owners.setdefault(mention, []).append(i)
     labels: Labels = {}
-    for rel in doc._.relations:
+    for rel in get_relations(doc):
         ends = [
             owners.get((span.start, span.end), []) if index is None else [index]
             for span, index in ((rel.head, rel.head_cluster), (rel.tail, rel.tail_cluster))

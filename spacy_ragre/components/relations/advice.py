@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 
 from ...candidates import CandidateGenerator, needs_proposals
 from ...errors import Errors, Warnings
-from ...relations import ID_KEY, PAIRS_KEY, RELATIONS_KEY, Relation, entity_spans
+from ...relations import ID_KEY, PAIRS_KEY, Relation, entity_spans, has_relations
 
 # Characters of a document that a message shows.
 _SHOWN = 40
@@ -105,7 +105,7 @@ def explain_no_pairs(name: str, docs: Sequence[Doc], spans_key: Optional[str], c
     candidates (CandidateGenerator): which pairs are asked about, before types are looked at.
     RETURNS (str): the message.
     """
-    annotated = [doc for doc in docs if RELATIONS_KEY in doc.user_data]
+    annotated = [doc for doc in docs if has_relations(doc)]
     pairs = [pair.instance for doc in annotated for pair in candidates(doc, entity_spans(doc, spans_key))]
     if not pairs:
         return Errors.R506.format(name=name, annotated=len(annotated), total=len(docs))

@@ -16,7 +16,7 @@ from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optio
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.training import Example, validate_get_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
@@ -26,7 +26,7 @@ from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet, check_config_labels, label_table
 from ...prompts import Prompt
-from ...relations import RELATIONS_KEY, Relation, cluster_entities, entity_spans, replace_relations
+from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import DEFAULT_K, Retriever, read_examples
 from ...training.locks import one_at_a_time
 from ..base import Component, Part
@@ -245,7 +245,7 @@ class RelationExtractor(Component):
 
     def _take_labels(self, docs: Iterable[Doc], again: bool = False) -> None:
         # Goes before pairs are made: without labels, no pair is worth asking about.
-        self._take_names([relation.label for doc in docs for relation in doc._.relations], again)
+        self._take_names([relation.label for doc in docs for relation in get_relations(doc)], again)
 
     def _take_names(self, names: Sequence[str], again: bool = False) -> None:
         # A head closes the labels, until it is made again.
@@ -266,7 +266,7 @@ class RelationExtractor(Component):
         RETURNS (List[Candidate]): the pairs; none of a document whose relations were never set, since nothing is known
             of it.
         """
-        if RELATIONS_KEY not in doc.user_data:
+        if not has_relations(doc):
             return []
         spans = entity_spans(doc, self.spans_key)
         candidates = label_candidates(doc, self._candidates(doc), spans, self.predictor.labels)
@@ -337,7 +337,7 @@ class RelationExtractor(Component):
         tune (Optional[Dict[str, Any]]): tune the sentence encoder on the examples first, so that those with a query's
             relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
         """
-        validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
+        self._check_training(get_examples)
         known = len(self.predictor.labels)
         for label, text in (labels or {}).items():
             self.predictor.add_label(label, text)
@@ -365,11 +365,11 @@ class RelationExtractor(Component):
         """Raise a ValueError for documents with entities of which none has a relation: nothing can be learned."""
         total = entities = annotated = 0
         for doc in docs:
-            if len(doc._.relations):
+            if len(get_relations(doc)):
                 return
             total += 1
             entities += bool(entity_spans(doc, self.spans_key))
-            annotated += RELATIONS_KEY in doc.user_data
+            annotated += has_relations(doc)
         if entities:
             raise ValueError(Errors.R550.format(name=self.name, total=total, annotated=annotated))
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.training import Example, validate_get_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
@@ -346,7 +346,7 @@ class SupplementUsageClassifier(Component):
         get_examples (Callable[[], Iterable[Example]]): gives the training examples.
         nlp (Optional[Language]): not used.
         """
-        validate_get_examples(get_examples, "SupplementUsageClassifier.initialize")
+        self._check_training(get_examples)
         docs = [example.reference for example in get_examples()]
         gold = self._gold(docs, extra=True)
         if not any(gold.values()):

@@ -9,7 +9,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 from spacy.tokens import Doc, Span
 
 from ...prompts.rendering import one_line
-from ...relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
+from ...relations import ID_KEY, TRIPLES_KEY, get_relations, has_relations, set_relations
 from .questions import offsets
 
 
@@ -114,10 +114,10 @@ def _annotate(copy: Doc, moved: Sequence[Span], doc: Doc, spans: Sequence[Span],
     for old, span in zip(spans, moved):
         if old._.usage:
             span._.usage = old._.usage
-    if RELATIONS_KEY in doc.user_data:
+    if has_relations(doc):
         by_place = {offsets(old): span for old, span in zip(spans, moved)}
-        ends = [(by_place.get(offsets(r.head)), by_place.get(offsets(r.tail)), r.label) for r in doc._.relations]
-        copy._.relations = [{"head": h, "tail": t, "label": label} for h, t, label in ends if h and t]
+        ends = [(by_place.get(offsets(r.head)), by_place.get(offsets(r.tail)), r.label) for r in get_relations(doc)]
+        set_relations(copy, [{"head": h, "tail": t, "label": label} for h, t, label in ends if h and t])
     if TRIPLES_KEY in doc.user_data:
         texts = {Name.of(old).text.casefold(): Name.of(span).text for old, span in zip(spans, moved)}
         named = [map(one_line, triple) for triple in doc._.triples]

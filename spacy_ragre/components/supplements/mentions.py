@@ -5,7 +5,7 @@ from typing import List, Optional, Sequence, Set, Tuple
 from spacy.tokens import Doc, Span, SpanGroup, Token
 
 from ...prompts.supplements import RELATIONS, TRIPLE_RELATIONS
-from ...relations import RELATIONS_KEY, entity_spans
+from ...relations import entity_spans, get_relations, has_relations, set_relations
 from .gazetteer import Gazetteer
 from .questions import EntityLabels, Tokens, offsets
 
@@ -82,12 +82,13 @@ def _forget(doc: Doc, before: Sequence[Span], after: Sequence[Span]) -> None:
             gone.add(offsets(span))
             if span._.usage:
                 span._.usage, span._.usage_score = "", None
-    if gone and RELATIONS_KEY in doc.user_data:
-        doc._.relations = [
+    if gone and has_relations(doc):
+        kept = [
             relation
-            for relation in doc._.relations
+            for relation in get_relations(doc)
             if relation.label not in RELATIONS or gone.isdisjoint((offsets(relation.head), offsets(relation.tail)))
         ]
+        set_relations(doc, kept)
 
 
 def set_triples(doc: Doc, triples: Sequence[Tuple[str, str, str]]) -> None:

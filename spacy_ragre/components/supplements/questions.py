@@ -10,7 +10,7 @@ from ...errors import Errors
 from ...instances import Answer, Instance
 from ...prompts.responses import Aligner, Mention, TripleText, write_entities, write_triples
 from ...prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
-from ...relations import ID_KEY, RELATIONS_KEY, TRIPLES_KEY
+from ...relations import ID_KEY, TRIPLES_KEY, get_relations, has_relations
 from ...retrieval.texts import normalise
 from .windows import Limits, Tokens, is_too_long, windows
 
@@ -154,9 +154,9 @@ def _gold_relations(doc: Doc) -> Optional[Dict[Tuple[Tokens, Tokens], str]]:
     """RETURNS (Optional[Dict[Tuple[Tuple[int, int], Tuple[int, int]], str]]): the labels of pairs of mentions. None
     where nothing is known: no relations are annotated, or only those of other kinds.
     """
-    if RELATIONS_KEY not in doc.user_data:
+    if not has_relations(doc):
         return None
-    annotated = doc._.relations
+    annotated = get_relations(doc)
     own = [relation for relation in annotated if relation.label in RELATIONS]
     if annotated and not own:
         return None

@@ -14,7 +14,7 @@ from spacy.training import Example
 
 from ...prompts.rendering import one_line
 from ...registry import registry
-from ...relations import RELATIONS_KEY, TRIPLES_KEY, entity_spans, has_entity_annotation
+from ...relations import TRIPLES_KEY, entity_spans, get_relations, has_entity_annotation, has_relations
 from ...scoring.relations import SolidOffsets
 
 TASKS = ("ner", "re", "te", "uc")
@@ -134,7 +134,7 @@ def _count_overlaps(predicted: Set[Mention], gold: Set[Mention]) -> int:
 def _score_relations(examples: Sequence[Example]) -> Dict[str, Any]:
     counts = _Counts()
     for example in examples:
-        if RELATIONS_KEY in example.reference.user_data:
+        if has_relations(example.reference):
             counts.add(
                 _relations(example.predicted, example.reference), _relations(example.reference, example.predicted)
             )
@@ -144,7 +144,7 @@ def _score_relations(examples: Sequence[Example]) -> Dict[str, Any]:
 def _relations(doc: Doc, other: Doc) -> Set[Tuple[Any, ...]]:
     offsets = SolidOffsets.of(doc, other)
     # Other components may have set relations of other kinds.
-    return {(offsets(r.head), offsets(r.tail), r.label) for r in doc._.relations if r.label in RELATIONS}
+    return {(offsets(r.head), offsets(r.tail), r.label) for r in get_relations(doc) if r.label in RELATIONS}
 
 
 def _score_triples(examples: Sequence[Example]) -> Dict[str, Any]:

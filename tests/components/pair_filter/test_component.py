@@ -14,7 +14,7 @@ from spacy.util import fix_random_seed
 from spacy_ragre.components.pair_filter import encoders as pair_encoder
 from spacy_ragre.components.pair_filter.gold import gold_pairs as learned
 from spacy_ragre.corpora.reader import copy_input
-from spacy_ragre.relations import CLUSTERS_KEY, PAIRS_KEY, RELATIONS_KEY
+from spacy_ragre.relations import CLUSTERS_KEY, PAIRS_KEY, relations_key
 
 NAME = "pair_candidate_filter"
 
@@ -458,7 +458,7 @@ def test_pairs_survive_serialisation(trained, gold_docs):
     docs = list(nlp.pipe(gold_docs(nlp)))
     stored = DocBin(docs=docs, store_user_data=True).to_bytes()
     assert pairs_of(DocBin().from_bytes(stored).get_docs(nlp.vocab)) == pairs_of(docs)
-    assert RELATIONS_KEY in docs[0].user_data
+    assert relations_key() in docs[0].user_data
 
 
 # With spacy-transformers

@@ -13,7 +13,7 @@ from spacy.training import Example
 from spacy_ragre.components.supplements.questions import EntityLabels
 from spacy_ragre.llm.attention.packing import unshared
 from spacy_ragre.prompts.supplements import TASKS
-from spacy_ragre.relations import RELATIONS_KEY, TRIPLES_KEY
+from spacy_ragre.relations import TRIPLES_KEY, relations_key
 
 from .conftest import E, S
 
@@ -287,7 +287,7 @@ def test_a_task_without_annotation_is_refused(make_supplements, gold_examples_of
     nlp = make_supplements()
     examples = gold_examples_of(nlp)
     for example in examples:
-        del example.reference.user_data[RELATIONS_KEY]
+        del example.reference.user_data[relations_key()]
     with pytest.raises(ValueError, match="R538.*supplement_usage_classifier.*task.s. re:"):
         nlp.initialize(lambda: examples)
     nlp = make_supplements()
