@@ -1,8 +1,8 @@
 """Every message of the suite, numbered. A message says what happened and how to mend it.
 
 Ranges: R0xx annotations, R1xx backbones, R2xx retrieval, R3xx prompts and candidates, R350 to R369 source
-files of corpora, R4xx corpora and scoring, R5xx components, R6xx and R321 to R339 command line. Warnings use W and the
-same ranges.
+files of corpora, R4xx and R332 to R349 corpora and scoring, R5xx components, R6xx and R321 to R331 command line.
+Warnings use W and the same ranges.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class Errors(metaclass=_WithCodes):
         "character offsets must be converted with doc.char_span() first."
     )
     R002 = (
-        "Can't set doc._.{attr}: item {index} is {value!r}, but {expected} is expected. "
+        "Can't set doc._.{attr}: {what} is {value!r}, but {expected} is expected. "
         "Pass {expected}, as documented for doc._.{attr}."
     )
     R003 = (

@@ -7,8 +7,6 @@ name alone. Spans are made when an attribute is read, from character offsets, wh
 or split.
 """
 
-import math
-import operator
 import os
 from dataclasses import dataclass, field
 from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
@@ -16,6 +14,7 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, O
 from spacy.tokens import Doc, Span
 
 from .errors import Errors
+from .plain import as_list, items, plain_evidence, plain_int, plain_label, plain_score, with_lists
 
 CLUSTERS_KEY: Any = ("._.", "entity_clusters", None, None)
 PAIRS_KEY: Any = ("._.", "candidate_pairs", None, None)
@@ -24,6 +23,9 @@ LABELS_KEY: Any = ("._.", "annotated_labels", None, None)
 ID_KEY = "ragre.id"  # the document's id in its corpus, a string
 
 COREF_PREFIX = "coref_clusters_"
+GAP = " ... "  # stands between two parts of a document that are read as one text
+# In a stored relation: where the text that was read stands in the document, in place of the text itself.
+TEXT_AT = "text_at"
 
 # What `doc._.relations` and `span._.relations` are called, where another package needs that name for itself. Processes
 # that this one starts find it in the environment.
@@ -48,8 +50,11 @@ def relations_key() -> Any:
 
 
 @dataclass(frozen=True)
-class Relation:
+class Relation(Dict[str, Any]):
     """A directed relation between two mentions, or between the entity clusters that they name.
+
+    It is a table of its plain data (`to_dict`), too, so that `json` and `Doc.to_json(underscore=["relations"])` can
+    write it.
 
     head (Span): the mention that is the relation's first argument.
     tail (Span): the mention that is its second argument.
@@ -69,6 +74,9 @@ class Relation:
     head_cluster: Optional[int] = None
     tail_cluster: Optional[int] = None
     evidence: Dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        self.update(self.to_dict())
 
     def to_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): the relation as plain data; `head` and `tail` are dicts with `start`, `end`
@@ -127,66 +135,13 @@ def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
     return span
 
 
-def _plain_int(value: Any) -> Optional[int]:
-    """RETURNS (Optional[int]): an index as a plain int, as msgpack needs it; None for what is no whole number."""
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return None
-
-
-def _plain_score(value: Any, attr: str, index: int, item: Any) -> float:
-    expected = "an item with a score from 0 to 1"
-    try:
-        score = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected)) from error
-    # A sum of probabilities may be over 1 in its last digits.
-    if not -1e-6 <= score <= 1 + 1e-6:
-        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected))
-    return min(1.0, max(0.0, score))
-
-
-def _plain_label(value: Any, attr: str, index: int, item: Any) -> str:
-    if not isinstance(value, str) or not value:
-        expected = "an item whose label is a string that is not empty"
-        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected))
-    return value
-
-
-def _plain_evidence(value: Any, attr: str, index: int, item: Any) -> Dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        expected = "an item whose evidence is a table"
-        raise ValueError(Errors.R002.format(attr=attr, index=index, value=item, expected=expected))
-    return dict(_plain(value, attr))
-
-
-def _items(values: Any, attr: str) -> List[Any]:
-    """What is set, as a list. A ValueError is raised for what has no items, such as None."""
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise ValueError(Errors.R012.format(attr=attr, value=values))
-    return list(values)
-
-
-def _plain(value: Any, attr: str, depth: int = 0) -> Any:
-    """Evidence as plain data: numpy's numbers and arrays become Python's."""
-    if value is None or isinstance(value, (str, bool)):
-        return value
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist(), attr, depth)
-    if isinstance(value, (int, float)):
-        return value
-    if depth < 64 and isinstance(value, Mapping):
-        return {str(key): _plain(item, attr, depth + 1) for key, item in value.items()}
-    if depth < 64 and isinstance(value, (list, tuple)):
-        return [_plain(item, attr, depth + 1) for item in value]
-    raise ValueError(Errors.R013.format(attr=attr, value=value, type=type(value).__name__))
+def _copy_span(doc: Doc, span: Span) -> Span:
+    """RETURNS (Span): the same mention in another document with the same text."""
+    return _make_span(doc, span.start_char, span.end_char, span.label_)
 
 
 def _check_cluster(value: Any, count: int, attr: str) -> int:
-    index = _plain_int(value)
+    index = plain_int(value)
     if index is None or not 0 <= index < count:
         raise ValueError(Errors.R003.format(attr=attr, cluster=value, count=count, last=count - 1))
     return index
@@ -197,6 +152,7 @@ def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
 
     RETURNS (List[Any]): its character offsets and label.
     """
+    value = as_list(value)
     if isinstance(value, Span):
         if value.doc is not doc:
             raise ValueError(Errors.R004.format(attr=attr))
@@ -206,21 +162,13 @@ def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
     elif isinstance(value, (list, tuple)) and len(value) in (2, 3):
         start, end, label = value[0], value[1], (value[2] if len(value) == 3 else "")
     else:
-        raise ValueError(
-            Errors.R002.format(attr=attr, index=what, value=value, expected="a Span or a dict with start and end")
-        )
-    first, last = _plain_int(start), _plain_int(end)
+        expected = "a Span, such as doc.ents[0], or a dict with start and end (token indexes)"
+        raise ValueError(Errors.R002.format(attr=attr, what=what, value=value, expected=expected))
+    first, last = plain_int(start), plain_int(end)
     if first is None or last is None or not 0 <= first < last <= len(doc):
         raise ValueError(Errors.R001.format(attr=attr, what=what, start=start, end=end, length=len(doc)))
     span = doc[first:last]
     return [span.start_char, span.end_char, label or ""]
-
-
-def _with_lists(value: Any) -> Any:
-    """A copy of plain data. `DocBin` gives its lists back as tuples; here they are lists again."""
-    if isinstance(value, Mapping):
-        return {key: _with_lists(item) for key, item in value.items()}
-    return [_with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def has_relations(doc: Doc) -> bool:
@@ -230,30 +178,49 @@ def has_relations(doc: Doc) -> bool:
 
 def get_relations(doc: Doc) -> List[Relation]:
     """RETURNS (List[Relation]): the relations of a document, best first: `doc._.relations` under whatever name."""
-    return [_read_relation(doc, item) for item in _stored(doc)]
+    return _read(doc, _stored(doc))
 
 
 def _stored(doc: Doc) -> Sequence[Mapping[str, Any]]:
     """RETURNS (Sequence[Mapping[str, Any]]): relations as they are kept. A ValueError is raised for those of another
     package, which has written them under the same name.
     """
-    items: Sequence[Mapping[str, Any]] = doc.user_data.get(relations_key(), ())
-    for item in items if isinstance(items, (list, tuple)) else [items]:
+    stored: Sequence[Mapping[str, Any]] = doc.user_data.get(relations_key(), ())
+    for item in stored if isinstance(stored, (list, tuple)) else [stored]:
         if not isinstance(item, Mapping) or not _FIELDS <= item.keys():
             raise ValueError(Errors.R016.format(attr=_name, value=item))
-    return items
+    return stored
 
 
-def _read_relation(doc: Doc, item: Mapping[str, Any]) -> Relation:
-    return Relation(
-        head=_make_span(doc, *item["head"]),
-        tail=_make_span(doc, *item["tail"]),
-        label=item["label"],
-        score=item["score"],
-        head_cluster=item["head_cluster"],
-        tail_cluster=item["tail_cluster"],
-        evidence=_with_lists(item["evidence"]),
-    )
+def _read(doc: Doc, stored: Sequence[Mapping[str, Any]]) -> List[Relation]:
+    text = doc.text if stored else ""
+    return [
+        Relation(
+            head=_make_span(doc, *item["head"]),
+            tail=_make_span(doc, *item["tail"]),
+            label=item["label"],
+            score=item["score"],
+            head_cluster=item["head_cluster"],
+            tail_cluster=item["tail_cluster"],
+            evidence=_read_evidence(item, text),
+        )
+        for item in stored
+    ]
+
+
+def _read_evidence(item: Mapping[str, Any], text: str) -> Dict[str, Any]:
+    evidence: Dict[str, Any] = with_lists(item["evidence"])
+    places = item.get(TEXT_AT)
+    return evidence if places is None else {"text": GAP.join(text[start:end] for start, end in places), **evidence}
+
+
+def _find_text(read: str, text: str) -> Optional[List[List[int]]]:
+    """RETURNS (Optional[List[List[int]]]): character offsets of the one or two parts of a document that were read as
+    one text; None where it holds anything else.
+    """
+    parts = [read] if read in text else read.split(GAP)
+    starts = [text.find(part) for part in parts]
+    return None if min(starts) < 0 else [[start, start + len(part)] for start, part in zip(starts, parts)]
 
 
 def set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any]]]) -> None:
@@ -263,31 +230,44 @@ def set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any
     relations (Iterable[Union[Relation, Mapping[str, Any]]]): Relations or dicts with `head`, `tail` and `label`.
     """
     attr = _name
-    plain: List[Dict[str, Any]] = []
+    stored: List[Dict[str, Any]] = []
     count: Optional[int] = None
-    for i, item in enumerate(_items(relations, attr)):
+    text = doc.text
+    known: Dict[str, Optional[List[List[int]]]] = {}  # most relations of a document were read in the same text
+    for i, item in enumerate(items(relations, attr)):
         if isinstance(item, Relation):
-            item = {**item.to_dict(), "head": item.head, "tail": item.tail}
+            other = item.head.doc
+            moved = other is not doc and other is item.tail.doc and other.text == text
+            ends = (_copy_span(doc, span) if moved else span for span in (item.head, item.tail))
+            item = {**item, **dict(zip(("head", "tail"), ends))}
         if not isinstance(item, Mapping) or not {"head", "tail", "label"} <= set(item):
             expected = "a Relation or a dict with head, tail and label"
-            raise ValueError(Errors.R002.format(attr=attr, index=i, value=item, expected=expected))
+            raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=item, expected=expected))
         clusters = {key: item.get(key) for key in ("head_cluster", "tail_cluster")}
         for key, index in clusters.items():
             if index is not None:
                 count = len(get_clusters(doc)) if count is None else count
                 clusters[key] = _check_cluster(index, count, attr)
-        plain.append(
+        evidence = plain_evidence(item.get("evidence"), attr, i, item)
+        read = evidence.get("text")
+        if isinstance(read, str) and read not in known:
+            known[read] = _find_text(read, text)
+        places = known[read] if isinstance(read, str) else None
+        stored.append(
             {
                 "head": _plain_span(doc, item["head"], attr, f"the head of relation {i}"),
                 "tail": _plain_span(doc, item["tail"], attr, f"the tail of relation {i}"),
-                "label": _plain_label(item["label"], attr, i, item),
-                "score": _plain_score(item.get("score", 1.0), attr, i, item),
+                "label": plain_label(item["label"], attr, i, item),
+                "score": plain_score(item.get("score", 1.0), attr, i, item),
                 **clusters,
-                "evidence": _plain_evidence(item.get("evidence"), attr, i, item),
+                "evidence": evidence,
             }
         )
-    plain.sort(key=lambda rel: -rel["score"])
-    doc.user_data[relations_key()] = plain
+        if places is not None:
+            evidence.pop("text")
+            stored[-1][TEXT_AT] = places
+    stored.sort(key=lambda rel: -rel["score"])
+    doc.user_data[relations_key()] = stored
 
 
 def replace_relations(
@@ -305,18 +285,19 @@ def replace_relations(
 def get_span_relations(span: Span) -> List[Relation]:
     """The relations whose head or tail is this span, or is in the same cluster as this span."""
     doc = span.doc
-    items = _stored(doc)
+    stored = _stored(doc)
     place = (span.start_char, span.end_char)
     own: Set[int] = set()
-    if any(item["head_cluster"] is not None or item["tail_cluster"] is not None for item in items):
+    if any(item["head_cluster"] is not None or item["tail_cluster"] is not None for item in stored):
         own = {i for i, cluster in enumerate(get_clusters(doc)) if _offsets(span) in map(_offsets, cluster)}
-    return [
-        _read_relation(doc, item)
-        for item in items
+    own_items = [
+        item
+        for item in stored
         if item["head_cluster"] in own
         or item["tail_cluster"] in own
         or any(tuple(item[end][:2]) == place or _is_merged(doc, item[end], span) for end in ("head", "tail"))
     ]
+    return _read(doc, own_items)
 
 
 def _is_merged(doc: Doc, mention: Sequence[Any], span: Span) -> bool:
@@ -399,12 +380,12 @@ def set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
     """Set `doc._.entity_clusters`. A ValueError is raised for what is no list of lists of spans."""
     attr = "entity_clusters"
     plain = []
-    for i, cluster in enumerate(_items(clusters, attr)):
+    for i, cluster in enumerate(items(clusters, attr)):
         if isinstance(cluster, (str, bytes, Mapping)) or not hasattr(cluster, "__iter__"):
-            raise ValueError(Errors.R002.format(attr=attr, index=i, value=cluster, expected="a list of spans"))
+            raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=cluster, expected="a list of spans"))
         mentions = [_plain_span(doc, m, attr, f"mention {j} of cluster {i}") for j, m in enumerate(cluster)]
         if not mentions:
-            raise ValueError(Errors.R002.format(attr=attr, index=i, value=[], expected="a list of spans"))
+            raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=[], expected="a list of spans"))
         plain.append(mentions)
     doc.user_data[CLUSTERS_KEY] = plain
 
@@ -419,17 +400,17 @@ def set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
     attr = "candidate_pairs"
     count = len(get_clusters(doc))
     plain = []
-    for i, pair in enumerate(_items(pairs, attr)):
+    for i, pair in enumerate(map(as_list, items(pairs, attr))):
         if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3, 4):
             expected = "a CandidatePair or (head, tail[, score[, labels]])"
-            raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
+            raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=pair, expected=expected))
         head, tail = (_check_cluster(index, count, attr) for index in pair[:2])
-        row: List[Any] = [head, tail, _plain_score(pair[2], attr, i, pair) if len(pair) > 2 else 1.0]
+        row: List[Any] = [head, tail, plain_score(pair[2], attr, i, pair) if len(pair) > 2 else 1.0]
         if len(pair) > 3 and pair[3] is not None:
             if not isinstance(pair[3], dict):
                 expected = "a table of labels and their probabilities as its last part"
-                raise ValueError(Errors.R002.format(attr=attr, index=i, value=pair, expected=expected))
-            row.append({str(label): _plain_score(value, attr, i, pair) for label, value in pair[3].items()})
+                raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=pair, expected=expected))
+            row.append({str(label): plain_score(value, attr, i, pair) for label, value in pair[3].items()})
         plain.append(row)
     doc.user_data[PAIRS_KEY] = plain
 
@@ -442,10 +423,10 @@ def get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
 def set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
     """Set `doc._.triples`. A ValueError is raised for what is no three strings."""
     plain = []
-    for i, triple in enumerate(_items(triples, "triples")):
+    for i, triple in enumerate(items(triples, "triples")):
         if not isinstance(triple, (list, tuple)) or len(triple) != 3 or not all(isinstance(t, str) for t in triple):
             expected = "(head text, relation, tail text)"
-            raise ValueError(Errors.R002.format(attr="triples", index=i, value=triple, expected=expected))
+            raise ValueError(Errors.R002.format(attr="triples", what=f"item {i}", value=triple, expected=expected))
         plain.append([str(part) for part in triple])
     doc.user_data[TRIPLES_KEY] = plain
 

@@ -11,7 +11,14 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
 from spacy_ragre.extensions import check_extensions, foreign_extensions, register_extensions
-from spacy_ragre.relations import CandidatePair, EntityCluster, Relation, cluster_entities
+from spacy_ragre.relations import (
+    CLUSTERS_KEY,
+    CandidatePair,
+    EntityCluster,
+    Relation,
+    cluster_entities,
+    relations_key,
+)
 
 WORDS = "Acme Steel Corp was founded by Ada Poe and Poe met ACME STEEL in Rome .".split()
 
@@ -198,6 +205,65 @@ def test_annotations_survive_several_processes(nlp: Language) -> None:
     assert together == alone
     assert [len(item["relations"]) for item in together] == [1, 0, 0, 1]
     assert together[0]["usage"] == [("uncertain", None), ("", None)]
+
+
+def same_json(doc: Doc) -> Doc:
+    data = doc.to_json(underscore=["relations", "candidate_pairs", "triples", "usage", "annotated_labels"])
+    return Doc(Vocab()).from_json(json.loads(json.dumps(data)))
+
+
+def same_json_data(doc: Doc) -> Doc:
+    return Doc(Vocab()).from_json(doc.to_json(underscore=["relations", "triples", "candidate_pairs", "usage"]))
+
+
+@pytest.mark.parametrize("copy", [same_json, same_json_data])
+def test_relations_go_through_json(doc: Doc, copy: Any) -> None:
+    annotate(doc)
+    # spaCy's JSON has no clusters: those that follow from the entities are the same on both sides.
+    del doc.user_data[CLUSTERS_KEY]
+    doc._.annotated_labels = ["founded_by", "home_of"]
+    expected = read(doc)
+    expected["usage"][0] = ("continuing", None)
+    assert read(copy(doc)) == expected
+    plain = json.loads(json.dumps(doc._.relations))
+    assert plain == [relation.to_dict() for relation in doc._.relations]
+    assert json.loads(json.dumps(doc.ents[0]._.relations)) == plain
+
+
+def test_relations_of_a_document_with_the_same_text_can_be_set(doc: Doc) -> None:
+    annotate(doc)
+    other = Doc(Vocab(), words=WORDS)
+    other._.relations = [relation for relation in doc._.relations if relation.head_cluster is None]
+    assert [rel.to_dict() for rel in other._.relations] == [doc._.relations[0].to_dict()]
+    with pytest.raises(ValueError, match="R004"):
+        Doc(Vocab(), words=["Acme"] * len(doc))._.relations = doc._.relations
+
+
+def test_the_text_that_was_read_is_not_stored_again(doc: Doc) -> None:
+    text = doc.text
+    whole, part, two = {"text": text, "n": 1}, {"n": 1, "text": text[5:20]}, {"text": text[:10] + " ... " + text[-8:]}
+    other, none = {"text": "Another text"}, {"text": None}
+    for evidence in (whole, part, two, other, none, {"text": ""}, {"text": ["a"]}, {"n": 1}, {}):
+        doc._.relations = relation(evidence=evidence)
+        for _ in range(2):
+            assert doc._.relations[0].evidence == evidence
+            stored = str(doc.user_data)
+            assert not any(words in stored for words in ("Acme Steel", "Corp", "Rome"))
+            doc = same_doc_bin(doc)
+            doc._.relations = doc._.relations
+    # Merged tokens change no text.
+    doc._.relations = relation(evidence=two)
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[0:3])
+    assert doc._.relations[0].evidence == two
+
+
+def test_relations_that_version_0_1_0_stored_are_read(doc: Doc) -> None:
+    stored = {"head": [0, 15, "ORG"], "tail": [31, 38, ""], "label": "founded_by", "score": 0.5}
+    evidence = {"text": doc.text, "examples": []}
+    doc.user_data[relations_key()] = [{**stored, "head_cluster": None, "tail_cluster": None, "evidence": evidence}]
+    (found,) = same_doc_bin(doc)._.relations
+    assert (found.head.text, found.tail.text, found.evidence) == ("Acme Steel Corp", "Ada Poe", evidence)
 
 
 def test_what_is_read_is_a_copy(doc: Doc) -> None:
@@ -498,6 +564,25 @@ def test_r013_evidence_that_cannot_be_saved():
     doc = spacy.blank("en")("Ada met Bob .")
     with pytest.raises(ValueError, match="R013.*object"):
         doc._.relations = [{"head": (0, 1), "tail": (2, 3), "label": "met", "evidence": {"a": object()}}]
+
+
+def test_numpy_arrays_are_taken_as_lists(doc: Doc) -> None:
+    doc._.entity_clusters = np.array([[[0, 3]], [[6, 8]]])
+    doc._.candidate_pairs = np.argwhere(np.eye(2) == 0)
+    doc._.relations = [{"head": np.array([0, 3]), "tail": np.array([6, 8]), "label": np.str_("founded_by")}]
+    assert doc._.candidate_pairs == [CandidatePair(0, 1), CandidatePair(1, 0)]
+    assert read(same_to_bytes(doc)) == read(doc)
+    assert type(doc._.relations[0].label) is str
+
+
+@pytest.mark.parametrize("value, shown", [(0, "is 0, but"), ("Acme", "is 'Acme', but"), (None, "is None, but")])
+def test_r002_says_which_mention_is_wrong_and_what_is_wanted(doc: Doc, value: Any, shown: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"R002.*: the tail of relation 0 " + shown + r".*doc\.ents\[0\].*start and end"
+    ):
+        doc._.relations = relation(tail=value)
+    with pytest.raises(ValueError, match=r"R002.*: item 0 is \["):
+        doc._.relations = [[1]]
 
 
 @pytest.mark.parametrize("value", ["met", ["met", ""], [None], [3]])

@@ -11,8 +11,8 @@ from typing import Dict, Optional, Tuple
 from spacy.tokens import Doc
 
 from ..errors import Errors
+from ..relations import GAP
 
-GAP = " ... "  # stands between two contexts that are too far apart for one window; counted as one token
 MIN_TOKENS = 8
 
 Offsets = Tuple[int, int]
@@ -59,7 +59,8 @@ class Windows:
     def cut(self, first: Offsets, second: Offsets, bounds: Optional[Offsets] = None) -> Tuple[str, Offsets, Offsets]:
         """The text for a pair.
 
-        Two mentions that are further apart than the limit get two contexts of half the size, joined by " ... ".
+        Two mentions that are further apart than the limit get two contexts of half the size, joined by `GAP`, which
+        counts as one token.
 
         first (Tuple[int, int]): token offsets of the mention that starts first.
         second (Tuple[int, int]): token offsets of the other one.

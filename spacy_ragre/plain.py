@@ -1,0 +1,79 @@
+"""Values of annotations as plain data: numbers, strings, lists and tables of Python, as msgpack and JSON hold them."""
+
+import math
+import operator
+from typing import Any, Dict, Iterable, List, Mapping, Optional
+
+from .errors import Errors
+
+
+def plain_int(value: Any) -> Optional[int]:
+    """RETURNS (Optional[int]): an index as a plain int, as msgpack needs it; None for what is no whole number."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def plain_score(value: Any, attr: str, index: int, item: Any) -> float:
+    expected = "an item with a score from 0 to 1"
+    try:
+        score = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(Errors.R002.format(attr=attr, what=f"item {index}", value=item, expected=expected)) from error
+    # A sum of probabilities may be over 1 in its last digits.
+    if not -1e-6 <= score <= 1 + 1e-6:
+        raise ValueError(Errors.R002.format(attr=attr, what=f"item {index}", value=item, expected=expected))
+    return min(1.0, max(0.0, score))
+
+
+def plain_label(value: Any, attr: str, index: int, item: Any) -> str:
+    if not isinstance(value, str) or not value:
+        expected = "an item whose label is a string that is not empty"
+        raise ValueError(Errors.R002.format(attr=attr, what=f"item {index}", value=item, expected=expected))
+    return str(value)
+
+
+def plain_evidence(value: Any, attr: str, index: int, item: Any) -> Dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        expected = "an item whose evidence is a table"
+        raise ValueError(Errors.R002.format(attr=attr, what=f"item {index}", value=item, expected=expected))
+    return dict(plain(value, attr))
+
+
+def items(values: Any, attr: str) -> List[Any]:
+    """What is set, as a list. A ValueError is raised for what has no items, such as None."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(Errors.R012.format(attr=attr, value=values))
+    return list(values)
+
+
+def as_list(value: Any) -> Any:
+    """RETURNS (Any): an array of numpy as a list; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def plain(value: Any, attr: str, depth: int = 0) -> Any:
+    """Evidence as plain data: numpy's numbers and arrays become Python's."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist(), attr, depth)
+    if isinstance(value, (int, float)):
+        return value
+    if depth < 64 and isinstance(value, Mapping):
+        return {str(key): plain(item, attr, depth + 1) for key, item in value.items()}
+    if depth < 64 and isinstance(value, (list, tuple)):
+        return [plain(item, attr, depth + 1) for item in value]
+    raise ValueError(Errors.R013.format(attr=attr, value=value, type=type(value).__name__))
+
+
+def with_lists(value: Any) -> Any:
+    """A copy of plain data. `DocBin` gives its lists back as tuples; here they are lists again."""
+    if isinstance(value, Mapping):
+        return {key: with_lists(item) for key, item in value.items()}
+    return [with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
