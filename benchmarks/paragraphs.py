@@ -16,6 +16,7 @@ other entity is wrong, and gold relations of entities that were not found are mi
 import argparse
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Sequence, Tuple
 
@@ -57,15 +58,22 @@ class Counts(NamedTuple):
     names: int
 
 
-def read(folder: Path = PARAGRAPHS, limit: int = 0) -> List[SourceSchema]:
-    """RETURNS (List[SourceSchema]): the subjects with their paragraphs: all, or a seeded subset of `limit`."""
-    schemas = [read_schema(path, min_wordings=1) for path in source_files(folder)]
-    if limit:
-        places = [(i, j) for i, schema in enumerate(schemas) for j in range(len(schema.texts))]
-        kept = set(random.Random(0).sample(places, min(limit, len(places))))
-        for i, schema in enumerate(schemas):
-            schema.texts = [text for j, text in enumerate(schema.texts) if (i, j) in kept]
-    return [schema for schema in schemas if schema.texts]
+def read(folder: Path = PARAGRAPHS) -> List[SourceSchema]:
+    """RETURNS (List[SourceSchema]): the subjects with their paragraphs."""
+    return [read_schema(path, min_wordings=1) for path in source_files(folder)]
+
+
+def subset(schemas: Sequence[SourceSchema], limit: int) -> List[SourceSchema]:
+    """RETURNS (List[SourceSchema]): the schemas with a seeded subset of `limit` of their texts, or with all for 0."""
+    places = [(i, j) for i, schema in enumerate(schemas) for j in range(len(schema.texts))]
+    if not 0 < limit < len(places):
+        return list(schemas)
+    kept = set(random.Random(0).sample(places, limit))
+    chosen = [
+        replace(schema, texts=[text for j, text in enumerate(schema.texts) if (i, j) in kept])
+        for i, schema in enumerate(schemas)
+    ]
+    return [schema for schema in chosen if schema.texts]
 
 
 def make_pipeline(labels: Dict[str, Any], answer: str, entities: str) -> Language:
@@ -167,9 +175,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="measure a seeded subset of this size")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
-    schemas = read(limit=args.limit)
+    schemas = subset(read(), args.limit)
     total = sum(len(schema.texts) for schema in schemas)
-    subset = ", seeded subset" if args.limit else ""
+    kind = ", seeded subset" if args.limit else ""
     for entities in args.entities:
         for answer in args.answers:
             for types in (True, False):
@@ -177,7 +185,7 @@ def main() -> None:
                 row = {
                     "name": f"{answer}, {'with' if types else 'without'} entity types",
                     "description": ANSWERS[answer],
-                    "split": f"paragraphs{subset} ({total}), {ENTITIES[entities]}",
+                    "split": f"paragraphs{kind} ({total}), {ENTITIES[entities]}",
                 }
                 add_row(args.output, TITLE, row, 0, scores, costs)
                 shown = {key: round(value, 3) for key, value in {**scores, **costs}.items()}

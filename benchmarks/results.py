@@ -112,6 +112,22 @@ def add_row(
     path.write_text(json.dumps(data, indent=2) + "\n")
 
 
+def add_published(path: Path, name: str, row: Dict[str, Any], scores: Dict[str, float]) -> None:
+    """Write figures of others into a result file: a row without seeds, machines and command, since nothing was run.
+
+    path (Path): the file.
+    name (str): the benchmark.
+    row (Dict[str, Any]): `name`, `description` (with the source) and `split` of the row.
+    scores (Dict[str, float]): scores by name.
+    """
+    data = json.loads(path.read_text()) if path.exists() else {"benchmark": name, "rows": [], **describe()}
+    others = [known for known in data["rows"] if (known["name"], known["split"]) != (row["name"], row["split"])]
+    figures = {key: [value] for key, value in scores.items()}
+    data["rows"] = [*others, {**row, "seeds": [], "machines": [], "scores": figures}]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n")
+
+
 def scores_of(path: Path, name: str, split: str, seed: int) -> Optional[Dict[str, float]]:
     """The scores of one seed in a result file that `add_row` writes.
 

@@ -90,9 +90,11 @@ def test_labels_of_the_component(tmp_path):
 
 
 def test_a_subset_is_the_same_each_time():
-    first, second = paragraphs.read(limit=5), paragraphs.read(limit=5)
+    whole = paragraphs.read()
+    first, second = paragraphs.subset(whole, 5), paragraphs.subset(paragraphs.read(), 5)
     assert first == second and sum(len(schema.texts) for schema in first) == 5
-    assert sum(len(schema.texts) for schema in paragraphs.read()) == 30
+    assert sum(len(schema.texts) for schema in whole) == 30
+    assert paragraphs.subset(whole, 0) == paragraphs.subset(whole, 30) == whole
 
 
 @pytest.mark.real
