@@ -103,8 +103,8 @@ class Errors(metaclass=_WithCodes):
     )
     R108 = "The adapter saved with this pipeline is {problem}. Save the trained pipeline again, or train it again."
     R109 = (
-        "A prompt has {length} tokens, but {model!r} takes at most {limit}. Lower max_tokens of the candidates or the "
-        "number of examples."
+        "A prompt has {length} tokens, but {model!r} takes at most {limit}. Lower max_tokens, raise max_length of the "
+        "backbone, or use a model with a longer window."
     )
     R110 = "LoRA settings are not valid: {problem}. Known keys are rank, alpha, dropout and target_modules."
     R111 = (
@@ -546,6 +546,11 @@ class Warnings(metaclass=_WithCodes):
     W132 = (
         "A text of {length} tokens in all is longer than the window of {model!r} ({limit} tokens): such texts are cut "
         "around the mentions. To choose what is read, lower max_tokens of the candidates."
+    )
+    W140 = (
+        "A text takes {length} tokens with its question (task {task!r}), and the window of {model!r} has {limit}: such "
+        "texts are cut around the mentions, or read in parts where mentions are looked for. To choose what is read at "
+        "once, lower max_tokens of the component."
     )
 
     # retrieval

@@ -4,19 +4,18 @@ The third way, the label head, is `spacy_ragre.llm.label_model`.
 """
 
 import warnings
-from typing import Any, Callable, List, Sequence, Set
+from functools import partial
+from typing import Any, Callable, List, Optional, Sequence, Set
 
 from ..errors import Errors, Warnings
 from ..instances import Instance
 from ..labels import LabelSet
 from ..prompts import Prompt
-from ..prompts.shortening import count_words, cut_mentions, cut_text, without_definitions
+from ..prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_context, without_definitions
 from .attention.packing import batches
 from .attention.tries import TokenTrie, cut_answers
 from .base import Backbone, Pieces
 
-# Words at each end of a mention that stay where it is cut.
-_MENTION_WORDS = 4
 # A trie is cut where it has more nodes, since the tokens of a row see one another by a square mask.
 _TRIE_NODES = 512
 
@@ -63,22 +62,17 @@ def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens
     return texts
 
 
-def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int) -> Pieces:
+def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int) -> Optional[Pieces]:
     """The prompt with as many examples as the model's window takes.
 
     backbone (Backbone): the language model.
     build (Callable[[int], Pieces]): gives the prompt's pieces for a number of examples.
     count (int): maximum number of examples.
-    RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): the pieces. Raises a ValueError where not even the prompt
-        without examples fits.
+    RETURNS (Optional[Tuple[str, Tuple[str, ...], Sequence[str]]]): the pieces; None where not even the prompt without
+        examples fits.
     """
-    length = 0
-    for number in range(count, -1, -1):
-        pieces = build(number)
-        length = backbone.count_tokens(pieces)
-        if length <= backbone.max_length:
-            return pieces
-    raise ValueError(Errors.R109.format(length=length, model=backbone.name, limit=backbone.max_length))
+    prompts = (build(number) for number in range(count, -1, -1))
+    return next((pieces for pieces in prompts if backbone.count_tokens(pieces) <= backbone.max_length), None)
 
 
 class PairPrompts:
@@ -113,6 +107,9 @@ class PairPrompts:
         def fits(pieces: Pieces) -> bool:
             return backbone.count_tokens(pieces) <= backbone.max_length
 
+        def fits_with(known: LabelSet, listed: bool, pair: Instance) -> bool:
+            return fits(build(pair, known, listed))
+
         for number in range(len(examples), -1, -1):
             whole = build(pair, labels, shown=examples[:number])
             if fits(whole):
@@ -122,25 +119,15 @@ class PairPrompts:
         if 2 * backbone.count_tokens((whole[0], (), [])) > backbone.max_length:
             # The labels are why it does not fit.
             del ways[0]
-        for shorter in (pair, cut_mentions(pair, _MENTION_WORDS)):
+        for shorter in (pair, cut_mentions(pair, MENTION_WORDS)):
             for known, listed in ways:
-                if not fits(build(cut_text(shorter, 0), known, listed)):
+                if not fits_with(known, listed, cut_text(shorter, 0)):
                     continue
                 self._say_labels(backbone, labels, known is brief, listed)
-                pieces = build(shorter, known, listed)
-                if shorter is not pair or not fits(pieces):
+                kept = most_context(shorter, partial(fits_with, known, listed))
+                if kept is not pair:
                     self._say_text(backbone, whole)
-                if fits(pieces):
-                    return pieces
-                # The most context that fits; none does.
-                least, most = 0, count_words(shorter.text)
-                while least < most:
-                    middle = (least + most + 1) // 2
-                    if fits(build(cut_text(shorter, middle), known, listed)):
-                        least = middle
-                    else:
-                        most = middle - 1
-                return build(cut_text(shorter, least), known, listed)
+                return build(kept, known, listed)
         bare = build(cut_text(shorter, 0), brief, False)
         length = backbone.count_tokens(bare)
         values = {"length": length, "model": backbone.name, "limit": backbone.max_length, "count": len(labels)}

@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import replace
-from typing import List, Tuple
+from typing import Callable, List, Tuple
 
 from ..instances import Instance
 from ..labels import LabelSet
 
 # Stands for words that were left out.
 GAP = " … "
+# Words at each end of a mention that stay where it is cut.
+MENTION_WORDS = 4
 # Scripts without spaces are cut, too.
 _WORD = re.compile(r"\S{1,16}")
 
@@ -42,6 +44,26 @@ def cut_text(instance: Instance, context: int) -> Instance:
         else:
             kept.append((begin, stop))
     return _keep(instance, kept)
+
+
+def most_context(instance: Instance, fits: Callable[[Instance], bool]) -> Instance:
+    """Keep of a text as much as fits: all of it, or the words near its mentions.
+
+    instance (Instance): the text and its mentions, which fit without any context.
+    fits (Callable[[Instance], bool]): whether the model's window takes a pair.
+    RETURNS (Instance): the same pair in the longest text that fits.
+    """
+    if fits(instance):
+        return instance
+    # The whole text in words does not fit, either.
+    least, most = 0, count_words(instance.text)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if fits(cut_text(instance, middle)):
+            least = middle
+        else:
+            most = middle - 1
+    return cut_text(instance, least)
 
 
 def cut_mentions(instance: Instance, words: int) -> Instance:

@@ -244,7 +244,7 @@ class SupplementUsageClassifier(Component):
         gold = self._gold(docs)
         return sum(self.predictor.add_examples(task, instances) for task, instances in gold.items())
 
-    def _gold(self, docs: Iterable[Doc], extra: bool = False, swap: bool = False) -> Dict[Task, List[Instance]]:
+    def _gold(self, docs: Iterable[Doc], training: bool = False, swap: bool = False) -> Dict[Task, List[Instance]]:
         result: Dict[Task, List[Instance]] = {task: [] for task in self.tasks}
         for doc in docs:
             spans = entity_spans(doc, self.spans_key)
@@ -252,11 +252,14 @@ class SupplementUsageClassifier(Component):
             # Without an id, a document with other names would be shown itself as an example.
             if swap and (ID_KEY in doc.user_data or not self.predictor.n_examples):
                 doc, spans = self.swapper(doc, spans)
+            # A store may be filled without loading the language model.
+            fits = self.predictor.fits if training else None
             for task in self.tasks if annotated else [task for task in self.tasks if task != "ner"]:
-                asked = questions(doc, task, spans, self.entity_labels, self.runner.limits, gold=True)
+                asked = questions(doc, task, spans, self.entity_labels, self.runner.limits, gold=True, fits=fits)
                 result[task].extend(question.instance for question in asked)
-            if annotated and extra and "ner" in self.tasks:
-                result["ner"].extend(without_mentions(doc, spans, self.runner.limits.max_tokens))
+            if annotated and fits is not None and "ner" in self.tasks:
+                parts = without_mentions(doc, spans, self.runner.limits.max_tokens)
+                result["ner"].extend(part for part in parts if fits("ner", part))
         return result
 
     def _show_names(self, docs: Iterable[Doc]) -> None:
@@ -348,7 +351,7 @@ class SupplementUsageClassifier(Component):
         """
         self._check_training(get_examples)
         docs = [example.reference for example in get_examples()]
-        gold = self._gold(docs, extra=True)
+        gold = self._gold(docs, training=True)
         if not any(gold.values()):
             return
         # Triples that are read off relations need no training.
@@ -371,7 +374,7 @@ class SupplementUsageClassifier(Component):
         # All tasks, with gold mentions.
         docs = [example.reference for example in examples]
         self._show_names(docs)
-        gold = self._gold(docs, extra=True, swap=True)
+        gold = self._gold(docs, training=True, swap=True)
         if not any(gold.values()):
             return None
         if not self.predictor.shim.has_head:

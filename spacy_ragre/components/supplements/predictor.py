@@ -1,5 +1,6 @@
 """Answers to the questions of several tasks by one language model, with a store of examples for each task."""
 
+import warnings
 from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
@@ -7,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.api import Model, Optimizer
 
-from ...errors import Errors
+from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...llm.attention.packing import TokenPrompt, batches
 from ...llm.base import Pieces
 from ...llm.copy_grammar import CopyGrammar, Piece
 from ...llm.label_scoring import fit_examples, score_texts
 from ...prompts.responses import NONE, response_pieces, split_pieces_of
+from ...prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_context
 from ...prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ...retrieval import Neighbour, Retriever
 from ...retrieval.state_keys import BackboneEncoder
@@ -84,6 +86,7 @@ class TaskPredictor(Predictor):
         self.stores: Dict[Task, Retriever] = {
             task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
         }
+        self._warned = False
         self._pieces: Dict[str, Tuple[int, ...]] = {}
         self._keys: Dict[str, NDArray[np.float32]] = {}
         # What is found for a text does not change while a model is trained. The oldest use first.
@@ -179,7 +182,38 @@ class TaskPredictor(Predictor):
             # All questions of a task about one text are shown the same examples, which are read once.
             return segments.instruction, (segments.document, *segments.example_pieces()), segments.query_pieces()
 
-        return fit_examples(self.backbone, build, len(shown))
+        return fit_examples(self.backbone, build, len(shown)) or self._shortened(task, instance)
+
+    def fits(self, task: Task, instance: Instance) -> bool:
+        """Whether the model's window takes a question without examples. The first one that it does not take is said.
+
+        task (str): the task.
+        instance (Instance): the question.
+        RETURNS (bool): whether it does.
+        """
+        length = self.backbone.count_tokens(self._bare(task, instance))
+        fine = length <= self.backbone.max_length
+        if not fine and not self._warned:
+            self._warned = True
+            values = {"length": length, "model": self.backbone.name, "limit": self.backbone.max_length}
+            warnings.warn(Warnings.W140.format(task=task, **values), stacklevel=2)
+        return fine
+
+    def _bare(self, task: Task, instance: Instance) -> Pieces:
+        segments = self.prompt.segments(task, instance)
+        return segments.instruction, (segments.document,), segments.query_pieces()
+
+    def _shortened(self, task: Task, instance: Instance) -> Pieces:
+        """RETURNS (Pieces): a question about mentions with as much of its text around them as fits."""
+
+        def fits(shorter: Instance) -> bool:
+            return self.fits(task, shorter)
+
+        if task not in GENERATED and not fits(instance):
+            for shorter in (instance, cut_mentions(instance, MENTION_WORDS)):
+                if fits(cut_text(shorter, 0)):
+                    return self._bare(task, most_context(shorter, fits))
+        return self._bare(task, instance)  # too long, which is raised where it becomes token ids
 
     def _response_ids(self, text: str) -> Tuple[int, ...]:
         result: List[int] = []

@@ -2,14 +2,14 @@
 
 import re
 from bisect import bisect_right
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
 from ...errors import Errors
 from ...instances import Answer, Instance
 from ...prompts.responses import Aligner, Mention, TripleText, write_entities, write_triples
-from ...prompts.supplements import KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
+from ...prompts.supplements import GENERATED, KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
 from ...relations import ID_KEY, TRIPLES_KEY, get_relations, has_relations
 from ...retrieval.texts import normalise
 from .windows import Limits, Tokens, is_too_long, windows
@@ -17,6 +17,10 @@ from .windows import Limits, Tokens, is_too_long, windows
 _PART_END = re.compile(r"[.!?,;:]$|\n")
 # Fewer words than these are no text to learn from.
 _PART_WORDS = 4
+
+
+# Whether the language model's window takes the question of a task.
+Fits = Callable[[Task, Instance], bool]
 
 
 class EntityLabels(NamedTuple):
@@ -47,7 +51,13 @@ def _text(doc: Doc, window: Tokens) -> str:
 
 
 def questions(
-    doc: Doc, task: Task, spans: Sequence[Span], labels: EntityLabels, limits: Limits, gold: bool = False
+    doc: Doc,
+    task: Task,
+    spans: Sequence[Span],
+    labels: EntityLabels,
+    limits: Limits,
+    gold: bool = False,
+    fits: Optional[Fits] = None,
 ) -> List[Question]:
     """The questions of a task about a document.
 
@@ -57,9 +67,13 @@ def questions(
     labels (EntityLabels): the entity labels.
     limits (Limits): how much is read at once.
     gold (bool): take the answers from the document's annotations, and leave out what is not annotated.
+    fits (Optional[Callable[[str, Instance], bool]]): whether the language model's window takes a question. Where whole
+        texts are asked about, one that is too long is read in two halves, and so on.
     RETURNS (List[Question]): the questions in the order of the text.
     """
     cuts = windows(doc, limits)
+    if task in GENERATED and fits is not None:
+        cuts = [part for window in cuts for part in _halved(doc, window, task, fits)]
     # Of two spans of a group that are the same, one; and none of white space.
     unique = {(*offsets(span), span.label_): span for span in spans if span.text.strip()}.values()
     supplements = [span for span in unique if span.label_ == labels.supplement]
@@ -86,6 +100,17 @@ def questions(
             label = known.get((offsets(supplement), offsets(event)), RELATIONS[-1]) if gold else None
             result.append(_about(doc, window, (supplement, event), label))
     return result
+
+
+def _halved(doc: Doc, window: Tokens, task: Task, fits: Fits) -> Iterator[Tokens]:
+    """YIELDS (Tuple[int, int]): a window, or the parts of it that fit. A single token is not cut."""
+    start, end = window
+    if end - start < 2 or fits(task, _whole(doc, window, "").instance):
+        yield window
+        return
+    middle = (start + end) // 2
+    for part in ((start, middle), (middle, end)):
+        yield from _halved(doc, part, task, fits)
 
 
 def without_mentions(doc: Doc, spans: Sequence[Span], max_tokens: int) -> List[Instance]:

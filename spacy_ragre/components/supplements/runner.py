@@ -65,7 +65,8 @@ class TaskRunner:
         self.dropped = 0
 
     def _ask(self, docs: Sequence[Doc], task: Task, spans: Sequence[Sequence[Span]]) -> List[List[Question]]:
-        return [questions(doc, task, own, self.entity_labels, self.limits) for doc, own in zip(docs, spans)]
+        fits = self.predictor.fits
+        return [questions(doc, task, own, self.entity_labels, self.limits, fits=fits) for doc, own in zip(docs, spans)]
 
     def _responses(self, task: Task, asked: Sequence[Sequence[Question]]) -> Iterator[str]:
         """YIELDS (str): the response to each question of all documents."""
