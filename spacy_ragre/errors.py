@@ -422,6 +422,11 @@ class Errors(metaclass=_WithCodes):
     R521 = "The filter was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
     R522 = "The setting {setting}={value!r} of the filter is not valid: {expected}."
     R523 = "Can't calibrate the filter: no pair of the examples has a relation. Give annotated development documents."
+    R548 = (
+        "Can't calibrate the filter: none of the {count} document(s) with a relation was annotated for all labels "
+        "({labels}), so that nothing says which pairs hold none. Annotate some completely, and leave "
+        "doc._.annotated_labels out of them, or give it all labels."
+    )
     R524 = (
         "The filter gave scores that are not numbers. Where it comes up in training, lower the learning rate; else "
         "train it again."

@@ -1,7 +1,7 @@
 """A text with no, one or two mentions and what holds of them, as plain data."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Optional, Tuple
+from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 
 class Answer(NamedTuple):
@@ -31,6 +31,8 @@ class Instance:
     answers (Optional[Tuple[Answer, ...]]): the pair's relations; empty for none, None where they are not known.
     id (str): the document that it comes from, or "".
     response (str): the answer in words, for tasks whose answer is a text; "" for none.
+    annotated (Optional[FrozenSet[str]]): the labels that its document was annotated for; None for all. Whether it holds
+        another one, which it has not among its answers, is not known.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Instance:
     answers: Optional[Tuple[Answer, ...]] = None
     id: str = ""
     response: str = ""
+    annotated: Optional[FrozenSet[str]] = None
 
     @property
     def first_text(self) -> str:

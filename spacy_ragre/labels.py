@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from thinc.api import Config
 
 from .errors import Errors
-from .instances import Answer
+from .instances import Answer, Instance
 
 NO_RELATION = "no_relation"
 
@@ -98,6 +98,26 @@ class LabelSet:
         if self.specs[answer.label].symmetric:
             answer = Answer(answer.label, False)
         return self._index[Answer(*answer)]
+
+    def is_complete(self, instance: Instance) -> bool:
+        """RETURNS (bool): whether an instance's document was annotated for all labels, so that it has no others than
+        its answers.
+        """
+        return instance.annotated is None or self.specs.keys() <= instance.annotated
+
+    def known(self, instance: Instance) -> List[bool]:
+        """Which classes an instance is known to have or not to have. Of a label that its document was not annotated
+        for, nothing is known, unless the instance has it; and without any label it may have one that nobody looked for.
+
+        instance (Instance): the instance.
+        RETURNS (List[bool]): one value a class.
+        """
+        if instance.answers is None:
+            return [False] * len(self.classes)
+        if self.is_complete(instance):
+            return [True] * len(self.classes)
+        labels = {*(instance.annotated or ()), *(answer.label for answer in instance.answers)}
+        return [bool(instance.answers) if answer is None else answer.label in labels for answer in self.classes]
 
     def allowed(self, first_type: str, second_type: str) -> List[bool]:
         """Which classes the labels' type constraints allow.

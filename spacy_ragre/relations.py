@@ -446,3 +446,25 @@ def set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
     if names is None or not all(isinstance(name, str) and name for name in names):
         raise ValueError(Errors.R011.format(value=labels))
     doc.user_data[LABELS_KEY] = names
+
+
+def all_labels(docs: Iterable[Doc], more: Iterable[str] = ()) -> Set[str]:
+    """The labels that annotated documents know of.
+
+    docs (Iterable[Doc]): the documents.
+    more (Iterable[str]): labels that are known from elsewhere.
+    RETURNS (Set[str]): those, and the labels that the documents have or were annotated for.
+    """
+    found = set(more)
+    for doc in docs:
+        found.update(doc.user_data.get(LABELS_KEY) or ())
+        found.update(item["label"] for item in _stored(doc))
+    return found
+
+
+def is_annotated_for(doc: Doc, labels: Collection[str]) -> bool:
+    """RETURNS (bool): whether a document was annotated for all of these labels, so that a pair of its entities without
+    a relation holds none of them.
+    """
+    own = doc.user_data.get(LABELS_KEY)
+    return own is None or set(labels) <= set(own)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spacy_ragre.instances import Answer
+from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet, LabelSpec, check_config_labels, label_table
 
 
@@ -134,3 +134,22 @@ def test_r006_labels_that_are_no_text(label: Any) -> None:
 def test_a_list_of_labels_is_a_table_without_texts() -> None:
     assert LabelSet(label_table(["founded_by", "in"])).specs["founded_by"].text == "founded by"
     assert label_table({"a": "x"}) == {"a": "x"}
+
+
+def test_what_is_known_of_an_instance() -> None:
+    labels = LabelSet({"a": "x", "b": {"symmetric": True}})
+
+    def instance(*answers: str, annotated: Any = None, known: bool = True) -> Instance:
+        own = tuple(Answer(label) for label in answers) if known else None
+        return Instance(
+            "A B", (0, 1), (2, 3), answers=own, annotated=None if annotated is None else frozenset(annotated)
+        )
+
+    everything = [instance(), instance("a"), instance(annotated="abc"), instance("b", annotated="ab")]
+    assert all(labels.is_complete(i) and labels.known(i) == [True] * 4 for i in everything)
+    # none, a, a reversed, b
+    assert labels.known(instance(annotated="bc")) == [False, False, False, True]
+    assert labels.known(instance("a", annotated="c")) == [True, True, True, False]
+    assert labels.known(instance(annotated=())) == [False] * 4 == labels.known(instance(known=False))
+    assert not labels.is_complete(instance(annotated="b"))
+    assert instance("a", annotated="b").swapped().annotated == {"b"}

@@ -24,20 +24,25 @@ def label_candidates(
 
     A sentence-level candidate has the relations between exactly its two mentions. A candidate of two clusters has
     the relations with those cluster indexes, and those without cluster indexes between any of their mentions. Only
-    the directions that the candidate asks for are filled in; a symmetric label holds in both, and is given once.
+    the directions that the candidate asks for are filled in; a symmetric label holds in both, and is given once. Which
+    labels the document was annotated for (`doc._.annotated_labels`) goes along: of others, a pair without relation says
+    nothing.
 
     doc (Doc): the document with gold relations.
     candidates (Sequence[Candidate]): candidates of that same document.
     spans (Optional[Sequence[Span]]): the entity mentions that the candidates were made from; `doc.ents` if None.
     known (Optional[LabelSet]): the labels, which tell what is symmetric; nothing is if None.
-    RETURNS (List[Candidate]): the candidates, in the same order, each with `instance.answers` set.
+    RETURNS (List[Candidate]): the candidates, in the same order, each with `instance.answers` and `instance.annotated`
+        set.
     """
     relations: Dict[_Key, List[str]] = {}
     for relation, keys in _keyed_relations(doc, candidates, spans, known):
         for key in keys:
-            labels = relations.setdefault(key, [])
-            if relation.label not in labels:
-                labels.append(relation.label)
+            own = relations.setdefault(key, [])
+            if relation.label not in own:
+                own.append(relation.label)
+    labels = doc._.annotated_labels
+    annotated = None if labels is None else frozenset(labels)
     result = []
     for candidate in candidates:
         answers = dict.fromkeys(
@@ -45,7 +50,8 @@ def label_candidates(
             for key, inverse in _asked(candidate)
             for label in relations.get(key, ())
         )
-        result.append(replace(candidate, instance=replace(candidate.instance, answers=tuple(answers))))
+        instance = replace(candidate.instance, answers=tuple(answers), annotated=annotated)
+        result.append(replace(candidate, instance=instance))
     return result
 
 

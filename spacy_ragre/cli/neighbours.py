@@ -136,5 +136,7 @@ def _neighbour(neighbour: "Neighbour") -> Dict[str, Any]:
     instance = neighbour.instance
     labels = None
     if instance.answers is not None:
-        labels = [f"{a.label}({'e2,e1' if a.reversed else 'e1,e2'})" for a in instance.answers] or [NO_RELATION]
+        # What nobody looked for may be there.
+        none = [] if instance.annotated is not None else [NO_RELATION]
+        labels = [f"{a.label}({'e2,e1' if a.reversed else 'e1,e2'})" for a in instance.answers] or none
     return {"id": instance.id, "score": round(neighbour.score, 6), "text": instance.text, "labels": labels or []}

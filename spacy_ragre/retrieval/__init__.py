@@ -2,7 +2,7 @@
 
 from .biomedical import create_bmretriever, create_contriever, create_medcpt
 from .encoders import DualEncoder, Encoder, TextEncoder
-from .retriever import DEFAULT_K, Retriever, evidence, neighbour_distribution
+from .retriever import DEFAULT_K, Retriever, evidence, neighbour_distribution, turnout
 from .store import ExampleStore, Neighbour, read_examples
 from .texts import mark_mentions
 from .tuning import tune_encoder
@@ -23,4 +23,5 @@ __all__ = [
     "neighbour_distribution",
     "read_examples",
     "tune_encoder",
+    "turnout",
 ]

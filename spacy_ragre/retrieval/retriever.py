@@ -174,7 +174,8 @@ def neighbour_distribution(
 
     This is the k-nearest-neighbour distribution of kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172), with cosine
     similarity in place of negative distance. A neighbour without answers gives its weight to class 0, and one whose
-    answers are not known is left out.
+    answers are not known is left out. So is, for one answer a query, a neighbour without answers that was not annotated
+    for all labels; for several, each label's share is that among the neighbours that were annotated for it.
 
     neighbours (Sequence[Sequence[Neighbour]]): the neighbours of each query.
     labels (LabelSet): the classes. A neighbour with a label that is not among them raises a ValueError.
@@ -192,17 +193,57 @@ def neighbour_distribution(
         )
     result = np.zeros((len(neighbours), len(labels.classes)), dtype="float32")
     for row, found in enumerate(neighbours):
-        known = [(item, item.instance.answers) for item in found if item.instance.answers is not None]
+        known = [item for item in found if _has_vote(item.instance, labels, several)]
         if not known:
             continue
-        scores = np.array([item.score for item, _ in known], dtype="float64") / temperature
+        scores = np.array([item.score for item in known], dtype="float64") / temperature
         weights = np.exp(scores - scores.max())
         weights /= weights.sum()
-        for weight, (_, answers) in zip(weights, known, strict=True):
+        for weight, item in zip(weights, known, strict=True):
             # A symmetric relation that is annotated in both directions is one class.
-            classes = {labels.index(answer) for answer in answers} or {0}
-            result[row, list(classes)] += weight if several else weight / len(classes)
+            classes = {labels.index(answer) for answer in item.instance.answers or ()}
+            if not classes and labels.is_complete(item.instance):
+                classes = {0}
+            result[row, list(classes)] += weight if several else weight / max(1, len(classes))
+        if several and not all(labels.is_complete(item.instance) for item in known):
+            asked = weights @ np.array([labels.known(item.instance) for item in known])
+            result[row] = np.divide(result[row], asked, out=np.zeros(len(asked)), where=asked > 0)
     return result
+
+
+def _has_vote(instance: Instance, labels: LabelSet, several: bool) -> bool:
+    """RETURNS (bool): whether an example says something of a query's answers."""
+    if instance.answers is None:
+        return False
+    return several or bool(instance.answers) or labels.is_complete(instance)
+
+
+def turnout(
+    neighbours: Sequence[Sequence[Neighbour]], votes: np.ndarray, expected: int, labels: LabelSet, several: bool = False
+) -> np.ndarray:
+    """How much of a vote came together: a store that holds fewer examples than the weight of the vote was chosen for
+    has less to say, and one example alone does not speak for all.
+
+    neighbours (Sequence[Sequence[Neighbour]]): the neighbours of each query.
+    votes (np.ndarray): their votes, *Shape* (queries, classes).
+    expected (int): how many neighbours a vote has.
+    labels (LabelSet): the labels.
+    several (bool): whether a query may have several answers. Then a neighbour counts for the classes that are known of
+        it.
+    RETURNS (np.ndarray): from 0 to 1, *Shape* (queries, 1), or (queries, classes) where it differs between the classes.
+        0 where nothing that is allowed was voted for.
+    """
+    voting = [
+        [item.instance for item in found[:expected] if _has_vote(item.instance, labels, several)]
+        for found in neighbours
+    ]
+    count = np.array([len(own) for own in voting], dtype="float64").reshape(-1, 1)
+    if several and not all(labels.is_complete(instance) for own in voting for instance in own):
+        count = np.zeros(votes.shape)
+        for row, own in enumerate(voting):
+            for instance in own:
+                count[row] += labels.known(instance)
+    return np.where(votes.sum(axis=1, keepdims=True) > 0, count / max(1, expected), 0.0)
 
 
 def evidence(neighbours: Sequence[Neighbour]) -> List[Dict[str, Any]]:

@@ -354,6 +354,7 @@ def pack_instances(instances: Sequence[Instance]) -> bytes:
     """RETURNS (bytes): instances as a msgpack message."""
     # Pairs of one document share its text, which is written once.
     texts: Dict[str, int] = {}
+    label_sets: Dict[FrozenSet[str], int] = {}
     rows = [
         [
             texts.setdefault(item.text, len(texts)),
@@ -364,16 +365,21 @@ def pack_instances(instances: Sequence[Instance]) -> bytes:
             None if item.answers is None else [[answer.label, answer.reversed] for answer in item.answers],
             item.id,
             # Left out where there is none, so that stores of pairs stay as they were.
-            *([item.response] if item.response else []),
+            *([item.response] if item.response or item.annotated is not None else []),
+            *([] if item.annotated is None else [label_sets.setdefault(item.annotated, len(label_sets))]),
         ]
         for item in instances
     ]
-    return srsly.msgpack_dumps({"texts": list(texts), "examples": rows})
+    data: Dict[str, Any] = {"texts": list(texts), "examples": rows}
+    if label_sets:
+        data["label_sets"] = [sorted(labels) for labels in label_sets]
+    return srsly.msgpack_dumps(data)
 
 
 def unpack_instances(data: bytes) -> List[Instance]:
     """RETURNS (List[Instance]): the instances of a message that `pack_instances` made."""
     plain = srsly.msgpack_loads(data)
+    label_sets = [frozenset(labels) for labels in (plain["label_sets"] if "label_sets" in plain else ())]
     return [
         Instance(
             text=plain["texts"][text],
@@ -383,9 +389,10 @@ def unpack_instances(data: bytes) -> List[Instance]:
             second_type=second_type,
             answers=None if answers is None else tuple(Answer(*answer) for answer in answers),
             id=name,
-            response=response[0] if response else "",
+            response=rest[0] if rest else "",
+            annotated=label_sets[rest[1]] if len(rest) > 1 else None,
         )
-        for text, a, b, c, d, first_type, second_type, answers, name, *response in plain["examples"]
+        for text, a, b, c, d, first_type, second_type, answers, name, *rest in plain["examples"]
     ]
 
 

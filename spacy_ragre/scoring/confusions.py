@@ -53,7 +53,8 @@ def find_confusions(
     mistakes: int = 3,
 ) -> List[Confusion]:
     """Hold predicted against gold relations, pair by pair. Of the relations of a pair, those that are right are left
-    out; each missed one is held against each wrong one, or against "no relation" where there is none.
+    out; each missed one is held against each wrong one, or against "no relation" where there is none. Labels that a
+    reference was not annotated for are left out.
 
     examples (Iterable[Example]): the examples. A reference whose relations were never set is left out.
     symmetric (Collection[str]): labels whose head and tail can be exchanged.

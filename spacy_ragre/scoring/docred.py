@@ -21,7 +21,7 @@ from ..corpora.reader import read_docs
 from ..registry import registry
 from ..relations import get_relations, has_relations
 from .entities import Argument, EntityMap, clusters_of
-from .relations import score_relations
+from .relations import score_relations, split_known
 
 Fact = Tuple[str, str, str]  # name of a head's mention, name of a tail's mention, label
 Triple = Tuple[Argument, Argument, str]
@@ -85,7 +85,8 @@ def score_docred(
 
     A predicted entity is the gold entity with which it shares most mentions. Gold relations of entities that the
     pipeline did not find are missed; predicted relations of entities that are not gold are wrong. A reference whose
-    relations were never set is left out.
+    relations were never set is left out. Where a reference says which labels it was annotated for, predictions of
+    others count neither as right nor as wrong.
 
     examples (Iterable[Example]): the examples.
     facts (Optional[FrozenSet[Tuple[str, str, str]]]): what the training data say, from `train_facts`.
@@ -150,7 +151,7 @@ class _View:
     """Gold and predicted triples of an example, in terms of the gold entities.
 
     gold (Set[Triple]): the gold triples.
-    predicted (Set[Triple]): the predicted triples.
+    predicted (Set[Triple]): the predicted triples, of labels that the reference was annotated for.
     borders (List[int]): character offsets at which the reference's sentences begin; empty where it has none.
     """
 
@@ -165,10 +166,11 @@ class _View:
             (entities.gold(rel.head, rel.head_cluster), entities.gold(rel.tail, rel.tail_cluster), rel.label)
             for rel in get_relations(reference)
         }
-        self.predicted: Set[Triple] = {
+        predicted: Set[Triple] = {
             (entities.predicted(rel.head, rel.head_cluster), entities.predicted(rel.tail, rel.tail_cluster), rel.label)
             for rel in get_relations(example.predicted)
         }
+        self.predicted, _ = split_known(predicted, self.gold, reference)
 
     def is_fact(self, triple: Triple, facts: FrozenSet[Fact]) -> bool:
         """RETURNS (bool): whether the training data have this gold triple, for any names of its entities."""

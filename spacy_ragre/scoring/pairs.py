@@ -1,13 +1,13 @@
 """Scores of candidate pairs: how many gold pairs are kept, and how many others are dropped."""
 
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, Optional
+from typing import Any, Callable, Collection, Dict, Iterable, Optional
 
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
 from ..registry import registry
-from ..relations import get_relations, has_relations
+from ..relations import all_labels, get_relations, has_relations, is_annotated_for
 from .entities import EntityMap
 
 
@@ -23,25 +23,31 @@ def make_pair_filter_scorer(spans_key: Optional[str] = None) -> Callable[..., Di
 
 
 def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
-    return score_pairs(examples, spans_key=settings["spans_key"] or kwargs.get("spans_key"))
+    return score_pairs(
+        examples, spans_key=settings["spans_key"] or kwargs.get("spans_key"), labels=kwargs.get("labels") or ()
+    )
 
 
-def score_pairs(examples: Iterable[Example], *, spans_key: Optional[str] = None) -> Dict[str, Any]:
+def score_pairs(
+    examples: Iterable[Example], *, spans_key: Optional[str] = None, labels: Collection[str] = ()
+) -> Dict[str, Any]:
     """Score `doc._.candidate_pairs` against the ordered pairs of gold entities that have a relation.
 
     Gold pairs of entities that the pipeline did not find are missed, and proposed pairs of entities that are not gold
-    are wrong. A reference whose relations were never set is left out.
+    are wrong. A reference whose relations were never set is left out; of one that was not annotated for all labels,
+    only the pairs with a relation count, since the others may hold one that nobody looked for.
 
     examples (Iterable[Example]): the examples.
     spans_key (Optional[str]): the entities are in `doc.spans[spans_key]` instead of `doc.ents`.
+    labels (Collection[str]): all labels, beside those that the references have or were annotated for.
     RETURNS (Dict[str, Any]): `pairs_p`, `pairs_r` and `pairs_f`, and `pairs_dropped`, the share of the pairs of gold
         entities without a relation that were not proposed; from 0 to 1, None where there is nothing to count.
     """
+    examples = [example for example in examples if has_relations(example.reference)]
+    everything = all_labels((example.reference for example in examples), labels)
     score = PRFScore()
     negatives = proposed = 0
     for example in examples:
-        if not has_relations(example.reference):
-            continue
         entities = EntityMap(example, spans_key)
         gold = {
             (entities.gold(rel.head, rel.head_cluster), entities.gold(rel.tail, rel.tail_cluster))
@@ -52,6 +58,9 @@ def score_pairs(examples: Iterable[Example], *, spans_key: Optional[str] = None)
             (entities.predicted(None, head), entities.predicted(None, tail))
             for head, tail, *_ in example.predicted._.candidate_pairs
         }
+        if not is_annotated_for(example.reference, everything):
+            score.score_set(given & gold, gold)
+            continue
         score.score_set(given, gold)
         count = len(entities.gold_clusters)
         negatives += count * (count - 1) - sum(head[0] == tail[0] == "cluster" for head, tail in gold)

@@ -61,7 +61,8 @@ def score_relations(
     entities are gold or not. Mentions are the same where their character offsets are the same. Where gold relations
     name entity clusters, a predicted argument is right if it, or its cluster, has a mention of the gold cluster.
 
-    A reference whose relations were never set is left out. One with `doc._.relations = []` counts as having none.
+    A reference whose relations were never set is left out. One with `doc._.relations = []` counts as having none. Where
+    a reference says which labels it was annotated for, predictions of others count neither as right nor as wrong.
 
     examples (Iterable[Example]): the examples.
     negative (bool): give `rels_micro_all_f`, too.
@@ -137,6 +138,8 @@ class DocView:
     predicted_relations (Dict[Triple, Relation]): the predicted triples.
     gold (Set[Triple]): the gold triples.
     predicted (Set[Triple]): the predicted triples.
+    unsure (Set[Triple]): predicted triples of labels that the reference was not annotated for, which are not among
+        `predicted`.
     entities (Set[Argument]): the gold entities.
     """
 
@@ -171,11 +174,28 @@ class DocView:
 
         self.gold_relations = _triples(gold_relations, gold_argument, symmetric)
         self.predicted_relations = _triples(get_relations(predicted_doc), predicted_argument, symmetric)
-        self.gold, self.predicted = set(self.gold_relations), set(self.predicted_relations)
+        self.gold = set(self.gold_relations)
+        self.predicted, self.unsure = split_known(set(self.predicted_relations), self.gold, gold_doc)
         self.entities: Set[Argument] = {("cluster", i, 0) for i in range(len(clusters))}
         if not clusters:
             self.entities = {_argument([gold_offsets(span)], owner) for span in spans}
         self.entities.update(argument for triple in self.gold for argument in triple[:2])
+
+
+def split_known(predicted: Set[Triple], gold: Set[Triple], reference: Doc) -> Tuple[Set[Triple], Set[Triple]]:
+    """Put predictions aside that may be right, though nobody looked for them.
+
+    predicted (Set[Triple]): the predicted triples.
+    gold (Set[Triple]): the gold triples.
+    reference (Doc): the gold document.
+    RETURNS (Tuple[Set[Triple], Set[Triple]]): those that are right or wrong, and those of labels that the document was
+        not annotated for.
+    """
+    labels = reference._.annotated_labels
+    if labels is None:
+        return predicted, set()
+    known = {triple for triple in predicted if triple[2] in labels or triple in gold}
+    return known, predicted - known
 
 
 def _has_clusters(doc: Doc, relations: List[Relation]) -> bool:
@@ -207,14 +227,16 @@ def _triples(
 
 def _score_pairs(score: PRFScore, view: DocView) -> None:
     """Add a document's pairs. Only pairs that hold a relation are looked at; the others are counted by arithmetic."""
-    labels: Dict[Pair, Tuple[Set[Tuple[str, bool]], Set[Tuple[str, bool]]]] = {}
-    for which, triples in enumerate((view.predicted, view.gold)):
+    labels: Dict[Pair, Tuple[Set[Tuple[str, bool]], Set[Tuple[str, bool]], Set[Tuple[str, bool]]]] = {}
+    for which, triples in enumerate((view.predicted, view.gold, view.unsure)):
         for head, tail, label in triples:
             pair = (min(head, tail), max(head, tail))
-            labels.setdefault(pair, (set(), set()))[which].add((label, head > tail))
+            labels.setdefault(pair, (set(), set(), set()))[which].add((label, head > tail))
     no_relation = {("", False)}
-    for predicted, gold in labels.values():
-        score.score_set(predicted or no_relation, gold or no_relation)
+    for predicted, gold, unsure in labels.values():
+        if predicted or gold or not unsure:
+            # A pair with an answer that may be right is not said to hold no relation.
+            score.score_set(predicted or (set() if unsure else no_relation), gold or no_relation)
     count = len(view.entities)
     touched = sum(a != b and a in view.entities and b in view.entities for a, b in labels)
     score.tp += count * (count - 1) // 2 - touched

@@ -1,38 +1,85 @@
 """Losses over label logits. Class 0 is "no relation".
 
 Each takes logits as an array, so that Thinc models of any framework can use it, and gives the loss and its gradient.
+
+What nobody looked for is no negative. `known` says of which classes it is known whether they hold; of all where it is
+None. A pair of an unknown class c, with "located" known not to hold:
+
+    classes      none   located   c
+    must gain      x                x      as a group: which of the two it is, is not known
+    must lose               x
+
+Of a pair that holds a class, unknown ones are left out.
 """
 
-from typing import Any, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
+
+if TYPE_CHECKING:
+    import torch
 
 
-def cross_entropy(logits: Any, targets: Sequence[Sequence[int]], smoothing: float = 0.0) -> Tuple[float, Any]:
+def cross_entropy(
+    logits: Any, targets: Sequence[Sequence[int]], smoothing: float = 0.0, known: Optional[Any] = None
+) -> Tuple[float, Any]:
     """Cross-entropy for pairs that hold one relation or none.
 
     logits (numpy.ndarray): *Shape* (pairs, classes).
     targets (Sequence[Sequence[int]]): each pair's classes; none means class 0, several share the weight.
     smoothing (float): share of the weight that is spread over all classes, from 0 to 1.
+    known (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes), at least the targets of each.
     RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
     """
     import torch
 
-    scores = torch.tensor(logits, dtype=torch.float32)
+    logits = torch.tensor(logits, dtype=torch.float32, requires_grad=known is not None)
+    merged = logits if known is None else _merge_unknown(logits, targets, torch.as_tensor(known))
+    scores = merged.detach()
     wanted = torch.zeros_like(scores)
     for row, classes in enumerate(targets):
         classes = list(classes) or [0]
         wanted[row, classes] = 1.0 / len(classes)
-    wanted = wanted * (1 - smoothing) + smoothing / scores.shape[1]
+    if known is None:
+        spread = torch.full_like(scores, 1 / scores.shape[1])
+    else:
+        asked = torch.as_tensor(known)
+        spread = asked / asked.sum(dim=1, keepdim=True)
+    wanted = wanted * (1 - smoothing) + smoothing * spread
     logs = torch.log_softmax(scores, dim=1)
     loss = -(wanted * logs).sum()
-    return float(loss), (logs.exp() - wanted).numpy()
+    gradient = logs.exp() - wanted
+    if known is not None:
+        merged.backward(gradient)
+        gradient = logits.grad
+    return float(loss), gradient.numpy()
 
 
-def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
+def _merge_unknown(logits: "torch.Tensor", targets: Sequence[Sequence[int]], known: "torch.Tensor") -> "torch.Tensor":
+    """Logits in which unknown classes are as good as impossible; of a pair without a class, their probability goes to
+    class 0.
+
+    logits (torch.Tensor): *Shape* (pairs, classes).
+    targets (Sequence[Sequence[int]]): each pair's classes.
+    known (torch.Tensor): bool, *Shape* (pairs, classes).
+    RETURNS (torch.Tensor): *Shape* (pairs, classes).
+    """
+    import torch
+
+    low = torch.finfo(logits.dtype).min
+    group = ~known
+    group[:, 0] = True
+    together = logits.masked_fill(~group, low).logsumexp(dim=1, keepdim=True)
+    empty = torch.tensor([[not len(own)] for own in targets])
+    first = torch.where(empty, together, logits[:, :1])
+    return torch.cat([first, logits[:, 1:]], dim=1).masked_fill(~known, low)
+
+
+def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]], known: Optional[Any] = None) -> Tuple[float, Any]:
     """Adaptive thresholding loss for pairs that may hold several relations (ATLOP, arXiv 2010.11304): a pair's
     classes must score above class 0, all others below it.
 
     logits (numpy.ndarray): *Shape* (pairs, classes).
     targets (Sequence[Sequence[int]]): each pair's classes, class 0 left out.
+    known (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes), at least class 0 and the targets of each.
     RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
     """
     import torch
@@ -45,20 +92,33 @@ def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[f
     threshold[:, 0] = True
     low = torch.finfo(scores.dtype).min
     above = torch.log_softmax(scores.masked_fill(~(positive | threshold), low), dim=1)
-    below = torch.log_softmax(scores.masked_fill(positive, low), dim=1)
+    against = scores
+    left_out = positive
+    if known is not None:
+        unknown = ~torch.as_tensor(known)
+        left_out = positive | unknown
+        # The threshold rises as far as it is likelier than what nobody looked for, which would have to be above it.
+        share = scores.detach().masked_fill(~(unknown | threshold), low).softmax(dim=1)[:, :1]
+        against = torch.cat([share * scores[:, :1] + (1 - share) * scores[:, :1].detach(), scores[:, 1:]], dim=1)
+    below = torch.log_softmax(against.masked_fill(left_out, low), dim=1)
     loss = -(above * positive).sum() - below[:, 0].sum()
     loss.backward()
     gradient = scores.grad
     return float(loss.detach()), torch.zeros_like(scores).numpy() if gradient is None else gradient.numpy()
 
 
-def vote_likelihood(votes: Any, targets: Sequence[Sequence[int]], least: float = 1e-3) -> Tuple[float, Any]:
+def vote_likelihood(
+    votes: Any, targets: Sequence[Sequence[int]], least: float = 1e-3, known: Optional[Any] = None
+) -> Tuple[float, Any]:
     """Negative log of the share of votes that are for a pair's classes, as in neighbourhood components analysis
     (Goldberger et al. 2004). Pairs without any right vote teach nothing and are left out.
 
-    votes (numpy.ndarray): each class's share, 0 or above, *Shape* (pairs, classes).
+    votes (numpy.ndarray): each class's share, 0 or above, *Shape* (pairs, classes); the shares of a pair sum to 1 at
+        most.
     targets (Sequence[Sequence[int]]): each pair's classes; none means class 0, a vote for any of several is right.
     least (float): added to the share, so that pairs with next to no right votes do not outweigh the others.
+    known (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes). Of a pair without a class, votes for unknown ones
+        are as right as those for none; of others, they are neither right nor wrong.
     RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
     """
     import numpy as np
@@ -66,7 +126,15 @@ def vote_likelihood(votes: Any, targets: Sequence[Sequence[int]], least: float =
     wanted = np.zeros(votes.shape, dtype="float32")
     for row, classes in enumerate(targets):
         wanted[row, list(classes) or [0]] = 1.0
+        if known is not None and not len(classes):
+            wanted[row] = np.maximum(wanted[row], ~known[row])
     right = (votes * wanted).sum(axis=1, keepdims=True)
     heard = right > 0
     right = np.where(heard, right + least, 1.0)
-    return float(-np.log(right).sum()), -wanted * heard / right
+    loss, gradient = float(-np.log(right).sum()), -wanted * heard / right
+    if known is not None:
+        aside = heard & ~known & (wanted == 0)
+        total = 1 + least - (votes * aside).sum(axis=1, keepdims=True)
+        loss += float(np.log(total).sum())
+        gradient = gradient - aside / total
+    return loss, gradient

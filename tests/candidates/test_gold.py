@@ -131,3 +131,13 @@ def test_a_symmetric_label_holds_in_both_directions_and_is_given_once(doc):
     doc._.relations = [*both, *turned]
     (candidate,) = label_candidates(doc, make_proposed()(doc, doc.ents), known=known)
     assert set(candidate.instance.answers) == {Answer("married_to"), Answer("knows", True)}
+
+
+def test_the_labels_that_a_document_was_annotated_for_go_along(doc):
+    candidates = make_same_sentence()(doc, doc.ents)
+    doc._.relations = [rel(ADA, ACME, "works_for")]
+    for labels, expected in ((None, None), (["knows", "works_for"], {"knows", "works_for"}), ([], set())):
+        doc._.annotated_labels = labels
+        assert {c.instance.annotated for c in label_candidates(doc, candidates)} == {
+            None if expected is None else frozenset(expected)
+        }

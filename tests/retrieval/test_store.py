@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import srsly
 
 from spacy_ragre import files as folders_module
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.retrieval import ExampleStore
 from spacy_ragre.retrieval import indexes as indexes_module
 from spacy_ragre.retrieval import store as store_module
+from spacy_ragre.retrieval.store import pack_instances
 
 
 def examples(count, **kwargs):
@@ -468,3 +470,18 @@ def test_replaced_keys_are_checked(store, vectors):
         store.replace_keys(np.arange(1), keys)
     with pytest.raises(ValueError, match="R205"):
         store.preselect(keys, 1, examples(1))
+
+
+def test_labels_that_were_looked_for_are_saved(vectors, tmp_path):
+    store = ExampleStore()
+    sets = [None, frozenset(["b", "a"]), frozenset(), frozenset(["a", "b"])]
+    instances = [
+        Instance("text", (0, 1), (i, i + 1), answers=(), annotated=labels, response="r" * (i == 3))
+        for i, labels in enumerate(sets)
+    ]
+    store.add(instances, vectors(4))
+    store.to_disk(tmp_path / "store")
+    assert ExampleStore().from_disk(tmp_path / "store").instances == instances
+    # What has none is saved as before.
+    plain = srsly.msgpack_loads(pack_instances(instances[:1]))
+    assert set(plain) == {"texts", "examples"} and len(plain["examples"][0]) == 9

@@ -217,3 +217,10 @@ def test_scorer_gives_the_scores_of_relations_too():
     scores = scorer([Example(predicted, gold)], labels=("a",))
     assert scores["rels_micro_f"] == scores["docred_f"] == pytest.approx(2 / 3)
     assert CLUSTERS_KEY in gold.user_data
+
+
+def test_predictions_of_labels_that_nobody_looked_for_count_neither_way():
+    gold = make_doc([(0, 1, "a")])
+    gold._.annotated_labels = ["a"]
+    scores = score_docred([Example(make_doc([(0, 1, "a"), (1, 2, "b")]), gold)])
+    assert (scores["docred_p"], scores["docred_r"]) == (1.0, 1.0)

@@ -60,3 +60,16 @@ def test_scorer():
     scorer = registry.resolve({"scorer": {"@scorers": "ragre.pair_filter_scorer.v1"}})["scorer"]
     examples = [Example(make_doc(pairs=[(0, 1)]), make_doc([(0, 1, "a")]))]
     assert pickle.loads(pickle.dumps(scorer))(examples, labels=())["pairs_f"] == 1.0
+
+
+def test_pairs_that_may_hold_what_nobody_looked_for_count_neither_way():
+    gold = make_doc([(0, 1, "a")])
+    gold._.annotated_labels = ["a"]
+    partly = Example(make_doc(pairs=[(0, 1), (1, 2)]), gold)
+    whole = Example(make_doc(pairs=[(0, 1), (0, 2)]), make_doc([(0, 1, "b"), (2, 1, "a")]))
+    # "b" is a label, too, so that the first document says nothing of the pair that it has no relation for.
+    scores = score_pairs([partly, whole])
+    assert (scores["pairs_p"], scores["pairs_r"]) == pytest.approx((2 / 3, 2 / 3))
+    assert scores["pairs_dropped"] == pytest.approx(3 / 4)
+    assert score_pairs([partly])["pairs_p"] == 1 / 2
+    assert score_pairs([partly], labels=["c"])["pairs_p"] == 1.0

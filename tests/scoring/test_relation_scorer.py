@@ -8,6 +8,7 @@ from spacy.training import Example
 
 from spacy_ragre.registry import registry
 from spacy_ragre.scoring import make_relation_scorer, score_relations
+from spacy_ragre.scoring.confusions import find_confusions
 
 nlp = spacy.blank("en")
 WORDS = ["Ada", "Byron", "met", "Bob", "and", "Cy", "in", "Rome"]
@@ -216,3 +217,26 @@ def test_agrees_with_brute_force():
         fs.append(2 * tp / (n_gold + n_pred))
         assert scores["rels_per_type"][label]["f"] == pytest.approx(fs[-1])
     assert scores["rels_macro_f"] == pytest.approx(sum(fs) / 3)
+
+
+def test_predictions_of_labels_that_nobody_looked_for_count_neither_way():
+    predicted = [(A, B, "met"), (A, C, "knows"), (B, D, "in"), (C, D, "knows")]
+    partly = example([(A, B, "met"), (C, D, "met")], predicted)
+    partly.reference._.annotated_labels = ["met", "in"]
+    scores = score_relations([partly])
+    # One right, "in" wrong, the second "met" missed.
+    assert (scores["rels_micro_p"], scores["rels_micro_r"]) == pytest.approx((1 / 2, 1 / 2))
+    assert set(scores["rels_per_type"]) == {"met", "in"}
+    # Of six pairs, A-C is left out; right are A-B, A-D and B-C, wrong B-D, missed C-D (and that B-D holds nothing).
+    assert scores["rels_micro_all_f"] == pytest.approx(2 * (3 / 4) * (3 / 5) / (3 / 4 + 3 / 5))
+    # A label that the document has counts, whatever it says that it was annotated for.
+    partly.reference._.annotated_labels = []
+    assert score_relations([partly])["rels_micro_r"] == 1 / 2
+    partly.reference._.annotated_labels = None
+    assert score_relations([partly])["rels_micro_p"] == 1 / 4
+
+
+def test_confusions_leave_out_labels_that_nobody_looked_for():
+    partly = example([(A, B, "met")], [(A, B, "in"), (A, C, "knows")])
+    partly.reference._.annotated_labels = ["met", "in"]
+    assert [item[:3] for item in find_confusions([partly])] == [("met", "in", 1)]

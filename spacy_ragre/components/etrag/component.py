@@ -24,6 +24,7 @@ from ...retrieval import Neighbour
 from ...training.locks import one_at_a_time
 from ..relations.annotations import SCORE_WEIGHTS, with_proposals
 from ..relations.component import RelationExtractor
+from ..relations.examples import as_shown
 from .predictor import ETRAGPredictor
 
 DEFAULT_CONFIG = """
@@ -238,12 +239,15 @@ class ETRAGExtractor(RelationExtractor):
             that have a mention with the text of one of the query's; `either`, of those that have one or the other;
             `nearest`, of the queries whose first neighbour has their label. And `pairs`, the number of queries.
         """
-        instances = self._gold([with_proposals(example, self.spans_key) for example in examples])
+        gold = self._gold([with_proposals(example, self.spans_key) for example in examples])
+        # Whether a pair holds no relation is not known where its document was annotated for some labels only.
+        instances = [instance for instance in gold if as_shown(instance, self.predictor.labels).answers is not None]
         counts = dict.fromkeys(("label", "entity", "either", "weight", "nearest"), 0.0)
         total = weight = queries = 0.0
         for query, found in zip(instances, self.predictor.neighbours(instances)):
             for rank, neighbour in enumerate(found):
-                same, shared = _same_label(query, neighbour), _same_entity(query, neighbour)
+                same = _same_label(query, as_shown(neighbour.instance, self.predictor.labels))
+                shared = _same_entity(query, neighbour)
                 share = neighbour.weight or 0.0
                 counts["label"] += same
                 counts["entity"] += shared
@@ -264,8 +268,10 @@ class ETRAGExtractor(RelationExtractor):
         self.predictor.refresh()
 
 
-def _same_label(query: Instance, neighbour: Neighbour) -> bool:
-    own, other = set(query.answers or ()), set(neighbour.instance.answers or ())
+def _same_label(query: Instance, example: Instance) -> bool:
+    if example.answers is None:
+        return False
+    own, other = set(query.answers or ()), set(example.answers)
     return bool(own & other) or own == other
 
 

@@ -16,6 +16,8 @@ from ...retrieval.indexes import IndexKind
 from ...retrieval.texts import mark_mentions
 from ...training.locks import use_own_threads
 from ...training.losses import vote_likelihood
+from ..relations.annotations import known_classes
+from ..relations.examples import as_shown
 from ..relations.predictor import LabelScores, RelationPredictor
 from .batch import Batch, Preselected, Search, Selection
 from .model import ETRAGShim
@@ -61,10 +63,11 @@ class SharedEncoder:
         """RETURNS (str): the text of an instance: its relations in words, then the text with both mentions marked. A
         text that is too long for the encoder loses its end and never its label.
         """
-        if instance.answers is None:
+        answers = as_shown(instance, self.labels).answers
+        if answers is None:
             return mark_mentions(instance)
         words = class_words(self.labels)
-        classes = sorted({self.labels.index(answer) for answer in instance.answers}) or [0]
+        classes = sorted({self.labels.index(answer) for answer in answers}) or [0]
         return f"{', '.join(words[i] for i in classes)}: {mark_mentions(instance)}"
 
     def to_disk(self, path: Any) -> None:
@@ -216,8 +219,8 @@ class ETRAGPredictor(RelationPredictor):
         unique, rows = np.unique(np.maximum(positions, 0), return_inverse=True)
         # Thousands of instances have a few answers.
         known: Dict[Any, Any] = {}
-        for position in unique:
-            answers = store.instances[position].answers
+        given = [as_shown(store.instances[position], self.labels).answers for position in unique]
+        for answers in given:
             if answers not in known:
                 known[answers] = np.zeros(len(self.labels.classes), dtype="float32")
                 if answers is not None:
@@ -228,7 +231,7 @@ class ETRAGPredictor(RelationPredictor):
             rows.reshape(positions.shape).astype("int64"),
             allowed,
             store.keys_of(unique),
-            np.stack([known[store.instances[position].answers] for position in unique]),
+            np.stack([known[answers] for answers in given]),
             lambda picked: [self.encoder.read(store.instances[unique[row]]) for row in picked],
         )
 
@@ -321,7 +324,7 @@ class ETRAGPredictor(RelationPredictor):
         instances (Sequence[Instance]): pairs with answers.
         RETURNS (float): the mean loss.
         """
-        targets = self.targets(instances)
+        targets, known = self.targets(instances), known_classes(instances, self.labels)
         total = 0.0
         for start in range(0, len(instances), _QUERIES):
             part = instances[start : start + _QUERIES]
@@ -331,13 +334,16 @@ class ETRAGPredictor(RelationPredictor):
             d_vectors = retrieved.vectors.new_zeros(retrieved.vectors.shape)
             for chunk in self._chunks(part):
                 logits, backprop = self.model.begin_update(Batch(chunk, retrieved.vectors[chunk.indexes]))
-                loss, gradient = self._loss(logits, [targets[start + i] for i in chunk.indexes])
+                rows = [start + i for i in chunk.indexes]
+                own_known = None if known is None else known[rows]
+                loss, gradient = self.decision.loss(logits, [targets[row] for row in rows], own_known)
                 total += loss
                 d_vectors[chunk.indexes] = backprop(gradient / len(instances))
             d_votes = None
             if retrieved.selection is not None and self.retrieval_loss:
                 own = targets[start : start + len(part)]
-                loss, gradient = vote_likelihood(retrieved.selection.votes, own)
+                own_known = None if known is None else known[start : start + len(part)]
+                loss, gradient = vote_likelihood(retrieved.selection.votes, own, known=own_known)
                 total += self.retrieval_loss * loss
                 d_votes = gradient * self.retrieval_loss / len(instances)
             backprop_retrieval(d_vectors, d_votes)

@@ -19,13 +19,13 @@ from thinc.api import Config, Model
 from ...calibration.platt import PlattScale, fit_platt
 from ...calibration.temperature import fit_temperature, softmax
 from ...errors import Errors, Warnings
-from ...relations import CandidatePair, cluster_entities, entity_spans
+from ...relations import CandidatePair, all_labels, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
 from ..base import Component
 from .context_pooling import token_distances
 from .encoders import PairInput
 from .gold import GoldPairs, gold_pairs
-from .losses import label_loss, relation_loss
+from .losses import known_labels, label_loss, relation_loss
 from .model import PairFilterShim
 from .transformer_encoder import TransformerEncoder
 
@@ -149,6 +149,9 @@ class PairCandidateFilter(Component):
         self.positive_weight = 1.0
         self.scale = PlattScale()
         self.label_temperature = 1.0
+        # Those of the training data: pairs without a relation of documents that were annotated for fewer tell nothing.
+        # None where a filter of an older version was loaded.
+        self.corpus_labels: Optional[Set[str]] = set()
 
     @property
     def shim(self) -> PairFilterShim:
@@ -160,6 +163,9 @@ class PairCandidateFilter(Component):
         return PairInput(
             doc, [[(span.start, span.end) for span in c] for c in clusters], [cluster.label for cluster in clusters]
         )
+
+    def _gold(self, examples: Iterable[Example]) -> List[GoldPairs]:
+        return [gold_pairs(example, self._input, self.corpus_labels) for example in examples]
 
     # Prediction
 
@@ -248,16 +254,16 @@ class PairCandidateFilter(Component):
         labels: Set[str] = set()
         related = total = 0
         sample: List[Doc] = []
-        for example in get_examples():
-            gold = gold_pairs(example, self._input)
+        self.corpus_labels = all_labels(example.reference for example in get_examples())
+        for gold in self._gold(get_examples()):
             types.update(gold.item.types)
             if self.label_weight:
                 labels.update(label for names in gold.labels.values() for label in names)
             if not sample and len(gold.item.doc):
                 sample.append(gold.item.doc)
             if gold.related is not None:
-                related += int(gold.related.sum())
-                total += len(gold.related) * (len(gold.related) - 1)
+                related += int((gold.related & gold.known).sum())
+                total += int(gold.known.sum())
         if 0 < related < total:
             self.positive_weight = ((total - related) / related) ** self.balance
         self.threshold, self.label_temperature = self._configured, 1.0
@@ -286,7 +292,7 @@ class PairCandidateFilter(Component):
         return encoder.width
 
     def _learn(self, examples: List[Example]) -> Optional[float]:
-        gold = [gold_pairs(example, self._input) for example in examples]
+        gold = self._gold(examples)
         if not isinstance(self.shim.encoder, TransformerEncoder):
             # A listener needs the whole batch, and its transformer waits for gradients; other encoders need not read
             # what nothing is learned from.
@@ -308,13 +314,14 @@ class PairCandidateFilter(Component):
         RETURNS (Tuple[float, List[numpy.ndarray]]): the mean loss of a pair, that of the labels added by its weight,
             and the gradient.
         """
-        return self._loss([gold_pairs(example, self._input) for example in examples], scores)
+        return self._loss(self._gold(examples), scores)
 
     def _loss(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
-        loss, slopes = relation_loss(
-            [part[..., 0] for part in logits], [item.related for item in gold], self.positive_weight
+        related, known = [item.related for item in gold], [item.known for item in gold]
+        loss, slopes = relation_loss([part[..., 0] for part in logits], related, self.positive_weight, known)
+        more, label_slopes = label_loss(
+            [part[..., 1:] for part in logits], self._label_targets(gold), self._annotated(gold)
         )
-        more, label_slopes = label_loss([part[..., 1:] for part in logits], self._label_targets(gold))
         gradients = [
             np.concatenate([slope[..., None], self.label_weight * label_slope], axis=2)
             for slope, label_slope in zip(slopes, label_slopes)
@@ -330,16 +337,23 @@ class PairCandidateFilter(Component):
         RETURNS (Dict[str, float]): `threshold`, and with it `recall`, `precision` and `dropped`, the share of the pairs
             without a relation that are dropped; from 0 to 1.
         """
-        gold = [item for item in (gold_pairs(example, self._input) for example in examples) if item.has_pairs]
-        parts = self._logits([item.item for item in gold])
-        off = [~np.eye(len(part), dtype=bool) for part in parts]
-        logits = np.concatenate([part[mask][:, 0] for part, mask in zip(parts, off)]) if parts else np.zeros(0)
-        related = np.concatenate([item.related[mask] for item, mask in zip(gold, off)]) if parts else np.zeros(0, bool)  # type: ignore[index]
-        if not related.any():
+        gold = [item for item in self._gold(examples) if item.has_pairs]
+        if not any(item.labels for item in gold):
             raise ValueError(Errors.R523)
-        self.scale = fit_platt(logits, related)
+        parts = self._logits([item.item for item in gold])
+        known = [item.known for item in gold]
+        logits = np.concatenate([part[mask][:, 0] for part, mask in zip(parts, known)])
+        related = np.concatenate([np.asarray(item.related)[mask] for item, mask in zip(gold, known)])
+        # Of a document that was not annotated for all labels, only pairs with a relation are known: the share of such
+        # pairs is that of the others.
+        whole = np.concatenate([np.full(mask.sum(), item.complete) for item, mask in zip(gold, known)])
+        if not related[whole].any():
+            raise ValueError(
+                Errors.R548.format(count=len(gold), labels=", ".join(sorted(self.corpus_labels or ())) or "none")
+            )
+        self.scale = fit_platt(logits[whole], related[whole])
         self.label_temperature = self._fit_labels(gold, parts)
-        near = np.concatenate([self._near(item.item)[mask] for item, mask in zip(gold, off)])
+        near = np.concatenate([self._near(item.item)[mask] for item, mask in zip(gold, known)])
         probability = np.where(near, self.scale(logits), 0.0)
         best_first = np.sort(probability[related])[::-1]
         last = max(1, math.ceil(self.target_recall * len(best_first) - 1e-9)) - 1
@@ -364,14 +378,29 @@ class PairCandidateFilter(Component):
             targets.append({pair: indexes for pair, indexes in known.items() if indexes})
         return targets
 
+    def _annotated(self, gold: Sequence[GoldPairs]) -> List[Optional[np.ndarray]]:
+        """RETURNS (List[Optional[numpy.ndarray]]): for every document whether it was annotated for each label, bool;
+        None where it was for all.
+        """
+        names = self.shim.labels
+        return [
+            None if item.annotated is None else np.array([name in item.annotated for name in names], dtype=bool)
+            for item in gold
+        ]
+
     def _fit_labels(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> float:
         targets = self._label_targets(gold)
-        rows = [part[pair][1:] for part, found in zip(logits, targets) for pair in found]
-        return fit_temperature(np.stack(rows), [t for found in targets for t in found.values()]) if rows else 1.0
+        places = [(i, *pair) for i, found in enumerate(targets) for pair in found]
+        if not places:
+            return 1.0
+        rows = np.stack([logits[i][head, tail][1:] for i, head, tail in places])
+        own = [targets[i][head, tail] for i, head, tail in places]
+        known = known_labels(rows.shape, places, own, self._annotated(gold))
+        return fit_temperature(rows if known is None else np.where(known, rows, -np.inf), own)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
-        """As in spaCy. The scorer is told where the entities are."""
-        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
+        """As in spaCy. The scorer is told where the entities are, and which labels there are."""
+        return super().score(examples, **{"spans_key": self.spans_key, "labels": self.corpus_labels, **kwargs})
 
     # Serialisation
 
@@ -381,6 +410,7 @@ class PairCandidateFilter(Component):
             "positive_weight": self.positive_weight,
             "scale": list(self.scale),
             "label_temperature": self.label_temperature,
+            "labels": None if self.corpus_labels is None else sorted(self.corpus_labels),
         }
 
     def _apply(self, settings: Dict[str, Any]) -> None:
@@ -390,6 +420,8 @@ class PairCandidateFilter(Component):
         self.positive_weight = settings["positive_weight"]
         self.scale = PlattScale(*settings["scale"])
         self.label_temperature = settings.get("label_temperature", 1.0)
+        labels = settings.get("labels")
+        self.corpus_labels = None if labels is None else set(labels)
 
 
 def _batches(inputs: Sequence[PairInput]) -> Iterator[List[int]]:

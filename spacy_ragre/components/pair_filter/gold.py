@@ -1,7 +1,7 @@
 """What a filter of candidate pairs learns of an example."""
 
 from itertools import product
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -19,24 +19,43 @@ class GoldPairs(NamedTuple):
     item (PairInput): the predicted document with the gold entities.
     related (Optional[numpy.ndarray]): bool, head by tail, *Shape* (entities, entities); None where it is not known.
     labels (Dict[Tuple[int, int], List[str]]): the labels of the pairs with a relation, head first.
+    annotated (Optional[FrozenSet[str]]): the labels that the document was annotated for; None for all.
+    complete (bool): whether a pair without a relation is known to have none.
     """
 
     item: PairInput
     related: Optional[np.ndarray]
     labels: Labels
+    annotated: Optional[FrozenSet[str]] = None
+    complete: bool = True
 
     @property
     def has_pairs(self) -> bool:
         """RETURNS (bool): whether something can be learned."""
-        return self.related is not None and len(self.related) > 1
+        return self.related is not None and len(self.related) > 1 and (self.complete or bool(self.labels))
+
+    @property
+    def known(self) -> np.ndarray:
+        """RETURNS (numpy.ndarray): bool, of which pairs it is known whether they hold a relation, head by tail, *Shape*
+        (entities, entities). An entity with itself is no pair.
+        """
+        known = np.zeros((len(self.item.clusters),) * 2, dtype=bool)
+        if self.related is not None:
+            known = self.related | self.complete
+        np.fill_diagonal(known, False)
+        return known
 
 
-def gold_pairs(example: Example, make_input: Callable[[Doc], PairInput]) -> GoldPairs:
+def gold_pairs(
+    example: Example, make_input: Callable[[Doc], PairInput], everything: Optional[Collection[str]] = ()
+) -> GoldPairs:
     """The gold entities of an example on the tokens of its predicted document. Mentions that don't fit are left out,
     and so are entities without any mention that does.
 
     example (Example): the example.
     make_input (Callable[[Doc], PairInput]): gives a document's entities.
+    everything (Optional[Collection[str]]): all labels. In a document that was not annotated for all of them, a pair
+        without a relation may hold one that nobody looked for. None where they are not known.
     RETURNS (GoldPairs): the entities and what they hold.
     """
     reference, doc = example.reference, example.predicted
@@ -52,7 +71,10 @@ def gold_pairs(example: Example, make_input: Callable[[Doc], PairInput]) -> Gold
     related = np.zeros((len(item.clusters),) * 2, dtype=bool)
     for pair in labels:
         related[pair] = True
-    return GoldPairs(item, related if has_relations(reference) else None, labels)
+    names = reference._.annotated_labels
+    annotated = None if names is None else frozenset(names)
+    complete = annotated is None or (everything is not None and annotated.issuperset(everything))
+    return GoldPairs(item, related if has_relations(reference) else None, labels, annotated, complete)
 
 
 def _labels(doc: Doc, item: PairInput) -> Labels:

@@ -13,7 +13,10 @@ Pair = Tuple[int, int]
 
 
 def relation_loss(
-    scores: Sequence[np.ndarray], related: Sequence[Optional[np.ndarray]], weight: float
+    scores: Sequence[np.ndarray],
+    related: Sequence[Optional[np.ndarray]],
+    weight: float,
+    known: Optional[Sequence[np.ndarray]] = None,
 ) -> Tuple[float, List[np.ndarray]]:
     """Binary cross-entropy, in which pairs with a relation have a weight. An entity with itself is left out.
 
@@ -21,16 +24,19 @@ def relation_loss(
     related (Sequence[Optional[numpy.ndarray]]): bool, which pairs hold a relation, of the same shape; None for a
         document of which it is not known.
     weight (float): weight of a pair with a relation.
+    known (Optional[Sequence[numpy.ndarray]]): bool, of which pairs it is known, of the same shape; all where None.
     RETURNS (Tuple[float, List[numpy.ndarray]]): the loss and its gradients, float32.
     """
     total, weights = 0.0, 0.0
     gradients = []
-    for part, gold in zip(scores, related):
+    for i, (part, gold) in enumerate(zip(scores, related)):
         logits = np.asarray(part, dtype="float64")
         if gold is None:
             gradients.append(np.zeros_like(logits))
             continue
         weighed = np.where(gold, weight, 1.0)
+        if known is not None:
+            weighed *= known[i]
         np.fill_diagonal(weighed, 0.0)
         # log(1 + exp(x)) with x the score where there is no relation, else minus the score.
         with np.errstate(invalid="ignore"):  # the caller raises an error where the loss is NaN
@@ -42,13 +48,17 @@ def relation_loss(
 
 
 def label_loss(
-    logits: Sequence[np.ndarray], labels: Sequence[Mapping[Pair, Sequence[int]]]
+    logits: Sequence[np.ndarray],
+    labels: Sequence[Mapping[Pair, Sequence[int]]],
+    known: Optional[Sequence[Optional[np.ndarray]]] = None,
 ) -> Tuple[float, List[np.ndarray]]:
     """Cross-entropy of the labels of the pairs with a relation; several labels share a pair's weight.
 
     logits (Sequence[numpy.ndarray]): logits of each document, *Shape* (entities, entities, labels).
     labels (Sequence[Mapping[Tuple[int, int], Sequence[int]]]): for each document the indexes of labels by pair, head
         first; at least one for each.
+    known (Optional[Sequence[Optional[numpy.ndarray]]]): bool, the labels that each document was annotated for, *Shape*
+        (labels,); all where None. Others are left out, unless a pair has them.
     RETURNS (Tuple[float, List[numpy.ndarray]]): the loss and its gradients, float32.
     """
     gradients = [np.zeros(part.shape, dtype="float32") for part in logits]
@@ -56,7 +66,33 @@ def label_loss(
     if not places:
         return 0.0, gradients
     rows = np.stack([logits[i][head, tail] for i, head, tail in places])
-    loss, slopes = cross_entropy(rows, [labels[i][head, tail] for i, head, tail in places])
+    targets = [labels[i][head, tail] for i, head, tail in places]
+    loss, slopes = cross_entropy(rows, targets, known=known_labels(rows.shape, places, targets, known))
     for (i, head, tail), slope in zip(places, slopes):
         gradients[i][head, tail] = slope / len(places)
     return loss / len(places), gradients
+
+
+def known_labels(
+    shape: Tuple[int, ...],
+    places: Sequence[Tuple[int, int, int]],
+    targets: Sequence[Sequence[int]],
+    known: Optional[Sequence[Optional[np.ndarray]]],
+) -> Optional[np.ndarray]:
+    """The labels that are known of pairs: those that their document was annotated for, and those that they have.
+
+    shape (Tuple[int, int]): pairs and labels.
+    places (Sequence[Tuple[int, int, int]]): each pair's document, head and tail.
+    targets (Sequence[Sequence[int]]): the labels that each has.
+    known (Optional[Sequence[Optional[numpy.ndarray]]]): see `label_loss`.
+    RETURNS (Optional[numpy.ndarray]): bool, *Shape* (pairs, labels); None where all are known.
+    """
+    if known is None or all(known[i] is None for i, _, _ in places):
+        return None
+    result = np.ones(shape, dtype=bool)
+    for row, ((i, _, _), own) in enumerate(zip(places, targets)):
+        labels = known[i]
+        if labels is not None:
+            result[row] = labels
+            result[row, list(own)] = True
+    return result

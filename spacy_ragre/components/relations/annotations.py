@@ -1,6 +1,7 @@
 """Pairs on their way from candidates to relations: what a pair may be, what was found, and how a document keeps it."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.language import Language
@@ -11,11 +12,15 @@ from spacy.util import minibatch
 from ...candidates import Candidate
 from ...corpora.reader import copy_input
 from ...errors import Errors
+from ...instances import Instance
 from ...labels import LabelSet
 from ...relations import PAIRS_KEY, cluster_entities, entity_spans
 from ...retrieval import Neighbour, evidence
+from .examples import as_shown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .predictor import RelationPredictor
 
 # What the scorer of relations gives, and which of it chooses the best model.
@@ -73,6 +78,23 @@ def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> Any:
             known[key] = np.array(labels.allowed(*types)) & direction
         rows.append(known[key])
     return np.array(rows, dtype=bool).reshape(len(rows), len(labels.classes))
+
+
+def known_classes(instances: Sequence[Instance], labels: LabelSet) -> Optional["np.ndarray"]:
+    """What is known of pairs of documents that were annotated for some of the labels.
+
+    instances (Sequence[Instance]): pairs with answers.
+    labels (LabelSet): the labels.
+    RETURNS (Optional[numpy.ndarray]): bool, the classes that a pair is known to have or not to have, and "no relation",
+        which they are held against, *Shape* (pairs, classes). None where everything is known.
+    """
+    import numpy as np
+
+    if all(labels.is_complete(instance) for instance in instances):
+        return None
+    known = np.array([labels.known(instance) for instance in instances], dtype=bool)
+    known[:, 0] = True
+    return known
 
 
 def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional[Any]:
@@ -134,7 +156,10 @@ def gather(
     for candidate, classes, scores, near in zip(candidates, chosen, probability, neighbours):
         answers = [(index, labels.classes[index]) for index in classes]
         given = [(index, answer) for index, answer in answers if answer is not None]
-        support = {"text": candidate.instance.text, "examples": evidence(near)} if given else {}
+        support: Dict[str, Any] = {}
+        if given:
+            shown = [replace(item, instance=as_shown(item.instance, labels)) for item in near]
+            support = {"text": candidate.instance.text, "examples": evidence(shown)}
         found += [RelationPrediction(candidate, *answer, float(scores[index]), support) for index, answer in given]
     return found
 

@@ -263,14 +263,15 @@ class RelationExtractor(Component):
 
         doc (Doc): the document.
         lost (Optional[List[Tuple[Doc, Relation]]]): where such relations are told, with their document.
-        RETURNS (List[Candidate]): the pairs; none of a document whose relations were never set, since nothing is known
-            of it.
+        RETURNS (List[Candidate]): the pairs of which something is known; none of a document whose relations were never
+            set, and of one that was annotated for other labels only those with a relation.
         """
         if not has_relations(doc):
             return []
         spans = entity_spans(doc, self.spans_key)
         candidates = label_candidates(doc, self._candidates(doc), spans, self.predictor.labels)
         missed = unreached(doc, candidates, spans, self.predictor.labels)
+        candidates = [c for c in candidates if any(self.predictor.labels.known(c.instance))]
         if not missed:
             return candidates
         if lost is not None:

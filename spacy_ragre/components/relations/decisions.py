@@ -18,7 +18,7 @@ from ...calibration.settings import Calibration
 from ...calibration.temperature import against_threshold, fit_temperature, softmax
 from ...calibration.thresholds import fit_decision, pick_best, pick_several
 from ...labels import LabelSet
-from ...retrieval import Neighbour, neighbour_distribution
+from ...retrieval import Neighbour, neighbour_distribution, turnout
 from ...training.losses import adaptive_threshold, cross_entropy
 
 Targets = Sequence[Sequence[int]]
@@ -26,9 +26,12 @@ Chosen = Tuple[Tuple[int, ...], ...]
 
 
 class Decision(Protocol):
-    """How scores of classes become answers. Arrays are *Shape* (pairs, classes); class 0 is "no relation"."""
+    """How scores of classes become answers. Arrays are *Shape* (pairs, classes); class 0 is "no relation". What is
+    fitted or learned takes `known` (Optional[numpy.ndarray]): bool, the classes that are known to hold or not to hold;
+    others are left out. All where None.
+    """
 
-    def loss(self, logits: Any, targets: Targets) -> Tuple[float, Any]:
+    def loss(self, logits: Any, targets: Targets, known: Optional[Any]) -> Tuple[float, Any]:
         """RETURNS (Tuple[float, numpy.ndarray]): the sum of the pairs' losses, and its gradient."""
         ...
 
@@ -50,17 +53,29 @@ class Decision(Protocol):
         """
         ...
 
+    def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
+        """RETURNS (numpy.ndarray): how much of a vote of `expected` neighbours came together, from 0 to 1, to multiply
+        its weight with.
+        """
+        ...
+
     def pick(self, probability: Any, settings: Calibration) -> Chosen:
         """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
         ...
 
     def fit(
-        self, scores: Any, targets: Targets, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+        self,
+        scores: Any,
+        targets: Targets,
+        settings: Calibration,
+        allowed: Optional[Any],
+        odds: Optional[Any],
+        known: Optional[Any],
     ) -> Calibration:
         """RETURNS (Calibration): the settings that make the gold answers of development pairs likeliest."""
         ...
 
-    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
+    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration, known: Optional[Any]) -> Calibration:
         """RETURNS (Calibration): the settings with the limit of probability that gives the best micro-F1."""
         ...
 
@@ -74,8 +89,8 @@ class SingleLabel:
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
-    def loss(self, logits: Any, targets: Targets) -> Tuple[float, Any]:
-        return cross_entropy(logits, targets, self.label_smoothing)
+    def loss(self, logits: Any, targets: Targets, known: Optional[Any] = None) -> Tuple[float, Any]:
+        return cross_entropy(logits, targets, self.label_smoothing, known)
 
     def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
         return softmax(scores, settings.temperature)
@@ -93,23 +108,39 @@ class SingleLabel:
         shares = shares * allowed
         return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
 
+    def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
+        return turnout(neighbours, votes, expected, labels)
+
     def pick(self, probability: Any, settings: Calibration) -> Chosen:
         return pick_best(probability, settings.threshold)
 
     def fit(
-        self, scores: Any, targets: Targets, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+        self,
+        scores: Any,
+        targets: Targets,
+        settings: Calibration,
+        allowed: Optional[Any],
+        odds: Optional[Any],
+        known: Optional[Any] = None,
     ) -> Calibration:
+        if known is not None:
+            # As in the loss: a pair without an answer may have one of those that nobody looked for.
+            answered = np.array([[len(own) > 0] for own in targets])
+            scores = np.where(known | ~answered, scores, -np.inf)
+            targets = [own or [0, *np.flatnonzero(~row)] for own, row in zip(targets, known)]
         return replace(settings, temperature=fit_temperature(scores, targets))
 
-    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
+    def fit_limit(
+        self, probability: Any, targets: Targets, settings: Calibration, known: Optional[Any] = None
+    ) -> Calibration:
         return settings
 
 
 class MultiLabel:
     """Any number of relations a pair."""
 
-    def loss(self, logits: Any, targets: Targets) -> Tuple[float, Any]:
-        return adaptive_threshold(logits, targets)
+    def loss(self, logits: Any, targets: Targets, known: Optional[Any] = None) -> Tuple[float, Any]:
+        return adaptive_threshold(logits, targets, known)
 
     def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
         shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
@@ -125,13 +156,24 @@ class MultiLabel:
         shares = neighbour_distribution(neighbours, labels, temperature, several=True)
         return shares if allowed is None else shares * allowed
 
+    def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
+        return turnout(neighbours, votes, expected, labels, several=True)
+
     def pick(self, probability: Any, settings: Calibration) -> Chosen:
         return pick_several(probability, settings.threshold, settings.decision)
 
     def fit(
-        self, scores: Any, targets: Targets, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
+        self,
+        scores: Any,
+        targets: Targets,
+        settings: Calibration,
+        allowed: Optional[Any],
+        odds: Optional[Any],
+        known: Optional[Any] = None,
     ) -> Calibration:
         asked = np.ones(scores.shape, dtype=bool) if allowed is None else allowed.copy()
+        if known is not None:
+            asked &= known
         asked[:, 0] = False
         gold = gold_classes(scores.shape, targets)[asked]
         if gold.all() or not gold.any():
@@ -143,8 +185,13 @@ class MultiLabel:
         proposal = float(weights[1]) if len(weights) > 1 else 0.0
         return replace(settings, temperature=1 / float(weights[0]), proposal=proposal, bias=bias)
 
-    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration) -> Calibration:
+    def fit_limit(
+        self, probability: Any, targets: Targets, settings: Calibration, known: Optional[Any] = None
+    ) -> Calibration:
         gold = gold_classes(probability.shape, targets)
+        if known is not None:
+            # What is not known comes last, where no limit is.
+            probability = np.where(known, probability, 0.0)
         return replace(settings, decision=fit_decision(probability[:, 1:], gold[:, 1:]))
 
 
@@ -165,20 +212,6 @@ def model_probabilities(
     if allowed is not None:
         scores = np.where(allowed, scores, -np.inf)
     return decision.probabilities(scores, settings, odds)
-
-
-def turnout(neighbours: Sequence[Sequence[Neighbour]], votes: Any, expected: int) -> Any:
-    """How much of a vote came together: a store that holds fewer examples than the weight of the vote was chosen for
-    has less to say, and one example alone does not speak for all.
-
-    neighbours (Sequence[Sequence[Neighbour]]): the neighbours of each pair.
-    votes (numpy.ndarray): their votes, *Shape* (pairs, classes).
-    expected (int): how many neighbours a vote has.
-    RETURNS (numpy.ndarray): from 0 to 1, *Shape* (pairs, 1). 0 where nothing that is allowed was voted for.
-    """
-    known = [sum(item.instance.answers is not None for item in near[:expected]) for near in neighbours]
-    shares = np.array(known, dtype="float64").reshape(-1, 1) / max(1, expected)
-    return np.where(votes.sum(axis=1, keepdims=True) > 0, shares, 0.0)
 
 
 def gold_classes(shape: Tuple[int, int], targets: Targets) -> Any:

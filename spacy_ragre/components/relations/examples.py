@@ -1,8 +1,10 @@
 """Which of the retrieved examples a prompt shows to a model that was not trained to read them."""
 
+from dataclasses import replace
 from typing import Callable, List, Optional, Sequence
 
 from ...instances import Instance
+from ...labels import LabelSet
 from ...retrieval import Neighbour
 
 # How much further is looked each time for an example of the other kind.
@@ -11,17 +13,33 @@ _FURTHER = 8
 Find = Callable[[Sequence[int], int], List[List[Neighbour]]]
 
 
-def only_kind(instances: Sequence[Instance]) -> Optional[bool]:
+def as_shown(instance: Instance, labels: LabelSet) -> Instance:
+    """An example as a prompt shows it.
+
+    instance (Instance): the example.
+    labels (LabelSet): the labels.
+    RETURNS (Instance): the example; its answers are not known where it has none, and may have one that its document was
+        not annotated for.
+    """
+    unsure = instance.answers == () and not labels.is_complete(instance)
+    return replace(instance, answers=None) if unsure else instance
+
+
+def only_kind(instances: Sequence[Instance], labels: LabelSet) -> Optional[bool]:
     """Whether examples are all of one kind.
 
     instances (Sequence[Instance]): examples; those whose answers are not known are left out.
+    labels (LabelSet): the labels.
     RETURNS (Optional[bool]): True where all hold a relation, False where none does, None for both kinds or no example.
     """
-    kinds = {bool(instance.answers) for instance in instances if instance.answers is not None}
+    answers = (as_shown(instance, labels).answers for instance in instances)
+    kinds = {bool(own) for own in answers if own is not None}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def both_kinds(found: Sequence[Sequence[Neighbour]], count: int, find: Find, total: int) -> List[List[Neighbour]]:
+def both_kinds(
+    found: Sequence[Sequence[Neighbour]], count: int, find: Find, total: int, labels: LabelSet
+) -> List[List[Neighbour]]:
     """The nearest examples of each query, as many with a relation as without.
 
     A model that was not trained repeats the answer that most examples before the question have: shown two founders, it
@@ -32,6 +50,7 @@ def both_kinds(found: Sequence[Sequence[Neighbour]], count: int, find: Find, tot
     find (Callable[[Sequence[int], int], List[List[Neighbour]]]): gives more neighbours of some queries, by their
         positions; how many is its second argument.
     total (int): number of examples in the store.
+    labels (LabelSet): the labels.
     RETURNS (List[List[Neighbour]]): the examples for each query, best first; none for a query for which there are no
         two kinds.
     """
@@ -42,7 +61,7 @@ def both_kinds(found: Sequence[Sequence[Neighbour]], count: int, find: Find, tot
     while half and pending:
         for row, near in list(pending.items()):
             related = [item for item in near if item.instance.answers]
-            unrelated = [item for item in near if item.instance.answers == ()]
+            unrelated = [item for item in near if as_shown(item.instance, labels).answers == ()]
             number = min(half, len(related), len(unrelated))
             shown[row] = sorted([*related[:number], *unrelated[:number]], key=lambda item: -item.score)
             if number == half:

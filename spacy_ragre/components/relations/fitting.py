@@ -13,7 +13,7 @@ from ...calibration.temperature import interpolate
 from ...calibration.thresholds import micro_f
 from ...labels import LabelSet
 from ...retrieval import Neighbour
-from .decisions import Chosen, Decision, model_probabilities, turnout
+from .decisions import Chosen, Decision, model_probabilities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,7 @@ class DevelopmentPairs(NamedTuple):
     allowed (Optional[numpy.ndarray]): bool, the classes that a pair may have.
     odds (Optional[numpy.ndarray]): log-odds that a filter gave them.
     documents (Sequence[str]): what tells each pair's document from others.
+    known (Optional[numpy.ndarray]): bool, the classes that are known of each; all where None.
     """
 
     scores: "np.ndarray"
@@ -42,6 +43,16 @@ class DevelopmentPairs(NamedTuple):
     allowed: Optional["np.ndarray"]
     odds: Optional["np.ndarray"]
     documents: Sequence[str]
+    known: Optional["np.ndarray"] = None
+
+    def score(self, answers: Chosen, rows: Sequence[int]) -> float:
+        """RETURNS (float): micro-F1 of some pairs' answers, from 0 to 1. Those of which it is not known whether they
+        are right count neither as right nor as wrong.
+        """
+        known = self.known
+        if known is not None:
+            answers = tuple(tuple(c for c in own if known[row, c]) for own, row in zip(answers, rows))
+        return micro_f(answers, [self.targets[row] for row in rows])
 
     def alone(self, decision: Decision, settings: Calibration) -> "np.ndarray":
         """RETURNS (numpy.ndarray): the model's probabilities, without neighbours."""
@@ -72,8 +83,9 @@ class _Choice:
         if with_prior:
             settings = replace(settings, prior=tuple(float(value) for value in scores.mean(axis=0)))
             scores = scores - scores.mean(axis=0)
-        allowed, odds = (None if table is None else table[rows] for table in (pairs.allowed, pairs.odds))
-        self.fitted = decision.fit(scores, self.targets, settings, allowed, odds)
+        tables = (pairs.allowed, pairs.odds, pairs.known)
+        allowed, odds, self.known = (None if table is None else table[rows] for table in tables)
+        self.fitted = decision.fit(scores, self.targets, settings, allowed, odds, self.known)
         self.alone = pairs.alone(decision, self.fitted)
         self.best, self.score = plain, -1.0
         self.answers: Chosen = ()
@@ -84,8 +96,8 @@ class _Choice:
     def take(self, option: Calibration, probability: "np.ndarray", fit: bool = True) -> None:
         """Keep an option where it is better than all before."""
         if fit:
-            option = self.decision.fit_limit(probability[self.rows], self.targets, option)
-        score = micro_f(self.decision.pick(probability[self.rows], option), self.targets)
+            option = self.decision.fit_limit(probability[self.rows], self.targets, option, self.known)
+        score = self.pairs.score(self.decision.pick(probability[self.rows], option), self.rows)
         if score > self.score:
             self.best, self.score = option, score
             self.answers = self.decision.pick(probability[self.held_out], option)
@@ -105,7 +117,7 @@ def choose(
         same pairs, and `cross_validated` where there are two documents or more.
     """
     everything = list(range(len(pairs.targets)))
-    before = micro_f(decision.pick(pairs.alone(decision, plain), plain), pairs.targets)
+    before = pairs.score(decision.pick(pairs.alone(decision, plain), plain), everything)
     choices = [
         _Choice(pairs, decision, plain, rows, held_out, with_prior)
         for rows, held_out in [(everything, []), *folds(pairs.documents)]
@@ -114,16 +126,15 @@ def choose(
         for k, temperature in product(NEIGHBOURS, NEIGHBOUR_TEMPERATURES):
             near = [items[:k] for items in pairs.neighbours]
             votes = decision.votes(near, labels, temperature, pairs.allowed)
-            heard = turnout(near, votes, k)
+            heard = decision.turnout(near, votes, labels, k)
             for choice, weight in product(choices, WEIGHTS):
                 option = replace(choice.fitted, neighbours=k, neighbour_temperature=temperature, weight=weight)
                 choice.take(option, interpolate(choice.alone, votes, weight * heard))
     chosen, *crossed = choices
     result = {"before": before, "after": chosen.score}
     if crossed:
-        answers = [answer for choice in crossed for answer in choice.answers]
-        targets = [pairs.targets[row] for choice in crossed for row in choice.held_out]
-        result["cross_validated"] = micro_f(answers, targets)
+        answers = tuple(answer for choice in crossed for answer in choice.answers)
+        result["cross_validated"] = pairs.score(answers, [row for choice in crossed for row in choice.held_out])
     return chosen.best, result
 
 

@@ -23,9 +23,9 @@ from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
 from ..predictor import Predictor
-from .annotations import RelationPrediction, allowed_classes, gather, proposal_odds
-from .decisions import Decision, MultiLabel, SingleLabel, model_probabilities, turnout
-from .examples import both_kinds, only_kind
+from .annotations import RelationPrediction, allowed_classes, gather, known_classes, proposal_odds
+from .decisions import Decision, MultiLabel, SingleLabel, model_probabilities
+from .examples import as_shown, both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
 from .open_scorer import OpenScorer
 
@@ -159,10 +159,12 @@ class RelationPredictor(Predictor):
             raise ValueError(Errors.R507.format(encoder=type(encoder).__name__))
         if encoder.tuned:
             encoder.reset()
-        self.retriever.encoder = tune_encoder(encoder, instances, self.labels, **settings)
-        known = list(self.retriever.store.instances)
+        # Those that may have a relation which nobody looked for are like none of the others.
+        known = [instance for instance in instances if as_shown(instance, self.labels).answers is not None]
+        self.retriever.encoder = tune_encoder(encoder, known, self.labels, **settings)
+        stored = list(self.retriever.store.instances)
         self.retriever.clear()
-        self.add_examples(known)
+        self.add_examples(stored)
 
     def outdate(self) -> None:
         """Note that the model changed: keys that it made wait to be made again."""
@@ -217,7 +219,7 @@ class RelationPredictor(Predictor):
         RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): instruction, document, and the pieces of the pair, to be
             tokenised one by one.
         """
-        shown = [neighbour.instance for neighbour in examples]
+        shown = [as_shown(neighbour.instance, self.labels) for neighbour in examples]
         return self.prompts.pieces(self.backbone, self.prompt, instance, self.labels, shown)
 
     def _ids(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> List[TokenPrompt]:
@@ -324,7 +326,7 @@ class RelationPredictor(Predictor):
         def find(rows: Sequence[int], count: int) -> List[List[Neighbour]]:
             return self._found([instances[row] for row in rows], count)
 
-        return both_kinds(found, self.shown, find, len(self.retriever.store))
+        return both_kinds(found, self.shown, find, len(self.retriever.store), self.labels)
 
     @property
     def shows_answers(self) -> bool:
@@ -345,7 +347,7 @@ class RelationPredictor(Predictor):
         """RETURNS (Optional[bool]): True where all examples in the store hold a relation, False where none does; None
         where there are both, or none at all.
         """
-        return only_kind(self.known_examples)
+        return only_kind(self.known_examples, self.labels)
 
     def _score_mode(self, mode: str, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Any:
         if mode == "head":
@@ -378,7 +380,8 @@ class RelationPredictor(Predictor):
             return result
         near = [items[: settings.neighbours] for items in scored.neighbours]
         votes = self.decision.votes(near, self.labels, settings.neighbour_temperature, allowed)
-        return interpolate(result, votes, settings.weight * turnout(near, votes, settings.neighbours))
+        heard = self.decision.turnout(near, votes, self.labels, settings.neighbours)
+        return interpolate(result, votes, settings.weight * heard)
 
     # Training
 
@@ -405,12 +408,13 @@ class RelationPredictor(Predictor):
         found = self._found(instances, 0 if self.uses_states else self.n_examples)
         if self.both_orders:
             instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
-        targets = self.targets(instances)
+        targets, known = self.targets(instances), known_classes(instances, self.labels)
         total = 0.0
         count = len(instances)
         for chunk in self.backbone.pack(self._ids(instances, found)):
             (logits, _), backprop = self.model.begin_update(chunk)
-            loss, gradient = self._loss(logits, [targets[i] for i in chunk.indexes])
+            own = None if known is None else known[chunk.indexes]
+            loss, gradient = self.decision.loss(logits, [targets[i] for i in chunk.indexes], own)
             backprop(gradient / count)
             # After the last chunk of a document, its gradients go on to the document's own tokens.
             chunk.release()
@@ -431,11 +435,8 @@ class RelationPredictor(Predictor):
 
     def loss(self, instances: Sequence[Instance], logits: Any) -> Tuple[float, Any]:
         """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
-        loss, gradient = self._loss(logits, self.targets(instances))
+        loss, gradient = self.decision.loss(logits, self.targets(instances), known_classes(instances, self.labels))
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
-
-    def _loss(self, logits: Any, targets: Sequence[Sequence[int]]) -> Tuple[float, Any]:
-        return self.decision.loss(logits, targets)
 
     def calibrate(
         self,
@@ -462,6 +463,7 @@ class RelationPredictor(Predictor):
             allowed,
             odds,
             [instance.id or instance.text for instance in instances],
+            known_classes(instances, self.labels),
         )
         plain = Calibration(threshold=threshold)
         self.calibration, result = choose(pairs, self.decision, self.labels, plain, with_prior=self.mode == "trie")

@@ -6,7 +6,7 @@ import spacy
 
 from spacy_ragre.calibration.settings import Calibration
 from spacy_ragre.calibration.temperature import interpolate
-from spacy_ragre.components.relations.decisions import MultiLabel, SingleLabel, turnout
+from spacy_ragre.components.relations.decisions import MultiLabel, SingleLabel
 from spacy_ragre.components.relations.examples import both_kinds, only_kind
 from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.instances import Answer, Instance
@@ -24,7 +24,7 @@ def neighbour(score, *answers, known=True):
 def test_kinds_of_examples():
     related, unrelated, unknown = neighbour(1, BORN), neighbour(1), neighbour(1, known=False)
     kinds = [[related], [unrelated], [related, unrelated], [related, unknown], [unknown], []]
-    assert [only_kind([n.instance for n in items]) for items in kinds] == [True, False, None, True, None, None]
+    assert [only_kind([n.instance for n in items], LABELS) for items in kinds] == [True, False, None, True, None, None]
 
 
 @pytest.mark.parametrize("count,expected", [(1, []), (2, [0.9, 0.1]), (3, [0.9, 0.1]), (4, [0.9, 0.8, 0.1, 0.0])])
@@ -36,7 +36,7 @@ def test_as_many_examples_with_a_relation_as_without(count, expected):
         calls.append((list(rows), number))
         return [store[:number] for _ in rows]
 
-    (shown,) = both_kinds([store[:count]], count, find, len(store))
+    (shown,) = both_kinds([store[:count]], count, find, len(store), LABELS)
     assert [item.score for item in shown] == expected
     # Only where it is needed, and further each time.
     assert calls == ([] if count == 1 else [([0], number) for number in (10,)] if count > 1 else [])
@@ -44,7 +44,7 @@ def test_as_many_examples_with_a_relation_as_without(count, expected):
 
 def test_nothing_is_shown_where_the_other_kind_is_missing():
     store = [neighbour(0.5, BORN), neighbour(0.4, DIED), neighbour(0.3, known=False)]
-    assert both_kinds([store, []], 2, lambda rows, number: [store for _ in rows], 3) == [[], []]
+    assert both_kinds([store, []], 2, lambda rows, number: [store for _ in rows], 3, LABELS) == [[], []]
 
 
 # In a pipeline
@@ -121,7 +121,7 @@ def test_votes_for_classes_that_are_not_allowed_do_not_count():
 def test_one_neighbour_has_less_say_than_many(decision):
     near = [[neighbour(0.9, BORN)] * number for number in (0, 1, 4, 8)]
     votes = decision.votes(near, LABELS, 0.1, None)
-    heard = turnout(near, votes, 8)
+    heard = decision.turnout(near, votes, LABELS, 8)
     assert heard.ravel().tolist() == [0, 1 / 8, 1 / 2, 1]
     model = np.full((4, len(LABELS.classes)), 0.2)
     mixed = interpolate(model, votes, 0.8 * heard)
