@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .components.pair_filter.component import PairCandidateFilter
     from .components.relations.component import RagRelationExtractor
     from .components.supplements.component import SupplementUsageClassifier
+    from .corpora.jsonl import doc_from_dict, doc_to_dict
     from .labels import LabelSet, LabelSpec
 
 __version__ = "0.1.0"
@@ -25,6 +26,8 @@ __all__ = [
     "Relation",
     "SupplementUsageClassifier",
     "__version__",
+    "doc_from_dict",
+    "doc_to_dict",
     "register_extensions",
 ]
 
@@ -36,6 +39,8 @@ _LAZY: Dict[str, str] = {
     "PairCandidateFilter": "components.pair_filter.component",
     "RagRelationExtractor": "components.relations.component",
     "SupplementUsageClassifier": "components.supplements.component",
+    "doc_from_dict": "corpora.jsonl",
+    "doc_to_dict": "corpora.jsonl",
 }
 
 register_extensions()

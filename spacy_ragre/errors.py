@@ -66,7 +66,7 @@ class Errors(metaclass=_WithCodes):
     R011 = "Can't set doc._.annotated_labels to {value!r}: a list of labels is expected, or None for all labels."
     R012 = "Can't set doc._.{attr} to {value!r}: a list is expected, which may be empty."
     R013 = (
-        "Can't set doc._.{attr}: its evidence holds {value!r} ({type}), and only numbers, strings, lists and tables "
+        "Can't keep {what}: it holds {value!r} ({type}), and only numbers, strings, lists and tables "
         "can be saved. Convert it first."
     )
     R014 = (
@@ -207,6 +207,10 @@ class Errors(metaclass=_WithCodes):
     R334 = (
         "{path} holds no documents, so that nothing was written. Check the path, and that the file is whole and in the "
         "format that was named."
+    )
+    R335 = (
+        "Can't make a document of this record: {count} problem(s) found.\n{problems}\nMend them, as docs/training.md "
+        "describes the interchange format."
     )
     R412 = "id {id!r} was given already on line {line}. Ids must be different within a file."
     R413 = (

@@ -40,7 +40,7 @@ def plain_evidence(value: Any, attr: str, index: int, item: Any) -> Dict[str, An
     if not isinstance(value, Mapping):
         expected = "an item whose evidence is a table"
         raise ValueError(Errors.R002.format(attr=attr, what=f"item {index}", value=item, expected=expected))
-    return dict(plain(value, attr))
+    return dict(plain(value, f"the evidence of a relation (doc._.{attr})"))
 
 
 def items(values: Any, attr: str) -> List[Any]:
@@ -55,21 +55,27 @@ def as_list(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def plain(value: Any, attr: str, depth: int = 0) -> Any:
-    """Evidence as plain data: numpy's numbers and arrays become Python's."""
+def plain(value: Any, what: str, depth: int = 0) -> Any:
+    """Nested values as plain data: numbers and arrays of numpy become those of Python, and tuples lists.
+
+    value (Any): the value.
+    what (str): what it is, for errors.
+    depth (int): how deep it is nested in another one.
+    RETURNS (Any): a copy. A ValueError is raised where something else is in it.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return str(value)
     if hasattr(value, "tolist"):
-        return plain(value.tolist(), attr, depth)
+        return plain(value.tolist(), what, depth)
     if isinstance(value, (int, float)):
         return value
     if depth < 64 and isinstance(value, Mapping):
-        return {str(key): plain(item, attr, depth + 1) for key, item in value.items()}
+        return {str(key): plain(item, what, depth + 1) for key, item in value.items()}
     if depth < 64 and isinstance(value, (list, tuple)):
-        return [plain(item, attr, depth + 1) for item in value]
-    raise ValueError(Errors.R013.format(attr=attr, value=value, type=type(value).__name__))
+        return [plain(item, what, depth + 1) for item in value]
+    raise ValueError(Errors.R013.format(what=what, value=value, type=type(value).__name__))
 
 
 def with_lists(value: Any) -> Any:

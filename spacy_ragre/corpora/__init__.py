@@ -3,7 +3,7 @@
 from .convert import convert, convert_split, export_docs
 from .counts import CorpusCounts
 from .docred import read_docred, write_docred
-from .jsonl import doc_to_dict, read_jsonl, write_jsonl
+from .jsonl import doc_from_dict, doc_to_dict, read_jsonl, write_jsonl
 from .reader import Corpus, create_corpus, split
 from .semeval import SEMEVAL_LABELS, read_semeval
 
@@ -14,6 +14,7 @@ __all__ = [
     "convert",
     "convert_split",
     "create_corpus",
+    "doc_from_dict",
     "doc_to_dict",
     "export_docs",
     "read_docred",

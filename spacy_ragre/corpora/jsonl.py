@@ -13,7 +13,7 @@ edges of an entity are left out.
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -21,6 +21,7 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors
 from ..files import atomic_write
+from ..plain import plain
 from ..relations import (
     CLUSTERS_KEY,
     ID_KEY,
@@ -33,7 +34,7 @@ from ..relations import (
     set_relations,
 )
 from .files import OnError, Problems, existing_path, read_lines
-from .parse import DocRecord, parse_document
+from .parse import DocRecord, check_document, parse_document
 from .tokens import get_nlp, split_at
 
 
@@ -99,6 +100,30 @@ def write_jsonl(docs: Iterable[Doc], path: Union[str, Path], *, spans_key: Optio
 
 
 # Reading
+
+
+def doc_from_dict(
+    record: Mapping[str, Any],
+    nlp: Union[Language, Vocab, None] = None,
+    *,
+    spans_key: Optional[str] = None,
+    split_tokens: bool = False,
+) -> Doc:
+    """Make a document of a record of the interchange format, such as `doc_to_dict` gives.
+
+    record (Mapping[str, Any]): the record as plain data; numbers may be those of numpy.
+    nlp, spans_key, split_tokens: as for `read_jsonl`.
+    RETURNS (Doc): the document. A ValueError is raised that says all that is wrong with the record.
+    """
+    messages: List[str] = []
+    checked = check_document(plain(record, "the record"), messages)
+    doc = None
+    if checked is not None and not messages:
+        doc = _make_doc(get_nlp(nlp), checked, messages, spans_key=spans_key, split=split_tokens)
+    if doc is None:
+        problems = "\n".join(f"- {message}" for message in messages)
+        raise ValueError(Errors.R335.format(count=len(messages), problems=problems))
+    return doc
 
 
 def _make_doc(
@@ -198,13 +223,13 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
 
     doc (Doc): the document.
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
-    RETURNS (Dict[str, Any]): the document as plain data. A ValueError is raised where a relation's mention is not
-        among the entities.
+    RETURNS (Dict[str, Any]): the document as plain data, for `json` and `doc_from_dict`. A ValueError is raised where
+        a relation's mention is not among the entities.
     """
     spans = entity_spans(doc, spans_key)
     result: Dict[str, Any] = {}
     if ID_KEY in doc.user_data:
-        result["id"] = doc.user_data[ID_KEY]
+        result["id"] = plain(doc.user_data[ID_KEY], "the id of a document")
     result["text"] = doc.text
     result["ents"] = [_write_ent(span) for span in spans]
     relations: List[Relation] = get_relations(doc)
@@ -315,4 +340,4 @@ def _missing(doc: Doc, span: Span, what: str, kind: str) -> str:
 def _finite(doc: Doc, score: float, what: str) -> float:
     if not math.isfinite(score):
         raise ValueError(Errors.R424.format(id=doc.user_data.get(ID_KEY, ""), what=what, score=score))
-    return score
+    return float(score)

@@ -50,6 +50,16 @@ def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
     except (ValueError, RecursionError) as err:
         messages.append(Errors.R404.format(problem=err))
         return None
+    return check_document(data, messages)
+
+
+def check_document(data: Any, messages: List[str]) -> Optional[DocRecord]:
+    """Check a document of the interchange format.
+
+    data (Any): the document as plain data.
+    messages (List[str]): what is wrong is added here, all of it.
+    RETURNS (Optional[DocRecord]): as for `parse_document`.
+    """
     if not isinstance(data, dict):
         messages.append(Errors.R404.format(problem=f"it is a {type(data).__name__}"))
         return None

@@ -1,11 +1,13 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import spacy
 from spacy.tokens import Span
 
-from spacy_ragre.corpora import convert, doc_to_dict, export_docs, read_jsonl, write_jsonl
+import spacy_ragre
+from spacy_ragre.corpora import convert, doc_from_dict, doc_to_dict, export_docs, read_jsonl, write_jsonl
 from spacy_ragre.relations import ID_KEY, relations_key
 
 SENTENCE = {
@@ -69,6 +71,67 @@ def test_reads_clusters(tmp_path):
     assert [[m.text for m in cluster] for cluster in doc._.entity_clusters] == [["London"], ["Ada Byron", "Ada"]]
     (rel,) = doc._.relations
     assert (rel.head.text, rel.head_cluster, rel.tail.text, rel.tail_cluster) == ("Ada Byron", 1, "London", 0)
+
+
+@pytest.mark.parametrize("record", [SENTENCE, DOCUMENT, PLAIN, {**PLAIN, "relations": [], "labels": ["met"]}])
+def test_round_trip_through_records(record):
+    nlp = spacy.blank("en")
+    for spans_key in (None, "sc"):
+        doc = spacy_ragre.doc_from_dict(record, nlp, spans_key=spans_key)
+        assert doc.vocab is nlp.vocab
+        found = spacy_ragre.doc_to_dict(doc, spans_key=spans_key)
+        assert found == record and json.loads(json.dumps(found)) == record
+
+
+def test_records_with_numbers_of_numpy():
+    numbers = {name: np.dtype(name).type for name in ("int64", "int32", "float32", "float16")}
+    record = {
+        "id": numbers["int64"](7),
+        "text": "Ann runs Acme.",
+        "ents": (
+            {"start": numbers["int64"](0), "end": numbers["int32"](3), "label": np.str_("P")},
+            {"start": 9, "end": 13, "label": "O", "usage_score": numbers["float16"](0.5)},
+        ),
+        "clusters": np.array([[0], [1]]),
+        "relations": [
+            {
+                "head": numbers["int64"](0),
+                "tail": 1,
+                "label": "runs",
+                "score": numbers["float32"](0.5),
+                "evidence": {"n": numbers["float32"](0.25)},
+            }
+        ],
+    }
+    doc = doc_from_dict(record)
+    doc.user_data[ID_KEY] = numbers["int64"](7)
+    doc.ents[0]._.usage_score = numbers["float32"](0.25)
+    assert json.loads(json.dumps(doc_to_dict(doc))) == {
+        "id": 7,
+        "text": "Ann runs Acme.",
+        "ents": [
+            {"start": 0, "end": 3, "label": "P", "usage_score": 0.25},
+            {"start": 9, "end": 13, "label": "O", "usage_score": 0.5},
+        ],
+        "clusters": [[0], [1]],
+        "relations": [{"head": 0, "tail": 1, "label": "runs", "score": 0.5, "evidence": {"n": 0.25}}],
+    }
+
+
+@pytest.mark.parametrize(
+    "record, match",
+    [
+        ({"ents": []}, "R335.*1 problem.*\n.*R405.*'text'"),
+        ({"text": "Ann.", "ents": [{"start": 0, "end": 2, "label": "A"}]}, "R335.*\n.*R407"),
+        ({"text": "Ann.", "ents": [{"start": 0, "end": 9}]}, "R335.*2 problem.*\n.*R406.*\n.*R405"),
+        ([1], "R335.*\n.*R404"),
+        ({"text": object()}, "R013.*the record.*object"),
+        ({"text": "A", "id": {1: [{2}]}}, "R013.*the record.*set"),
+    ],
+)
+def test_r335_records_that_are_no_documents(record, match):
+    with pytest.raises(ValueError, match=match):
+        doc_from_dict(record)
 
 
 def test_round_trip_through_spacy_file(tmp_path):
