@@ -127,8 +127,8 @@ def bring(folder: str, parts: Sequence[str]) -> int:
                 download(asset)
             else:
                 raise AssetError(
-                    f"{asset['dest']} is missing. It was written for this project and has no public address: set "
-                    f"{VARIABLE} to a folder that holds {folder}/{name}."
+                    f"{asset['dest']} is missing, and has no public address in this form: set {VARIABLE} to a folder "
+                    f"that holds {folder}/{name}."
                 )
             print(f"{asset['dest']} is ready")
     except AssetError as error:

@@ -335,3 +335,30 @@ def test_results_become_figures(tmp_path: Path, capsys: pytest.CaptureFixture[st
     )
     with pytest.raises(SystemExit):
         plot.main([*arguments, "nothing"])
+
+
+# Corpora of open labels
+
+
+def test_corpora_of_open_labels_come_from_a_mirror(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    mirror, web = project.parent / "mirror", project.parent / "web"
+    paths = ("fewrel/val_wiki.json", "relations/core.train.jsonl", "other/file.json")
+    assets = []
+    for path in paths:
+        (mirror / path).parent.mkdir(parents=True)
+        (mirror / path).write_text(path, encoding="utf8")
+        assets.append({"dest": f"assets/{path}", "checksum": checksum(path.encode())})
+    (web / "val_wiki.json").write_text(paths[0], encoding="utf8")
+    assets[0]["url"] = (web / "val_wiki.json").as_uri()
+    srsly.write_yaml(project / "project.yml", {"assets": assets})
+    fetch = load("fetch_open")
+    assert fetch.main() == 1  # FewRel has an address, the other corpora have none
+    assert "relations/core.train.jsonl" in capsys.readouterr().err
+    assert (project / "assets" / paths[0]).is_file()
+    monkeypatch.setenv("RAGRE_ASSETS", str(mirror))
+    assert fetch.main() == 0
+    found = sorted(path.relative_to(project / "assets") for path in (project / "assets").rglob("*.json*"))
+    assert found == [Path(paths[0]), Path(paths[1])]

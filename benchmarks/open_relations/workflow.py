@@ -1,0 +1,101 @@
+"""Steps of the project's workflow `open`, with the encoder that comes as a package.
+
+    python -m benchmarks.open_relations.workflow train assets corpus/openrel training/open --minutes 70
+    python -m benchmarks.open_relations.workflow export corpus/openrel training/open
+
+`train` writes `checkpoint.safetensors` and `training.json` (what it was trained on). `export` writes `weights/`: the
+reader in 8 bits, and beside it thresholds, calibration and scores of openrel's development schemas. That folder is what
+`benchmarks.zero_shot --weights` measures and what stands in `spacy_ragre/weights`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+import torch
+
+from spacy_ragre.bundled import BUNDLED, locate
+from spacy_ragre.components.relations.open_scorer import ENCODER, READER
+from spacy_ragre.errors import Errors
+
+from ..results import describe as provenance
+from . import describe, evaluate, export, train
+from .corpora import RELATION_CORPORA
+
+CHECKPOINT, TRAINING, DEV, WEIGHTS = "checkpoint.safetensors", "training.json", "dev.json", "weights"
+# As many wordings of a label as openrel has at least; a pipeline reads all that its labels have.
+WORDINGS = 3
+
+
+def find_encoder() -> Path:
+    """RETURNS (Path): the folder of the encoder that a reader starts from."""
+    encoder = locate(ENCODER)
+    if encoder is None:
+        raise ValueError(Errors.R102.format(name=ENCODER, package=BUNDLED[ENCODER].package))
+    return encoder
+
+
+def run_training(data: Path, openrel: Path, folder: Path, minutes: float, seed: int) -> None:
+    """Train a reader.
+
+    data (Path): the corpora.
+    openrel (Path): openrel, converted.
+    folder (Path): where to write.
+    minutes (float): how long to train.
+    seed (int): of what is drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "--out": folder / CHECKPOINT,
+        "--minutes": minutes,
+        "--seed": seed,
+        "--threads": torch.get_num_threads(),
+    }
+    options = [str(part) for item in settings.items() for part in item]
+    train.main([str(find_encoder()), str(data), str(openrel), *options])
+    record: Dict[str, Any] = {
+        "data": f"openrel without its development schemas, Re-DocRED dev in windows, {', '.join(RELATION_CORPORA)}",
+        "never_seen": "FewRel val_wiki and val_pubmed, CrossRE, SemEval-2010 Task 8, openrel's development schemas",
+        "minutes": minutes,
+        "seed": seed,
+        "wordings_averaged": WORDINGS,
+        **provenance(),
+    }
+    (folder / TRAINING).write_text(json.dumps(record, indent=1) + "\n", encoding="utf8")
+
+
+def run_export(openrel: Path, folder: Path) -> None:
+    """Write the weights as they ship, with what is chosen on openrel's development schemas.
+
+    openrel (Path): openrel, converted.
+    folder (Path): where the training wrote.
+    """
+    encoder, weights = find_encoder(), folder / WEIGHTS / f"{READER}.safetensors"
+    weights.parent.mkdir(exist_ok=True)
+    export.main(str(folder / CHECKPOINT), str(encoder), str(weights))
+    options = ["--wordings", str(WORDINGS), "--out", str(folder / DEV)]
+    evaluate.main([str(weights), str(encoder), str(openrel), *options])
+    describe.main(str(weights), str(folder / DEV), str(folder / TRAINING), str(weights.with_suffix(".json")))
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train a reader")
+    training.add_argument("data", type=Path, help="folder of the corpora")
+    exporting = commands.add_parser("export", help="write the weights as they ship")
+    for command in (training, exporting):
+        command.add_argument("openrel", type=Path, help="what scripts/convert_openrel.py wrote")
+        command.add_argument("folder", type=Path, help="what belongs to this training")
+    training.add_argument("--minutes", type=float, default=70)
+    training.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    if args.command == "train":
+        run_training(args.data, args.openrel, args.folder, args.minutes, args.seed)
+    else:
+        run_export(args.openrel, args.folder)
+
+
+if __name__ == "__main__":
+    main()
