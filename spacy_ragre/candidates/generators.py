@@ -5,7 +5,7 @@ the text. Mentions may be nested or overlap; two mentions with the same offsets 
 """
 
 from functools import partial
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -37,9 +37,31 @@ def make_token_distance(max_distance: int = 50, max_tokens: int = 200) -> Candid
     max_tokens (int): the largest text, in spaCy tokens; pairs that it can't hold are left out.
     RETURNS (CandidateGenerator): the generator.
     """
-    if isinstance(max_distance, bool) or not isinstance(max_distance, int) or max_distance < 0:
-        raise ValueError(Errors.R311.format(value=max_distance))
-    return partial(token_distance, max_distance=max_distance, max_tokens=check_max_tokens(max_tokens))
+    distance = _check_distance(max_distance)
+    return partial(token_distance, max_distance=distance, max_tokens=check_max_tokens(max_tokens))
+
+
+@registry.ragre_candidates("ragre.NearSentences.v1")
+def make_near_sentences(max_sentences: int = 1, max_distance: int = 50, max_tokens: int = 200) -> CandidateGenerator:
+    """Pairs of mentions in one sentence or in sentences next to each other, with these sentences as text.
+
+    Mentions of one entity are no pair: those of one of the document's entity clusters, and those with the same text and
+    type. A document without sentence boundaries is one sentence.
+
+    max_sentences (int): how many sentences further the second mention may be; 0 for the same one.
+    max_distance (int): the most tokens between the two mentions.
+    max_tokens (int): the largest text, in spaCy tokens; pairs that it can't hold are left out.
+    RETURNS (CandidateGenerator): the generator.
+    """
+    if isinstance(max_sentences, bool) or not isinstance(max_sentences, int) or max_sentences < 0:
+        expected, what = "use a whole number, 0 or more", "the candidate generator"
+        raise ValueError(Errors.R202.format(setting="max_sentences", value=max_sentences, what=what, expected=expected))
+    return partial(
+        near_sentences,
+        max_sentences=max_sentences,
+        max_distance=_check_distance(max_distance),
+        max_tokens=check_max_tokens(max_tokens),
+    )
 
 
 @registry.ragre_candidates("ragre.WholeDocument.v1")
@@ -67,6 +89,12 @@ def make_proposed(max_tokens: int = 400) -> CandidateGenerator:
     RETURNS (CandidateGenerator): the generator.
     """
     return partial(proposed, max_tokens=check_max_tokens(max_tokens))
+
+
+def _check_distance(max_distance: int) -> int:
+    if isinstance(max_distance, bool) or not isinstance(max_distance, int) or max_distance < 0:
+        raise ValueError(Errors.R311.format(value=max_distance))
+    return max_distance
 
 
 def needs_proposals(generator: CandidateGenerator) -> bool:
@@ -109,6 +137,32 @@ def token_distance(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_to
             if first.offsets == second.offsets or max(first.end, second.end) - first.start > max_tokens:
                 continue
             result.append(make_candidate(doc, windows, first, second))
+    return result
+
+
+def near_sentences(
+    doc: Doc, spans: Sequence[Span], *, max_sentences: int, max_distance: int, max_tokens: int
+) -> List[Candidate]:
+    """See `make_near_sentences`."""
+    mentions = sorted_mentions(spans)
+    if len(mentions) < 2:
+        return []
+    windows = Windows(doc, max_tokens)
+    names = _names(doc, spans, mentions)
+    places = [windows.sentence_numbers(mention.start, mention.end) for mention in mentions]
+    result = []
+    for i, first in enumerate(mentions):
+        for j in range(i + 1, len(mentions)):
+            second = mentions[j]
+            if second.start - first.end > max_distance or second.start - first.start >= max_tokens:
+                break
+            if places[j][0] - places[i][1] > max_sentences:
+                break
+            too_long = max(first.end, second.end) - first.start > max_tokens
+            if too_long or first.offsets == second.offsets or not names[i].isdisjoint(names[j]):
+                continue
+            bounds = windows.sentences(first.start, max(first.end, second.end))
+            result.append(make_candidate(doc, windows, first, second, bounds=bounds))
     return result
 
 
@@ -186,6 +240,20 @@ def nearest(cluster: Sequence[Mention], other: Sequence[Mention]) -> Optional[Tu
         last[side].sort(key=lambda item: -item.end)
         del last[side][2:]
     return best
+
+
+def _names(doc: Doc, spans: Sequence[Span], mentions: Sequence[Mention]) -> List[Set[object]]:
+    """RETURNS (List[Set[object]]): what tells the entity of each mention: two that have one of it in common name the
+    same.
+    """
+    owners: Dict[Tuple[int, int], List[int]] = {}
+    for i, cluster in enumerate(cluster_entities(doc, spans)):
+        for span in cluster:
+            owners.setdefault((span.start, span.end), []).append(i)
+    return [
+        {(doc[mention.start : mention.end].text.casefold(), mention.label), *owners.get(mention.offsets, ())}
+        for mention in mentions
+    ]
 
 
 def _cluster_mentions(clusters: Sequence[EntityCluster]) -> List[List[Mention]]:

@@ -52,9 +52,12 @@ class Windows:
 
     def sentences(self, start: int, end: int) -> Offsets:
         """RETURNS (Tuple[int, int]): token offsets of the sentences that hold these tokens."""
-        first = self.borders[bisect_right(self.borders, start) - 1]
-        last = self.borders[bisect_left(self.borders, end)]
-        return first, last
+        first, last = self.sentence_numbers(start, end)
+        return self.borders[first], self.borders[last + 1]
+
+    def sentence_numbers(self, start: int, end: int) -> Offsets:
+        """RETURNS (Tuple[int, int]): numbers of the first and of the last sentence that hold these tokens."""
+        return bisect_right(self.borders, start) - 1, bisect_left(self.borders, end) - 1
 
     def cut(self, first: Offsets, second: Offsets, bounds: Optional[Offsets] = None) -> Tuple[str, Offsets, Offsets]:
         """The text for a pair.

@@ -1,15 +1,28 @@
 import pickle
 import time
+from itertools import product
 
 import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
-from spacy_ragre.candidates import make_proposed, make_same_sentence, make_token_distance, make_whole_document
+from spacy_ragre.candidates import (
+    make_near_sentences,
+    make_proposed,
+    make_same_sentence,
+    make_token_distance,
+    make_whole_document,
+)
 from spacy_ragre.registry import registry
 from spacy_ragre.relations import ID_KEY, CandidatePair
 
-NAMES = ("ragre.SameSentence.v1", "ragre.TokenDistance.v1", "ragre.WholeDocument.v1", "ragre.Proposed.v1")
+NAMES = (
+    "ragre.SameSentence.v1",
+    "ragre.NearSentences.v1",
+    "ragre.TokenDistance.v1",
+    "ragre.WholeDocument.v1",
+    "ragre.Proposed.v1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +71,7 @@ def test_fewer_than_two_mentions(vocab, name, text, ents):
     assert registry.ragre_candidates.get(name)()(doc, doc.spans["all"]) == []
 
 
-@pytest.mark.parametrize("name", NAMES[:3])
+@pytest.mark.parametrize("name", NAMES[:4])
 def test_text_at_both_ends(vocab, name):
     doc = make_doc(vocab, ["Ada met Bob"], [(0, 1, "PERSON"), (2, 3, "")])
     doc.user_data[ID_KEY] = "d1"
@@ -101,7 +114,7 @@ def test_mention_across_a_sentence_border(vocab):
 def test_nested_and_identical_mentions(vocab):
     ents = [(1, 4, "ORG"), (3, 4, "GPE"), (3, 4, "GPE"), (3, 4, "LOC"), (1, 2, "X")]
     doc = make_doc(vocab, ["The Bank of England moved ."], ents)
-    for generate in (make_same_sentence(), make_token_distance()):
+    for generate in (make_same_sentence(), make_near_sentences(), make_token_distance()):
         candidates = generate(doc, doc.spans["all"])
         check_texts(doc, candidates, 200)
         found = [(c.first, c.second, c.instance.first_type, c.instance.second_type) for c in candidates]
@@ -325,3 +338,61 @@ def test_long_document(vocab, sentences):
         check_texts(doc, candidates[::7], limit)
     assert len(candidates) == 4950
     assert time.perf_counter() - start < 20
+
+
+# Sentences next to each other
+
+STORY = ["Ada founded Acme .", "She met Bob there .", "Cleo left Rome ."]
+STORY_ENTS = [(0, 1, "P"), (2, 3, "ORG"), (4, 5, "P"), (6, 7, "P"), (9, 10, "P"), (11, 12, "GPE")]
+ADA, ACME, SHE, BOB, CLEO, ROME = ((start, end) for start, end, _ in STORY_ENTS)
+
+
+def test_near_sentences(vocab):
+    doc = make_doc(vocab, STORY, STORY_ENTS)
+    candidates = make_near_sentences()(doc, doc.spans["all"])
+    check_texts(doc, candidates, 200)
+    texts = {pair: candidate.instance.text for pair, candidate in zip(pairs(candidates), candidates)}
+    beside = [*product((ADA, ACME), (SHE, BOB)), *product((SHE, BOB), (CLEO, ROME))]
+    assert sorted(texts) == sorted([(ADA, ACME), (SHE, BOB), (CLEO, ROME), *beside])
+    assert texts[ADA, ACME] == STORY[0]
+    assert texts[ACME, BOB] == " ".join(STORY[:2]) and texts[SHE, ROME] == " ".join(STORY[1:])
+    assert (ADA, CLEO) not in texts
+
+
+def test_near_sentences_of_other_reach(vocab):
+    doc = make_doc(vocab, STORY, STORY_ENTS)
+    same, near, far = (pairs(make_near_sentences(n)(doc, doc.spans["all"])) for n in (0, 1, 2))
+    assert same == pairs(make_same_sentence()(doc, doc.spans["all"]))
+    assert set(same) < set(near) < set(far) and len(far) == 15
+    # Acme is three tokens before Bob, and Ada five.
+    close = pairs(make_near_sentences(max_distance=3)(doc, doc.spans["all"]))
+    assert (ACME, BOB) in close and (ADA, BOB) not in close
+    # A text of eight tokens holds no pair of Ada and Rome, which are twelve apart.
+    short = make_near_sentences(2, max_tokens=8)(doc, doc.spans["all"])
+    check_texts(doc, short, 8)
+    assert (ADA, BOB) in pairs(short) and (ADA, CLEO) not in pairs(short)
+
+
+def test_mentions_of_one_entity_are_no_pair(vocab):
+    doc = make_doc(vocab, ["Ada met ADA .", "She saw Ada ."], [(0, 1, "P"), (2, 3, "P"), (4, 5, "P"), (6, 7, "ORG")])
+    first, twin, she, other = (0, 1), (2, 3), (4, 5), (6, 7)
+    found = pairs(make_near_sentences()(doc, doc.spans["all"]))
+    # Another type is another entity.
+    assert (first, twin) not in found and (first, other) in found and (first, she) in found
+    doc._.entity_clusters = [[first, she], [twin], [other]]
+    found = pairs(make_near_sentences()(doc, doc.spans["all"]))
+    assert found == [(first, other), (twin, she), (twin, other), (she, other)]
+
+
+def test_near_sentences_without_borders_is_one_sentence(vocab):
+    doc = Doc(vocab, words="Ada met Bob . Cleo left .".split())
+    doc.spans["all"] = [Span(doc, i, i + 1, "P") for i in (0, 2, 4)]
+    assert len(make_near_sentences(0)(doc, doc.spans["all"])) == 3
+
+
+@pytest.mark.parametrize("value", [-1, True, 1.5, "1"])
+def test_r202_sentences_that_are_no_number(value):
+    with pytest.raises(ValueError, match=r"R202.*max_sentences.*whole number"):
+        make_near_sentences(value)
+    with pytest.raises(ValueError, match="R311"):
+        make_near_sentences(max_distance=value)
