@@ -517,6 +517,10 @@ class Errors(metaclass=_WithCodes):
     )
     R323 = "{option} needs {needed}: {why}. Give {needed}, or leave out {option}."
     R324 = "Can't go on with {path}: {problem}. Leave out --resume to start again, which replaces what is there."
+    R336 = (
+        "Can't write documents that fail to {path} (--skip-errors): that is the {what}, which would be lost. Name "
+        "another file."
+    )
     R325 = (
         "None of the {count} document(s) could be processed. The first problem, {place}: {problem}\nAll are listed in "
         "{path}."

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import typer
 
@@ -36,6 +36,17 @@ class LeftOut(NamedTuple):
         """RETURNS (Dict[str, object]): what is written to a file of documents that were left out."""
         data: Dict[str, object] = {"place": self.place, "reasons": self.reasons}
         return {**data, **({"id": self.id} if self.id else {}), **({"text": self.text} if self.text else {})}
+
+
+def check_skip_errors(path: Optional[Path], **others: Union[Path, str, None]) -> None:
+    """Raise a ValueError where the file for documents that fail is another file of the command.
+
+    path (Optional[Path]): the file.
+    **others (Union[Path, str, None]): the other files, by what they are.
+    """
+    for what, other in others.items():
+        if path is not None and other is not None and path.resolve() == Path(other).resolve():
+            raise ValueError(Errors.R336.format(path=path, what=what))
 
 
 def left_out_to(items: List[LeftOut]) -> "OnError":

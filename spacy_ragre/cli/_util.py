@@ -205,14 +205,14 @@ def parse_labels(values: List[str]) -> Dict[str, object]:
 
 
 def _labels_of_file(path: Path) -> Dict[str, object]:
-    from ..corpora.files import existing_path
+    from ..corpora.files import decode, existing_path
 
+    text = decode(existing_path(path).read_bytes(), path)
     try:
-        text = existing_path(path).read_text(encoding="utf-8-sig")
         if path.suffix.lower() != ".json":
             return dict(_label(line, str(path)) for line in text.splitlines() if line.strip())
         data = json.loads(text)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except json.JSONDecodeError as error:
         raise ValueError(Errors.R321.format(source=path, problem=error)) from error
     if isinstance(data, list) and all(isinstance(name, str) for name in data):
         return {name: "" for name in data}

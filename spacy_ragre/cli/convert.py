@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 import typer
 from wasabi import msg
 
-from ._left_out import SKIP_ERRORS, LeftOut, left_out_to, report_left_out
+from ._left_out import SKIP_ERRORS, LeftOut, check_skip_errors, left_out_to, report_left_out
 from ._util import Arg, Opt, ragre_cli, user_errors, visible
 
 
@@ -69,6 +69,7 @@ def convert(
     from ..corpora import CorpusCounts, convert_split
     from ..corpora import convert as corpora_convert
 
+    check_skip_errors(skip_errors, input=input_path, output=output_path, dev=dev)
     left_out: List[LeftOut] = []
     counts = CorpusCounts()
     settings: Dict[str, Any] = {

@@ -53,5 +53,5 @@ class CorpusCounts:
             f"Relations: {total} (documents without: {self.without_relations}{unknown})",
         ]
         if total:
-            found.append("By label: " + ", ".join(f"{label} {count}" for label, count in self.relations.most_common()))
+            found.append("By label: " + "; ".join(f"{label} {count}" for label, count in self.relations.most_common()))
         return found

@@ -58,7 +58,7 @@ def test_convert_says_what_the_corpus_holds(
     assert result.stdout.splitlines()[-3:] == [
         "Entities: 8 (documents without: 0)",
         "Relations: 3 (documents without: 1)",
-        "By label: Cause-Effect 2, Component-Whole 1",
+        "By label: Cause-Effect 2; Component-Whole 1",
     ]
     odd = {**DOC, "relations": [{"head": 0, "tail": 1, "label": "a\x1b[31m"}]}
     source = write_jsonl({"text": "No one.", "ents": []}, odd)
@@ -92,6 +92,17 @@ def test_convert_leaves_bad_records_out(
     message = fails("convert", source, output, "-f", format, "--skip-errors", left, lines=2)
     assert "[R325] None of the 2" in message and str(left) in message and not output.exists()
     assert len(left.read_text(encoding="utf8").splitlines()) == 2
+
+
+def test_r336_the_file_for_bad_records_is_another_one(
+    fails: Callable[..., str], pipeline: str, write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    source, output, dev = write_jsonl(DOC), tmp_path / "out", tmp_path / "dev"
+    for path, what in ((source, "input"), (output, "output"), (dev, "dev")):
+        assert f"that is the {what}" in fails("convert", source, output, "--dev", dev, "--skip-errors", path)
+    for path in (source, output):
+        assert "[R336]" in fails("extract", pipeline, "-i", source, "-o", output, "--skip-errors", path)
+    assert json.loads(source.read_text(encoding="utf8")) == DOC and not output.exists()
 
 
 def test_convert_errors(fails: Callable[..., str], semeval: Path, write_jsonl: Callable[..., Path]) -> None:

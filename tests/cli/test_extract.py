@@ -342,6 +342,10 @@ def test_labels_are_read(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf8")
         with pytest.raises(ValueError, match="R321"):
             parse_labels([str(path)])
+    for encoding in ("utf-16", "latin1"):
+        path.write_text('{"runs": "l\xe4uft"}', encoding=encoding)
+        with pytest.raises(ValueError, match=f"R332.*iconv -f {encoding}"):
+            parse_labels([str(path)])
     with pytest.raises(ValueError, match="given twice"):
         parse_labels(["a", "a=b"])
     with pytest.raises(OSError, match="R401"):
