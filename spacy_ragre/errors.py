@@ -462,6 +462,10 @@ class Errors(metaclass=_WithCodes):
         "quantization to none and its dtype to 'float32'."
     )
     R547 = "Component {name!r} was not trained. Call nlp.initialize() and train it, or load a trained pipeline."
+    R549 = (
+        "The threshold of component {name!r} names {unknown}, which it has no label for (its labels: {known}). Correct "
+        "the name, or add the label; '*' stands for all others."
+    )
     R550 = (
         "Component {name!r} can't learn from these documents: none of the {total} has a relation ({annotated} have "
         "doc._.relations set). Relations of another package are in another attribute, and a DocBin keeps them with "

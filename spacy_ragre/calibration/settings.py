@@ -1,7 +1,12 @@
 """How scores become probabilities and answers, as plain data."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, Mapping, Tuple
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Mapping, Tuple, Union
+
+from ..errors import Errors
+
+# In a table of thresholds, what labels without one of their own have.
+OTHERS = "*"
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Calibration:
     proposal (float): weight of the log-odds that a filter gave a pair, where a pair may hold several relations.
     bias (float): added to the scores of all relations, where a pair may hold several.
     decision (float): a relation must be likelier than this, where a pair may hold several.
+    thresholds (Mapping[str, float]): least probability of labels that have one of their own.
     """
 
     temperature: float = 1.0
@@ -30,12 +36,33 @@ class Calibration:
     proposal: float = 0.0
     bias: float = 0.0
     decision: float = 0.5
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
         """RETURNS (Calibration): from what `to_dict` gave."""
         return cls(**{**values, "prior": tuple(values.get("prior", ()))})
 
+    def plain(self) -> "Calibration":
+        """RETURNS (Calibration): the same thresholds, and nothing that was chosen."""
+        return Calibration(threshold=self.threshold, thresholds=self.thresholds)
+
     def to_dict(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): the settings as plain data."""
         return {**asdict(self), "prior": list(self.prior)}
+
+
+def read_thresholds(value: Union[float, Mapping[str, float]]) -> Tuple[float, Dict[str, float]]:
+    """The thresholds of an extractor's settings. A ValueError is raised for what is no probability.
+
+    value (Union[float, Mapping[str, float]]): one for all labels, or a table of labels; "*" names all others, which
+        else have none.
+    RETURNS (Tuple[float, Dict[str, float]]): the threshold of all that have none of their own, and the others.
+    """
+    table = value if isinstance(value, Mapping) else {OTHERS: value}
+    for label, number in table.items():
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= 1:
+            setting = f"threshold of {label!r}" if isinstance(value, Mapping) else "threshold"
+            raise ValueError(Errors.R540.format(setting=setting, value=number, expected="a number from 0 to 1"))
+    own = {label: float(number) for label, number in table.items()}
+    return own.pop(OTHERS, 0.0), own

@@ -1,8 +1,11 @@
 """Which classes a pair is given, and the limit of probability that gives the best micro-F1."""
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Sequence, Tuple, Union
 
 import numpy as np
+
+from ..labels import LabelSet
+from .settings import Calibration
 
 
 def fit_decision(probability: Any, gold: Any) -> float:
@@ -26,24 +29,33 @@ def fit_decision(probability: Any, gold: Any) -> float:
     return float(best_first[best] + following[best]) / 2
 
 
-def pick_best(probability: Any, threshold: float) -> Tuple[Tuple[int, ...], ...]:
+def limits(settings: Calibration, labels: LabelSet) -> np.ndarray:
+    """RETURNS (numpy.ndarray): least probability of each class, *Shape* (classes,)."""
+    names = [None if answer is None else answer.label for answer in labels.classes]
+    return np.array([settings.thresholds.get(name or "", settings.threshold) for name in names])
+
+
+def pick_best(probability: Any, threshold: Union[float, np.ndarray]) -> Tuple[Tuple[int, ...], ...]:
     """The likeliest class of each pair.
 
     probability (numpy.ndarray): *Shape* (pairs, classes).
-    threshold (float): least probability of a relation.
+    threshold (Union[float, numpy.ndarray]): least probability of a relation, or of each class.
     RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its class; none where that is class 0 or not likely enough.
     """
     if len(probability) == 0:
         return ()
     best = probability.argmax(axis=1)
-    return tuple((int(c),) if c != 0 and row[c] >= threshold else () for c, row in zip(best, probability))
+    enough = probability >= threshold
+    return tuple((int(c),) if c != 0 and row[c] else () for c, row in zip(best, enough))
 
 
-def pick_several(probability: Any, threshold: float, decision: float = 0.5) -> Tuple[Tuple[int, ...], ...]:
+def pick_several(
+    probability: Any, threshold: Union[float, np.ndarray], decision: float = 0.5
+) -> Tuple[Tuple[int, ...], ...]:
     """All classes of each pair that are likely enough.
 
     probability (numpy.ndarray): *Shape* (pairs, classes).
-    threshold (float): least probability of a relation.
+    threshold (Union[float, numpy.ndarray]): least probability of a relation, or of each class.
     decision (float): each relation must be likelier than this.
     RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its classes, likeliest first, without class 0.
     """

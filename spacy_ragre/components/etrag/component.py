@@ -95,7 +95,7 @@ def make_etrag_extractor(
     index: str,
     retrieval_loss: float,
     multi_label: bool,
-    threshold: float,
+    threshold: Union[float, Dict[str, Any]],
     label_smoothing: float,
     spans_key: Optional[str],
     prompt: Prompt,
@@ -115,7 +115,8 @@ def make_etrag_extractor(
     retrieval_loss (float): weight of a second loss, which asks that neighbours have the query's label; 0 for the loss
         of the answers alone, as it was published.
     multi_label (bool): whether a pair may hold several relations.
-    threshold (float): least probability of a relation, from 0 to 1.
+    threshold (Union[float, Dict[str, Any]]): least probability of a relation, from 0 to 1: one for all labels, or a
+        table of labels, in which "*" stands for all others.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
         Of no effect with `multi_label`.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
@@ -125,6 +126,7 @@ def make_etrag_extractor(
     """
     labels = label_table(labels)
     check_config_labels(labels)
+    check_config_labels(threshold if isinstance(threshold, dict) else {})
     return ETRAGExtractor(
         nlp.vocab,
         model,
@@ -168,7 +170,7 @@ class ETRAGExtractor(RelationExtractor):
         index: str = "flat",
         retrieval_loss: float = 1.0,
         multi_label: bool = False,
-        threshold: float = 0.0,
+        threshold: Union[float, Dict[str, float]] = 0.0,
         label_smoothing: float = 0.0,
         spans_key: Optional[str] = None,
         scorer: Optional[Callable] = None,

@@ -20,7 +20,7 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 
-from ...calibration.settings import Calibration
+from ...calibration.settings import Calibration, read_thresholds
 from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
 from ...errors import Errors, Warnings
 from ...instances import Instance
@@ -98,7 +98,7 @@ def make_rag_relation_extractor(
     answer: str,
     n_examples: int,
     multi_label: bool,
-    threshold: float,
+    threshold: Union[float, Dict[str, Any]],
     label_smoothing: float,
     both_orders: bool,
     spans_key: Optional[str],
@@ -118,7 +118,8 @@ def make_rag_relation_extractor(
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.
-    threshold (float): least probability of a relation, from 0 to 1.
+    threshold (Union[float, Dict[str, Any]]): least probability of a relation, from 0 to 1: one for all labels, or a
+        table of labels, in which "*" stands for all others.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
         Of no effect with `multi_label`.
     both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the
@@ -131,6 +132,7 @@ def make_rag_relation_extractor(
     """
     labels = label_table(labels)
     check_config_labels(labels)
+    check_config_labels(threshold if isinstance(threshold, dict) else {})
     return RagRelationExtractor(
         nlp.vocab,
         model,
@@ -155,7 +157,7 @@ class RelationExtractor(Component):
 
     predictor (RelationPredictor): scores the classes of pairs.
     candidates (CandidateGenerator): which pairs are asked about.
-    threshold (float): least probability of a relation, from 0 to 1.
+    threshold (Union[float, Dict[str, float]]): least probability of a relation, from 0 to 1, or that of each label.
     open_labels (bool): whether labels are taken from annotated documents.
     Other arguments are those of `Component`.
     """
@@ -170,7 +172,7 @@ class RelationExtractor(Component):
         *,
         predictor: RelationPredictor,
         candidates: CandidateGenerator,
-        threshold: float,
+        threshold: Union[float, Dict[str, float]],
         open_labels: bool,
         spans_key: Optional[str],
         scorer: Optional[Callable],
@@ -179,11 +181,25 @@ class RelationExtractor(Component):
         self.predictor = predictor
         self.candidates = candidates
         self.advice = Advice(name, spans_key, candidates)
-        if not 0 <= threshold <= 1:
-            raise ValueError(Errors.R540.format(setting="threshold", value=threshold, expected="a number from 0 to 1"))
-        self.predictor.calibration = Calibration(threshold=threshold)
         self._threshold = threshold
         self._open_labels = open_labels
+        self._set_thresholds()
+
+    # Thresholds
+
+    def _set_thresholds(self) -> None:
+        """Take those of the settings."""
+        threshold, own = read_thresholds(self._threshold)
+        self.predictor.calibration = replace(self.predictor.calibration, threshold=threshold, thresholds=own)
+        self._check_thresholds()
+
+    def _check_thresholds(self) -> None:
+        """Raise a ValueError for thresholds of labels that are not there, once there are labels."""
+        known = self.predictor.labels
+        unknown = [label for label in self.predictor.calibration.thresholds if label not in known]
+        if unknown and len(known):
+            shown = ", ".join(map(repr, unknown))
+            raise ValueError(Errors.R549.format(name=self.name, unknown=shown, known=", ".join(known)))
 
     # Labels
 
@@ -293,6 +309,7 @@ class RelationExtractor(Component):
         docs = list(docs)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
+        self._check_thresholds()
         self.advice.check_documents(docs)
         per_doc = [self._candidates(doc) for doc in docs]
         if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
@@ -347,6 +364,7 @@ class RelationExtractor(Component):
         self._take_labels((example.reference for example in get_examples()), again=True)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
+        self._check_thresholds()
         instances: List[Instance] = []
         lost: List[Tuple[Doc, Relation]] = []
         for example in propose(get_examples(), nlp, self):
@@ -414,8 +432,7 @@ class RelationExtractor(Component):
         if not candidates:
             raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self.candidates))
         allowed, odds = (make(candidates, self.predictor.labels) for make in (allowed_classes, proposal_odds))
-        threshold = self.predictor.calibration.threshold
-        return self.predictor.calibrate([c.instance for c in candidates], allowed, threshold, odds)
+        return self.predictor.calibrate([c.instance for c in candidates], allowed, odds)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""
@@ -446,7 +463,8 @@ class RelationExtractor(Component):
         self.predictor.calibration = Calibration.from_dict(settings["calibration"])
         if settings.get("threshold", self._threshold) != self._threshold:
             # Another one was given when the pipeline was loaded.
-            self.predictor.calibration = replace(self.predictor.calibration, threshold=self._threshold)
+            self._set_thresholds()
+        self._check_thresholds()
 
 
 class RagRelationExtractor(RelationExtractor):
@@ -468,7 +486,7 @@ class RagRelationExtractor(RelationExtractor):
         answer: str = "auto",
         n_examples: int = 3,
         multi_label: bool = False,
-        threshold: float = 0.0,
+        threshold: Union[float, Dict[str, float]] = 0.0,
         label_smoothing: float = 0.0,
         both_orders: bool = False,
         spans_key: Optional[str] = None,

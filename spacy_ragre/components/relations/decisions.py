@@ -16,7 +16,7 @@ import numpy as np
 from ...calibration.platt import fit_logistic
 from ...calibration.settings import Calibration
 from ...calibration.temperature import against_threshold, fit_temperature, softmax
-from ...calibration.thresholds import fit_decision, pick_best, pick_several
+from ...calibration.thresholds import fit_decision, limits, pick_best, pick_several
 from ...labels import LabelSet
 from ...retrieval import Neighbour, neighbour_distribution, turnout
 from ...training.losses import adaptive_threshold, cross_entropy
@@ -59,7 +59,7 @@ class Decision(Protocol):
         """
         ...
 
-    def pick(self, probability: Any, settings: Calibration) -> Chosen:
+    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
         """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
         ...
 
@@ -111,8 +111,8 @@ class SingleLabel:
     def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
         return turnout(neighbours, votes, expected, labels)
 
-    def pick(self, probability: Any, settings: Calibration) -> Chosen:
-        return pick_best(probability, settings.threshold)
+    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+        return pick_best(probability, limits(settings, labels))
 
     def fit(
         self,
@@ -159,8 +159,8 @@ class MultiLabel:
     def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
         return turnout(neighbours, votes, expected, labels, several=True)
 
-    def pick(self, probability: Any, settings: Calibration) -> Chosen:
-        return pick_several(probability, settings.threshold, settings.decision)
+    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+        return pick_several(probability, limits(settings, labels), settings.decision)
 
     def fit(
         self,

@@ -70,12 +70,13 @@ class _Choice:
         self,
         pairs: DevelopmentPairs,
         decision: Decision,
+        labels: LabelSet,
         plain: Calibration,
         rows: List[int],
         held_out: List[int],
         with_prior: bool,
     ) -> None:
-        self.pairs, self.decision = pairs, decision
+        self.pairs, self.decision, self.labels = pairs, decision, labels
         self.rows, self.held_out = rows, held_out
         self.targets = [pairs.targets[row] for row in rows]
         scores = pairs.scores[rows]
@@ -97,10 +98,10 @@ class _Choice:
         """Keep an option where it is better than all before."""
         if fit:
             option = self.decision.fit_limit(probability[self.rows], self.targets, option, self.known)
-        score = self.pairs.score(self.decision.pick(probability[self.rows], option), self.rows)
+        score = self.pairs.score(self.decision.pick(probability[self.rows], option, self.labels), self.rows)
         if score > self.score:
             self.best, self.score = option, score
-            self.answers = self.decision.pick(probability[self.held_out], option)
+            self.answers = self.decision.pick(probability[self.held_out], option, self.labels)
 
 
 def choose(
@@ -117,9 +118,9 @@ def choose(
         same pairs, and `cross_validated` where there are two documents or more.
     """
     everything = list(range(len(pairs.targets)))
-    before = pairs.score(decision.pick(pairs.alone(decision, plain), plain), everything)
+    before = pairs.score(decision.pick(pairs.alone(decision, plain), plain, labels), everything)
     choices = [
-        _Choice(pairs, decision, plain, rows, held_out, with_prior)
+        _Choice(pairs, decision, labels, plain, rows, held_out, with_prior)
         for rows, held_out in [(everything, []), *folds(pairs.documents)]
     ]
     if any(pairs.neighbours):

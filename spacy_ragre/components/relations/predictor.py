@@ -285,7 +285,7 @@ class RelationPredictor(Predictor):
         scored = self.score([candidate.instance for candidate in candidates])
         allowed, odds = allowed_classes(candidates, self.labels), proposal_odds(candidates, self.labels)
         probability = self._probabilities(scored, allowed, odds)
-        chosen = self.decision.pick(probability, self.calibration)
+        chosen = self.decision.pick(probability, self.calibration, self.labels)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels)
 
     def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
@@ -391,7 +391,7 @@ class RelationPredictor(Predictor):
         self.shim.init_head([f" {words}" for words in class_words(self.labels)])
         self.trained = self._has_gradients = False
         # What was fitted is of another model, and maybe of another way to answer.
-        self.calibration = Calibration(threshold=self.calibration.threshold)
+        self.calibration = self.calibration.plain()
         self.outdate()
 
     def targets(self, instances: Sequence[Instance]) -> List[List[int]]:
@@ -442,7 +442,6 @@ class RelationPredictor(Predictor):
         self,
         instances: Sequence[Instance],
         allowed: Optional[Any] = None,
-        threshold: float = 0.0,
         odds: Optional[Any] = None,
     ) -> Dict[str, float]:
         """Choose prior, temperature and neighbours on pairs that were not trained on; with several relations a pair,
@@ -450,7 +449,6 @@ class RelationPredictor(Predictor):
 
         instances (Sequence[Instance]): pairs with answers.
         allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
-        threshold (float): least probability of a relation.
         odds (Optional[numpy.ndarray]): as for `probabilities`.
         RETURNS (Dict[str, float]): micro-F1, from 0 to 1; see `choose`.
         """
@@ -465,6 +463,6 @@ class RelationPredictor(Predictor):
             [instance.id or instance.text for instance in instances],
             known_classes(instances, self.labels),
         )
-        plain = Calibration(threshold=threshold)
+        plain = self.calibration.plain()
         self.calibration, result = choose(pairs, self.decision, self.labels, plain, with_prior=self.mode == "trie")
         return result

@@ -205,7 +205,7 @@ def test_few_shot_prompts_hold_the_examples_and_relations_their_evidence(
     nlp = make_nlp(n_examples=2, answer="trie", **({"retriever": text_retriever} if encoder == "text" else {}))
     predictor = component(nlp).predictor
     component(nlp).add_examples(gold_docs(nlp))
-    monkeypatch.setattr(predictor.decision, "pick", lambda probability, _: tuple((1,) for _ in probability))
+    monkeypatch.setattr(predictor.decision, "pick", lambda probability, *_: tuple((1,) for _ in probability))
     shown: List[List[str]] = []
     segments = type(predictor.prompt).segments
 
