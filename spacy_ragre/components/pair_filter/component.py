@@ -150,8 +150,8 @@ class PairCandidateFilter(Component):
         self.scale = PlattScale()
         self.label_temperature = 1.0
         # Those of the training data: pairs without a relation of documents that were annotated for fewer tell nothing.
-        # None where a filter of an older version was loaded.
-        self.corpus_labels: Optional[Set[str]] = set()
+        # None before training, and where a filter of an older version was loaded.
+        self.corpus_labels: Optional[Set[str]] = None
 
     @property
     def shim(self) -> PairFilterShim:

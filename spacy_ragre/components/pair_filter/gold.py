@@ -47,7 +47,7 @@ class GoldPairs(NamedTuple):
 
 
 def gold_pairs(
-    example: Example, make_input: Callable[[Doc], PairInput], everything: Optional[Collection[str]] = ()
+    example: Example, make_input: Callable[[Doc], PairInput], everything: Optional[Collection[str]] = None
 ) -> GoldPairs:
     """The gold entities of an example on the tokens of its predicted document. Mentions that don't fit are left out,
     and so are entities without any mention that does.

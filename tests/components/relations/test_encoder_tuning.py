@@ -7,6 +7,7 @@ import pytest
 import spacy
 from spacy.training import Example
 
+from spacy_ragre.components.relations import predictor
 from spacy_ragre.corpora.reader import copy_input
 
 NAME = "rag_relation_extractor"
@@ -47,3 +48,18 @@ def test_tuned_encoder_is_saved_with_the_store(make_nlp, text_retriever, example
 def test_only_sentence_encoders_are_tuned(make_nlp, examples):
     with pytest.raises(ValueError, match="R507"):
         make_nlp().get_pipe(NAME).initialize(lambda: examples, tune={"epochs": 1})
+
+
+def test_pairs_that_may_hold_what_nobody_looked_for_are_not_tuned_on(
+    make_nlp, make_doc, text_retriever, examples, monkeypatch
+):
+    nlp = make_nlp(retriever=text_retriever)
+    unsure = make_doc(nlp, "Hooli was founded by Cara .", [("Hooli", "X"), ("Cara", "X")], [])
+    unsure._.annotated_labels = ["located_in"]
+    seen = []
+    monkeypatch.setattr(
+        predictor, "tune_encoder", lambda encoder, instances, *_, **__: seen.extend(instances) or encoder
+    )
+    nlp.get_pipe(NAME).initialize(lambda: [*examples, Example(copy_input(unsure), unsure)], tune={"epochs": 1})
+    assert len(seen) == 4 and all(instance.answers for instance in seen)
+    assert len(nlp.get_pipe(NAME).predictor.known_examples) == 5
