@@ -3,19 +3,10 @@
 Each takes logits as an array, so that Thinc models of any framework can use it, and gives the loss and its gradient.
 
 What nobody looked for is no negative. `known` says of which classes it is known whether they hold; of all where it is
-None. A pair of an unknown class c, with "located" known not to hold:
-
-    classes      none   located   c
-    must gain      x                x      as a group: which of the two it is, is not known
-    must lose               x
-
-Of a pair that holds a class, unknown ones are left out.
+None. The others are left out of a pair's loss, as if there were no such classes, and get no gradient.
 """
 
-from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
-
-if TYPE_CHECKING:
-    import torch
+from typing import Any, Optional, Sequence, Tuple
 
 
 def cross_entropy(
@@ -31,9 +22,7 @@ def cross_entropy(
     """
     import torch
 
-    logits = torch.tensor(logits, dtype=torch.float32, requires_grad=known is not None)
-    merged = logits if known is None else _merge_unknown(logits, targets, torch.as_tensor(known))
-    scores = merged.detach()
+    scores = torch.tensor(logits, dtype=torch.float32)
     wanted = torch.zeros_like(scores)
     for row, classes in enumerate(targets):
         classes = list(classes) or [0]
@@ -43,34 +32,11 @@ def cross_entropy(
     else:
         asked = torch.as_tensor(known)
         spread = asked / asked.sum(dim=1, keepdim=True)
+        scores = scores.masked_fill(~asked, torch.finfo(scores.dtype).min)
     wanted = wanted * (1 - smoothing) + smoothing * spread
     logs = torch.log_softmax(scores, dim=1)
     loss = -(wanted * logs).sum()
-    gradient = logs.exp() - wanted
-    if known is not None:
-        merged.backward(gradient)
-        gradient = logits.grad
-    return float(loss), gradient.numpy()
-
-
-def _merge_unknown(logits: "torch.Tensor", targets: Sequence[Sequence[int]], known: "torch.Tensor") -> "torch.Tensor":
-    """Logits in which unknown classes are as good as impossible; of a pair without a class, their probability goes to
-    class 0.
-
-    logits (torch.Tensor): *Shape* (pairs, classes).
-    targets (Sequence[Sequence[int]]): each pair's classes.
-    known (torch.Tensor): bool, *Shape* (pairs, classes).
-    RETURNS (torch.Tensor): *Shape* (pairs, classes).
-    """
-    import torch
-
-    low = torch.finfo(logits.dtype).min
-    group = ~known
-    group[:, 0] = True
-    together = logits.masked_fill(~group, low).logsumexp(dim=1, keepdim=True)
-    empty = torch.tensor([[not len(own)] for own in targets])
-    first = torch.where(empty, together, logits[:, :1])
-    return torch.cat([first, logits[:, 1:]], dim=1).masked_fill(~known, low)
+    return float(loss), (logs.exp() - wanted).numpy()
 
 
 def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]], known: Optional[Any] = None) -> Tuple[float, Any]:
@@ -92,15 +58,8 @@ def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]], known: Opt
     threshold[:, 0] = True
     low = torch.finfo(scores.dtype).min
     above = torch.log_softmax(scores.masked_fill(~(positive | threshold), low), dim=1)
-    against = scores
-    left_out = positive
-    if known is not None:
-        unknown = ~torch.as_tensor(known)
-        left_out = positive | unknown
-        # The threshold rises as far as it is likelier than what nobody looked for, which would have to be above it.
-        share = scores.detach().masked_fill(~(unknown | threshold), low).softmax(dim=1)[:, :1]
-        against = torch.cat([share * scores[:, :1] + (1 - share) * scores[:, :1].detach(), scores[:, 1:]], dim=1)
-    below = torch.log_softmax(against.masked_fill(left_out, low), dim=1)
+    left_out = positive if known is None else positive | ~torch.as_tensor(known)
+    below = torch.log_softmax(scores.masked_fill(left_out, low), dim=1)
     loss = -(above * positive).sum() - below[:, 0].sum()
     loss.backward()
     gradient = scores.grad
@@ -117,8 +76,8 @@ def vote_likelihood(
         most.
     targets (Sequence[Sequence[int]]): each pair's classes; none means class 0, a vote for any of several is right.
     least (float): added to the share, so that pairs with next to no right votes do not outweigh the others.
-    known (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes). Of a pair without a class, votes for unknown ones
-        are as right as those for none; of others, they are neither right nor wrong.
+    known (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes). Votes for other classes are neither right nor
+        wrong.
     RETURNS (Tuple[float, numpy.ndarray]): the sum of the losses, and its gradient, *Shape* (pairs, classes).
     """
     import numpy as np
@@ -126,14 +85,12 @@ def vote_likelihood(
     wanted = np.zeros(votes.shape, dtype="float32")
     for row, classes in enumerate(targets):
         wanted[row, list(classes) or [0]] = 1.0
-        if known is not None and not len(classes):
-            wanted[row] = np.maximum(wanted[row], ~known[row])
     right = (votes * wanted).sum(axis=1, keepdims=True)
     heard = right > 0
     right = np.where(heard, right + least, 1.0)
     loss, gradient = float(-np.log(right).sum()), -wanted * heard / right
     if known is not None:
-        aside = heard & ~known & (wanted == 0)
+        aside = heard & ~known
         total = 1 + least - (votes * aside).sum(axis=1, keepdims=True)
         loss += float(np.log(total).sum())
         gradient = gradient - aside / total

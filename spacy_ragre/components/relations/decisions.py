@@ -123,11 +123,7 @@ class SingleLabel:
         odds: Optional[Any],
         known: Optional[Any] = None,
     ) -> Calibration:
-        if known is not None:
-            # As in the loss: a pair without an answer may have one of those that nobody looked for.
-            answered = np.array([[len(own) > 0] for own in targets])
-            scores = np.where(known | ~answered, scores, -np.inf)
-            targets = [own or [0, *np.flatnonzero(~row)] for own, row in zip(targets, known)]
+        scores = scores if known is None else np.where(known, scores, -np.inf)
         return replace(settings, temperature=fit_temperature(scores, targets))
 
     def fit_limit(
