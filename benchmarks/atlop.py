@@ -101,7 +101,7 @@ class Atlop:
                     self.model.zero_grad()
                     bar.update()
 
-    def logits(self, features: Features) -> Any:
+    def logits(self, features: Features) -> torch.Tensor:
         """RETURNS (torch.Tensor): logits of every ordered pair, the threshold's class first."""
         parts: List[Any] = []
         hook = self.model.bilinear.register_forward_hook(lambda module, inputs, output: parts.append(output))

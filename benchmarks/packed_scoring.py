@@ -166,7 +166,7 @@ def published(
     rng = random.Random(0)
     some = rng.sample(list(instances), min(sample, len(instances)))
     segments = [prompt.segments(instance, labels) for instance in some]
-    pieces = [(s.instruction, s.document, s.pair_pieces()) for s in segments]
+    pieces = [(s.instruction, (s.document,), s.pair_pieces()) for s in segments]
     seconds, _ = timed(lambda: [generate_texts(predictor.backbone, [one]) for one in pieces])
     ours = best_of(2, run)
     return {

@@ -81,7 +81,8 @@ class Package:
 
     def scores(self, pairs: Sequence[Instance], labels: LabelSet) -> np.ndarray:
         self.predictor.labels.replace(labels.to_dict())
-        return self.predictor.score(pairs).scores
+        scores: np.ndarray = self.predictor.score(pairs).scores
+        return scores
 
     def answers(self, pairs: Sequence[Instance], labels: LabelSet) -> List[List[Answer]]:
         self.predictor.labels.replace(labels.to_dict())

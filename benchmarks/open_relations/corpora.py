@@ -277,7 +277,7 @@ def make_document(
 
 def with_types(labels: Sequence[Label], docs: Sequence[Document]) -> List[Label]:
     """Labels with the types of head and tail that the documents show, rare ones left out."""
-    seen: List[Tuple[collections.Counter, collections.Counter]] = [
+    seen: List[Tuple[collections.Counter[str], collections.Counter[str]]] = [
         (collections.Counter(), collections.Counter()) for _ in labels
     ]
     for doc in docs:
@@ -286,7 +286,7 @@ def with_types(labels: Sequence[Label], docs: Sequence[Document]) -> List[Label]
                 seen[number][0][doc.ents[head][2]] += 1
                 seen[number][1][doc.ents[tail][2]] += 1
 
-    def common(counts: collections.Counter) -> Tuple[str, ...]:
+    def common(counts: collections.Counter[str]) -> Tuple[str, ...]:
         return tuple(sorted(key for key, count in counts.items() if count >= max(1, 0.01 * sum(counts.values()))))
 
     return [

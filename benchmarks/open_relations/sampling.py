@@ -203,7 +203,8 @@ class Sampler:
         return ids + doc.ids[last:], ents
 
     def _ids(self, text: str) -> List[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        ids: List[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
 
 
 def _key(schema: Schema, doc: Document, i: int) -> Any:

@@ -1,6 +1,6 @@
 """Probabilities from the scores of binary decisions."""
 
-from typing import Any, NamedTuple, Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class PlattScale(NamedTuple):
     slope: float = 1.0
     shift: float = 0.0
 
-    def __call__(self, scores: Any) -> np.ndarray:
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
         """scores (numpy.ndarray): the scores.
         RETURNS (numpy.ndarray): probabilities, float64, of the same shape.
         """

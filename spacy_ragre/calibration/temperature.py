@@ -1,13 +1,13 @@
 """From scores to probabilities, alone and mixed with the answers of retrieved neighbours."""
 
-from typing import Any, Sequence, Union
+from typing import Sequence, Union
 
 import numpy as np
 
 _TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(20.0), 160))
 
 
-def softmax(scores: Any, temperature: float) -> Any:
+def softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Probability of every class, where one of them holds.
 
     scores (numpy.ndarray): logits or log-likelihoods, *Shape* (pairs, classes); -inf for classes that are not allowed.
@@ -16,11 +16,12 @@ def softmax(scores: Any, temperature: float) -> Any:
     """
     scaled = np.asarray(scores, dtype="float64") / temperature
     scaled = scaled - scaled.max(axis=1, keepdims=True)
-    exp = np.exp(scaled)
-    return exp / exp.sum(axis=1, keepdims=True)
+    exp: np.ndarray = np.exp(scaled)
+    result: np.ndarray = exp / exp.sum(axis=1, keepdims=True)
+    return result
 
 
-def against_threshold(scores: Any, temperature: float, shift: Union[float, Any] = 0.0) -> Any:
+def against_threshold(scores: np.ndarray, temperature: float, shift: Union[float, np.ndarray] = 0.0) -> np.ndarray:
     """Probability of every class, where several may hold and class 0 is the threshold that they are held against.
 
     scores (numpy.ndarray): logits, *Shape* (pairs, classes); -inf for classes that are not allowed.
@@ -29,12 +30,12 @@ def against_threshold(scores: Any, temperature: float, shift: Union[float, Any] 
     RETURNS (numpy.ndarray): the sigmoid of the difference to class 0, *Shape* (pairs, classes); 0.5 for class 0.
     """
     scaled = np.asarray(scores, dtype="float64") / temperature
-    result = 1.0 / (1.0 + np.exp(-np.clip(scaled - scaled[:, :1] + shift, -500, 500)))
+    result: np.ndarray = 1.0 / (1.0 + np.exp(-np.clip(scaled - scaled[:, :1] + shift, -500, 500)))
     result[:, 0] = 0.5
     return result
 
 
-def interpolate(model: Any, votes: Any, weight: Union[float, Any]) -> Any:
+def interpolate(model: np.ndarray, votes: np.ndarray, weight: Union[float, np.ndarray]) -> np.ndarray:
     """Mix the model's probabilities with the votes of the neighbours.
 
     model (numpy.ndarray): *Shape* (pairs, classes).
@@ -45,7 +46,7 @@ def interpolate(model: Any, votes: Any, weight: Union[float, Any]) -> Any:
     return (1 - weight) * model + weight * votes
 
 
-def fit_temperature(scores: Any, targets: Sequence[Sequence[int]]) -> float:
+def fit_temperature(scores: np.ndarray, targets: Sequence[Sequence[int]]) -> float:
     """The temperature that makes gold answers likeliest.
 
     scores (numpy.ndarray): *Shape* (pairs, classes).

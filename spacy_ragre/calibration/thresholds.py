@@ -1,6 +1,6 @@
 """Which classes a pair is given, and the limit of probability that gives the best micro-F1."""
 
-from typing import Any, Sequence, Tuple, Union
+from typing import Sequence, Tuple, Union
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..labels import LabelSet
 from .settings import Calibration
 
 
-def fit_decision(probability: Any, gold: Any) -> float:
+def fit_decision(probability: np.ndarray, gold: np.ndarray) -> float:
     """The limit that gives the best micro-F1.
 
     probability (numpy.ndarray): *Shape* (pairs, classes), class 0 left out.
@@ -35,7 +35,7 @@ def limits(settings: Calibration, labels: LabelSet) -> np.ndarray:
     return np.array([settings.thresholds.get(name or "", settings.threshold) for name in names])
 
 
-def pick_best(probability: Any, threshold: Union[float, np.ndarray]) -> Tuple[Tuple[int, ...], ...]:
+def pick_best(probability: np.ndarray, threshold: Union[float, np.ndarray]) -> Tuple[Tuple[int, ...], ...]:
     """The likeliest class of each pair.
 
     probability (numpy.ndarray): *Shape* (pairs, classes).
@@ -50,7 +50,7 @@ def pick_best(probability: Any, threshold: Union[float, np.ndarray]) -> Tuple[Tu
 
 
 def pick_several(
-    probability: Any, threshold: Union[float, np.ndarray], decision: float = 0.5
+    probability: np.ndarray, threshold: Union[float, np.ndarray], decision: float = 0.5
 ) -> Tuple[Tuple[int, ...], ...]:
     """All classes of each pair that are likely enough.
 

@@ -8,7 +8,8 @@ import typer
 
 from ..errors import Errors
 from ..instances import Instance
-from ._inputs import INPUT, TEXT, LeftOut, check_inputs, read_inputs
+from ._inputs import INPUT, TEXT, check_inputs, read_inputs
+from ._left_out import LeftOut
 from ._util import Arg, Opt, json_line, one_line, ragre_cli, user_errors
 from .index import CONFIG_FILE, RETRIEVER, known_candidates, make_retriever
 

@@ -36,6 +36,10 @@ from .manifest import check_manifest, write_manifest
 logger = logging.getLogger(__name__)
 
 
+#: Scores examples, such as `ragre.relation_scorer.v1` makes.
+Scorer = Callable[..., Dict[str, Any]]
+
+
 class Part(NamedTuple):
     """How one part of a component is saved, in a message and as a file or folder of the component's folder.
 
@@ -77,7 +81,7 @@ class Part(NamedTuple):
         return cls(dump, lambda data: load(data, "bytes"), lambda path: _write(path, dump()), from_disk)
 
 
-class Component(TrainablePipe):
+class Component(TrainablePipe):  # type: ignore[misc]
     """A trainable component. Subclasses give `predict`, `set_annotations`, `initialize`, what one step learns, and what
     is saved besides the model.
 
@@ -94,7 +98,7 @@ class Component(TrainablePipe):
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
-        self, vocab: Vocab, model: Model, name: str, *, scorer: Optional[Callable], spans_key: Optional[str]
+        self, vocab: Vocab, model: Model[Any, Any], name: str, *, scorer: Optional[Scorer], spans_key: Optional[str]
     ) -> None:
         check_extensions()
         self.vocab = vocab
@@ -114,7 +118,8 @@ class Component(TrainablePipe):
         RETURNS (Doc): the same.
         """
         check_extensions()
-        return super().__call__(doc)
+        doc = super().__call__(doc)
+        return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 32) -> Iterator[Doc]:
         """Process a stream of documents in batches. Where a batch fails, its documents are tried one by one, so that
@@ -264,7 +269,7 @@ class Component(TrainablePipe):
 
     def _dump_cfg(self) -> bytes:
         self.cfg = self._settings()
-        return srsly.json_dumps(self.cfg).encode("utf8")
+        return str(srsly.json_dumps(self.cfg)).encode("utf8")
 
     def _load_cfg(self, data: bytes, where: str) -> None:
         try:

@@ -20,7 +20,7 @@ class Predictor:
 
     modes: ClassVar[Tuple[str, ...]] = ("auto", "head", "trie")
 
-    def __init__(self, model: Model, *, answer: str, n_examples: int, label_smoothing: float) -> None:
+    def __init__(self, model: Model[Any, Any], *, answer: str, n_examples: int, label_smoothing: float) -> None:
         if answer not in self.modes:
             raise ValueError(Errors.R502.format(value=answer, known=", ".join(self.modes)))
         if isinstance(n_examples, bool) or n_examples < 0:
@@ -42,7 +42,8 @@ class Predictor:
     @property
     def backbone(self) -> Backbone:
         """RETURNS (Backbone): the language model."""
-        return self.shim.backbone
+        backbone: Backbone = self.shim.backbone
+        return backbone
 
     def prepare(self) -> None:
         """Make the model ready to answer; every way to answer begins here. What was saved is put into the model, and

@@ -146,7 +146,8 @@ class _Checker:
         return self.get(data, key, "the document", test, expected, required=False)
 
     def items(self, data: Dict[str, Any], key: str) -> Optional[List[Dict[str, Any]]]:
-        return self.optional(data, key, _is_tables, "a list of objects")
+        items: Optional[List[Dict[str, Any]]] = self.optional(data, key, _is_tables, "a list of objects")
+        return items
 
     def ent(self, ent: Dict[str, Any], what: str, length: int) -> None:
         start = self.get(ent, "start", what, _is_int, "a whole number")

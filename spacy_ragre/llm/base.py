@@ -268,13 +268,13 @@ class Backbone:
     def _task_type(self) -> str:
         raise NotImplementedError
 
-    def adapter_parameters(self) -> Dict[str, Any]:
+    def adapter_parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): the trained parameters by name, in a fixed order."""
         if not self.has_adapter:
             return {}
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
-    def adapter_state(self) -> Dict[str, Any]:
+    def adapter_state(self) -> "Dict[str, Tensor]":
         """RETURNS (Dict[str, torch.Tensor]): the adapter's weights, on the CPU."""
         return {name: p.detach().cpu().contiguous() for name, p in self.adapter_parameters().items()}
 

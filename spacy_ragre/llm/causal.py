@@ -1,7 +1,7 @@
 """Decoder-only language models: Llama, Mistral, Gemma, SmolLM and others."""
 
 import warnings
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..errors import Warnings
 from ..registry import registry
@@ -91,7 +91,7 @@ class CausalLM(Backbone):
         with self.compute(count + ids.shape[1]):
             tokens = self.whole.get_input_embeddings()(ids)
             inputs = torch.cat([vectors.to(tokens), tokens], dim=1)
-            hidden = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
+            hidden: Tensor = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
             return hidden[torch.arange(len(ids), device=ids.device), count + mask.sum(1) - 1].float()
 
     def likelihoods(self, chunk: PackedBatch, tries: Sequence[TokenTrie]) -> List[Likelihoods]:
@@ -162,9 +162,10 @@ class CausalLM(Backbone):
         if self._compiles() or (self.shares and ids.shape[1] <= SHORT_ATTENTION):
             return self._after(None, ids, real, depths, seen)
         mask = self._masks(seen, depths, ids.device)
-        return self.decoder(
+        states: Tensor = self.decoder(
             input_ids=ids, position_ids=depths.to(ids.device), attention_mask=mask, use_cache=False
         ).last_hidden_state
+        return states
 
     def _context(self, shared: Optional[Shared]) -> Optional[PrefixCache]:
         """The keys and values of what is shared, computed now if they were not; None where nothing is."""
@@ -186,7 +187,7 @@ class CausalLM(Backbone):
             shared.context = self._read(parent, shared.documents or [shared.instruction], trained)[1]
         return shared.context
 
-    def _read(self, before: Optional[PrefixCache], rows: Sequence[Ids], trained: bool) -> Tuple[Any, PrefixCache]:
+    def _read(self, before: Optional[PrefixCache], rows: Sequence[Ids], trained: bool) -> "Tuple[Tensor, PrefixCache]":
         """Compute the keys and values of rows.
 
         before (Optional[PrefixCache]): what all rows see first, a context of one document.
@@ -218,7 +219,7 @@ class CausalLM(Backbone):
         real: "Tensor",
         depths: Optional["Tensor"] = None,
         seen: Optional["Tensor"] = None,
-    ) -> Any:
+    ) -> "Tensor":
         """Hidden states of rows after a context.
 
         ids (torch.Tensor): own tokens, *Shape* (rows, length).
@@ -238,7 +239,7 @@ class CausalLM(Backbone):
         depths: Optional["Tensor"] = None,
         seen: Optional["Tensor"] = None,
         keep: bool = False,
-    ) -> Tuple[Any, KeysValues]:
+    ) -> Tuple["Tensor", KeysValues]:
         """RETURNS (Tuple[torch.Tensor, Dict[int, Tuple[torch.Tensor, torch.Tensor]]]): hidden states of own tokens,
         *Shape* (rows, length, width), and where they are kept their keys and values by layer, *Shape* (rows, key
         heads, length, head width). Those of padding mean nothing.
@@ -277,7 +278,7 @@ class CausalLM(Backbone):
 
         return self._compiler.compiled(self.version(), make)
 
-    def _masks(self, seen: "Tensor", positions: "Tensor", device: Any) -> Any:
+    def _masks(self, seen: "Tensor", positions: "Tensor", device: "torch.device") -> "Union[Tensor, Dict[str, Tensor]]":
         """Additive masks. Transformers takes one that is given to it as it is, so that the window of layers which see
         the last tokens only (Mistral, Gemma) must be cut here.
 
@@ -289,7 +290,7 @@ class CausalLM(Backbone):
         """
         import torch
 
-        def additive(allowed: Any) -> Any:
+        def additive(allowed: "Tensor") -> "Tensor":
             mask = torch.zeros(allowed.shape, dtype=self.dtype)
             return mask.masked_fill_(~allowed, torch.finfo(self.dtype).min)[:, None].to(device)
 
@@ -309,7 +310,7 @@ class CausalLM(Backbone):
         import torch
 
         config = self.whole.config
-        logits = self.whole.get_output_embeddings()(hidden).float()
+        logits: Tensor = self.whole.get_output_embeddings()(hidden).float()
         if getattr(config, "logits_scaling", None) is not None:  # Granite
             logits = logits / config.logits_scaling
         if getattr(config, "logit_scale", None) is not None:  # Cohere
@@ -355,12 +356,13 @@ class CausalLM(Backbone):
                 do_sample=False,
                 pad_token_id=self.pad_id,
             )
-        return self.tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
+        texts: List[str] = self.tokenizer.batch_decode(out[:, length:], skip_special_tokens=True)
+        return texts
 
 
 def _tree_layout(
     shape: Sequence[int], cells: Sequence[int], starts: Sequence[int], tries: Sequence[TokenTrie]
-) -> Tuple[Any, Any]:
+) -> "Tuple[Tensor, Tensor]":
     """Depths and mask of rows that each end in a trie.
 
     shape (Sequence[int]): rows and their length.

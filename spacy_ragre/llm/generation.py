@@ -75,7 +75,7 @@ class _Row:
         self.drafted: List[int] = []
         self.ended = False
 
-    def take(self, logits: Any, end: int) -> int:
+    def take(self, logits: "Tensor", end: int) -> int:
         """Choose the tokens that come next: one, and as many more as were guessed.
 
         logits (torch.Tensor): after the last token and after each drafted one, *Shape* (1 + drafted, vocabulary).

@@ -6,7 +6,7 @@ class. The rows start as the mean embedding of the class's words and are trained
 
 import hashlib
 import json
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from thinc.api import Model
 from thinc.types import Floats2d
@@ -14,6 +14,10 @@ from thinc.types import Floats2d
 from ..errors import Errors
 from ..registry import registry
 from ..training.torch_shim import TorchShim
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 # A chunk of prompts; see `spacy_ragre.llm.attention.packing`.
 Prompts = Any
@@ -50,7 +54,7 @@ def LabelModel(backbone: Encodes) -> Model[Prompts, Output]:
     return Model("ragre_label_model", forward, shims=[LabelShim(backbone)])
 
 
-def forward(model: Model, prompts: Prompts, is_train: bool) -> Tuple[Output, Callable]:
+def forward(model: Model[Any, Any], prompts: Prompts, is_train: bool) -> Tuple[Output, Callable[..., Any]]:
     """The forward pass of a Thinc model whose shim is a `LabelShim`."""
     shim: LabelShim = model.shims[0]  # type: ignore[assignment]
     if is_train:
@@ -113,7 +117,7 @@ class LabelShim(TorchShim):
             states = self.backbone.states(prompts)
             return self._logits(states).cpu().numpy(), states.cpu().numpy()
 
-    def begin_update(self, prompts: Prompts) -> Tuple[Output, Callable]:
+    def begin_update(self, prompts: Prompts) -> Tuple[Output, Callable[..., Any]]:
         import torch
 
         self.restore()
@@ -128,7 +132,7 @@ class LabelShim(TorchShim):
 
         return (logits.detach().cpu().numpy(), states.detach().cpu().numpy()), backprop
 
-    def parameters(self) -> Dict[str, Any]:
+    def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""
         self.restore()
         head = {} if self.weight is None else {"head.weight": self.weight, "head.bias": self.bias}
@@ -148,7 +152,7 @@ class LabelShim(TorchShim):
 
         return save(self.tensors(), metadata={"base": json.dumps(self.describe())})
 
-    def tensors(self) -> Dict[str, Any]:
+    def tensors(self) -> "Dict[str, Tensor]":
         """RETURNS (Dict[str, torch.Tensor]): what is saved, by name, on the CPU."""
         tensors = {f"adapter.{n}": t for n, t in self.backbone.adapter_state().items()}
         tensors["head.weight"] = self.weight.detach().cpu().contiguous()
@@ -205,7 +209,7 @@ class LabelShim(TorchShim):
         self.bias = torch.nn.Parameter(tensors["head.bias"])
         self._saved = None
 
-    def load_tensors(self, tensors: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    def load_tensors(self, tensors: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:
         """Put saved tensors into the model, those of the head left out.
 
         tensors (Mapping[str, torch.Tensor]): the tensors by name.

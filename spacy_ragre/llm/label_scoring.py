@@ -5,7 +5,7 @@ The third way, the label head, is `spacy_ragre.llm.label_model`.
 
 import warnings
 from functools import partial
-from typing import Any, Callable, List, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Set
 
 from ..errors import Errors, Warnings
 from ..instances import Instance
@@ -16,11 +16,14 @@ from .attention.packing import batches
 from .attention.tries import TokenTrie, cut_answers
 from .base import Backbone, Pieces
 
+if TYPE_CHECKING:
+    import numpy as np
+
 # A trie is cut where it has more nodes, since the tokens of a row see one another by a square mask.
 _TRIE_NODES = 512
 
 
-def score_texts(backbone: Backbone, prompts: Sequence[Pieces], answers: Sequence[Sequence[str]]) -> Any:
+def score_texts(backbone: Backbone, prompts: Sequence[Pieces], answers: Sequence[Sequence[str]]) -> "np.ndarray":
     """Log-likelihood of every answer's text after its prompt, on a token trie of the answers.
 
     backbone (Backbone): the language model.

@@ -40,15 +40,15 @@ class Seq2SeqLM(Backbone):
         return encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask
 
     def _decode(self, ids: "Tensor", mask: Optional["Tensor"], states: "Tensor", states_mask: "Tensor") -> "Tensor":
-        return (
-            self.decoder(
-                input_ids=ids,
-                attention_mask=mask,
-                encoder_hidden_states=states,
-                encoder_attention_mask=states_mask,
-                use_cache=False,
-            )
-        ).last_hidden_state
+        out = self.decoder(
+            input_ids=ids,
+            attention_mask=mask,
+            encoder_hidden_states=states,
+            encoder_attention_mask=states_mask,
+            use_cache=False,
+        )
+        decoded: Tensor = out.last_hidden_state
+        return decoded
 
     def states(self, chunk: PackedBatch) -> "Tensor":
         import torch
@@ -115,7 +115,7 @@ class Seq2SeqLM(Backbone):
         whole = self.whole
         if whole.config.model_type in _SCALED and whole.config.tie_word_embeddings:
             hidden = hidden * whole.config.d_model**-0.5
-        logits = whole.get_output_embeddings()(hidden).float()
+        logits: Tensor = whole.get_output_embeddings()(hidden).float()
         bias = getattr(whole, "final_logits_bias", None)  # BART
         return logits if bias is None else logits + bias
 
@@ -127,7 +127,8 @@ class Seq2SeqLM(Backbone):
             out = self.model.generate(
                 input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False
             )
-        return self.tokenizer.batch_decode(out, skip_special_tokens=True)
+        texts: List[str] = self.tokenizer.batch_decode(out, skip_special_tokens=True)
+        return texts
 
 
 def _distinct(chunk: PackedBatch) -> Tuple[List[Ids], List[int]]:

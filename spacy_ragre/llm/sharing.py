@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Hashable, Optional, Tuple
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers.modeling_utils import PreTrainedModel
 
 # Models as they were loaded, which nobody computes with.
 _loaded: "weakref.WeakValueDictionary[Hashable, PreTrainedModel]" = weakref.WeakValueDictionary()

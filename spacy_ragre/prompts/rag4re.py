@@ -99,13 +99,14 @@ class RAG4REPrompt:
     def _query(self, query: Instance, labels: LabelSet, retrieved: bool) -> str:
         # The published lists have no order; "no relation" goes last.
         listed = [self._class_text(answer, labels) for answer in labels.classes if self._is_listed(answer)]
-        return load_template(TEMPLATE).query(
+        text: str = load_template(TEMPLATE).query(
             self.directed,
             retrieved,
             self._text(query),
             *mention_texts(query),
             [*listed, self._class_text(None, labels)],
         )
+        return text
 
     def _is_listed(self, answer: Optional[Answer]) -> bool:
         return answer is not None and (self.directed or not answer.reversed)

@@ -89,15 +89,16 @@ class RelationPrompt:
 
     def _question(self, pair: Instance) -> str:
         types = (one_line(pair.first_type), one_line(pair.second_type)) if self.types else ("", "")
-        return load_template(TEMPLATE).question(*mention_names(pair), *types)
+        return str(load_template(TEMPLATE).question(*mention_names(pair), *types))
 
     def _statement(self, pair: Instance, labels: LabelSet, answer: Optional[Answer]) -> str:
         macros = load_template(TEMPLATE)
         first, second = mention_names(pair)
         if answer is None:
-            return macros.unrelated(first, second)
+            return str(macros.unrelated(first, second))
         words = one_line(labels.specs[answer.label].text)
-        return macros.statement(second, words, first) if answer.reversed else macros.statement(first, words, second)
+        subject, object_ = (second, first) if answer.reversed else (first, second)
+        return str(macros.statement(subject, words, object_))
 
     def _example(self, pair: Instance, labels: LabelSet) -> Tuple[str, ...]:
         # A question with no answer after it would teach the model to leave it unanswered.
@@ -142,4 +143,4 @@ def _render_instruction(marked: bool, labels: Tuple[Tuple[str, str], ...]) -> st
     values: List[Dict[str, Any]] = [
         {"text": one_line(text), "definition": one_line(definition)} for text, definition in labels
     ]
-    return load_template(TEMPLATE).instruction(marked, values)
+    return str(load_template(TEMPLATE).instruction(marked, values))

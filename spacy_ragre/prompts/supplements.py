@@ -98,6 +98,6 @@ def _text(task: Task, item: Instance) -> str:
 
 def _question(macros: Any, task: Task, item: Instance) -> str:
     if task in GENERATED:
-        return getattr(macros, f"{task}_question")()
+        return str(getattr(macros, f"{task}_question")())
     supplement, event = mention_texts(item)
-    return macros.uc_question(supplement) if task == "uc" else macros.re_question(supplement, event)
+    return str(macros.uc_question(supplement) if task == "uc" else macros.re_question(supplement, event))

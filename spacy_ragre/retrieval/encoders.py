@@ -7,7 +7,19 @@ examples. Other encoders, such as a backbone that gives its own hidden state, fo
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Protocol, Sequence, Union, get_args, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    List,
+    Literal,
+    Optional,
+    Protocol,
+    Sequence,
+    Union,
+    get_args,
+    runtime_checkable,
+)
 
 import numpy as np
 
@@ -18,8 +30,13 @@ from ..llm.tokens import TextTokens, special_tokens
 from ..registry import registry
 from ..training.devices import check_device, place
 from .loading import load_encoder, locate_encoder
+from .pooling import pool
 from .sentence_files import OwnSettings, read_own_settings
 from .texts import mark_mentions, with_response
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers.modeling_utils import PreTrainedModel
 
 Pooling = Literal["auto", "mean", "cls", "max", "last"]
 TextKind = Literal["sentence", "marked", "response"]
@@ -172,24 +189,16 @@ class TextEncoder:
         self._check()
 
     def _check(self) -> None:
+        problems = {}
         for setting, allowed in (("pooling", get_args(Pooling)), ("text", get_args(TextKind))):
             if getattr(self, setting) not in allowed:
-                expected = "use one of " + ", ".join(map(repr, allowed))
-                raise ValueError(
-                    Errors.R202.format(
-                        setting=setting, value=getattr(self, setting), what="the encoder", expected=expected
-                    )
-                )
+                problems[setting] = "use one of " + ", ".join(map(repr, allowed))
         for setting, least in (("max_length", 3), ("batch_size", 1)):
             if getattr(self, setting) < least:
-                raise ValueError(
-                    Errors.R202.format(
-                        setting=setting,
-                        value=getattr(self, setting),
-                        what="the encoder",
-                        expected=f"use at least {least}",
-                    )
-                )
+                problems[setting] = f"use at least {least}"
+        for setting, expected in problems.items():
+            values = {"setting": setting, "value": getattr(self, setting), "expected": expected}
+            raise ValueError(Errors.R202.format(what="the encoder", **values))
 
     @property
     def settings(self) -> Dict[str, Any]:
@@ -311,7 +320,7 @@ class TextEncoder:
         # Decoders add no special pieces, so that an empty text would be an empty sequence.
         return [row or [self.tokenizer.pad_token_id or 0] for row in rows]
 
-    def forward(self, token_ids: Sequence[Sequence[int]]) -> Any:
+    def forward(self, token_ids: Sequence[Sequence[int]]) -> "Tensor":
         """Encode a batch.
 
         token_ids (Sequence[Sequence[int]]): word piece ids of each text.
@@ -328,9 +337,9 @@ class TextEncoder:
             (hidden,) = self._compiler.encoder(self.model, self.name)(ids, mask)
         else:
             hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
-        return _pool(hidden, mask, self._own_settings().pooling)
+        return pool(hidden, mask, self._own_settings().pooling)
 
-    def with_model(self, model: Any, *, text: TextKind) -> "TextEncoder":
+    def with_model(self, model: "PreTrainedModel", *, text: TextKind) -> "TextEncoder":
         """Make an encoder of tuned weights, with this one's tokenizer and settings.
 
         model (transformers.PreTrainedModel): the tuned model.
@@ -407,7 +416,7 @@ class TextEncoder:
     def _weight_files(self) -> Any:
         folder = locate_encoder(self.name)
         if not isinstance(folder, Path):
-            from transformers.utils import cached_file
+            from transformers.utils.hub import cached_file
 
             # Brings the files of a hub id into the cache.
             self._ensure_loaded()
@@ -474,7 +483,6 @@ class DualEncoder:
 
     def from_disk(self, path: Union[str, Path]) -> "DualEncoder":
         """path (Union[str, Path]): the folder.
-
         RETURNS (DualEncoder): the encoder itself.
         """
         self.query.from_disk(Path(path) / "query")
@@ -482,26 +490,7 @@ class DualEncoder:
         return self
 
 
-def _pool(hidden: Any, mask: Any, pooling: str) -> Any:
-    """Unit vectors of texts that are padded at the end.
-
-    *Shapes*: hidden (batch, length, width), mask (batch, length), result (batch, width).
-    """
-    import torch
-
-    if pooling == "mean":
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        pooled = (hidden * weights).sum(1) / weights.sum(1)
-    elif pooling == "cls":
-        pooled = hidden[:, 0]
-    elif pooling == "max":
-        pooled = hidden.masked_fill(mask.unsqueeze(-1) == 0, torch.finfo(hidden.dtype).min).amax(1)
-    else:
-        pooled = hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1) - 1]
-    return torch.nn.functional.normalize(pooled, dim=1)
-
-
-def _read_settings(path: Path, keys: set) -> Dict[str, Any]:
+def _read_settings(path: Path, keys: set[str]) -> Dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError) as error:

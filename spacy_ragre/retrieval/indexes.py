@@ -88,7 +88,8 @@ def nearest(index: Any, keys: np.ndarray, count: int, *, effort: int) -> Tuple[n
     elif isinstance(index, faiss.IndexIVF):
         cells = index.nlist if count >= index.ntotal else min(index.nlist, max(8, index.nlist // 8) << 2 * effort)
         params = faiss.SearchParametersIVF(nprobe=cells)
-    return index.search(np.ascontiguousarray(keys), count, params=params)
+    found: Tuple[np.ndarray, np.ndarray] = index.search(np.ascontiguousarray(keys), count, params=params)
+    return found
 
 
 def _train_ivfpq(keys: np.ndarray) -> Any:

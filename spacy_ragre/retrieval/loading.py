@@ -1,10 +1,13 @@
 """Hugging Face encoders: where they are, and how they are loaded."""
 
 from pathlib import Path
-from typing import Any, Tuple, Union
+from typing import TYPE_CHECKING, Any, Tuple, Union
 
 from ..bundled import BUNDLED, locate
 from ..errors import Errors
+
+if TYPE_CHECKING:
+    from transformers.modeling_utils import PreTrainedModel
 
 
 def locate_encoder(name: str) -> Union[str, Path]:
@@ -23,7 +26,7 @@ def locate_encoder(name: str) -> Union[str, Path]:
     return name
 
 
-def load_encoder(source: Union[str, Path], name: str, **options: Any) -> Tuple[Any, Any]:
+def load_encoder(source: Union[str, Path], name: str, **options: Any) -> Tuple["PreTrainedModel", Any]:
     """Load an encoder.
 
     source (Union[str, Path]): a folder or a hub id.
@@ -43,7 +46,7 @@ def load_encoder(source: Union[str, Path], name: str, **options: Any) -> Tuple[A
     return only_encoder(model, tokenizer)
 
 
-def only_encoder(model: Any, tokenizer: Any) -> Tuple[Any, Any]:
+def only_encoder(model: Any, tokenizer: Any) -> Tuple["PreTrainedModel", Any]:
     """Take of a model what reads.
 
     model (PreTrainedModel): the model.

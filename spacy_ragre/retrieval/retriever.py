@@ -136,7 +136,7 @@ class Retriever:
             for file in sorted(Path(folder).rglob("*")):
                 if file.is_file():
                     data[f"{_ENCODER}/{file.relative_to(folder).as_posix()}"] = file.read_bytes()
-        return srsly.msgpack_dumps(data)
+        return bytes(srsly.msgpack_dumps(data))
 
     def from_bytes(self, data: bytes) -> "Retriever":
         """Load what `to_bytes` gave.

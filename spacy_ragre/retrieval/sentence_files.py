@@ -82,7 +82,7 @@ def _reader(source: Union[str, Path]) -> ReadFile:
     def read(file: str) -> Any:
         path: Optional[Union[str, Path]] = Path(source) / file
         if not isinstance(source, Path):
-            from transformers.utils import cached_file
+            from transformers.utils.hub import cached_file
 
             path = cached_file(
                 source,

@@ -4,11 +4,14 @@ One forward pass gives both the answer and the key. Plain sentence similarity fi
 far less often than the state of a model that was tuned for the labels.
 """
 
-from typing import Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from ..errors import Errors
 from ..instances import Instance
 from ..registry import registry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 States = Callable[[Sequence[Instance]], Any]
 
@@ -47,7 +50,7 @@ class BackboneEncoder:
             raise ValueError(Errors.R111)
         return self._fingerprint()
 
-    def encode_queries(self, instances: Sequence[Instance]) -> Any:
+    def encode_queries(self, instances: Sequence[Instance]) -> "np.ndarray":
         """instances (Sequence[Instance]): the pairs.
         RETURNS (numpy.ndarray): float32 keys of unit length, *Shape* (pairs, width).
         """
@@ -67,14 +70,15 @@ class BackboneEncoder:
         return self
 
 
-def normalize(states: Any) -> Any:
+def normalize(states: "np.ndarray") -> "np.ndarray":
     """states (numpy.ndarray): *Shape* (pairs, width).
     RETURNS (numpy.ndarray): the same rows at unit length, so that their inner product is the cosine.
     """
     import numpy as np
 
     norms = np.linalg.norm(states, axis=1, keepdims=True)
-    return (states / np.maximum(norms, 1e-12)).astype("float32")
+    keys: np.ndarray = (states / np.maximum(norms, 1e-12)).astype("float32")
+    return keys
 
 
 @registry.ragre_encoders("ragre.BackboneEncoder.v1")

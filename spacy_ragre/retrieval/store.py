@@ -138,7 +138,8 @@ class ExampleStore:
         RETURNS (np.ndarray): the keys there, unit vectors, float32; not those of an `ivfpq` index, which keeps none.
             *Shape* (n, width).
         """
-        return self._index.reconstruct_batch(np.ascontiguousarray(positions, dtype="int64"))
+        keys: np.ndarray = self._index.reconstruct_batch(np.ascontiguousarray(positions, dtype="int64"))
+        return keys
 
     def replace_keys(self, positions: np.ndarray, keys: np.ndarray) -> None:
         """Put other keys in the place of some, of a `flat` or `hnsw` index. The links of `hnsw` stay until all keys
@@ -254,7 +255,7 @@ class ExampleStore:
             hashes[name] = self._dump(name, buffer.write)
             data[name] = buffer.getvalue()
         data[META_FILE] = json.dumps(self._meta(hashes)).encode("utf8")
-        return srsly.msgpack_dumps(data)
+        return bytes(srsly.msgpack_dumps(data))
 
     def from_bytes(self, data: bytes, *, fingerprint: Optional[str] = None) -> "ExampleStore":
         """Load what `to_bytes` gave; arguments and errors are those of `from_disk`."""
@@ -373,7 +374,7 @@ def pack_instances(instances: Sequence[Instance]) -> bytes:
     data: Dict[str, Any] = {"texts": list(texts), "examples": rows}
     if label_sets:
         data["label_sets"] = [sorted(labels) for labels in label_sets]
-    return srsly.msgpack_dumps(data)
+    return bytes(srsly.msgpack_dumps(data))
 
 
 def unpack_instances(data: bytes) -> List[Instance]:

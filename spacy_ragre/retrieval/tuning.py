@@ -7,7 +7,7 @@ supervision, the encoder finds sentences that say the same of them.
 import copy
 import random
 from importlib import import_module
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple, cast
 
 from ..errors import Errors
 from ..instances import Answer, Instance
@@ -199,7 +199,7 @@ def _batches(groups: _Groups, batch_size: int, rng: random.Random) -> Iterator[L
 def _disjoint(groups: _Groups, limit: int, rng: random.Random) -> List[Pair]:
     order = list(groups.members)
     rng.shuffle(order)
-    used: set = set()
+    used: Set[Optional[Answer]] = set()
     result: List[Pair] = []
     for answer in order:
         anchor, positive = groups.draw(answer, rng)

@@ -6,12 +6,15 @@ What nobody looked for is no negative. `known` says of which classes it is known
 None. The others are left out of a pair's loss, as if there were no such classes, and get no gradient.
 """
 
-from typing import Any, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def cross_entropy(
-    logits: Any, targets: Sequence[Sequence[int]], smoothing: float = 0.0, known: Optional[Any] = None
-) -> Tuple[float, Any]:
+    logits: "np.ndarray", targets: Sequence[Sequence[int]], smoothing: float = 0.0, known: "Optional[np.ndarray]" = None
+) -> "Tuple[float, np.ndarray]":
     """Cross-entropy for pairs that hold one relation or none.
 
     logits (numpy.ndarray): *Shape* (pairs, classes).
@@ -39,7 +42,9 @@ def cross_entropy(
     return float(loss), (logs.exp() - wanted).numpy()
 
 
-def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]], known: Optional[Any] = None) -> Tuple[float, Any]:
+def adaptive_threshold(
+    logits: "np.ndarray", targets: Sequence[Sequence[int]], known: "Optional[np.ndarray]" = None
+) -> "Tuple[float, np.ndarray]":
     """Adaptive thresholding loss for pairs that may hold several relations (ATLOP, arXiv 2010.11304): a pair's
     classes must score above class 0, all others below it.
 
@@ -67,8 +72,8 @@ def adaptive_threshold(logits: Any, targets: Sequence[Sequence[int]], known: Opt
 
 
 def vote_likelihood(
-    votes: Any, targets: Sequence[Sequence[int]], least: float = 1e-3, known: Optional[Any] = None
-) -> Tuple[float, Any]:
+    votes: "np.ndarray", targets: Sequence[Sequence[int]], least: float = 1e-3, known: "Optional[np.ndarray]" = None
+) -> "Tuple[float, np.ndarray]":
     """Negative log of the share of votes that are for a pair's classes, as in neighbourhood components analysis
     (Goldberger et al. 2004). Pairs without any right vote teach nothing and are left out.
 

@@ -8,7 +8,7 @@ Source: ETRAG (arXiv 2406.03790). See docs/etrag.md for what is different here.
 """
 
 import warnings
-from typing import Any, Callable, Dict, Iterable, List, Optional, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Union
 
 from spacy.language import Language
 from spacy.training import Example
@@ -22,6 +22,7 @@ from ...labels import LabelSet, check_config_labels, label_table
 from ...prompts import Prompt
 from ...retrieval import Neighbour
 from ...training.locks import one_at_a_time
+from ..base import Scorer
 from ..relations.annotations import SCORE_WEIGHTS, with_proposals
 from ..relations.component import RelationExtractor
 from ..relations.examples import as_shown
@@ -87,7 +88,7 @@ _CONFIG = Config().from_str(DEFAULT_CONFIG)["etrag_extractor"]
 def make_etrag_extractor(
     nlp: Language,
     name: str,
-    model: Model,
+    model: Model[Any, Any],
     labels: Union[Dict[str, Any], List[str]],
     preselect: int,
     refresh_every: int,
@@ -100,7 +101,7 @@ def make_etrag_extractor(
     spans_key: Optional[str],
     prompt: Prompt,
     candidates: CandidateGenerator,
-    scorer: Optional[Callable],
+    scorer: Optional[Scorer],
 ) -> "ETRAGExtractor":
     """Build the component. No weights are loaded before they are needed.
 
@@ -158,7 +159,7 @@ class ETRAGExtractor(RelationExtractor):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model,
+        model: Model[Any, Any],
         name: str = "etrag_extractor",
         *,
         prompt: Prompt,
@@ -173,7 +174,7 @@ class ETRAGExtractor(RelationExtractor):
         threshold: Union[float, Dict[str, float]] = 0.0,
         label_smoothing: float = 0.0,
         spans_key: Optional[str] = None,
-        scorer: Optional[Callable] = None,
+        scorer: Optional[Scorer] = None,
     ) -> None:
         predictor = ETRAGPredictor(
             model,
@@ -278,7 +279,7 @@ def _same_label(query: Instance, example: Instance) -> bool:
 
 
 def _same_entity(query: Instance, neighbour: Neighbour) -> bool:
-    mentions: List[set] = [
+    mentions: List[Set[str]] = [
         {instance.first_text.casefold(), instance.second_text.casefold()} for instance in (query, neighbour.instance)
     ]
     return bool(mentions[0] & mentions[1])

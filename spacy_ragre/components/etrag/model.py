@@ -17,8 +17,8 @@ have a loss of their own, which teaches the encoder directly.
 """
 
 import math
-from contextlib import contextmanager, nullcontext
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
@@ -28,6 +28,10 @@ from ...llm.label_model import LabelShim, forward, read_metadata
 from ...registry import registry
 from ...training.locks import use_own_threads
 from .batch import Batch, Retrieved, Search, Selection
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 TUNING = ("lora", "full")
 # The projection starts as a small addition to the labels' embeddings.
@@ -93,16 +97,6 @@ def ETRAG(
         gives the logits, *Shape* (prompts, classes), without votes. What it gives back is the gradient of the soft
         prompts, for the shim's `begin_retrieve`.
     """
-    least_values: Tuple[Tuple[str, float, int], ...] = (
-        ("k", k, 0),
-        ("prompt_length", prompt_length, 1),
-        ("train_layers", train_layers, 0),
-        ("fresh", fresh, 0),
-        ("vote", vote, 0),
-    )
-    for name, value, least in least_values:
-        if value < least:
-            raise ValueError(Errors.R540.format(setting=name, value=value, expected=f"{least} or more"))
     if not 0 <= label_dropout <= 1:
         raise ValueError(Errors.R540.format(setting="label_dropout", value=label_dropout, expected="0 to 1"))
     if not temperature > 0:
@@ -112,7 +106,7 @@ def ETRAG(
     if not hasattr(type(encoder), "mark_tuned"):  # those of two towers and those without weights can't be trained here
         expected = "a sentence encoder such as ragre.TextEncoder.v1"
         raise ValueError(Errors.R540.format(setting="encoder", value=type(encoder).__name__, expected=expected))
-    settings = {
+    settings: Dict[str, Any] = {
         "k": k,
         "prompt_length": prompt_length,
         "temperature": temperature,
@@ -125,6 +119,9 @@ def ETRAG(
         "tuning": tuning,
         "retriever_rate": retriever_rate,
     }
+    for name, least in (("k", 0), ("prompt_length", 1), ("train_layers", 0), ("fresh", 0), ("vote", 0)):
+        if settings[name] < least:
+            raise ValueError(Errors.R540.format(setting=name, value=settings[name], expected=f"{least} or more"))
     return Model("ragre_etrag", forward, shims=[ETRAGShim(backbone, encoder, settings)])
 
 
@@ -152,7 +149,7 @@ class ETRAGShim(LabelShim):
     @property
     def k(self) -> int:
         """RETURNS (int): the number of neighbours."""
-        return self.settings["k"]
+        return int(self.settings["k"])
 
     @property
     def trains_retriever(self) -> bool:
@@ -162,7 +159,7 @@ class ETRAGShim(LabelShim):
     @property
     def prompt_tokens(self) -> int:
         """RETURNS (int): the number of vectors before a prompt."""
-        return self.k * self.settings["prompt_length"]
+        return self.k * int(self.settings["prompt_length"])
 
     # Making
 
@@ -238,7 +235,7 @@ class ETRAGShim(LabelShim):
 
     # Retrieval
 
-    def encode(self, texts: Sequence[str], training: bool = False) -> Any:
+    def encode(self, texts: Sequence[str], training: bool = False) -> "torch.Tensor":
         """Embed texts.
 
         texts (Sequence[str]): the texts of queries or instances.
@@ -262,7 +259,7 @@ class ETRAGShim(LabelShim):
         # Of 16 bits, the length would be off in its third digit.
         return torch.nn.functional.normalize(torch.cat(parts)[place].float(), dim=1)
 
-    def _precision(self) -> ContextManager[Any]:
+    def _precision(self) -> AbstractContextManager[Any]:
         """The encoder computes in 16 bits where the language model does, its weights in 32."""
         import torch
 
@@ -286,7 +283,7 @@ class ETRAGShim(LabelShim):
 
     def begin_retrieve(
         self, texts: Sequence[str], search: Search, share: float = 1.0
-    ) -> Tuple[Retrieved, Callable[[Any, Optional[Floats2d]], None]]:
+    ) -> Tuple[Retrieved, Callable[["torch.Tensor", Optional["np.ndarray"]], None]]:
         """Retrieve for queries, to train. The instances with most weight are encoded again.
 
         texts (Sequence[str]): the queries' texts.
@@ -300,10 +297,10 @@ class ETRAGShim(LabelShim):
         with torch.enable_grad():
             vectors, votes, selection = self._select(texts, search, math.ceil(self.settings["fresh"] * share), True)
 
-        def backprop(d_vectors: Any, d_votes: Optional[Floats2d] = None) -> None:
+        def backprop(d_vectors: "torch.Tensor", d_votes: Optional["np.ndarray"] = None) -> None:
             if selection is not None:
                 outputs, gradients = [vectors], [d_vectors]
-                if d_votes is not None:
+                if d_votes is not None and votes is not None:
                     outputs.append(votes)
                     gradients.append(torch.as_tensor(d_votes, dtype=votes.dtype, device=votes.device))
                 torch.autograd.backward(outputs, gradients)
@@ -312,7 +309,7 @@ class ETRAGShim(LabelShim):
 
     def _select(
         self, texts: Sequence[str], search: Search, fresh: int, training: bool = False
-    ) -> Tuple[Any, Any, Optional[Selection]]:
+    ) -> "Tuple[torch.Tensor, Optional[torch.Tensor], Optional[Selection]]":
         """fresh (int): most instances that are encoded again.
         RETURNS (Tuple[torch.Tensor, Optional[torch.Tensor], Optional[Selection]]): soft prompts, *Shape* (queries,
             vectors, width), the votes for each class, *Shape* (queries, classes), and what was retrieved.
@@ -359,9 +356,10 @@ class ETRAGShim(LabelShim):
 
         self.evaluate()
         with torch.no_grad():
-            return self._run(prompts).cpu().numpy()
+            logits: Floats2d = self._run(prompts).cpu().numpy()
+            return logits
 
-    def begin_update(self, prompts: Batch) -> Tuple[Floats2d, Callable]:  # type: ignore[override]
+    def begin_update(self, prompts: Batch) -> Tuple[Floats2d, Callable[..., Any]]:  # type: ignore[override]
         import torch
 
         self.restore()
@@ -475,7 +473,7 @@ class ETRAGShim(LabelShim):
         self.reader = reader
 
 
-def _layers(model: Any) -> List[Any]:
+def _layers(model: Any) -> "List[torch.nn.Module]":
     """RETURNS (List[torch.nn.Module]): the layers of an encoder, first to last."""
     import torch
 

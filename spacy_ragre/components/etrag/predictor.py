@@ -2,7 +2,7 @@
 
 import logging
 from functools import partial
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
 
@@ -21,6 +21,9 @@ from ..relations.examples import as_shown
 from ..relations.predictor import LabelScores, RelationPredictor
 from .batch import Batch, Preselected, Search, Selection
 from .model import ETRAGShim
+
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +54,11 @@ class SharedEncoder:
         """RETURNS (str): hash of what makes the keys."""
         return self.shim.encoder_fingerprint
 
-    def encode_queries(self, instances: Sequence[Instance]) -> Any:
+    def encode_queries(self, instances: Sequence[Instance]) -> "np.ndarray":
         """RETURNS (numpy.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
         return self.shim.encode([mark_mentions(instance) for instance in instances]).cpu().numpy()
 
-    def encode_examples(self, instances: Sequence[Instance]) -> Any:
+    def encode_examples(self, instances: Sequence[Instance]) -> "np.ndarray":
         """RETURNS (numpy.ndarray): unit vectors, float32. *Shape* (len(instances), width)."""
         return self.shim.encode([self.read(instance) for instance in instances]).cpu().numpy()
 
@@ -95,7 +98,7 @@ class ETRAGPredictor(RelationPredictor):
 
     def __init__(
         self,
-        model: Model,
+        model: Model[Any, Any],
         prompt: Prompt,
         labels: LabelSet,
         *,

@@ -15,7 +15,7 @@ the similarities, so that the loss of what was read trains the encoder that gave
 """
 
 import math
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import nn
@@ -46,7 +46,7 @@ class SoftKNN(nn.Module):
         """RETURNS (float): the temperature."""
         return float(self.log_temperature.detach().exp())
 
-    def forward(self, similarity: Any, k: int, allowed: Any = None) -> Any:
+    def forward(self, similarity: torch.Tensor, k: int, allowed: Optional[torch.Tensor] = None) -> torch.Tensor:
         """Choose k soft neighbours.
 
         similarity (torch.Tensor): *Shape* (batch, M).

@@ -39,7 +39,7 @@ class SoftPrompts(nn.Module):
         self.projection = nn.Linear(key_width, length * width)
         self.labels = nn.Parameter(torch.zeros(classes, width))
 
-    def start(self, words: Any) -> None:
+    def start(self, words: torch.Tensor) -> None:
         """Begin with the embeddings of the labels' words.
 
         words (torch.Tensor): *Shape* (classes, width).
@@ -55,7 +55,14 @@ class SoftPrompts(nn.Module):
         """See `SoftKNN`."""
         return self.knn(similarity, k, allowed)
 
-    def forward(self, weights: Any, rows: Any, table: Any, classes: Any, label_dropout: float = 0.0) -> Tuple[Any, Any]:
+    def forward(
+        self,
+        weights: torch.Tensor,
+        rows: torch.Tensor,
+        table: torch.Tensor,
+        classes: torch.Tensor,
+        label_dropout: float = 0.0,
+    ) -> Tuple[torch.Tensor, torch.Tensor]:
         """weights (torch.Tensor): of each neighbour over the candidates, *Shape* (queries, k, M).
         rows (torch.Tensor): the candidates' rows in the table, *Shape* (queries, M).
         table (torch.Tensor): the instances' keys, *Shape* (instances, key width).
@@ -75,7 +82,7 @@ class SoftPrompts(nn.Module):
         vectors = vectors + (shown @ self.labels)[:, :, None] / math.sqrt(self.length)
         return vectors.flip(1).flatten(1, 2), labels.mean(1)
 
-    def votes_of_nearest(self, weights: Any, rows: Any, classes: Any) -> Any:
+    def votes_of_nearest(self, weights: torch.Tensor, rows: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """Votes of the k instances with most weight alone: what has little weight is worth learning from, and says
         little of the answer.
 

@@ -21,7 +21,7 @@ from ...calibration.temperature import fit_temperature, softmax
 from ...errors import Errors, Warnings
 from ...relations import CandidatePair, all_labels, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
-from ..base import Component
+from ..base import Component, Scorer
 from .context_pooling import token_distances
 from .encoders import PairInput
 from .gold import GoldPairs, gold_pairs
@@ -70,14 +70,14 @@ _CONFIG = Config().from_str(DEFAULT_CONFIG)["pair_candidate_filter"]
 def make_pair_candidate_filter(
     nlp: Language,
     name: str,
-    model: Model,
+    model: Model[Any, Any],
     threshold: float,
     target_recall: float,
     balance: float,
     label_weight: float,
     max_distance: int,
     spans_key: Optional[str],
-    scorer: Optional[Callable],
+    scorer: Optional[Scorer],
 ) -> "PairCandidateFilter":
     """Build the component. No weights are loaded before they are needed.
 
@@ -119,7 +119,7 @@ class PairCandidateFilter(Component):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model,
+        model: Model[Any, Any],
         name: str = "pair_candidate_filter",
         *,
         threshold: float = 0.5,
@@ -128,7 +128,7 @@ class PairCandidateFilter(Component):
         label_weight: float = 0.0,
         max_distance: int = 0,
         spans_key: Optional[str] = None,
-        scorer: Optional[Callable] = None,
+        scorer: Optional[Scorer] = None,
     ) -> None:
         for setting, value in (("threshold", threshold), ("balance", balance)):
             if not 0 <= value <= 1:
@@ -306,7 +306,7 @@ class PairCandidateFilter(Component):
         backprop(gradient)
         return loss
 
-    def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
+    def get_loss(self, examples: Iterable[Example], scores: List[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
         """The loss of scores, and its gradient.
 
         examples (Iterable[Example]): the examples.
@@ -400,7 +400,9 @@ class PairCandidateFilter(Component):
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """As in spaCy. The scorer is told where the entities are, and which labels there are."""
-        return super().score(examples, **{"spans_key": self.spans_key, "labels": self.corpus_labels, **kwargs})
+        known = {"spans_key": self.spans_key, "labels": self.corpus_labels}
+        scores: Dict[str, Any] = super().score(examples, **{**known, **kwargs})
+        return scores
 
     # Serialisation
 

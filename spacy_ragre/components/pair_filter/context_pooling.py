@@ -271,7 +271,8 @@ def _pool_context(encoded: Encoded, segments: Sequence[_Segment], heads: Tuple[i
         total.index_add_(1, (first.unsqueeze(1) + segment.entities).flatten(), part)
     if total is None:
         return encoded.hidden.new_zeros((docs, number, count, width))
-    return (total[..., :width] / (total[..., width:] + _EPSILON)).view(docs, number, count, width)
+    mean: Tensor = total[..., :width] / (total[..., width:] + _EPSILON)
+    return mean.view(docs, number, count, width)
 
 
 def token_distances(clusters: Sequence[Sequence[Tuple[int, int]]]) -> np.ndarray:
@@ -296,4 +297,5 @@ def distance_buckets(clusters: Sequence[Sequence[Tuple[int, int]]]) -> np.ndarra
     """
     first = np.array([min(mention[0] for mention in cluster) for cluster in clusters])
     bucket = np.minimum(np.log2(token_distances(clusters) + 1).astype("int64"), DISTANCES // 2 - 1)
-    return 2 * bucket + (first[:, None] > first[None, :])
+    buckets: np.ndarray = 2 * bucket + (first[:, None] > first[None, :])
+    return buckets

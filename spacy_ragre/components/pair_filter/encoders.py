@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -23,6 +23,10 @@ from ...registry import registry
 from ...retrieval.loading import load_encoder, locate_encoder, only_encoder
 from ...training.devices import check_device, place
 from .context_pooling import SPECIALS, Encoded
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 MIN_WINDOW = 16
 
@@ -145,9 +149,10 @@ class HuggingFaceEncoder:
         return int(self.model.config.hidden_size)
 
     @property
-    def torch_device(self) -> Any:
+    def torch_device(self) -> "torch.device":
         """RETURNS (torch.device): where the weights are."""
-        return next(self.model.parameters()).device
+        parameter: torch.nn.Parameter = next(self.model.parameters())
+        return parameter.device
 
     def _set(self, model: Any, tokenizer: Any) -> None:
         self._model, self._tokenizer = place(model, self.device, self.name), tokenizer
@@ -161,11 +166,11 @@ class HuggingFaceEncoder:
         """Take the weights as they were published, ready to be trained."""
         self._model = None
 
-    def parameters(self) -> Dict[str, Any]:
+    def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
-    def state(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
+    def state(self) -> "Tuple[Dict[str, Tensor], Dict[str, str]]":
         """RETURNS (Tuple[Dict[str, torch.Tensor], Dict[str, str]]): what must be saved: with LoRA, the adapter and the
         hash of its base; else all weights, the configuration and the tokenizer, so that no base model is needed.
         """
@@ -257,7 +262,7 @@ class HuggingFaceEncoder:
             starts=pad_starts([[[p + SPECIALS for p in c] for c in clusters] for clusters in places]).to(device),
         )
 
-    def _read(self, ids: Any, mask: Any) -> Tuple[Any, Any]:
+    def _read(self, ids: Any, mask: Any) -> "Tuple[Tensor, Tensor]":
         """RETURNS (Tuple[torch.Tensor, torch.Tensor]): hidden states, *Shape* (windows, pieces, width), and the last
         layer's attentions, *Shape* (windows, heads, pieces, pieces).
         """
@@ -316,7 +321,7 @@ class HuggingFaceEncoder:
             yield first, last
             first = last
 
-    def _fill(self, windows: Sequence[_Window], pieces: Sequence[_Pieces], length: int) -> Tuple[Any, Any]:
+    def _fill(self, windows: Sequence[_Window], pieces: Sequence[_Pieces], length: int) -> "Tuple[Tensor, Tensor]":
         """RETURNS (Tuple[torch.Tensor, torch.Tensor]): piece ids, and their positions in their documents, `length` for
         padding; both *Shape* (windows, pieces).
         """
@@ -374,7 +379,7 @@ class _Rows:
         return np.flatnonzero((self.window >= first) & (self.window < last))
 
 
-def pad_starts(starts: Sequence[Sequence[Sequence[int]]]) -> Any:
+def pad_starts(starts: Sequence[Sequence[Sequence[int]]]) -> "Tensor":
     """starts (Sequence[Sequence[Sequence[int]]]): for each document and entity the positions of its mentions.
     RETURNS (torch.Tensor): the same, int64, padded with -1, *Shape* (docs, entities, mentions).
     """

@@ -1,7 +1,7 @@
 """The model of `pair_candidate_filter`: an encoder and localized context pooling, as a Thinc model."""
 
 import json
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from thinc.api import Model
@@ -14,6 +14,10 @@ from ...training.torch_shim import TorchShim
 from .context_pooling import ContextPooling, Encoded, distance_buckets
 from .encoders import HuggingFaceEncoder, PairInput
 from .transformer_encoder import TransformerEncoder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 PairEncoder = Union[HuggingFaceEncoder, TransformerEncoder]
 Inputs = Sequence[PairInput]
@@ -59,11 +63,11 @@ def PairFilter(
     return Model("ragre_pair_filter", _forward, layers=layers, shims=[PairFilterShim(encoder, settings)])
 
 
-def _forward(model: Model, inputs: Inputs, is_train: bool) -> Tuple[Logits, Callable]:
+def _forward(model: Model[Any, Any], inputs: Inputs, is_train: bool) -> Tuple[Logits, Callable[..., Any]]:
     shim: PairFilterShim = model.shims[0]  # type: ignore[assignment]
     use_own_threads()
     datas: Optional[List[Any]] = None
-    backprop_layer: Optional[Callable] = None
+    backprop_layer: Optional[Callable[..., Any]] = None
     if model.layers:
         # Listeners must see the whole batch: they check that it is the one that the encoder saw.
         datas, backprop_layer = model.layers[0]([item.doc for item in inputs], is_train)
@@ -84,7 +88,7 @@ def _gradients(datas: Sequence[Any], states: Sequence[Optional[Any]]) -> List[An
     """The states' gradients in the form that spacy-transformers takes; zeros where a document had no pairs."""
     from spacy_transformers.data_classes import TransformerData
     from thinc.api import torch2xp
-    from transformers.file_utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
     result = []
     for data, gradient in zip(datas, states):
@@ -158,7 +162,7 @@ class PairFilterShim(TorchShim):
             logits = self._run(inputs, datas, training=False)[0]
         return [_crop(part, len(item.clusters)).cpu().numpy() for part, item in zip(logits, inputs)]
 
-    def begin_update(self, fwd_args: Batch) -> Tuple[Logits, Callable]:
+    def begin_update(self, fwd_args: Batch) -> Tuple[Logits, Callable[..., Any]]:
         import torch
 
         inputs, datas = fwd_args
@@ -177,7 +181,9 @@ class PairFilterShim(TorchShim):
 
         return [part.detach().cpu().numpy() for part in parts], backprop
 
-    def _run(self, inputs: Inputs, datas: Optional[Sequence[Any]], training: bool) -> Tuple[List[Any], List[Any]]:
+    def _run(
+        self, inputs: Inputs, datas: Optional[Sequence[Any]], training: bool
+    ) -> "Tuple[List[Tensor], List[Optional[Tensor]]]":
         """RETURNS (Tuple[List[torch.Tensor], List[Optional[torch.Tensor]]]): logits of each document, and the leaves
         that an encoder outside of this shim gets its gradients from.
         """
@@ -222,7 +228,7 @@ class PairFilterShim(TorchShim):
             distances[i, :count, :count] = distance_buckets(item.clusters)
         return self.pooling(encoded, torch.from_numpy(types).to(device), torch.from_numpy(distances).to(device))
 
-    def parameters(self) -> Dict[str, Any]:
+    def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""
         self.restore()
         if self.pooling is None:

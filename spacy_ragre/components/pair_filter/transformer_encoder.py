@@ -4,7 +4,7 @@ The text is read as it is, without markers, and the first piece of a mention's f
 into the states and not into the attentions, which spacy-transformers gives as plain arrays.
 """
 
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -14,6 +14,9 @@ from ...errors import Errors
 from ...registry import registry
 from .context_pooling import SPECIALS, Encoded
 from .encoders import PairInput, pad_starts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @registry.architectures("ragre.TransformerEncoder.v1")
@@ -61,7 +64,7 @@ class TransformerEncoder:
         """RETURNS (int): width of a state, known once the layer is initialised."""
         return next(int(node.get_dim("nO")) for node in self.layer.walk() if node.has_dim("nO"))
 
-    def read(self, inputs: Sequence[PairInput], datas: Sequence[Any], training: bool) -> Tuple[Encoded, List[Any]]:
+    def read(self, inputs: Sequence[PairInput], datas: Sequence[Any], training: bool) -> "Tuple[Encoded, List[Tensor]]":
         """inputs (Sequence[PairInput]): the documents, each with at least one entity.
         datas (Sequence[TransformerData]): what the layer gave for them.
         training (bool): make the states leaves that gather gradients.
@@ -131,13 +134,13 @@ class _View:
         self.entity = np.repeat(np.arange(len(sizes)), sizes)[mention]
         self.weight = 1 / np.maximum((found >= 0).sum(axis=0), 1)[mention] / sizes[self.entity]
 
-    def index(self, values: np.ndarray) -> Any:
+    def index(self, values: np.ndarray) -> "Tensor":
         """RETURNS (torch.Tensor): the values, int64, where the states are."""
         import torch
 
         return torch.as_tensor(values, dtype=torch.long, device=self.hidden.device)
 
-    def pool(self) -> Any:
+    def pool(self) -> "Tensor":
         """RETURNS (torch.Tensor): mean state at each position, *Shape* (positions, width)."""
         places = self.index(self.places).flatten()
         total = self.hidden.new_zeros((self.length + 1, self.hidden.shape[2]))

@@ -56,7 +56,7 @@ class RelationPrediction(NamedTuple):
     evidence: Dict[str, Any]
 
 
-def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> Any:
+def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> "np.ndarray":
     """The classes that the labels' type constraints and the candidates' directions allow.
 
     candidates (Sequence[Candidate]): the pairs.
@@ -97,7 +97,7 @@ def known_classes(instances: Sequence[Instance], labels: LabelSet) -> Optional["
     return known
 
 
-def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional[Any]:
+def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> "Optional[np.ndarray]":
     """How sure the component that proposed the pairs is of their relations.
 
     candidates (Sequence[Candidate]): the pairs.
@@ -139,7 +139,7 @@ def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> Optional
 def gather(
     candidates: Sequence[Candidate],
     chosen: Sequence[Sequence[int]],
-    probability: Any,
+    probability: "np.ndarray",
     neighbours: Sequence[Sequence[Neighbour]],
     labels: LabelSet,
 ) -> List[RelationPrediction]:

@@ -12,7 +12,20 @@ import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -29,7 +42,7 @@ from ...prompts import Prompt
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import DEFAULT_K, Retriever, read_examples
 from ...training.locks import one_at_a_time
-from ..base import Component, Part
+from ..base import Component, Part, Scorer
 from .advice import Advice, explain_no_pairs
 from .annotations import (
     SCORE_WEIGHTS,
@@ -42,6 +55,9 @@ from .annotations import (
     with_proposals,
 )
 from .predictor import RelationPredictor
+
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +109,7 @@ _CONFIG = Config().from_str(DEFAULT_CONFIG)["rag_relation_extractor"]
 def make_rag_relation_extractor(
     nlp: Language,
     name: str,
-    model: Model,
+    model: Model[Any, Any],
     labels: Union[Dict[str, Any], List[str]],
     answer: str,
     n_examples: int,
@@ -105,7 +121,7 @@ def make_rag_relation_extractor(
     prompt: Prompt,
     candidates: CandidateGenerator,
     retriever: Retriever,
-    scorer: Optional[Callable],
+    scorer: Optional[Scorer],
 ) -> "RagRelationExtractor":
     """Build the component. No weights are loaded before they are needed.
 
@@ -167,7 +183,7 @@ class RelationExtractor(Component):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model,
+        model: Model[Any, Any],
         name: str,
         *,
         predictor: RelationPredictor,
@@ -175,7 +191,7 @@ class RelationExtractor(Component):
         threshold: Union[float, Dict[str, float]],
         open_labels: bool,
         spans_key: Optional[str],
-        scorer: Optional[Callable],
+        scorer: Optional[Scorer],
     ) -> None:
         super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
         self.predictor = predictor
@@ -408,7 +424,7 @@ class RelationExtractor(Component):
     def _step(self, sgd: Optimizer) -> None:
         self.predictor.finish_update(sgd)
 
-    def get_loss(self, examples: Iterable[Example], scores: Any) -> Tuple[float, Any]:
+    def get_loss(self, examples: Iterable[Example], scores: "np.ndarray") -> "Tuple[float, np.ndarray]":
         """The loss of scores, and its gradient.
 
         examples (Iterable[Example]): the examples.
@@ -437,7 +453,10 @@ class RelationExtractor(Component):
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""
         symmetric = [label for label, spec in self.predictor.labels.specs.items() if spec.symmetric]
-        return super().score(examples, **{"spans_key": self.spans_key, "symmetric": symmetric, **kwargs})
+        scores: Dict[str, Any] = super().score(
+            examples, **{"spans_key": self.spans_key, "symmetric": symmetric, **kwargs}
+        )
+        return scores
 
     # Serialisation
 
@@ -476,7 +495,7 @@ class RagRelationExtractor(RelationExtractor):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model,
+        model: Model[Any, Any],
         name: str = "rag_relation_extractor",
         *,
         prompt: Prompt,
@@ -490,7 +509,7 @@ class RagRelationExtractor(RelationExtractor):
         label_smoothing: float = 0.0,
         both_orders: bool = False,
         spans_key: Optional[str] = None,
-        scorer: Optional[Callable] = None,
+        scorer: Optional[Scorer] = None,
     ) -> None:
         predictor = RelationPredictor(
             model,

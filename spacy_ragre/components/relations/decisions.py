@@ -31,11 +31,11 @@ class Decision(Protocol):
     others are left out. All where None.
     """
 
-    def loss(self, logits: Any, targets: Targets, known: Optional[Any]) -> Tuple[float, Any]:
+    def loss(self, logits: Any, targets: Targets, known: Optional[Any]) -> Tuple[float, np.ndarray]:
         """RETURNS (Tuple[float, numpy.ndarray]): the sum of the pairs' losses, and its gradient."""
         ...
 
-    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
+    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> np.ndarray:
         """RETURNS (numpy.ndarray): the probability of every class. odds (Optional[numpy.ndarray]): log-odds that a
         filter before gave them.
         """
@@ -47,13 +47,15 @@ class Decision(Protocol):
         labels: LabelSet,
         temperature: float,
         allowed: Optional[Any],
-    ) -> Any:
+    ) -> np.ndarray:
         """RETURNS (numpy.ndarray): how the neighbours of each pair answer, from 0 to 1; zeros for classes that are not
         allowed.
         """
         ...
 
-    def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
+    def turnout(
+        self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int
+    ) -> np.ndarray:
         """RETURNS (numpy.ndarray): how much of a vote of `expected` neighbours came together, from 0 to 1, to multiply
         its weight with.
         """
@@ -192,8 +194,12 @@ class MultiLabel:
 
 
 def model_probabilities(
-    decision: Decision, scores: Any, settings: Calibration, allowed: Optional[Any], odds: Optional[Any]
-) -> Any:
+    decision: Decision,
+    scores: np.ndarray,
+    settings: Calibration,
+    allowed: Optional[np.ndarray],
+    odds: Optional[np.ndarray],
+) -> np.ndarray:
     """What the language model says of every class, without neighbours.
 
     decision (Decision): one answer a pair, or several.
@@ -210,7 +216,7 @@ def model_probabilities(
     return decision.probabilities(scores, settings, odds)
 
 
-def gold_classes(shape: Tuple[int, int], targets: Targets) -> Any:
+def gold_classes(shape: Tuple[int, int], targets: Targets) -> np.ndarray:
     """RETURNS (numpy.ndarray): bool, which classes hold, *Shape* (pairs, classes)."""
     gold = np.zeros(shape, dtype=bool)
     for row, classes in enumerate(targets):

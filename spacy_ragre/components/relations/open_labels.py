@@ -235,7 +235,8 @@ class OpenRelations:
         return {name: self._type_vectors[name] for name in names}
 
     def _ids(self, text: str) -> List[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        ids: List[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
 
     def _precision(self) -> torch.autocast:
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.low_precision)

@@ -112,10 +112,11 @@ class EncoderLayer(nn.Module):
         """states (Tensor): *Shape:* (N, width)
         RETURNS (Tensor): *Shape:* (N, width)
         """
-        out = F.dropout(self.out(self._attend(self.qkv(states), batch)), self.dropout, self.training)
+        out: Tensor = F.dropout(self.out(self._attend(self.qkv(states), batch)), self.dropout, self.training)
         states = self.norm1(states + out)
         inner = self.down(F.gelu(self.up(states)))
-        return self.norm2(states + F.dropout(inner, self.dropout, self.training))
+        out = self.norm2(states + F.dropout(inner, self.dropout, self.training))
+        return out
 
     def _attend(self, qkv: Tensor, batch: Packed) -> Tensor:
         """Written out: on a CPU in bfloat16 the fused kernel takes several times as long for short rows."""
@@ -172,7 +173,8 @@ class PairLayer(nn.Module):
         mixed = mixed.transpose(1, 2).reshape(rows * most, width).index_select(0, batch.pair_places)
         start = pairs if self.base is None else self.base(pairs)
         seen = self.norm1(start + self.out(mixed))
-        return self.norm2(seen + self.down(F.gelu(self.up(seen))))
+        out: Tensor = self.norm2(seen + self.down(F.gelu(self.up(seen))))
+        return out
 
 
 class OpenReader(nn.Module):
@@ -264,7 +266,7 @@ class OpenReader(nn.Module):
 
     def _encode(self, batch: Packed) -> Tensor:
         """RETURNS (Tensor): a state of every token. *Shape:* (N, width)"""
-        states = self.norm(F.embedding(batch.ids, self.words.weight) + self.positions(batch.columns))
+        states: Tensor = self.norm(F.embedding(batch.ids, self.words.weight) + self.positions(batch.columns))
         states = states + self.marks(batch.marks) + self.type_proj(batch.type_table)[batch.types]
         states = F.dropout(states, self.dropout, self.training)
         if torch.is_autocast_enabled(states.device.type):

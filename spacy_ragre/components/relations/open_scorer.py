@@ -16,6 +16,8 @@ from ...instances import Instance
 from ...labels import LabelSet
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .open_labels import OpenLabel, OpenRelations
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -44,7 +46,7 @@ class OpenScorer:
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__init__(state["folder"])  # type: ignore[misc]
 
-    def scores(self, instances: Sequence[Instance], labels: LabelSet) -> Any:
+    def scores(self, instances: Sequence[Instance], labels: LabelSet) -> "np.ndarray":
         """Score every class of every pair.
 
         instances (Sequence[Instance]): the pairs.

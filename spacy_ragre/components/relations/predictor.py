@@ -68,7 +68,7 @@ class RelationPredictor(Predictor):
 
     def __init__(
         self,
-        model: Model,
+        model: Model[Any, Any],
         prompt: Prompt,
         retriever: Retriever,
         labels: LabelSet,
@@ -228,7 +228,7 @@ class RelationPredictor(Predictor):
             for instance, neighbours in zip(instances, found)
         ]
 
-    def states(self, instances: Sequence[Instance]) -> Any:
+    def states(self, instances: Sequence[Instance]) -> "np.ndarray":
         """Hidden state at the end of each pair's prompt, without examples; with `both_orders`, the states of the pair
         and of the turned pair, side by side.
 
@@ -237,7 +237,9 @@ class RelationPredictor(Predictor):
         """
         return self._read(instances, [[] for _ in instances])[1]
 
-    def _read(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Tuple[Any, Any]:
+    def _read(
+        self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]
+    ) -> "Tuple[np.ndarray, np.ndarray]":
         """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits, the mean of both orders where both are asked in, and
         hidden states, those of both orders side by side.
         """
@@ -252,7 +254,7 @@ class RelationPredictor(Predictor):
             logits = (logits + turned_logits[:, classes]) / 2
         return logits, np.concatenate([states, turned_states], axis=1)
 
-    def _forward(self, prompts: Sequence[TokenPrompt]) -> Tuple[Any, Any]:
+    def _forward(self, prompts: Sequence[TokenPrompt]) -> "Tuple[np.ndarray, np.ndarray]":
         """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits (empty without a head) and hidden states."""
         import numpy as np
         import torch
@@ -433,7 +435,7 @@ class RelationPredictor(Predictor):
             self.trained = True
             self.outdate()
 
-    def loss(self, instances: Sequence[Instance], logits: Any) -> Tuple[float, Any]:
+    def loss(self, instances: Sequence[Instance], logits: Any) -> "Tuple[float, np.ndarray]":
         """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
         loss, gradient = self.decision.loss(logits, self.targets(instances), known_classes(instances, self.labels))
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
@@ -441,8 +443,8 @@ class RelationPredictor(Predictor):
     def calibrate(
         self,
         instances: Sequence[Instance],
-        allowed: Optional[Any] = None,
-        odds: Optional[Any] = None,
+        allowed: "Optional[np.ndarray]" = None,
+        odds: "Optional[np.ndarray]" = None,
     ) -> Dict[str, float]:
         """Choose prior, temperature and neighbours on pairs that were not trained on; with several relations a pair,
         also how much a filter's score counts, and how likely a relation must be.

@@ -20,7 +20,7 @@ from ...prompts.supplements import LABELS, RELATIONS, TASKS, Task, TaskPrompt
 from ...relations import ID_KEY, entity_spans, has_entity_annotation, replace_relations
 from ...retrieval import Retriever
 from ...training.locks import one_at_a_time
-from ..base import Component, Part
+from ..base import Component, Part, Scorer
 from .gazetteer import Gazetteer
 from .mention_swap import MentionSwapper
 from .mentions import look_up, set_mentions, set_triples, without_taken
@@ -96,7 +96,7 @@ _CONFIG = Config().from_str(DEFAULT_CONFIG)["supplement_usage_classifier"]
 def make_supplement_usage_classifier(
     nlp: Language,
     name: str,
-    model: Model,
+    model: Model[Any, Any],
     tasks: List[str],
     supplement_label: str,
     event_label: str,
@@ -113,7 +113,7 @@ def make_supplement_usage_classifier(
     prompt: TaskPrompt,
     retriever: Retriever,
     gazetteer: Optional[Gazetteer],
-    scorer: Optional[Callable],
+    scorer: Optional[Scorer],
 ) -> "SupplementUsageClassifier":
     """Build the component. No weights are loaded before they are needed.
 
@@ -173,7 +173,7 @@ class SupplementUsageClassifier(Component):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model,
+        model: Model[Any, Any],
         name: str = "supplement_usage_classifier",
         *,
         prompt: TaskPrompt,
@@ -190,7 +190,7 @@ class SupplementUsageClassifier(Component):
         swap_mentions: float = 0.0,
         constrained: bool = True,
         gazetteer: Optional[Gazetteer] = None,
-        scorer: Optional[Callable] = None,
+        scorer: Optional[Scorer] = None,
     ) -> None:
         unknown = sorted(set(tasks) - set(TASKS))
         if unknown or not tasks or len(set(tasks)) < len(tasks):
@@ -387,7 +387,8 @@ class SupplementUsageClassifier(Component):
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """As in spaCy. The scorer is told the tasks, where the entities are, and their labels."""
         own = {"tasks": self.tasks, "spans_key": self.spans_key, "labels": self.entity_labels}
-        return super().score(examples, **{**own, **kwargs})
+        scores: Dict[str, Any] = super().score(examples, **{**own, **kwargs})
+        return scores
 
     # Serialisation
 

@@ -7,7 +7,8 @@ from spacy.tokens import Doc, Span, SpanGroup, Token
 from ...prompts.supplements import RELATIONS, TRIPLE_RELATIONS
 from ...relations import entity_spans, get_relations, has_relations, set_relations
 from .gazetteer import Gazetteer
-from .questions import EntityLabels, Tokens, offsets
+from .questions import EntityLabels, offsets
+from .windows import Tokens
 
 
 def char_span(doc: Doc, start: int, end: int, label: str) -> Optional[Span]:

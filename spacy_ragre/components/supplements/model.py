@@ -4,7 +4,7 @@ generated responses for the others, as a Thinc model.
 The heads of all tasks are the rows of one matrix, and a task reads its own rows.
 """
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model
 from thinc.types import Floats2d
@@ -13,6 +13,9 @@ from ...llm.copy_grammar import CopyGrammar
 from ...llm.generation import end_id, generate_ids
 from ...llm.label_model import Encodes, LabelShim, Output, Prompts, forward
 from ...registry import registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Ids = Sequence[Sequence[int]]
 
@@ -107,13 +110,14 @@ class MultiTaskShim(LabelShim):
             passes = list(self._backbone.response_states(prompts, [()] * len(prompts)))
             order = [i for numbers, _ in passes for i in numbers]
             logits = self._logits(torch.cat([states.float() for _, states in passes]))
-            return logits[torch.tensor(order).argsort()].cpu().numpy()
+            found: Floats2d = logits[torch.tensor(order).argsort()].cpu().numpy()
+            return found
 
-    def _label_loss(self, states: Any, questions: Sequence[Trained], smoothing: float) -> Any:
+    def _label_loss(self, states: Any, questions: Sequence[Trained], smoothing: float) -> "Tensor":
         """RETURNS (torch.Tensor): the weighted sum of the cross-entropies, a scalar."""
         import torch
 
-        logits = self._logits(states)
+        logits: Tensor = self._logits(states)
         loss = logits.new_zeros(())
         for row, question in zip(logits, questions):
             target = torch.tensor(question.target, device=row.device)

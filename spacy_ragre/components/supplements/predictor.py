@@ -66,7 +66,7 @@ class TaskPredictor(Predictor):
 
     def __init__(
         self,
-        model: Model,
+        model: Model[Any, Any],
         prompt: TaskPrompt,
         retriever: Retriever,
         tasks: Sequence[Task],

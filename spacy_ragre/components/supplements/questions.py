@@ -170,9 +170,10 @@ def _about(doc: Doc, window: Tokens, spans: Tuple[Span, Span], label: Optional[s
 
 
 def _status(supplement: Span) -> str:
-    if supplement._.usage not in USAGES:
-        raise ValueError(Errors.R537.format(value=supplement._.usage, known=", ".join(USAGES)))
-    return supplement._.usage
+    status: str = supplement._.usage
+    if status not in USAGES:
+        raise ValueError(Errors.R537.format(value=status, known=", ".join(USAGES)))
+    return status
 
 
 def _gold_relations(doc: Doc) -> Optional[Dict[Tuple[Tokens, Tokens], str]]:

@@ -165,7 +165,7 @@ def _triples(doc: Doc) -> Set[Tuple[Any, ...]]:
 
 def _score_usage(examples: Sequence[Example], spans_key: Optional[str], label: str) -> Dict[str, Any]:
     counts = _Counts()
-    confusion: Dict[str, Counter] = defaultdict(Counter)
+    confusion: Dict[str, Counter[str]] = defaultdict(Counter)
     for example in examples:
         if not _has_usage(example.reference, spans_key, label):
             continue

@@ -29,7 +29,7 @@ class CPUDropout(torch.nn.Module):
         super().__init__()
         self.p = p
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (torch.Tensor): floating point, any shape.
         RETURNS (torch.Tensor): of the same shape and type.
         """
@@ -37,7 +37,7 @@ class CPUDropout(torch.nn.Module):
             return torch.nn.functional.dropout(x, self.p, self.training)
         return x * self._factors(x)
 
-    def _factors(self, x: Any) -> Any:
+    def _factors(self, x: torch.Tensor) -> torch.Tensor:
         """Zero or the scale for each element. An integer as wide as an element is negative once the threshold is
         subtracted where the element is kept; its sign, spread over all bits, lets the bits of the scale through.
         """

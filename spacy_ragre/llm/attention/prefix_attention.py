@@ -312,5 +312,5 @@ def _with_context(query: "Tensor", own: "Tensor", value: "Tensor", context: Pref
     tokens = keys.shape[2]
     weights = _softmax(torch.cat([scores, own], dim=-1), value)
     out = torch.matmul(weights[..., tokens:], value)
-    far = torch.matmul(weights[..., :tokens].flatten(2, 3), values)
-    return out + far.unflatten(2, query.shape[2:4])
+    far: Tensor = torch.matmul(weights[..., :tokens].flatten(2, 3), values).unflatten(2, query.shape[2:4])
+    return out + far

@@ -7,6 +7,7 @@ from .openvino import Graph
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers.modeling_utils import PreTrainedModel
 
 
 class DecoderGraph:
@@ -16,7 +17,7 @@ class DecoderGraph:
     engine (str): see `engines`.
     """
 
-    def __init__(self, decoder: Any, engine: str) -> None:
+    def __init__(self, decoder: "PreTrainedModel", engine: str) -> None:
         module = _module(decoder)
         config = decoder.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -36,7 +37,7 @@ class DecoderGraph:
 
     def __call__(
         self, ids: "Tensor", positions: "Tensor", context: Optional[PrefixCache], own: Optional["Tensor"] = None
-    ) -> Tuple[Any, KeysValues]:
+    ) -> Tuple["Tensor", KeysValues]:
         """ids (torch.Tensor): own tokens of the rows, *Shape* (rows, length).
         positions (torch.Tensor): *Shape* (rows, length).
         context (Optional[PrefixCache]): what the rows see first.

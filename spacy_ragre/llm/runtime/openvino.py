@@ -8,10 +8,15 @@ import warnings
 from contextlib import redirect_stdout
 from importlib import import_module
 from io import StringIO
-from typing import Any, Callable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple, TypeVar, Union
 
 from ...errors import Errors
 from .quiet import quiet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers.modeling_utils import PreTrainedModel
 
 TORCH = "torch"
 INT8 = "openvino-int8"
@@ -20,6 +25,8 @@ ENGINES = (TORCH, "openvino", INT8)
 # A scale for so many neighbouring inputs of a product. Its size must divide the layers' widths, which are multiples of
 # 64 in all models of note.
 _GROUP = "64"
+
+_Compiled = TypeVar("_Compiled")
 
 
 class Compiler:
@@ -46,7 +53,7 @@ class Compiler:
 
         return not torch.is_grad_enabled()
 
-    def compiled(self, version: Any, make: Callable[[], Any]) -> Any:
+    def compiled(self, version: Any, make: Callable[[], _Compiled]) -> _Compiled:
         """version (Any): equal as long as the weights are the same.
         make (Callable[[], Any]): compiles them.
         RETURNS (Any): what it gave, now or before.
@@ -54,9 +61,10 @@ class Compiler:
         if self._kept is None or self._kept[0] != version:
             self._kept = None
             self._kept = (version, make())
-        return self._kept[1]
+        graph: _Compiled = self._kept[1]
+        return graph
 
-    def encoder(self, model: Any, name: str, attentions: bool = False) -> "Graph":
+    def encoder(self, model: "PreTrainedModel", name: str, attentions: bool = False) -> "Graph":
         """Compile an encoder, which takes the ids of word pieces and the mask, *Shape* (batch, length).
 
         model (transformers.PreTrainedModel): the encoder.
@@ -85,7 +93,7 @@ class Compiler:
         return self.compiled(version, make)
 
 
-def check_place(engine: str, name: str, device: Any, dtype: Any) -> None:
+def check_place(engine: str, name: str, device: "torch.device", dtype: "Union[torch.dtype, str]") -> None:
     """Raise a ValueError where a model can't be compiled.
 
     engine (str): the engine.
@@ -107,7 +115,7 @@ class Graph:
         products in 8 bits, with a scale for each row, and rounds what they are multiplied with to 8 bits too.
     """
 
-    def __init__(self, module: Any, example: Sequence[Any], engine: str) -> None:
+    def __init__(self, module: "torch.nn.Module", example: "Sequence[Tensor]", engine: str) -> None:
         openvino = _load("openvino", engine)
         import torch
 
@@ -116,7 +124,7 @@ class Graph:
         shapes = [openvino.PartialShape([-1] * tensor.dim()) for tensor in example]
         with torch.no_grad(), warnings.catch_warnings():
             # Of branches that are the same for all sizes.
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             model = openvino.convert_model(module, example_input=tuple(example), input=shapes)
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -128,7 +136,7 @@ class Graph:
             settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = _GROUP
         self._compiled = openvino.Core().compile_model(model, "CPU", settings)
 
-    def __call__(self, *inputs: Any) -> Tuple[Any, ...]:
+    def __call__(self, *inputs: Any) -> "Tuple[Tensor, ...]":
         """inputs (torch.Tensor): one for each argument of the module.
         RETURNS (Tuple[torch.Tensor, ...]): what the module gives.
         """
