@@ -64,6 +64,20 @@ def test_scores_with_gold_and_with_own_entities(
     assert mistake == {"id": "other", "text": "Ann runs Acme .", "head": "Ann", "tail": "Acme"}
 
 
+def test_predictions_of_labels_that_nobody_looked_for_count_neither_way(
+    run: Callable[..., Result], pipeline: str, write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    right = document("right", "Ann is near Acme .", [ANN, ACME], (0, "near", 1))
+    partly = {**document("partly", "Ann runs Acme .", [ANN, ACME], (0, "runs", 1)), "labels": ["runs"]}
+    other = {**document("other", "Ann and then Acme .", [ANN, ACME]), "labels": ["runs"]}
+    output = tmp_path / "scores.json"
+    assert run("evaluate", pipeline, write_jsonl(right, partly, other), "--output", output).exit_code == 0
+    result = json.loads(output.read_text(encoding="utf8"))
+    assert (result["scores"]["rels_micro_p"], result["scores"]["rels_micro_r"]) == (1.0, 0.5)
+    assert set(result["scores"]["rels_per_type"]) == {"near", "runs"}
+    assert confusions(result) == {("runs", "no_relation"): 1}
+
+
 def test_scores_are_shown(run: Callable[..., Result], pipeline: str, corpus: Path) -> None:
     shown = run("evaluate", pipeline, corpus, "--confusions", 1).stdout
     for part in ("rels_micro_f", "rels_macro_f", "relations", "precision", "recall", "near", "runs", "40.0", "50.0"):

@@ -54,6 +54,7 @@ from .annotations import (
     to_relations,
     with_proposals,
 )
+from .examples import as_shown
 from .predictor import RelationPredictor
 
 if TYPE_CHECKING:
@@ -273,7 +274,9 @@ class RelationExtractor(Component):
     def _store(self, instances: Sequence[Instance]) -> None:
         self.predictor.add_examples(instances)
         if self.predictor.shows_answers and not self.predictor.trained:
-            self.advice.check_examples(self.predictor.one_sided(), len(self.predictor.known_examples))
+            labels, known = self.predictor.labels, self.predictor.known_examples
+            count = sum(as_shown(instance, labels).answers is not None for instance in known)
+            self.advice.check_examples(self.predictor.one_sided(), count)
 
     def _take_labels(self, docs: Iterable[Doc], again: bool = False) -> None:
         # Goes before pairs are made: without labels, no pair is worth asking about.

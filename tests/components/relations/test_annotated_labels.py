@@ -155,6 +155,13 @@ def test_a_label_that_is_added_later_is_not_known_of_them(make_nlp, gold_docs, c
     assert predictor.one_sided() is None and len(predictor.known_examples) == 2
 
 
+def test_w511_counts_the_examples_whose_answer_is_known(make_nlp, gold_docs, component):
+    nlp = make_nlp(n_examples=2)
+    docs = half_annotated([doc for doc in gold_docs(nlp) if doc._.relations], gold_docs(nlp))
+    with pytest.warns(UserWarning, match="W511.*All 8 example.*hold a relation"):
+        component(nlp).add_examples(docs)
+
+
 def test_they_are_kept_with_the_pipeline(make_nlp, gold_docs, component, tmp_path):
     nlp = make_nlp()
     docs = gold_docs(nlp)
