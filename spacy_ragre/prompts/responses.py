@@ -5,7 +5,7 @@ where its words stand in the text. Nothing that a model invents passes.
 """
 
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .rendering import one_line
 
@@ -16,33 +16,15 @@ PIECE = re.compile(r"\w+|[^\w\s]")
 Offsets = Tuple[int, int]
 
 
-class Mention(NamedTuple):
-    """A mention as it is written in a response.
-
-    text (str): its words.
-    kind (str): its kind, such as "supplement".
-    """
-
-    text: str
-    kind: str
-
-
-class TripleText(NamedTuple):
-    """A triple as it is written in a response: the words of head and tail, and the relation between them."""
-
-    head: str
-    relation: str
-    tail: str
-
-
 class Parsed(NamedTuple):
     """What a response says.
 
-    items (List[Any]): mentions or triples, in the order of the response.
+    items (List[Tuple[str, ...]]): the text and kind of each mention, or the head, relation and tail of each triple, in
+        the order of the response.
     malformed (int): parts that are no item of the format.
     """
 
-    items: List[Any]
+    items: List[Tuple[str, ...]]
     malformed: int
 
 
@@ -64,14 +46,18 @@ def response_pieces(text: str) -> List[str]:
 # Writing
 
 
-def write_entities(mentions: Sequence[Mention]) -> str:
-    """RETURNS (str): "fish oil (supplement); dry eyes (event)", or "none"."""
-    return "; ".join(f"{one_line(item.text)} ({item.kind})" for item in mentions) or NONE
+def write_entities(mentions: Sequence[Tuple[str, str]]) -> str:
+    """mentions (Sequence[Tuple[str, str]]): the text and kind of each, such as "supplement".
+    RETURNS (str): "fish oil (supplement); dry eyes (event)", or "none".
+    """
+    return "; ".join(f"{one_line(text)} ({kind})" for text, kind in mentions) or NONE
 
 
-def write_triples(triples: Sequence[TripleText]) -> str:
-    """RETURNS (str): "fish oil | positive | dry eyes; ...", or "none"."""
-    return "; ".join(f"{one_line(t.head)} | {t.relation} | {one_line(t.tail)}" for t in triples) or NONE
+def write_triples(triples: Sequence[Tuple[str, str, str]]) -> str:
+    """triples (Sequence[Tuple[str, str, str]]): as in `doc._.triples`.
+    RETURNS (str): "fish oil | positive | dry eyes; ...", or "none".
+    """
+    return "; ".join(f"{one_line(head)} | {relation} | {one_line(tail)}" for head, relation, tail in triples) or NONE
 
 
 # Reading
@@ -86,13 +72,14 @@ def read_entities(response: str, kinds: Sequence[str]) -> Parsed:
     """
     pattern = re.compile(rf"\s*(\S.*?)\s*\(\s*({'|'.join(map(re.escape, kinds))})\s*\)\s*", re.IGNORECASE)
     known = {kind.casefold(): kind for kind in kinds}
-    items, malformed = [], 0
+    items: List[Tuple[str, ...]] = []
+    malformed = 0
     for part in _parts(response):
         match = pattern.fullmatch(part)
         if match is None:
             malformed += 1
         else:
-            items.append(Mention(match[1], known[match[2].casefold()]))
+            items.append((match[1], known[match[2].casefold()]))
     return Parsed(items, malformed)
 
 
@@ -102,13 +89,14 @@ def read_triples(response: str, relations: Sequence[str]) -> Parsed:
     relations (Sequence[str]): the relations that a triple may have.
     """
     known = {relation.casefold(): relation for relation in relations}
-    items, malformed = [], 0
+    items: List[Tuple[str, ...]] = []
+    malformed = 0
     for part in _parts(response):
         fields = [field.strip() for field in part.split("|")]
         if len(fields) != 3 or not fields[0] or not fields[2] or fields[1].casefold() not in known:
             malformed += 1
         else:
-            items.append(TripleText(fields[0], known[fields[1].casefold()], fields[2]))
+            items.append((fields[0], known[fields[1].casefold()], fields[2]))
     return Parsed(items, malformed)
 
 

@@ -4,8 +4,6 @@ import pytest
 
 from spacy_ragre.prompts.responses import (
     Aligner,
-    Mention,
-    TripleText,
     count_answers,
     read_entities,
     read_triples,
@@ -20,10 +18,10 @@ TEXT = "Zinc helps; zinc\n lozenge and fish  oil for dry eyes, zinc again."
 
 
 def test_written_lists_are_read_back():
-    mentions = [Mention("fish oil", "supplement"), Mention("BP 152/94 (sitting)", "event")]
+    mentions = [("fish oil", "supplement"), ("BP 152/94 (sitting)", "event")]
     assert write_entities(mentions) == "fish oil (supplement); BP 152/94 (sitting) (event)"
     assert read_entities(" " + write_entities(mentions), KINDS) == (mentions, 0)
-    triples = [TripleText("fish oil", "positive", "dry eyes"), TripleText("zinc", "negative", "rash")]
+    triples = [("fish oil", "positive", "dry eyes"), ("zinc", "negative", "rash")]
     assert write_triples(triples) == "fish oil | positive | dry eyes; zinc | negative | rash"
     assert read_triples(write_triples(triples), RELATIONS) == (triples, 0)
     assert write_entities([]) == write_triples([]) == "none"
@@ -31,7 +29,7 @@ def test_written_lists_are_read_back():
 
 
 def test_line_breaks_in_a_name_are_written_as_spaces():
-    assert write_entities([Mention("fish\n oil", "supplement")]) == "fish oil (supplement)"
+    assert write_entities([("fish\n oil", "supplement")]) == "fish oil (supplement)"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from spacy.tokens import Doc
 from spacy_ragre.components.supplements.windows import Limits, is_too_long, windows
 from spacy_ragre.prompts.responses import (
     Aligner,
-    Mention,
-    TripleText,
     read_entities,
     read_triples,
     response_pieces,
@@ -61,10 +59,10 @@ def test_windows_cover_what_is_to_be_read(doc: Doc, max_tokens: int, max_sentenc
 @given(st.lists(names, max_size=6), st.text("abc ,.", max_size=8))
 def test_written_mentions_are_found_in_their_text(found: List[str], between: str) -> None:
     text = f" ;{between}; ".join(found)
-    response = write_entities([Mention(name, "supplement") for name in found])
+    response = write_entities([(name, "supplement") for name in found])
     parsed = read_entities(response, ["supplement", "event"])
-    assert parsed.malformed == 0 and [item.text for item in parsed.items] == [" ".join(name.split()) for name in found]
-    places = Aligner(text).align([item.text for item in parsed.items])
+    assert parsed.malformed == 0 and [name for name, _ in parsed.items] == [" ".join(name.split()) for name in found]
+    places = Aligner(text).align([name for name, _ in parsed.items])
     taken: List[int] = []
     for name, place in zip(found, places):
         assert place is not None
@@ -87,9 +85,9 @@ def test_a_place_holds_the_words_that_were_looked_for(text: str, words: str) -> 
 @cheap
 @given(st.lists(st.tuples(names, st.sampled_from(["positive", "negative"]), names), max_size=5))
 def test_written_triples_are_read_again(triples: List[List[str]]) -> None:
-    parsed = read_triples(write_triples([TripleText(*triple) for triple in triples]), ["positive", "negative"])
+    parsed = read_triples(write_triples(triples), ["positive", "negative"])
     assert parsed.malformed == 0
-    assert parsed.items == [TripleText(" ".join(h.split()), r, " ".join(t.split())) for h, r, t in triples]
+    assert parsed.items == [(" ".join(h.split()), r, " ".join(t.split())) for h, r, t in triples]
 
 
 @cheap

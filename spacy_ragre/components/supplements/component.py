@@ -283,24 +283,20 @@ class SupplementUsageClassifier(Component):
         labelled = [task for task in LABELS if task in chosen or (task == "re" and read_off)]
         if "ner" not in chosen and ("re" in labelled or (labelled and self.gazetteer is None)):
             self._warn_without_mentions(docs)
-        relations, usage = self.runner.choose(docs, spans, labelled)
-        triples = None
-        if relations is not None and read_off:
-            triples = read_triples_off(docs, relations)
+        found = self.runner.choose(docs, spans, labelled)
+        if read_off:
+            found = [
+                own._replace(
+                    triples=read_triples_off(doc, own.relations or ()),
+                    relations=own.relations if "re" in chosen else None,
+                )
+                for doc, own in zip(docs, found)
+            ]
         elif "te" in chosen:
-            triples = self.runner.triples(docs)
+            found = [own._replace(triples=triples) for own, triples in zip(found, self.runner.triples(docs))]
         # What the gazetteer finds is added; what NER finds is all there is.
         replaced = tuple(self.entity_labels) if "ner" in chosen else ()
-        return [
-            Predicted(
-                mentions[i],
-                relations[i] if relations is not None and "re" in chosen else None,
-                None if triples is None else triples[i],
-                None if usage is None else usage[i],
-                replaced,
-            )
-            for i in range(len(docs))
-        ]
+        return [own._replace(mentions=new, replaced=replaced) for own, new in zip(found, mentions)]
 
     def _find_mentions(
         self, docs: Sequence[Doc], tasks: Sequence[Task]

@@ -8,7 +8,7 @@ from spacy.tokens import Doc, Span
 
 from ...errors import Errors
 from ...instances import Answer, Instance
-from ...prompts.responses import Aligner, Mention, TripleText, write_entities, write_triples
+from ...prompts.responses import Aligner, write_entities, write_triples
 from ...prompts.supplements import GENERATED, KINDS, RELATIONS, TRIPLE_RELATIONS, USAGES, Task, label_text
 from ...relations import ID_KEY, TRIPLES_KEY, get_relations, has_relations
 from ...retrieval.texts import normalise
@@ -201,7 +201,7 @@ def _gold_relations(doc: Doc) -> Optional[Dict[Tuple[Tokens, Tokens], str]]:
 def _gold_entities(window: Tokens, supplements: Sequence[Span], events: Sequence[Span]) -> str:
     found = [(s, KINDS[0]) for s in supplements] + [(s, KINDS[1]) for s in events]
     found = sorted((item for item in found if _inside(item[0], window)), key=lambda item: (item[0].start, item[0].end))
-    return write_entities([Mention(span.text, kind) for span, kind in found])
+    return write_entities([(span.text, kind) for span, kind in found])
 
 
 def _gold_triples(doc: Doc, window: Tokens, supplements: Sequence[Span], events: Sequence[Span]) -> str:
@@ -219,8 +219,8 @@ def _gold_triples(doc: Doc, window: Tokens, supplements: Sequence[Span], events:
         else:
             stated = bool(aligner.places(head) and aligner.places(tail))
         if stated and relation in TRIPLE_RELATIONS:
-            found.append(TripleText(head, relation, tail))
-    found.sort(key=lambda triple: (heads.get(normalise(triple.head), 0), tails.get(normalise(triple.tail), 0)))
+            found.append((head, relation, tail))
+    found.sort(key=lambda triple: (heads.get(normalise(triple[0]), 0), tails.get(normalise(triple[2]), 0)))
     return write_triples(found)
 
 

@@ -36,18 +36,6 @@ class Predicted(NamedTuple):
     replaced: Tuple[str, ...] = ()
 
 
-class Chosen(NamedTuple):
-    """Answers with labels, for each document; None for tasks that were not asked.
-
-    relations (Optional[List[List[Dict[str, Any]]]]): as `doc._.relations` takes them.
-    usage (Optional[List[List[Tuple[int, int, str, float]]]]): token offsets of each supplement, its status and the
-        probability.
-    """
-
-    relations: Optional[List[List[Dict[str, Any]]]] = None
-    usage: Optional[List[List[Usage]]] = None
-
-
 class TaskRunner:
     """Puts the questions of documents to a language model, and reads the answers.
 
@@ -85,12 +73,12 @@ class TaskRunner:
             for question in own:
                 parsed = read_entities(next(responses), KINDS)
                 base = doc[question.window[0]].idx
-                places = Aligner(question.instance.text).align([item.text for item in parsed.items])
+                places = Aligner(question.instance.text).align([text for text, _ in parsed.items])
                 lost = parsed.malformed
-                for item, place in zip(parsed.items, places):
+                for (_, kind), place in zip(parsed.items, places):
                     span = None
                     if place is not None:
-                        span = char_span(doc, base + place[0], base + place[1], labels[item.kind])
+                        span = char_span(doc, base + place[0], base + place[1], labels[kind])
                     if span is None or any(span.start < other.end and other.start < span.end for other in found):
                         lost += 1
                     else:
@@ -109,14 +97,14 @@ class TaskRunner:
                 parsed = read_triples(next(responses), TRIPLE_RELATIONS)
                 aligner = Aligner(question.instance.text)
                 lost = parsed.malformed
-                for item in parsed.items:
-                    places = (aligner.places(item.head), aligner.places(item.tail))
+                for head, relation, tail in parsed.items:
+                    places = (aligner.places(head), aligner.places(tail))
                     if not all(places):
                         lost += 1
                         continue
                     # As they stand in the text, and not as the model wrote them.
                     head, tail = (one_line(question.instance.text[slice(*p[0])]) for p in places)
-                    triples[head, item.relation, tail] = None
+                    triples[head, relation, tail] = None
                 self._drop(lost, "te")
             result.append(list(triples))
         return result
@@ -127,23 +115,28 @@ class TaskRunner:
             self.dropped += count
             logger.info("%d generated item(s) of the task %r were dropped", count, task)
 
-    def choose(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]], tasks: Sequence[Task]) -> Chosen:
+    def choose(self, docs: Sequence[Doc], spans: Sequence[Sequence[Span]], tasks: Sequence[Task]) -> List[Predicted]:
         """Answer the questions with labels, those of all tasks together.
 
         docs (Sequence[Doc]): the documents.
         spans (Sequence[Sequence[Span]]): the mentions of each.
         tasks (Sequence[str]): any of "re" and "uc".
-        RETURNS (Chosen): the answers to each task.
+        RETURNS (List[Predicted]): the relations and the usage in each document.
         """
         asked = {task: self._ask(docs, task, spans) for task in tasks}
         flat = {task: [question.instance for own in found for question in own] for task, found in asked.items()}
         answered = {task: iter(answers) for task, answers in self.predictor.predict(flat).items()}
-        relations = usage = None
-        if "re" in asked:
-            relations = [[_relation(question, next(answered["re"])) for question in own] for own in asked["re"]]
-        if "uc" in asked:
-            usage = [[_status(question, next(answered["uc"])) for question in own] for own in asked["uc"]]
-        return Chosen(relations, usage)
+
+        def answers(task: Task, i: int) -> List[Tuple[Question, TaskAnswer]]:
+            return [(question, next(answered[task])) for question in asked[task][i]]
+
+        return [
+            Predicted(
+                relations=[_relation(*pair) for pair in answers("re", i)] if "re" in asked else None,
+                usage=[_status(*pair) for pair in answers("uc", i)] if "uc" in asked else None,
+            )
+            for i in range(len(docs))
+        ]
 
 
 def _relation(question: Question, answer: TaskAnswer) -> Dict[str, Any]:
@@ -156,21 +149,16 @@ def _status(question: Question, answer: TaskAnswer) -> Usage:
     return question.spans[0].start, question.spans[0].end, answer.text, answer.score
 
 
-def read_triples_off(
-    docs: Sequence[Doc], relations: Sequence[Sequence[Mapping[str, Any]]]
-) -> List[List[Tuple[str, str, str]]]:
+def read_triples_off(doc: Doc, relations: Sequence[Mapping[str, Any]]) -> List[Tuple[str, str, str]]:
     """The triples that the relations of mentions state.
 
-    docs (Sequence[Doc]): the documents.
-    relations (Sequence[Sequence[Mapping[str, Any]]]): those of each, from `TaskRunner.relations`.
-    RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them.
+    doc (Doc): the document.
+    relations (Sequence[Mapping[str, Any]]): its relations, from `TaskRunner.choose`.
+    RETURNS (List[Tuple[str, str, str]]): its triples, as `doc._.triples` takes them.
     """
-    result = []
-    for doc, own in zip(docs, relations):
-        triples: Dict[Tuple[str, str, str], None] = {}
-        for relation in own:
-            if relation["label"] in TRIPLE_RELATIONS:
-                head, tail = (one_line(doc[relation[end][0] : relation[end][1]].text) for end in ("head", "tail"))
-                triples[head, relation["label"], tail] = None
-        result.append(list(triples))
-    return result
+    triples: Dict[Tuple[str, str, str], None] = {}
+    for relation in relations:
+        if relation["label"] in TRIPLE_RELATIONS:
+            head, tail = (one_line(doc[relation[end][0] : relation[end][1]].text) for end in ("head", "tail"))
+            triples[head, relation["label"], tail] = None
+    return list(triples)
