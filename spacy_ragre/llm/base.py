@@ -278,7 +278,7 @@ class Backbone:
         """RETURNS (Dict[str, torch.Tensor]): the adapter's weights, on the CPU."""
         return {name: p.detach().cpu().contiguous() for name, p in self.adapter_parameters().items()}
 
-    def load_adapter_state(self, state: Mapping[str, Any]) -> None:
+    def load_adapter_state(self, state: Mapping[str, "Tensor"]) -> None:
         """Take over an adapter's weights. Raises a ValueError where names or shapes differ."""
         import torch
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, ContextManager, Iterator, List, Optional,
 from .copy_grammar import CopyGrammar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from .attention.prefix_attention import PrefixCache
 
 Ids = Sequence[int]
 
@@ -35,8 +38,8 @@ class Holds(Protocol):
     def shares(self) -> bool: ...
     def pad(self, rows: Sequence[Ids], left: bool = False) -> Tuple["Tensor", "Tensor"]: ...
     def compute(self, length: int) -> ContextManager[Any]: ...
-    def prefill(self, prompts: Sequence[Tuple[int, ...]]) -> Tuple[Any, Any]: ...
-    def decode_step(self, context: Any, rows: Sequence[Tuple[int, ...]]) -> "Tensor": ...
+    def prefill(self, prompts: Sequence[Tuple[int, ...]]) -> Tuple["PrefixCache", "Tensor"]: ...
+    def decode_step(self, context: "PrefixCache", rows: Sequence[Tuple[int, ...]]) -> "Tensor": ...
     def logits(self, hidden: "Tensor") -> "Tensor": ...
 
 
@@ -97,7 +100,7 @@ class _Row:
             right += 1
         return len(self.drafted) - right
 
-    def _choose(self, logits: Any) -> int:
+    def _choose(self, logits: "Tensor") -> int:
         if self.grammar is None:
             return int(logits.argmax())
         allowed = self.grammar.allowed(self.state)
@@ -176,7 +179,7 @@ def by_transformers(
 
 
 @contextmanager
-def _contiguous_inputs(layer: Any) -> Iterator[None]:
+def _contiguous_inputs(layer: "torch.nn.Module") -> Iterator[None]:
     """Give a linear layer contiguous inputs. For the states of the last tokens, a slice of the prompts' states, a CPU
     would copy the layer's weight once for each prompt, which for a vocabulary takes seconds.
     """

@@ -8,20 +8,20 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
+import numpy as np
 from thinc.api import Model
-from thinc.types import Floats2d
 
 from ..errors import Errors
 from ..registry import registry
 from ..training.torch_shim import TorchShim
+from .attention.packing import PackedBatch
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-# A chunk of prompts; see `spacy_ragre.llm.attention.packing`.
-Prompts = Any
-Output = Tuple[Floats2d, Floats2d]
+Prompts = PackedBatch
+Output = Tuple[np.ndarray, np.ndarray]
 
 
 class Encodes(Protocol):
@@ -29,13 +29,13 @@ class Encodes(Protocol):
 
     has_adapter: bool
 
-    def states(self, inputs: Prompts) -> Any: ...
+    def states(self, inputs: Prompts) -> "Tensor": ...
     def set_training(self, value: bool) -> None: ...
-    def word_embeddings(self, texts: Sequence[str]) -> Any: ...
+    def word_embeddings(self, texts: Sequence[str]) -> "Tensor": ...
     def init_adapter(self) -> None: ...
-    def adapter_parameters(self) -> Dict[str, Any]: ...
-    def adapter_state(self) -> Dict[str, Any]: ...
-    def load_adapter_state(self, state: Mapping[str, Any]) -> None: ...
+    def adapter_parameters(self) -> Dict[str, "torch.nn.Parameter"]: ...
+    def adapter_state(self) -> Dict[str, "Tensor"]: ...
+    def load_adapter_state(self, state: Mapping[str, "Tensor"]) -> None: ...
     def describe(self) -> Dict[str, Any]: ...
     @property
     def fingerprint(self) -> str: ...
@@ -48,8 +48,8 @@ def LabelModel(backbone: Encodes) -> Model[Prompts, Output]:
     """Build the model. It has no head before `init_head` of its shim is called or a trained state is loaded.
 
     backbone (Encodes): the language model.
-    RETURNS (Model[Prompts, Tuple[Floats2d, Floats2d]]): takes a chunk of prompts, and gives the logits, *Shape*
-        (prompts, classes), and the hidden states, *Shape* (prompts, width). Its gradient is that of the logits.
+    RETURNS (Model[Prompts, Output]): takes a chunk of prompts, and gives the logits, *Shape* (prompts, classes), and
+        the hidden states, *Shape* (prompts, width). Its gradient is that of the logits.
     """
     return Model("ragre_label_model", forward, shims=[LabelShim(backbone)])
 
@@ -75,8 +75,8 @@ class LabelShim(TorchShim):
     def __init__(self, backbone: Encodes) -> None:
         super().__init__(None)
         self.backbone = backbone
-        self.weight: Any = None
-        self.bias: Any = None
+        self.weight: Optional[torch.nn.Parameter] = None
+        self.bias: Optional[torch.nn.Parameter] = None
         self._saved: Optional[bytes] = None
 
     @property
@@ -98,8 +98,8 @@ class LabelShim(TorchShim):
 
     # Forward and backward
 
-    def _logits(self, states: Any) -> Any:
-        if self.weight is None:
+    def _logits(self, states: "Tensor") -> "Tensor":
+        if self.weight is None or self.bias is None:
             raise ValueError(Errors.R503)
         # The head's few numbers follow the states to their device at each step, so that saving needs no move.
         return states @ self.weight.to(states.device).T + self.bias.to(states.device)
@@ -126,7 +126,7 @@ class LabelShim(TorchShim):
             states = self.backbone.states(prompts)
             logits = self._logits(states)
 
-        def backprop(gradient: Floats2d) -> List[Any]:
+        def backprop(gradient: np.ndarray) -> List[Any]:
             logits.backward(torch.as_tensor(gradient, dtype=logits.dtype, device=logits.device))
             return []
 
@@ -135,7 +135,7 @@ class LabelShim(TorchShim):
     def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""
         self.restore()
-        head = {} if self.weight is None else {"head.weight": self.weight, "head.bias": self.bias}
+        head = {} if self.weight is None or self.bias is None else {"head.weight": self.weight, "head.bias": self.bias}
         return {**self.backbone.adapter_parameters(), **head}
 
     # Serialisation
@@ -155,8 +155,8 @@ class LabelShim(TorchShim):
     def tensors(self) -> "Dict[str, Tensor]":
         """RETURNS (Dict[str, torch.Tensor]): what is saved, by name, on the CPU."""
         tensors = {f"adapter.{n}": t for n, t in self.backbone.adapter_state().items()}
-        tensors["head.weight"] = self.weight.detach().cpu().contiguous()
-        tensors["head.bias"] = self.bias.detach().cpu().contiguous()
+        head = {"head.weight": self.weight, "head.bias": self.bias}
+        tensors.update((n, p.detach().cpu().contiguous()) for n, p in head.items() if p is not None)
         return tensors
 
     def describe(self) -> Dict[str, Any]:

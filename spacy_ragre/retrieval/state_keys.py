@@ -4,7 +4,8 @@ One forward pass gives both the answer and the key. Plain sentence similarity fi
 far less often than the state of a model that was tuned for the labels.
 """
 
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
 from ..errors import Errors
 from ..instances import Instance
@@ -13,7 +14,7 @@ from ..registry import registry
 if TYPE_CHECKING:
     import numpy as np
 
-States = Callable[[Sequence[Instance]], Any]
+States = Callable[[Sequence[Instance]], "np.ndarray"]
 
 
 class BackboneEncoder:
@@ -58,14 +59,14 @@ class BackboneEncoder:
             raise ValueError(Errors.R111)
         return normalize(self._states(instances))
 
-    def encode_examples(self, instances: Sequence[Instance]) -> Any:
+    def encode_examples(self, instances: Sequence[Instance]) -> "np.ndarray":
         """The same as `encode_queries`: an example's key is made before its answer is read."""
         return self.encode_queries(instances)
 
-    def to_disk(self, path: Any) -> None:
+    def to_disk(self, path: Path) -> None:
         """Does nothing: the weights are saved with the component."""
 
-    def from_disk(self, path: Any) -> "BackboneEncoder":
+    def from_disk(self, path: Path) -> "BackboneEncoder":
         """Does nothing: the weights are loaded with the component."""
         return self
 

@@ -1,8 +1,13 @@
 """What goes into the model with trained retrieval, and what its retriever gives."""
 
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, List, NamedTuple, Optional, Sequence
+
+import numpy as np
 
 from ...llm.label_model import Prompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Preselected(NamedTuple):
@@ -16,11 +21,11 @@ class Preselected(NamedTuple):
     read (Callable): gives the texts of rows of `keys`, for encoding them again.
     """
 
-    positions: Any
-    rows: Any
-    allowed: Any
-    keys: Any
-    classes: Any
+    positions: np.ndarray
+    rows: np.ndarray
+    allowed: np.ndarray
+    keys: np.ndarray
+    classes: np.ndarray
     read: Callable[[Sequence[int]], List[str]]
 
 
@@ -32,7 +37,7 @@ class Batch(NamedTuple):
     """
 
     prompts: Prompts
-    vectors: Any
+    vectors: "Tensor"
 
 
 class Selection(NamedTuple):
@@ -46,11 +51,11 @@ class Selection(NamedTuple):
         most weight in prediction, *Shape* (queries, classes).
     """
 
-    positions: Any
-    allowed: Any
-    similarity: Any
-    weights: Any
-    votes: Any
+    positions: np.ndarray
+    allowed: np.ndarray
+    similarity: np.ndarray
+    weights: np.ndarray
+    votes: np.ndarray
 
 
 class Retrieved(NamedTuple):
@@ -60,9 +65,9 @@ class Retrieved(NamedTuple):
     selection (Optional[Selection]): what was retrieved; None without retrieval.
     """
 
-    vectors: Any
+    vectors: "Tensor"
     selection: Optional[Selection]
 
 
 # Finds instances by the queries' keys, *Shape* (queries, key width).
-Search = Callable[[Any], Preselected]
+Search = Callable[[np.ndarray], Preselected]

@@ -20,8 +20,8 @@ import math
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
+import numpy as np
 from thinc.api import Model, Optimizer
-from thinc.types import Floats2d
 
 from ...errors import Errors
 from ...llm.label_model import LabelShim, forward, read_metadata
@@ -30,7 +30,6 @@ from ...training.locks import use_own_threads
 from .batch import Batch, Retrieved, Search, Selection
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 TUNING = ("lora", "full")
@@ -53,7 +52,7 @@ class TrainableEncoder(Protocol):
     @property
     def model(self) -> Any: ...
     def tokenise(self, texts: Sequence[str]) -> List[List[int]]: ...
-    def forward(self, token_ids: Sequence[Sequence[int]]) -> Any: ...
+    def forward(self, token_ids: Sequence[Sequence[int]]) -> "torch.Tensor": ...
     def mark_tuned(self) -> None: ...
     def reset(self) -> None: ...
 
@@ -73,7 +72,7 @@ def ETRAG(
     label_dropout: float = 0.5,
     tuning: str = "lora",
     retriever_rate: float = 0.05,
-) -> Model[Batch, Floats2d]:
+) -> Model[Batch, np.ndarray]:
     """Build the model. Nothing is loaded before `init_head` of its shim or the first use of a saved state.
 
     backbone (Backbone): the language model.
@@ -93,8 +92,8 @@ def ETRAG(
         learns to repeat it, and not to read.
     tuning (str): "lora" trains an adapter of the language model, "full" all of its weights.
     retriever_rate (float): the encoder's learning rate, as a multiple of the optimizer's.
-    RETURNS (Model[Batch, Floats2d]): takes prompts with their soft prompts, which `retrieve` of its shim makes, and
-        gives the logits, *Shape* (prompts, classes), without votes. What it gives back is the gradient of the soft
+    RETURNS (Model[Batch, numpy.ndarray]): takes prompts with their soft prompts, which `retrieve` of its shim makes,
+        and gives the logits, *Shape* (prompts, classes), without votes. What it gives back is the gradient of the soft
         prompts, for the shim's `begin_retrieve`.
     """
     if not 0 <= label_dropout <= 1:
@@ -207,7 +206,7 @@ class ETRAGShim(LabelShim):
                 parameter.requires_grad_(True)
             self.encoder.mark_tuned()
 
-    def _encoder_parameters(self) -> Iterator[Tuple[str, Any]]:
+    def _encoder_parameters(self) -> Iterator[Tuple[str, "torch.nn.Parameter"]]:
         # The table of word embeddings is half of a small encoder and sees few of its rows in training: it stays, and
         # steps of the optimizer take half the time.
         model, last = self.encoder.model, self.settings["train_layers"]
@@ -283,7 +282,7 @@ class ETRAGShim(LabelShim):
 
     def begin_retrieve(
         self, texts: Sequence[str], search: Search, share: float = 1.0
-    ) -> Tuple[Retrieved, Callable[["torch.Tensor", Optional["np.ndarray"]], None]]:
+    ) -> Tuple[Retrieved, Callable[["torch.Tensor", Optional[np.ndarray]], None]]:
         """Retrieve for queries, to train. The instances with most weight are encoded again.
 
         texts (Sequence[str]): the queries' texts.
@@ -297,7 +296,7 @@ class ETRAGShim(LabelShim):
         with torch.enable_grad():
             vectors, votes, selection = self._select(texts, search, math.ceil(self.settings["fresh"] * share), True)
 
-        def backprop(d_vectors: "torch.Tensor", d_votes: Optional["np.ndarray"] = None) -> None:
+        def backprop(d_vectors: "torch.Tensor", d_votes: Optional[np.ndarray] = None) -> None:
             if selection is not None:
                 outputs, gradients = [vectors], [d_vectors]
                 if d_votes is not None and votes is not None:
@@ -351,15 +350,15 @@ class ETRAGShim(LabelShim):
 
     # Forward and backward
 
-    def predict(self, prompts: Batch) -> Floats2d:  # type: ignore[override]
+    def predict(self, prompts: Batch) -> np.ndarray:  # type: ignore[override]
         import torch
 
         self.evaluate()
         with torch.no_grad():
-            logits: Floats2d = self._run(prompts).cpu().numpy()
+            logits: np.ndarray = self._run(prompts).cpu().numpy()
             return logits
 
-    def begin_update(self, prompts: Batch) -> Tuple[Floats2d, Callable[..., Any]]:  # type: ignore[override]
+    def begin_update(self, prompts: Batch) -> Tuple[np.ndarray, Callable[..., Any]]:  # type: ignore[override]
         import torch
 
         self.restore()
@@ -369,13 +368,13 @@ class ETRAGShim(LabelShim):
         with torch.enable_grad():
             logits = self._run(prompts._replace(vectors=vectors))
 
-        def backprop(gradient: Floats2d) -> Any:
+        def backprop(gradient: np.ndarray) -> Any:
             logits.backward(torch.as_tensor(gradient, dtype=logits.dtype, device=logits.device))
             return torch.zeros_like(vectors) if vectors.grad is None else vectors.grad
 
         return logits.detach().cpu().numpy(), backprop
 
-    def _run(self, batch: Batch) -> Any:
+    def _run(self, batch: Batch) -> "torch.Tensor":
         backbone: Any = self.backbone
         return self._logits(backbone.states_after(batch.vectors.to(backbone.device), batch.prompts))
 
@@ -442,7 +441,7 @@ class ETRAGShim(LabelShim):
         self.reader = None
         return self
 
-    def load_tensors(self, tensors: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    def load_tensors(self, tensors: Mapping[str, "torch.Tensor"], about: Mapping[str, Any]) -> None:
         groups: Dict[str, Dict[str, Any]] = {"adapter": {}, "encoder": {}, "reader": {}, "head": {}}
         for name, tensor in tensors.items():
             group, _, rest = name.partition(".")
@@ -482,7 +481,7 @@ def _layers(model: Any) -> "List[torch.nn.Module]":
     return list(next(lists, []))
 
 
-def _copy(own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+def _copy(own: Mapping[str, "torch.Tensor"], saved: Mapping[str, "torch.Tensor"]) -> None:
     """Copy saved tensors into a model's. Raises a ValueError where names or shapes differ."""
     import torch
 

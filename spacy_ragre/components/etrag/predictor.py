@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from thinc.api import Model, Optimizer
@@ -73,10 +74,10 @@ class SharedEncoder:
         classes = sorted({self.labels.index(answer) for answer in answers}) or [0]
         return f"{', '.join(words[i] for i in classes)}: {mark_mentions(instance)}"
 
-    def to_disk(self, path: Any) -> None:
+    def to_disk(self, path: Path) -> None:
         """Does nothing: the weights are saved with the model."""
 
-    def from_disk(self, path: Any) -> "SharedEncoder":
+    def from_disk(self, path: Path) -> "SharedEncoder":
         """Does nothing: the weights are loaded with the model."""
         return self
 
@@ -209,7 +210,7 @@ class ETRAGPredictor(RelationPredictor):
 
     # Retrieval
 
-    def _search(self, queries: Sequence[Instance], keys: Any) -> Preselected:
+    def _search(self, queries: Sequence[Instance], keys: "np.ndarray") -> Preselected:
         """What the index finds for queries, with all that the soft selection needs of it."""
         import numpy as np
 

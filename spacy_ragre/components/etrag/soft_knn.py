@@ -15,7 +15,7 @@ the similarities, so that the loss of what was read trains the encoder that gave
 """
 
 import math
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from torch import nn
@@ -80,7 +80,7 @@ class SoftKNN(nn.Module):
         return torch.stack(chosen, dim=1) if chosen else similarity.new_zeros(len(similarity), 0, count)
 
 
-def _log_rest(logits: Any, weights: Any, allowed: Any) -> Any:
+def _log_rest(logits: torch.Tensor, weights: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
     """log(1 - w), exact where w is next to 1.
 
     Only the largest weight can be: what is left of it is the weight of all others, summed without it. For the others,

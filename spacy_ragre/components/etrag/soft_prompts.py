@@ -1,7 +1,7 @@
 """From instances with weights to the vectors that a language model reads, and to votes for classes."""
 
 import math
-from typing import Any, Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import nn
@@ -51,9 +51,10 @@ class SoftPrompts(nn.Module):
             nn.init.normal_(self.projection.weight, std=self.size * size)
             nn.init.zeros_(self.projection.bias)
 
-    def weigh(self, similarity: Any, k: int, allowed: Any) -> Any:
+    def weigh(self, similarity: torch.Tensor, k: int, allowed: Optional[torch.Tensor]) -> torch.Tensor:
         """See `SoftKNN`."""
-        return self.knn(similarity, k, allowed)
+        weights: torch.Tensor = self.knn(similarity, k, allowed)
+        return weights
 
     def forward(
         self,

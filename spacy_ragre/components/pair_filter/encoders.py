@@ -184,7 +184,7 @@ class HuggingFaceEncoder:
             info = {"config": json.dumps(config, sort_keys=True), "tokenizer": _pack(self._tokenizer)}
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, info
 
-    def load_state(self, tensors: Mapping[str, Any], info: Mapping[str, str]) -> None:
+    def load_state(self, tensors: Mapping[str, "Tensor"], info: Mapping[str, str]) -> None:
         """Take what `state` gave. Raises a ValueError where it does not fit."""
         import torch
 
@@ -262,7 +262,7 @@ class HuggingFaceEncoder:
             starts=pad_starts([[[p + SPECIALS for p in c] for c in clusters] for clusters in places]).to(device),
         )
 
-    def _read(self, ids: Any, mask: Any) -> "Tuple[Tensor, Tensor]":
+    def _read(self, ids: "Tensor", mask: "Tensor") -> "Tuple[Tensor, Tensor]":
         """RETURNS (Tuple[torch.Tensor, torch.Tensor]): hidden states, *Shape* (windows, pieces, width), and the last
         layer's attentions, *Shape* (windows, heads, pieces, pieces).
         """
@@ -393,7 +393,7 @@ def pad_starts(starts: Sequence[Sequence[Sequence[int]]]) -> "Tensor":
     return torch.from_numpy(result)
 
 
-def _hash(state: Mapping[str, Any]) -> str:
+def _hash(state: Mapping[str, "Tensor"]) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())

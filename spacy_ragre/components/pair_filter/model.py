@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence,
 
 import numpy as np
 from thinc.api import Model
-from thinc.types import Floats3d
 
 from ...errors import Errors
 from ...registry import registry
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 PairEncoder = Union[HuggingFaceEncoder, TransformerEncoder]
 Inputs = Sequence[PairInput]
-Logits = List[Floats3d]
+Logits = List[np.ndarray]
 # The documents, and what a layer of spacy-transformers gave for them.
 Batch = Tuple[Inputs, Optional[Sequence[Any]]]
 
@@ -45,9 +44,8 @@ def PairFilter(
     use_distance (bool): let it depend on the distance between the nearest mentions.
     head_rate (float): the learning rate of all that is not the encoder, as a multiple of the optimizer's.
     memory (int): MiB that the scores of a block of pairs may take. More pairs are computed block by block.
-    RETURNS (Model[Sequence[PairInput], List[Floats3d]]): gives logits for each document, head by tail, the score and
-        then the labels, *Shape* (entities, entities, 1 + labels); the diagonal means nothing. Its gradient has the same
-        shapes.
+    RETURNS (Model[Inputs, Logits]): gives logits for each document, head by tail, the score and then the labels,
+        *Shape* (entities, entities, 1 + labels); the diagonal means nothing. Its gradient has the same shapes.
     """
     if block < 1 or hidden < block or hidden % block or memory < 1:
         raise ValueError(Errors.R154.format(hidden=hidden, block=block, memory=memory))
@@ -84,7 +82,7 @@ def _forward(model: Model[Any, Any], inputs: Inputs, is_train: bool) -> Tuple[Lo
     return logits, backprop
 
 
-def _gradients(datas: Sequence[Any], states: Sequence[Optional[Any]]) -> List[Any]:
+def _gradients(datas: Sequence[Any], states: Sequence[Optional["Tensor"]]) -> List[Any]:
     """The states' gradients in the form that spacy-transformers takes; zeros where a document had no pairs."""
     from spacy_transformers.data_classes import TransformerData
     from thinc.api import torch2xp
@@ -170,7 +168,7 @@ class PairFilterShim(TorchShim):
             logits, leaves = self._run(inputs, datas, training=True)
             parts = [_crop(part, len(item.clusters)) for part, item in zip(logits, inputs)]
 
-        def backprop(gradient: Logits) -> List[Optional[Any]]:
+        def backprop(gradient: Logits) -> List[Optional["Tensor"]]:
             # Documents without pairs have no graph.
             pairs = [(p, torch.as_tensor(g, dtype=p.dtype, device=p.device)) for p, g in zip(parts, gradient)]
             pairs = [(p, g) for p, g in pairs if p.requires_grad]
@@ -196,8 +194,8 @@ class PairFilterShim(TorchShim):
         # A single entity has no pairs; its document need not be read.
         rows = [i for i, item in enumerate(inputs) if len(item.clusters) > 1]
         width = 1 + len(self._labels)
-        logits: List[Any] = [torch.zeros((len(item.clusters), len(item.clusters), width)) for item in inputs]
-        leaves: List[Any] = [None] * len(inputs)
+        logits: List[Tensor] = [torch.zeros((len(item.clusters), len(item.clusters), width)) for item in inputs]
+        leaves: List[Optional[Tensor]] = [None] * len(inputs)
         if not rows:
             return logits, leaves
         chosen = [inputs[i] for i in rows]
@@ -211,7 +209,7 @@ class PairFilterShim(TorchShim):
             logits[i] = part
         return logits, leaves
 
-    def _score(self, inputs: Inputs, encoded: Encoded) -> Any:
+    def _score(self, inputs: Inputs, encoded: Encoded) -> "Tensor":
         import torch
 
         if self.pooling is None:
@@ -226,7 +224,9 @@ class PairFilterShim(TorchShim):
             count = len(item.clusters)
             types[i, :count] = [index.get(name, 0) for name in item.types]
             distances[i, :count, :count] = distance_buckets(item.clusters)
-        return self.pooling(encoded, torch.from_numpy(types).to(device), torch.from_numpy(distances).to(device))
+        about = (torch.from_numpy(types).to(device), torch.from_numpy(distances).to(device))
+        scores: Tensor = self.pooling(encoded, *about)
+        return scores
 
     def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""
@@ -290,7 +290,7 @@ class PairFilterShim(TorchShim):
         self._saved = None
 
 
-def _crop(logits: Any, count: int) -> Any:
+def _crop(logits: "Tensor", count: int) -> "Tensor":
     return logits[:count, :count]
 
 

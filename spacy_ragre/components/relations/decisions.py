@@ -9,7 +9,7 @@
 """
 
 from dataclasses import replace
-from typing import Any, Optional, Protocol, Sequence, Tuple
+from typing import Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -31,11 +31,11 @@ class Decision(Protocol):
     others are left out. All where None.
     """
 
-    def loss(self, logits: Any, targets: Targets, known: Optional[Any]) -> Tuple[float, np.ndarray]:
+    def loss(self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray]) -> Tuple[float, np.ndarray]:
         """RETURNS (Tuple[float, numpy.ndarray]): the sum of the pairs' losses, and its gradient."""
         ...
 
-    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> np.ndarray:
+    def probabilities(self, scores: np.ndarray, settings: Calibration, odds: Optional[np.ndarray]) -> np.ndarray:
         """RETURNS (numpy.ndarray): the probability of every class. odds (Optional[numpy.ndarray]): log-odds that a
         filter before gave them.
         """
@@ -46,7 +46,7 @@ class Decision(Protocol):
         neighbours: Sequence[Sequence[Neighbour]],
         labels: LabelSet,
         temperature: float,
-        allowed: Optional[Any],
+        allowed: Optional[np.ndarray],
     ) -> np.ndarray:
         """RETURNS (numpy.ndarray): how the neighbours of each pair answer, from 0 to 1; zeros for classes that are not
         allowed.
@@ -54,30 +54,32 @@ class Decision(Protocol):
         ...
 
     def turnout(
-        self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int
+        self, neighbours: Sequence[Sequence[Neighbour]], votes: np.ndarray, labels: LabelSet, expected: int
     ) -> np.ndarray:
         """RETURNS (numpy.ndarray): how much of a vote of `expected` neighbours came together, from 0 to 1, to multiply
         its weight with.
         """
         ...
 
-    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+    def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
         ...
 
     def fit(
         self,
-        scores: Any,
+        scores: np.ndarray,
         targets: Targets,
         settings: Calibration,
-        allowed: Optional[Any],
-        odds: Optional[Any],
-        known: Optional[Any],
+        allowed: Optional[np.ndarray],
+        odds: Optional[np.ndarray],
+        known: Optional[np.ndarray],
     ) -> Calibration:
         """RETURNS (Calibration): the settings that make the gold answers of development pairs likeliest."""
         ...
 
-    def fit_limit(self, probability: Any, targets: Targets, settings: Calibration, known: Optional[Any]) -> Calibration:
+    def fit_limit(
+        self, probability: np.ndarray, targets: Targets, settings: Calibration, known: Optional[np.ndarray]
+    ) -> Calibration:
         """RETURNS (Calibration): the settings with the limit of probability that gives the best micro-F1."""
         ...
 
@@ -91,10 +93,12 @@ class SingleLabel:
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
-    def loss(self, logits: Any, targets: Targets, known: Optional[Any] = None) -> Tuple[float, Any]:
+    def loss(
+        self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray] = None
+    ) -> Tuple[float, np.ndarray]:
         return cross_entropy(logits, targets, self.label_smoothing, known)
 
-    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
+    def probabilities(self, scores: np.ndarray, settings: Calibration, odds: Optional[np.ndarray]) -> np.ndarray:
         return softmax(scores, settings.temperature)
 
     def votes(
@@ -102,45 +106,50 @@ class SingleLabel:
         neighbours: Sequence[Sequence[Neighbour]],
         labels: LabelSet,
         temperature: float,
-        allowed: Optional[Any],
-    ) -> Any:
+        allowed: Optional[np.ndarray],
+    ) -> np.ndarray:
         shares = neighbour_distribution(neighbours, labels, temperature)
         if allowed is None:
             return shares
         shares = shares * allowed
-        return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+        whole: np.ndarray = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+        return whole
 
-    def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
+    def turnout(
+        self, neighbours: Sequence[Sequence[Neighbour]], votes: np.ndarray, labels: LabelSet, expected: int
+    ) -> np.ndarray:
         return turnout(neighbours, votes, expected, labels)
 
-    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+    def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return pick_best(probability, limits(settings, labels))
 
     def fit(
         self,
-        scores: Any,
+        scores: np.ndarray,
         targets: Targets,
         settings: Calibration,
-        allowed: Optional[Any],
-        odds: Optional[Any],
-        known: Optional[Any] = None,
+        allowed: Optional[np.ndarray],
+        odds: Optional[np.ndarray],
+        known: Optional[np.ndarray] = None,
     ) -> Calibration:
         scores = scores if known is None else np.where(known, scores, -np.inf)
         return replace(settings, temperature=fit_temperature(scores, targets))
 
     def fit_limit(
-        self, probability: Any, targets: Targets, settings: Calibration, known: Optional[Any] = None
+        self, probability: np.ndarray, targets: Targets, settings: Calibration, known: Optional[np.ndarray] = None
     ) -> Calibration:
         return settings
 
 
 class MultiLabel:
-    """Any number of relations a pair."""
+    """np.ndarray number of relations a pair."""
 
-    def loss(self, logits: Any, targets: Targets, known: Optional[Any] = None) -> Tuple[float, Any]:
+    def loss(
+        self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray] = None
+    ) -> Tuple[float, np.ndarray]:
         return adaptive_threshold(logits, targets, known)
 
-    def probabilities(self, scores: Any, settings: Calibration, odds: Optional[Any]) -> Any:
+    def probabilities(self, scores: np.ndarray, settings: Calibration, odds: Optional[np.ndarray]) -> np.ndarray:
         shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
         return against_threshold(scores, settings.temperature, shift)
 
@@ -149,25 +158,27 @@ class MultiLabel:
         neighbours: Sequence[Sequence[Neighbour]],
         labels: LabelSet,
         temperature: float,
-        allowed: Optional[Any],
-    ) -> Any:
+        allowed: Optional[np.ndarray],
+    ) -> np.ndarray:
         shares = neighbour_distribution(neighbours, labels, temperature, several=True)
         return shares if allowed is None else shares * allowed
 
-    def turnout(self, neighbours: Sequence[Sequence[Neighbour]], votes: Any, labels: LabelSet, expected: int) -> Any:
+    def turnout(
+        self, neighbours: Sequence[Sequence[Neighbour]], votes: np.ndarray, labels: LabelSet, expected: int
+    ) -> np.ndarray:
         return turnout(neighbours, votes, expected, labels, several=True)
 
-    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+    def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return pick_several(probability, limits(settings, labels), settings.decision)
 
     def fit(
         self,
-        scores: Any,
+        scores: np.ndarray,
         targets: Targets,
         settings: Calibration,
-        allowed: Optional[Any],
-        odds: Optional[Any],
-        known: Optional[Any] = None,
+        allowed: Optional[np.ndarray],
+        odds: Optional[np.ndarray],
+        known: Optional[np.ndarray] = None,
     ) -> Calibration:
         asked = np.ones(scores.shape, dtype=bool) if allowed is None else allowed.copy()
         if known is not None:
@@ -184,7 +195,7 @@ class MultiLabel:
         return replace(settings, temperature=1 / float(weights[0]), proposal=proposal, bias=bias)
 
     def fit_limit(
-        self, probability: Any, targets: Targets, settings: Calibration, known: Optional[Any] = None
+        self, probability: np.ndarray, targets: Targets, settings: Calibration, known: Optional[np.ndarray] = None
     ) -> Calibration:
         gold = gold_classes(probability.shape, targets)
         if known is not None:

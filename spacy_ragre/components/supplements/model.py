@@ -4,11 +4,12 @@ generated responses for the others, as a Thinc model.
 The heads of all tasks are the rows of one matrix, and a task reads its own rows.
 """
 
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple, cast
 
+import numpy as np
 from thinc.api import Model
-from thinc.types import Floats2d
 
+from ...llm.causal import CausalLM
 from ...llm.copy_grammar import CopyGrammar
 from ...llm.generation import end_id, generate_ids
 from ...llm.label_model import Encodes, LabelShim, Output, Prompts, forward
@@ -17,7 +18,7 @@ from ...registry import registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-Ids = Sequence[Sequence[int]]
+Ids = Sequence[Tuple[int, ...]]
 
 
 class Trained(NamedTuple):
@@ -97,11 +98,11 @@ class MultiTaskShim(LabelShim):
                 total += float(loss.detach())
         return total
 
-    def label_logits(self, prompts: Ids) -> Floats2d:
+    def label_logits(self, prompts: Ids) -> np.ndarray:
         """What the heads of all tasks say of prompts, computed as in training: shared tokens once.
 
-        prompts (Sequence[Sequence[int]]): token ids of the prompts.
-        RETURNS (Floats2d): logits of all tasks' labels, *Shape* (prompts, labels).
+        prompts (Sequence[Tuple[int, ...]]): token ids of the prompts.
+        RETURNS (numpy.ndarray): logits of all tasks' labels, *Shape* (prompts, labels).
         """
         import torch
 
@@ -110,10 +111,10 @@ class MultiTaskShim(LabelShim):
             passes = list(self._backbone.response_states(prompts, [()] * len(prompts)))
             order = [i for numbers, _ in passes for i in numbers]
             logits = self._logits(torch.cat([states.float() for _, states in passes]))
-            found: Floats2d = logits[torch.tensor(order).argsort()].cpu().numpy()
+            found: np.ndarray = logits[torch.tensor(order).argsort()].cpu().numpy()
             return found
 
-    def _label_loss(self, states: Any, questions: Sequence[Trained], smoothing: float) -> "Tensor":
+    def _label_loss(self, states: "Tensor", questions: Sequence[Trained], smoothing: float) -> "Tensor":
         """RETURNS (torch.Tensor): the weighted sum of the cross-entropies, a scalar."""
         import torch
 
@@ -133,6 +134,6 @@ class MultiTaskShim(LabelShim):
         return generate_ids(self._backbone, prompts, max_new_tokens, grammars)
 
     @property
-    def _backbone(self) -> Any:
+    def _backbone(self) -> CausalLM:
         # The protocol of label models names less than is needed here.
-        return self.backbone
+        return cast(CausalLM, self.backbone)

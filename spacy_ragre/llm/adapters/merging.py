@@ -4,7 +4,12 @@ The base weights are kept aside and put back as they were: taking an update off 
 grow with every evaluation during training.
 """
 
-from typing import Any, List, Tuple
+from typing import TYPE_CHECKING, Any, Hashable, List, Tuple
+
+if TYPE_CHECKING:
+    import torch
+    from peft.tuners.lora import Linear
+    from torch import Tensor
 
 ADAPTER = "default"
 
@@ -13,18 +18,18 @@ class MergedWeights:
     """The layers of a model whose adapter is merged now. Needs the memory of those layers once more while it is."""
 
     def __init__(self) -> None:
-        self._kept: List[Tuple[Any, Any]] = []
-        self._version: Any = None
+        self._kept: List[Tuple[Linear, Tensor]] = []
+        self._version: Hashable = None
 
     def __bool__(self) -> bool:
         """RETURNS (bool): whether the adapter is merged."""
         return bool(self._kept)
 
-    def merge(self, model: Any, version: Any) -> None:
+    def merge(self, model: "torch.nn.Module", version: Hashable) -> None:
         """Merge the adapter, or merge it again where it changed.
 
         model (peft.PeftModel): the model.
-        version (Any): equal as long as the adapter is the same.
+        version (Hashable): equal as long as the adapter is the same.
         """
         if self._kept and self._version == version:
             return

@@ -6,6 +6,7 @@ from ..attention.prefix_attention import KeysValues, PrefixCache, shared_pass
 from .openvino import Graph
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers.modeling_utils import PreTrainedModel
 
@@ -25,7 +26,7 @@ class DecoderGraph:
         self._nothing = (config.num_hidden_layers, 1, heads, 1, width)
         self._graph = Graph(module, self._example(rows=4, length=6, documents=2, shared=5), engine)
 
-    def _example(self, rows: int, length: int, documents: int, shared: int) -> Tuple[Any, ...]:
+    def _example(self, rows: int, length: int, documents: int, shared: int) -> Tuple["Tensor", ...]:
         import torch
 
         layers, _, heads, _, width = self._nothing
@@ -65,7 +66,7 @@ class DecoderGraph:
         return states, {layer: (keys[layer], values[layer]) for layer in range(len(keys))}
 
 
-def _module(decoder: Any) -> Any:
+def _module(decoder: "PreTrainedModel") -> "torch.nn.Module":
     import torch
 
     class Pass(torch.nn.Module):
@@ -74,7 +75,7 @@ def _module(decoder: Any) -> Any:
             self.decoder = decoder
 
         def forward(
-            self, ids: "Tensor", positions: "Tensor", own: "Tensor", keys: Any, values: Any, padded: Any
+            self, ids: "Tensor", positions: "Tensor", own: "Tensor", keys: "Tensor", values: "Tensor", padded: "Tensor"
         ) -> Any:
             count = decoder.config.num_hidden_layers
             context = PrefixCache({i: (keys[i], values[i]) for i in range(count)}, lengths=padded, padded=padded)

@@ -8,7 +8,7 @@ import warnings
 from contextlib import redirect_stdout
 from importlib import import_module
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Hashable, Optional, Sequence, Tuple, TypeVar, Union
 
 from ...errors import Errors
 from .quiet import quiet
@@ -39,9 +39,9 @@ class Compiler:
         if engine not in ENGINES:
             raise ValueError(Errors.R112.format(value=engine, known=", ".join(map(repr, ENGINES))))
         self.engine = engine
-        self._kept: Optional[Tuple[Any, Any]] = None
+        self._kept: Optional[Tuple[Hashable, Any]] = None
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> Dict[str, Any]:
         # Graphs can't be pickled: a copy compiles its own.
         return {"engine": self.engine, "_kept": None}
 
@@ -53,10 +53,10 @@ class Compiler:
 
         return not torch.is_grad_enabled()
 
-    def compiled(self, version: Any, make: Callable[[], _Compiled]) -> _Compiled:
-        """version (Any): equal as long as the weights are the same.
-        make (Callable[[], Any]): compiles them.
-        RETURNS (Any): what it gave, now or before.
+    def compiled(self, version: Hashable, make: Callable[[], _Compiled]) -> _Compiled:
+        """version (Hashable): equal as long as the weights are the same.
+        make (Callable): compiles them.
+        RETURNS (_Compiled): what it gave, now or before.
         """
         if self._kept is None or self._kept[0] != version:
             self._kept = None
@@ -79,7 +79,7 @@ class Compiler:
                 super().__init__()
                 self.model = model
 
-            def forward(self, ids: Any, mask: Any) -> Any:
+            def forward(self, ids: "Tensor", mask: "Tensor") -> Any:
                 out = self.model(input_ids=ids, attention_mask=mask, output_attentions=attentions)
                 return (out.last_hidden_state, out.attentions[-1]) if attentions else out.last_hidden_state
 
@@ -136,7 +136,7 @@ class Graph:
             settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = _GROUP
         self._compiled = openvino.Core().compile_model(model, "CPU", settings)
 
-    def __call__(self, *inputs: Any) -> "Tuple[Tensor, ...]":
+    def __call__(self, *inputs: "Tensor") -> "Tuple[Tensor, ...]":
         """inputs (torch.Tensor): one for each argument of the module.
         RETURNS (Tuple[torch.Tensor, ...]): what the module gives.
         """
