@@ -79,7 +79,11 @@ class Errors(metaclass=_WithCodes):
         "Can't read doc._.{attr}: it holds {value!r}, which another package has written. Give this package's attribute "
         "another name with spacy_ragre.register_extensions(relations='ragre_relations'), or remove what is there."
     )
-    R015 = "Relations can't be kept in doc._.{value}: give the name of an attribute, such as 'ragre_relations'."
+    R015 = (
+        "Relations can't be kept in doc._.{value}: give register_extensions(relations=...), or the environment "
+        "variable {variable}, a name that can be an attribute and that no other annotation has, such as "
+        "'ragre_relations'."
+    )
 
     # backbones
     R101 = "Can't find the GGUF file {name!r}. Check the path; a GGUF file is given with its whole name."

@@ -40,8 +40,11 @@ def register_extensions(force: bool = False, *, relations: Optional[str] = None)
         None for the name as it is: what this was called with last, else what the variable RAGRE_RELATIONS says, which
         serves for processes that don't call this. A ValueError is raised for what can't be the name of an attribute.
     """
-    if relations is not None:
-        _rename(relations)
+    name = data.relations_name() if relations is None else relations
+    others = {other for _, other, _ in _extensions()} - {data.relations_name()}
+    if not isinstance(name, str) or not name.isidentifier() or name in others:
+        raise ValueError(Errors.R015.format(value=name, variable=data.NAME_VARIABLE))
+    _rename(name)
     foreign = foreign_extensions()
     for owner, name, settings in _extensions():
         if not owner.has_extension(name) or (force and _full(owner, name) in foreign):
@@ -52,8 +55,6 @@ def register_extensions(force: bool = False, *, relations: Optional[str] = None)
 
 
 def _rename(name: str) -> None:
-    if not isinstance(name, str) or not name.isidentifier():
-        raise ValueError(Errors.R015.format(value=name))
     old = data.relations_name()
     if name == old:
         return

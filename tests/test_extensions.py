@@ -96,11 +96,18 @@ def test_the_attribute_of_another_package_stays_where_it_is(nlp: Language) -> No
     assert nlp.make_doc("x")._.relations == "theirs" and Doc.has_extension(OTHER)
 
 
-@pytest.mark.parametrize("name", ["", "two words", "1st", 3])
+@pytest.mark.parametrize("name", ["", "two words", "1st", 3, "triples", "usage"])
 def test_r015_a_name_that_is_none(name: Any) -> None:
     with pytest.raises(ValueError, match=r"R015"):
         register_extensions(relations=name)
     assert Doc.has_extension("relations")
+
+
+def test_r015_a_name_of_the_environment_that_is_none() -> None:
+    env = {**os.environ, NAME_VARIABLE: "two words"}
+    done = subprocess.run([sys.executable, "-c", "import spacy_ragre"], capture_output=True, text=True, env=env)
+    assert done.returncode and "[R015] Relations can't be kept in doc._.two words" in done.stderr
+    assert NAME_VARIABLE in done.stderr
 
 
 USES: List[Callable[[Language], Any]] = [
