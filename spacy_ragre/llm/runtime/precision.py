@@ -49,7 +49,7 @@ def choose_dtype(device: "torch.device", quantized: bool) -> "torch.dtype":
 @cache
 def bfloat16_pays() -> bool:
     """Whether this processor multiplies matrices clearly faster in bfloat16 than in float32: it must have instructions
-    for it, and a timing of about 20 milliseconds must show the gain, since a library may not use them. Found out once a
+    for it, and a short timing must show the gain, since a library may not use them. Found out once a
     process.
 
     RETURNS (bool): whether it does.
