@@ -29,7 +29,6 @@ import numpy as np
 import spacy
 
 from spacy_ragre.candidates import Candidate
-from spacy_ragre.components.relations.open_scorer import OpenScorer
 from spacy_ragre.corpora.openrel import SourceSchema, SourceText, component_labels
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet
@@ -74,10 +73,10 @@ class Package:
     """
 
     def __init__(self, answer: str, weights: Optional[Path] = None) -> None:
-        config = {"labels": ["placeholder"], "answer": answer}
-        self.predictor = spacy.blank("en").add_pipe(NAME, config=config).predictor  # type: ignore[attr-defined]
+        config: Dict[str, Any] = {"labels": ["placeholder"], "answer": answer}
         if weights is not None:
-            self.predictor.open = OpenScorer(weights)
+            config["weights"] = str(weights)
+        self.predictor = spacy.blank("en").add_pipe(NAME, config=config).predictor  # type: ignore[attr-defined]
 
     def scores(self, pairs: Sequence[Instance], labels: LabelSet) -> np.ndarray:
         self.predictor.labels.replace(labels.to_dict())

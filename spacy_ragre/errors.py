@@ -483,6 +483,14 @@ class Errors(metaclass=_WithCodes):
     )
 
     # command line
+    R560 = (
+        "The folder {folder} has no {file}. The setting weights is 'open' for the weights of the package, a folder "
+        "with open_reader.safetensors and open_reader.json, or null."
+    )
+    R561 = (
+        "The answer 'open' needs weights of the reader of labels, and the setting weights is null. Set weights to "
+        "'open', or answer to 'auto'."
+    )
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
     R602 = (
         "Can't load the pipeline {name!r}: {problem}. Give the folder of a saved pipeline, or the name of an installed "
@@ -552,6 +560,13 @@ class Errors(metaclass=_WithCodes):
 
 class Warnings(metaclass=_WithCodes):
     """Messages given through `warnings.warn`, for what is odd but can go on."""
+
+    # open labels
+    W160 = (
+        "The component {name!r} was saved with other weights for open labels than those of the setting weights = "
+        "{weights!r}, so that scores may differ. Calibrate it again (python -m spacy ragre calibrate), or install the "
+        "version that it was saved with."
+    )
 
     # backbones
     W101 = (

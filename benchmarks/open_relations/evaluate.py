@@ -114,16 +114,19 @@ def measure(decisions: Decisions, threshold: float, *, argmax: bool = False) -> 
     return {"threshold": threshold, "p": 100 * precision, "r": 100 * recall, "f": 100 * f1}
 
 
-def best_threshold(decisions: Decisions, *, precision: float = 0.0, argmax: bool = False, least: int = 50) -> float:
-    """RETURNS (float): the threshold of the best F1 among those with that precision; infinity where there is none.
+def best_threshold(
+    decisions: Decisions, *, precision: float = 0.0, argmax: bool = False, beta: float = 1.0, least: int = 50
+) -> float:
+    """RETURNS (float): the threshold of the best F among those with that precision; infinity where there is none.
 
+    beta (float): how many times as much recall weighs as precision.
     least (int): how many decisions a threshold must leave, so that a lucky few decide nothing.
     """
     use = decisions.best if argmax else np.ones(len(decisions.scores), dtype=bool)
     scores, right = decisions.scores[use], decisions.right[use]
     order = np.argsort(-scores, kind="stable")
     hits, count = np.cumsum(right[order]), np.arange(1, len(order) + 1)
-    f1 = 2 * hits / (count + decisions.gold)
+    f1 = (1 + beta**2) * hits / (count + beta**2 * decisions.gold)
     fits = (hits / count >= precision) & (count >= least)
     if not fits.any():
         return float("inf")
@@ -133,12 +136,12 @@ def best_threshold(decisions: Decisions, *, precision: float = 0.0, argmax: bool
 
 
 def calibrate(decisions: Decisions) -> Tuple[float, float, List[Dict[str, float]]]:
-    """Platt scaling of the log-odds: sigmoid(slope * score + offset).
+    """Platt scaling of the log-odds of each pair's best label: sigmoid(slope * score + offset).
 
     RETURNS (Tuple[float, float, List[Dict[str, float]]]): slope, offset, and how often labels hold by ten bands of the
         probability.
     """
-    asked = decisions.scores > NEVER
+    asked = (decisions.scores > NEVER) & decisions.best
     scores = torch.tensor(decisions.scores[asked], dtype=torch.float64)
     right = torch.tensor(decisions.right[asked], dtype=torch.float64)
     weight = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
@@ -175,9 +178,11 @@ def report(reader: OpenRelations, folder: Path, split: str, **parts: Any) -> Dic
         slope, offset, bands = calibrate(every)
         best, careful = best_threshold(every), best_threshold(every, precision=0.7)
         single = best_threshold(every, argmax=True)
+        cautious = best_threshold(every, argmax=True, beta=0.5)
         out[name] = {
             "argmax": measure(every, 0.0, argmax=True),
             "argmax_best": measure(every, single, argmax=True),
+            "argmax_cautious": measure(every, cautious, argmax=True),
             "zero": measure(every, 0.0),
             "best": measure(every, best),
             "precision_70": measure(every, careful),

@@ -117,6 +117,7 @@ def make_nlp(tiny_llama: Path) -> MakeNlp:
     def make(backbone: Optional[Path] = None, **settings: Any) -> Language:
         config: Dict[str, Any] = {
             "labels": LABELS,
+            "weights": None,
             "model": {
                 "@architectures": "ragre.LabelModel.v1",
                 "backbone": {

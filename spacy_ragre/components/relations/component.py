@@ -55,6 +55,7 @@ from .annotations import (
     with_proposals,
 )
 from .examples import as_shown
+from .open_scorer import BUNDLED_WEIGHTS, OpenScorer
 from .predictor import RelationPredictor
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_CONFIG = """
 [rag_relation_extractor]
 labels = {}
+weights = "open"
 answer = "auto"
 n_examples = 3
 multi_label = false
@@ -112,6 +114,7 @@ def make_rag_relation_extractor(
     name: str,
     model: Model[Any, Any],
     labels: Union[Dict[str, Any], List[str]],
+    weights: Optional[str],
     answer: str,
     n_examples: int,
     multi_label: bool,
@@ -130,8 +133,10 @@ def make_rag_relation_extractor(
     labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
         founded by"), or with a table with `text` (one, or a list of wordings), `definition`, `symmetric`, `head_types`
         and `tail_types`. May be empty: labels then come from `initialize` or `add_examples`.
-    answer (str): "head", "trie", "generate", "open" (an encoder that comes with the package reads labels that nobody
-        trained on), or "auto" for the head once trained and the trie before.
+    weights (Optional[str]): of the encoder that reads labels which nobody trained on: "open" for those that come with
+        the package, a folder with others, or null for none.
+    answer (str): "open" (that encoder), "head", "trie" or "generate" (the language model), or "auto" for the head once
+        it is trained, and before for "open", or for "trie" where there are no weights.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.
@@ -155,6 +160,7 @@ def make_rag_relation_extractor(
         model,
         name,
         labels=labels,
+        weights=weights,
         answer=answer,
         n_examples=n_examples,
         multi_label=multi_label,
@@ -476,11 +482,16 @@ class RelationExtractor(Component):
             "trained": self.predictor.trained,
             "calibration": self.predictor.calibration.to_dict(),
             "threshold": self._threshold,
+            "reader": self.predictor.open.checksum,
         }
 
     def _apply(self, settings: Dict[str, Any]) -> None:
         self.predictor.labels.replace(settings["labels"])
         self._open_labels = settings["open_labels"]
+        if "reader" in settings:
+            self.predictor.open.check(settings["reader"], self.name)
+        elif self.predictor.answer == "auto":  # version 0.1.0 asked the language model
+            self.predictor.open = OpenScorer(None)
         self.predictor.trained = settings["trained"]
         self.predictor.calibration = Calibration.from_dict(settings["calibration"])
         if settings.get("threshold", self._threshold) != self._threshold:
@@ -505,6 +516,7 @@ class RagRelationExtractor(RelationExtractor):
         candidates: CandidateGenerator,
         retriever: Retriever,
         labels: Optional[Dict[str, Any]] = None,
+        weights: Optional[str] = BUNDLED_WEIGHTS,
         answer: str = "auto",
         n_examples: int = 3,
         multi_label: bool = False,
@@ -519,6 +531,7 @@ class RagRelationExtractor(RelationExtractor):
             prompt,
             retriever,
             LabelSet(labels or {}),
+            weights=weights,
             answer=answer,
             n_examples=n_examples,
             multi_label=multi_label,

@@ -6,6 +6,8 @@
 | probability | softmax | sigmoid of the difference to class 0 |
 | neighbours | share their weight among their labels | give all of it to each of their labels |
 | choice | the likeliest class | every class above its limit |
+
+`BestLabel` is for scores that judge each label by itself where one answer is wanted: the likeliest above the limit.
 """
 
 from dataclasses import replace
@@ -202,6 +204,13 @@ class MultiLabel:
             # What is not known comes last, where no limit is.
             probability = np.where(known, probability, 0.0)
         return replace(settings, decision=fit_decision(probability[:, 1:], gold[:, 1:]))
+
+
+class BestLabel(MultiLabel):
+    """At most one relation a pair, by scores that judge each label by itself."""
+
+    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+        return tuple(classes[:1] for classes in super().pick(probability, settings, labels))
 
 
 def model_probabilities(

@@ -24,7 +24,7 @@ from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
 from ..predictor import Predictor
 from .annotations import RelationPrediction, allowed_classes, gather, known_classes, proposal_odds
-from .decisions import Decision, MultiLabel, SingleLabel, model_probabilities
+from .decisions import BestLabel, Decision, MultiLabel, SingleLabel, model_probabilities
 from .examples import as_shown, both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
 from .open_scorer import OpenScorer
@@ -55,8 +55,9 @@ class RelationPredictor(Predictor):
     prompt (Prompt): how a pair is put to the language model.
     retriever (Retriever): encoder and store of examples.
     labels (LabelSet): the labels.
+    weights (Optional[str]): of the reader of open labels; see `OpenScorer`.
     answer (str): "head", "trie", "generate", "open" (an encoder that reads labels nobody trained on; see
-        `open_scorer`), or "auto" for the head once it is trained and the trie before.
+        `open_scorer`), or "auto" for the head once it is trained, and before for "open", or the trie without weights.
     n_examples (int): most examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
@@ -73,19 +74,23 @@ class RelationPredictor(Predictor):
         retriever: Retriever,
         labels: LabelSet,
         *,
+        weights: Optional[str] = None,
         answer: str = "auto",
         n_examples: int = 0,
         multi_label: bool = False,
         label_smoothing: float = 0.0,
         both_orders: bool = False,
     ) -> None:
+        if answer == "open" and weights is None:
+            raise ValueError(Errors.R561)
         super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
         self.prompt = prompt
         self.prompts = PairPrompts()
-        self.open = OpenScorer()
+        self.open = OpenScorer(weights)
         self.retriever = retriever
         self.labels = labels
-        self.decision: Decision = MultiLabel() if multi_label else SingleLabel(label_smoothing)
+        self.multi_label = multi_label
+        self._decision: Decision = MultiLabel() if multi_label else SingleLabel(label_smoothing)
         self.both_orders = both_orders
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
@@ -93,6 +98,27 @@ class RelationPredictor(Predictor):
         if isinstance(retriever.encoder, BackboneEncoder):
             # Bound methods, since a lambda would keep the component from being pickled for another process.
             retriever.encoder.bind(self.states, self.fingerprint, self._width)
+
+    @property
+    def mode(self) -> str:
+        """RETURNS (str): the way to answer now."""
+        mode = super().mode
+        return "open" if mode == "trie" and self.answer == "auto" and self.open.weights is not None else mode
+
+    @property
+    def decision(self) -> Decision:
+        """RETURNS (Decision): how scores become answers now."""
+        return BestLabel() if self.mode == "open" and not self.multi_label else self._decision
+
+    @property
+    def settings(self) -> Calibration:
+        """RETURNS (Calibration): what was chosen on development documents. Where nothing was, relations under open
+        labels must be as likely as the user says, or else as the weights say.
+        """
+        chosen = self.calibration
+        if self.mode == "open" and chosen == chosen.plain():
+            return replace(chosen, decision=0.0, threshold=chosen.threshold or self.open.decision(self.labels))
+        return chosen
 
     @property
     def shim(self) -> LabelShim:
@@ -287,7 +313,7 @@ class RelationPredictor(Predictor):
         scored = self.score([candidate.instance for candidate in candidates])
         allowed, odds = allowed_classes(candidates, self.labels), proposal_odds(candidates, self.labels)
         probability = self._probabilities(scored, allowed, odds)
-        chosen = self.decision.pick(probability, self.calibration, self.labels)
+        chosen = self.decision.pick(probability, self.settings, self.labels)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels)
 
     def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
@@ -376,7 +402,7 @@ class RelationPredictor(Predictor):
 
     def _probabilities(self, scored: LabelScores, allowed: "np.ndarray", odds: Optional["np.ndarray"]) -> "np.ndarray":
         """RETURNS (numpy.ndarray): probabilities, mixed with the votes of the neighbours, *Shape* (pairs, classes)."""
-        settings = self.calibration
+        settings = self.settings
         result = model_probabilities(self.decision, scored.scores, settings, allowed, odds)
         if not settings.weight:
             return result

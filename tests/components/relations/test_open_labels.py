@@ -45,7 +45,7 @@ def reader(scorer):
 @pytest.fixture
 def make_open(make_nlp):
     def make(labels=TYPED, **settings):
-        nlp = make_nlp(labels=labels, answer="open", **settings)
+        nlp = make_nlp(labels=labels, **{"weights": "open", **settings})
         ruler = nlp.add_pipe("entity_ruler", first=True)
         names = {"ORG": ["Acme", "Globex"], "PERSON": ["Ann Lee", "Bob Poe"], "GPE": ["Rome", "Oslo"]}
         ruler.add_patterns([{"label": k, "pattern": name} for k, all_ in names.items() for name in all_])
@@ -166,7 +166,7 @@ def test_r120_damaged_weights(tmp_path):
     data[-1] ^= 1
     (tmp_path / "open_reader.safetensors").write_bytes(bytes(data))
     with pytest.raises(ValueError, match="R120.*open_reader"):
-        OpenScorer(tmp_path)._load()
+        OpenScorer(str(tmp_path))._load()
 
 
 def test_the_card_has_what_is_measured():
