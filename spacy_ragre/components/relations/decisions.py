@@ -209,7 +209,7 @@ class MultiLabel:
 class BestLabel(MultiLabel):
     """At most one relation a pair, by scores that judge each label by itself."""
 
-    def pick(self, probability: Any, settings: Calibration, labels: LabelSet) -> Chosen:
+    def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return tuple(classes[:1] for classes in super().pick(probability, settings, labels))
 
 
