@@ -567,6 +567,11 @@ class Warnings(metaclass=_WithCodes):
         "{weights!r}, so that scores may differ. Calibrate it again (python -m spacy ragre calibrate), or install the "
         "version that it was saved with."
     )
+    W161 = (
+        "The component {name!r} keeps the examples for training and for the language model; the reader of open labels, "
+        "which answers now, does not see them. Let them vote by 'python -m spacy ragre calibrate' on development "
+        "documents, or set weights to null, so that the language model is shown them."
+    )
 
     # backbones
     W101 = (

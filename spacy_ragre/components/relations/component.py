@@ -279,7 +279,9 @@ class RelationExtractor(Component):
 
     def _store(self, instances: Sequence[Instance]) -> None:
         self.predictor.add_examples(instances)
-        if self.predictor.shows_answers and not self.predictor.trained:
+        if instances and self.predictor.mode == "open" and not self.predictor.calibration.weight:
+            warnings.warn(Warnings.W161.format(name=self.name), stacklevel=4)
+        elif self.predictor.shows_answers and not self.predictor.trained:
             labels, known = self.predictor.labels, self.predictor.known_examples
             count = sum(as_shown(instance, labels).answers is not None for instance in known)
             self.advice.check_examples(self.predictor.one_sided(), count)

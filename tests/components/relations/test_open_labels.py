@@ -21,6 +21,7 @@ TYPED = {
     "born_in": {"text": "was born in", "head_types": ["PERSON"], "tail_types": ["GPE"]},
     "married_to": {"text": "is married to", "symmetric": True, "head_types": ["PERSON"], "tail_types": ["PERSON"]},
 }
+LABELS_OF_GOLD = {"founded_by": "was founded by", "located_in": "is located in"}
 TEXT = OpenText(
     "Bill Gates and Melinda French founded Microsoft in Albuquerque.",
     ((0, 10, "PERSON"), (15, 29, "PERSON"), (38, 47, "ORG"), (51, 62, "GPE")),
@@ -148,7 +149,9 @@ def test_several_wordings_are_averaged(scorer, reader):
     )
     label = OpenLabel("founded_by", tuple(words))
     text = OpenText(instance.text, ((0, 4, "ORG"), (20, 27, "PERSON")), ((0, 1),))
-    assert both[1] == pytest.approx(score(reader, [text], [label])[0][0, 0], abs=1e-4)
+    fitted = scorer.known["calibration"]["no_types"]
+    plain = score(reader, [text], [label])[0][0, 0]
+    assert both[1] == pytest.approx(fitted["slope"] * plain + fitted["offset"], abs=1e-4)
     assert both[1] != pytest.approx(first[1], abs=1e-2) and both[1] != pytest.approx(second[1], abs=1e-2)
 
 
@@ -167,6 +170,60 @@ def test_r120_damaged_weights(tmp_path):
     (tmp_path / "open_reader.safetensors").write_bytes(bytes(data))
     with pytest.raises(ValueError, match="R120.*open_reader"):
         OpenScorer(str(tmp_path))._load()
+
+
+def test_r560_folder_without_weights(make_open, tmp_path):
+    with pytest.raises(ValueError, match=r"\[R560\].*open_reader.json"):
+        make_open(weights=str(tmp_path))("Acme was founded by Ann Lee.")
+
+
+def test_r561_open_answer_without_weights(make_open):
+    with pytest.raises(ValueError, match=r"\[R561\]"):
+        make_open(weights=None, answer="open")
+
+
+def test_it_answers_until_something_is_trained(make_open, gold_examples, train):
+    nlp = make_open(weights=None)
+    assert nlp.get_pipe(NAME).predictor.mode == "trie"
+    nlp = make_open(LABELS_OF_GOLD)
+    predictor = nlp.get_pipe(NAME).predictor
+    assert predictor.mode == "open"
+    train(nlp, gold_examples(nlp), steps=1)
+    assert predictor.mode == "head"
+
+
+def test_the_limit_is_that_of_the_weights_or_the_users(make_open):
+    nlp = make_open()
+    predictor = nlp.get_pipe(NAME).predictor
+    (relation,) = nlp("Acme was founded by Ann Lee.")._.relations
+    assert predictor.open.decision(predictor.labels) < relation.score < 1
+    strict = make_open(threshold=min(0.999, relation.score + 0.001))
+    assert found(strict("Acme was founded by Ann Lee.")) == []
+    lenient = make_open(threshold=0.001)
+    text = "Acme met Ann Lee in Rome and Bob Poe in Oslo."
+    assert len(found(lenient(text))) > len(found(nlp(text)))
+
+
+def test_several_labels_a_pair_or_one(make_open):
+    twins = {"founded_by": {"text": "was founded by"}, "set_up_by": {"text": "was founded by"}}
+    text = "Acme was founded by Ann Lee."
+    assert len(found(make_open(twins)(text))) == 1
+    assert len(found(make_open(twins, multi_label=True)(text))) == 2
+
+
+def test_w161_examples_that_are_not_read(make_open, gold_docs):
+    nlp = make_open(LABELS_OF_GOLD)
+    with pytest.warns(UserWarning, match=r"\[W161\]"):
+        nlp.get_pipe(NAME).add_examples(gold_docs(nlp))
+
+
+def test_w160_saved_with_other_weights(make_open, tmp_path):
+    make_open().to_disk(tmp_path / "pipeline")
+    cfg = tmp_path / "pipeline" / NAME / "cfg"
+    settings = json.loads(cfg.read_text(encoding="utf8"))
+    component = make_open().get_pipe(NAME)
+    with pytest.warns(UserWarning, match=r"\[W160\]"):
+        component._apply({**settings, "reader": "0" * 64})
 
 
 def test_the_card_has_what_is_measured():
