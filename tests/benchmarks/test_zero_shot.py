@@ -177,7 +177,7 @@ def test_the_package_answers_as_the_component(tmp_path):
     assert system.answers([pair], labels) == [[Answer("founded_by")]]
     assert system.scores([pair], labels).shape == (1, 3)
     missing = zero_shot.Package("open", tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ValueError, match="R560"):
         missing.scores([pair], labels)
 
 
