@@ -41,8 +41,8 @@ def main() -> int:
         table.add_row(escape(rel.head.text), rel.label, escape(rel.tail.text), f"{rel.score:.2f}")
     console.print(table)
     console.print(
-        "\nThis is zero-shot: the reader of labels that comes with the package never saw these labels, and nothing "
-        "was trained on them. A score is how often such an answer was right on hard texts written for development."
+        "\nThis is zero-shot: an encoder that comes with the package reads the words of the labels, and nothing was "
+        "trained for this demo. A score is how often such an answer was right on hard texts written for development."
     )
     return 0
 
