@@ -74,21 +74,5 @@ PUBLISHED: Dict[str, List[Tuple[Dict[str, str], Dict[str, float]]]] = {
             },
             {"macro_f_15": 0.845},
         ),
-        (
-            {
-                "name": "encoder, 440M (published)",
-                "description": "reported for these 16 relations; source not checked",
-                "split": "val_wiki, as reported",
-            },
-            {"macro_f": 0.874},
-        ),
-        (
-            {
-                "name": "language model, 8B, untrained (published)",
-                "description": "reported for these 16 relations; source not checked",
-                "split": "val_wiki, as reported",
-            },
-            {"macro_f": 0.443},
-        ),
     ],
 }

@@ -84,8 +84,8 @@ class Summary(NamedTuple):
 
 
 SUMMARIES = (
-    Summary("semeval", "zero-shot", "official macro-F1", "SemEval-2010 Task 8"),
-    Summary("semeval", "few-shot", "official macro-F1", "SemEval-2010 Task 8"),
+    Summary("zero_shot_fewrel", "open labels", "macro-F1", "FewRel, labels never trained on"),
+    Summary("paragraphs", "open, with entity types", "F1", "Ordinary paragraphs, any labels", "paragraphs (30), gold"),
     Summary("semeval", "fine-tuned", "official macro-F1", "SemEval-2010 Task 8"),
     Summary("semeval", "fine-tuned + retrieval", "official macro-F1", "SemEval-2010 Task 8"),
     Summary("etrag", "ETRAG", "official macro-F1", "SemEval-2010 Task 8, few sentences", "5%"),
