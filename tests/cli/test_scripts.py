@@ -199,7 +199,7 @@ RESULT = {
             "split": "test",
         },
         {
-            "name": "zero-shot",
+            "name": "fine-tuned + retrieval",
             "seeds": [0],
             "machines": [MACHINE],
             "scores": {"semeval_macro_f": [0.301]},
@@ -231,7 +231,7 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     assert render("--check") == 0
     readme = (tmp_path / "README.md").read_text(encoding="utf8")
     link = "[SemEval-2010 Task 8](docs/results/semeval.md)"
-    assert f"| {link} | zero-shot | official macro-F1 | 30.1 | test, 500 |" in readme
+    assert f"| {link} | fine-tuned + retrieval | official macro-F1 | 30.1 | test, 500 |" in readme
     assert f"| {link} | fine-tuned | official macro-F1 | 89.0 ± 1.4 | test |" in readme
     assert readme.startswith("# Title\n") and readme.endswith("\nEnd.\n") and "old" not in readme
     assert "[SemEval-2010 Task 8](semeval.md)" in (tmp_path / "pages" / "README.md").read_text(encoding="utf8")
