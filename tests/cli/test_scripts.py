@@ -238,7 +238,7 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     text = (tmp_path / "pages" / "semeval.md").read_text(encoding="utf8")
     assert text.startswith("# SemEval-2010 Task 8\n") and "benchmarks/results/semeval.json" in text
     assert "| fine-tuned | no \\| retrieval | 89.0 ± 1.4 | 80.0 ± 0.0 | 0, 1 | test |" in text
-    assert "| zero-shot |  | 30.1 |  | 0 | test, 500 |" in text
+    assert "| fine-tuned + retrieval |  | 30.1 |  | 0 | test, 500 |" in text
     assert "`abc1234`; CPU X, 2 CPU cores and CPU Y, 2 CPU cores; 2026-01-01" in text
     # A page whose results are gone is stale, and goes.
     (tmp_path / "results" / "semeval.json").unlink()
