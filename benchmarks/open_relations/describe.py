@@ -3,7 +3,6 @@
 python describe.py WEIGHTS.safetensors DEV.json TRAINING.json OUT.json
 """
 
-import hashlib
 import json
 import math
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from safetensors import safe_open
+
+from spacy_ragre.files import file_hash
 
 
 def finite(value: float) -> Optional[float]:
@@ -35,7 +36,7 @@ def main(weights: str, dev: str, training: str, out: str) -> None:
             "encoder": "all-MiniLM-L6-v2 (its word vectors and tokenizer; all other weights are in the file)",
             "format": "matrices int8 with a float scale for each row, the rest float16",
         },
-        "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest(),
+        "sha256": file_hash(Path(weights)),
         "bytes": Path(weights).stat().st_size,
         "thresholds": {
             kind: {name: finite(value[key]["threshold"]) for name, key in names.items()}

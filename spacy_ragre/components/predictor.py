@@ -13,7 +13,7 @@ class Predictor:
     """Asks a language model.
 
     model (Model): has a shim with a backbone and, once it is initialised, a label head.
-    answer (str): one of `modes`; "auto" is the head once it is trained and the trie before.
+    answer (str): one of `modes`; "auto" is the head once it is trained, and `untrained_mode` before.
     n_examples (int): most examples in a prompt.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
     """
@@ -59,4 +59,9 @@ class Predictor:
             raise ValueError(Errors.R503)
         if self.answer != "auto":
             return self.answer
-        return "head" if self.trained and self.shim.has_head else "trie"
+        return "head" if self.trained and self.shim.has_head else self.untrained_mode
+
+    @property
+    def untrained_mode(self) -> str:
+        """RETURNS (str): the way that "auto" answers before training."""
+        return "trie"

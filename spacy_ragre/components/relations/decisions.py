@@ -144,7 +144,7 @@ class SingleLabel:
 
 
 class MultiLabel:
-    """np.ndarray number of relations a pair."""
+    """Any number of relations a pair."""
 
     def loss(
         self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray] = None

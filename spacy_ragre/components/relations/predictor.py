@@ -100,10 +100,9 @@ class RelationPredictor(Predictor):
             retriever.encoder.bind(self.states, self.fingerprint, self._width)
 
     @property
-    def mode(self) -> str:
-        """RETURNS (str): the way to answer now."""
-        mode = super().mode
-        return "open" if mode == "trie" and self.answer == "auto" and self.open.weights is not None else mode
+    def untrained_mode(self) -> str:
+        """RETURNS (str): the way that "auto" answers before training."""
+        return super().untrained_mode if self.open.weights is None else "open"
 
     @property
     def decision(self) -> Decision:
