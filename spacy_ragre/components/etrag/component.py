@@ -24,8 +24,8 @@ from ...retrieval import Neighbour
 from ...training.locks import one_at_a_time
 from ..base import Scorer
 from ..relations.annotations import SCORE_WEIGHTS, with_proposals
-from ..relations.component import RelationExtractor
 from ..relations.examples import as_shown
+from ..relations.extractor import RelationExtractor
 from .predictor import ETRAGPredictor
 
 DEFAULT_CONFIG = """

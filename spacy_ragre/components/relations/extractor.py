@@ -1,0 +1,377 @@
+"""What the extractors of relations have in common, whatever answers: labels, examples, pairs, training, saving."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+from thinc.api import Model, Optimizer
+
+from ...calibration.settings import Calibration, read_thresholds
+from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
+from ...errors import Errors, Warnings
+from ...instances import Instance
+from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
+from ...retrieval import read_examples
+from ...training.locks import one_at_a_time
+from ..base import Component, Part, Scorer
+from .advice import Advice, explain_no_pairs
+from .annotations import (
+    RelationPrediction,
+    allowed_classes,
+    proposal_odds,
+    propose,
+    take_labels,
+    to_relations,
+    with_proposals,
+)
+from .examples import as_shown
+from .open_scorer import OpenScorer
+from .predictor import RelationPredictor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class RelationExtractor(Component):
+    """Find relations between the entities of a document: what the extractors have in common, whatever answers.
+
+    predictor (RelationPredictor): scores the classes of pairs.
+    candidates (CandidateGenerator): which pairs are asked about.
+    threshold (Union[float, Dict[str, float]]): least probability of a relation, from 0 to 1, or that of each label.
+    open_labels (bool): whether labels are taken from annotated documents.
+    Other arguments are those of `Component`.
+    """
+
+    old_names: ClassVar[Mapping[str, str]] = {"pending": "waiting"}
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[Any, Any],
+        name: str,
+        *,
+        predictor: RelationPredictor,
+        candidates: CandidateGenerator,
+        threshold: Union[float, Dict[str, float]],
+        open_labels: bool,
+        spans_key: Optional[str],
+        scorer: Optional[Scorer],
+    ) -> None:
+        super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
+        self.predictor = predictor
+        self.candidates = candidates
+        self.advice = Advice(name, spans_key, candidates)
+        self._threshold = threshold
+        self._open_labels = open_labels
+        self._set_thresholds()
+
+    # Thresholds
+
+    def _set_thresholds(self) -> None:
+        """Take those of the settings."""
+        threshold, own = read_thresholds(self._threshold)
+        self.predictor.calibration = replace(self.predictor.calibration, threshold=threshold, thresholds=own)
+        self._check_thresholds()
+
+    def _check_thresholds(self) -> None:
+        """Raise a ValueError for thresholds of labels that are not there, once there are labels."""
+        known = self.predictor.labels
+        unknown = [label for label in self.predictor.calibration.thresholds if label not in known]
+        if unknown and len(known):
+            shown = ", ".join(map(repr, unknown))
+            raise ValueError(Errors.R549.format(name=self.name, unknown=shown, known=", ".join(known)))
+
+    # Labels
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): the labels, in the order they were added."""
+        return tuple(self.predictor.labels)
+
+    @property
+    def label_data(self) -> Dict[str, Dict[str, Any]]:
+        """RETURNS (Dict[str, Dict[str, Any]]): the labels as `initialize` takes them."""
+        return self.predictor.labels.to_dict()
+
+    def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:
+        """Add a label.
+
+        label (str): the label.
+        text (Union[str, Dict[str, Any]]): the words between head and tail, or a table; see the factory.
+        RETURNS (int): 1 where it is new, else 0. Raises a ValueError once the label head is there.
+        """
+        if label in self.predictor.labels:
+            return 0
+        if self.predictor.shim.has_head:
+            raise ValueError(Errors.R505.format(label=label, name=self.name))
+        return int(self.predictor.add_label(label, text))
+
+    @one_at_a_time
+    def add_examples(self, docs: Iterable[Doc]) -> int:
+        """Put examples into the store. They are shown in prompts from now on; nothing is trained.
+
+        docs (Iterable[Doc]): documents with entities and gold `doc._.relations`; without relations, where that is set
+            to an empty list. Those for which it was never set are left out.
+        RETURNS (int): the number of pairs that were added.
+        """
+        docs = list(docs)
+        self._take_labels(docs)
+        lost: List[Tuple[Doc, Relation]] = []
+        instances = self._gold(docs, lost)
+        self.advice.lost_relations(lost)
+        self._store(instances)
+        return len(instances)
+
+    @one_at_a_time
+    def add_store(self, path: Union[str, Path]) -> int:
+        """Put the examples of a store of `ragre index` into the component's own. Their keys are made again.
+
+        path (Union[str, Path]): the folder. Examples without labels, and those that are there, are left out.
+        RETURNS (int): the number of pairs that were added.
+        """
+        instances = self.predictor.unknown(read_examples(path))
+        self._take_names([answer.label for instance in instances for answer in instance.answers or ()])
+        self._store(instances)
+        return len(instances)
+
+    def _store(self, instances: Sequence[Instance]) -> None:
+        self.predictor.add_examples(instances)
+        if instances and self.predictor.mode == "open" and not self.predictor.calibration.weight:
+            warnings.warn(Warnings.W161.format(name=self.name), stacklevel=4)
+        elif self.predictor.shows_answers and not self.predictor.trained:
+            labels, known = self.predictor.labels, self.predictor.known_examples
+            count = sum(as_shown(instance, labels).answers is not None for instance in known)
+            self.advice.check_examples(self.predictor.one_sided(), count)
+
+    def _take_labels(self, docs: Iterable[Doc], again: bool = False) -> None:
+        # Goes before pairs are made: without labels, no pair is worth asking about.
+        self._take_names([relation.label for doc in docs for relation in get_relations(doc)], again)
+
+    def _take_names(self, names: Sequence[str], again: bool = False) -> None:
+        # A head closes the labels, until it is made again.
+        take_labels(names, self.predictor, self._open_labels and (again or not self.predictor.shim.has_head))
+
+    # Pairs
+
+    def _candidates(self, doc: Doc) -> List[Candidate]:
+        return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.predictor.labels)
+
+    def _labelled(self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Candidate]:
+        """The pairs of a document with what is known of them. A gold relation whose mention is no entity, or that no
+        pair reaches, says of the pairs whose mentions overlap with its own that they are not without relation: these
+        are left out.
+
+        doc (Doc): the document.
+        lost (Optional[List[Tuple[Doc, Relation]]]): where such relations are told, with their document.
+        RETURNS (List[Candidate]): the pairs of which something is known; none of a document whose relations were never
+            set, and of one that was annotated for other labels only those with a relation.
+        """
+        if not has_relations(doc):
+            return []
+        spans = entity_spans(doc, self.spans_key)
+        candidates = label_candidates(doc, self._candidates(doc), spans, self.predictor.labels)
+        missed = unreached(doc, candidates, spans, self.predictor.labels)
+        candidates = [c for c in candidates if any(self.predictor.labels.known(c.instance))]
+        if not missed:
+            return candidates
+        if lost is not None:
+            lost.extend((doc, relation) for relation in missed)
+        return [c for c in candidates if c.instance.answers or not any(is_near(c, relation) for relation in missed)]
+
+    def _gold(self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Instance]:
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost)]
+
+    # Prediction
+
+    @one_at_a_time
+    def predict(self, docs: Iterable[Doc]) -> List[List[RelationPrediction]]:
+        """Find the relations of a batch of documents, without changing them.
+
+        docs (Iterable[Doc]): the documents.
+        RETURNS (List[List[RelationPrediction]]): for every document its relations.
+        """
+        docs = list(docs)
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        self._check_thresholds()
+        self.advice.check_documents(docs)
+        per_doc = [self._candidates(doc) for doc in docs]
+        if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
+            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
+        owner = {id(candidate): number for number, candidates in enumerate(per_doc) for candidate in candidates}
+        found: List[List[RelationPrediction]] = [[] for _ in docs]
+        for item in self.predictor.predict([candidate for candidates in per_doc for candidate in candidates]):
+            found[owner[id(item.candidate)]].append(item)
+        return found
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
+        """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.
+
+        docs (Iterable[Doc]): the documents.
+        predictions (Iterable[Sequence[RelationPrediction]]): what `predict` gave for them.
+        """
+        for doc, found in zip(docs, predictions):
+            spans = entity_spans(doc, self.spans_key)
+            if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
+                # Without these, cluster indexes would be read as those of clusters of doc.ents.
+                doc._.entity_clusters = cluster_entities(doc, spans)
+            replace_relations(doc, to_relations(found, spans), self.labels)
+
+    # Training
+
+    @one_at_a_time
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[Dict[str, Any]] = None,
+        tune: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        """Take labels and examples from the training data, and make the label head.
+
+        The examples go into the store, beside those that are there. Where they hold no relation at all, the component
+        stays as it is, ready for zero-shot use.
+
+        get_examples (Callable[[], Iterable[Example]]): gives the training examples.
+        nlp (Optional[Language]): its components before this one propose pairs, where the examples have none.
+        labels (Optional[Dict[str, Any]]): labels as in `label_data`, in place of those in the data.
+        tune (Optional[Dict[str, Any]]): tune the sentence encoder on the examples first, so that those with a query's
+            relation are found; settings of `tune_encoder`. It is saved with the store. Not tuned where None.
+        """
+        self._check_training(get_examples)
+        known = len(self.predictor.labels)
+        for label, text in (labels or {}).items():
+            self.predictor.add_label(label, text)
+        self._open_labels = self._open_labels and not labels
+        self._check_annotation(example.reference for example in get_examples())
+        self._take_labels((example.reference for example in get_examples()), again=True)
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        self._check_thresholds()
+        instances: List[Instance] = []
+        lost: List[Tuple[Doc, Relation]] = []
+        for example in propose(get_examples(), nlp, self):
+            doc = with_proposals(example, self.spans_key)
+            instances.extend(self._gold([doc], lost))
+        self.advice.lost_relations(lost)
+        has_relations = any(instance.answers for instance in instances)
+        # A head is made again, and one with another number of classes has to be.
+        if has_relations or (self.predictor.shim.has_head and len(self.predictor.labels) > known):
+            self.predictor.init_head()
+        if has_relations:
+            if tune is not None:
+                self.predictor.tune_encoder(instances, tune)
+            self.predictor.add_examples(self.predictor.unknown(instances))
+
+    def _check_annotation(self, docs: Iterable[Doc]) -> None:
+        """Raise a ValueError for documents with entities of which none has a relation: nothing can be learned."""
+        total = entities = annotated = 0
+        for doc in docs:
+            if len(get_relations(doc)):
+                return
+            total += 1
+            entities += bool(entity_spans(doc, self.spans_key))
+            annotated += has_relations(doc)
+        if entities:
+            raise ValueError(Errors.R550.format(name=self.name, total=total, annotated=annotated))
+
+    def _learn(self, examples: List[Example]) -> Optional[float]:
+        # With gold entities and the candidate pairs of an annotating component.
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        self._take_labels(docs)
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        instances = self._gold(docs)
+        if not instances:
+            return None
+        if not self.predictor.shim.has_head:
+            self.predictor.init_head()
+        return self.predictor.train(instances)
+
+    def _step(self, sgd: Optimizer) -> None:
+        self.predictor.finish_update(sgd)
+
+    def get_loss(self, examples: Iterable[Example], scores: "np.ndarray") -> "Tuple[float, np.ndarray]":
+        """The loss of scores, and its gradient.
+
+        examples (Iterable[Example]): the examples.
+        scores (numpy.ndarray): logits for the pairs of the examples' references, in order, *Shape* (pairs, classes).
+        RETURNS (Tuple[float, numpy.ndarray]): the mean loss and the gradient, *Shape* (pairs, classes).
+        """
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        return self.predictor.loss(self._gold(docs), scores)
+
+    @one_at_a_time
+    def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
+        """Make the store's keys with the trained model, then choose temperature and the weight of the neighbours on
+        examples that were not trained on.
+
+        examples (Iterable[Example]): development examples.
+        RETURNS (Dict[str, float]): micro-F1 on them `before` and `after`, from 0 to 1; and `cross_validated`, what the
+            same choice gives on documents that it was not made on, where there are two documents or more.
+        """
+        docs = [with_proposals(example, self.spans_key) for example in examples]
+        candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
+        if not candidates:
+            raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self.candidates))
+        allowed, odds = (make(candidates, self.predictor.labels) for make in (allowed_classes, proposal_odds))
+        return self.predictor.calibrate([c.instance for c in candidates], allowed, odds)
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""
+        symmetric = [label for label, spec in self.predictor.labels.specs.items() if spec.symmetric]
+        scores: Dict[str, Any] = super().score(
+            examples, **{"spans_key": self.spans_key, "symmetric": symmetric, **kwargs}
+        )
+        return scores
+
+    # Serialisation
+
+    def _parts(self) -> Dict[str, Part]:
+        pending = Part.file(
+            self.predictor.pack_pending, self.predictor.load_pending, lambda path: Errors.R210.format(file=path)
+        )
+        return {"store": Part.of(self.predictor.retriever), "pending": pending}
+
+    def _settings(self) -> Dict[str, Any]:
+        return {
+            "labels": self.label_data,
+            "open_labels": self._open_labels,
+            "trained": self.predictor.trained,
+            "calibration": self.predictor.calibration.to_dict(),
+            "threshold": self._threshold,
+            "reader": self.predictor.open.checksum,
+        }
+
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        self.predictor.labels.replace(settings["labels"])
+        self._open_labels = settings["open_labels"]
+        if "reader" in settings:
+            self.predictor.open.check(settings["reader"], self.name)
+        elif self.predictor.answer == "auto":  # version 0.1.0 asked the language model
+            self.predictor.open = OpenScorer(None)
+        self.predictor.trained = settings["trained"]
+        self.predictor.calibration = Calibration.from_dict(settings["calibration"])
+        if settings.get("threshold", self._threshold) != self._threshold:
+            # Another one was given when the pipeline was loaded.
+            self._set_thresholds()
+        self._check_thresholds()
