@@ -11,7 +11,6 @@ from spacy.util import minibatch
 
 from ...candidates import Candidate
 from ...corpora.reader import copy_input
-from ...errors import Errors
 from ...instances import Instance
 from ...labels import LabelSet
 from ...relations import PAIRS_KEY, cluster_entities, entity_spans
@@ -20,8 +19,6 @@ from .examples import as_shown
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from .predictor import RelationPredictor
 
 # What the scorer of relations gives, and which of it chooses the best model.
 SCORE_WEIGHTS: Dict[str, Optional[float]] = {
@@ -258,17 +255,3 @@ def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
         if gold[head] is not None and gold[tail] is not None and gold[head] != gold[tail]
     ]
     return doc
-
-
-def take_labels(names: Sequence[str], predictor: "RelationPredictor", add: bool) -> None:
-    """Take labels that gold relations have.
-
-    names (Sequence[str]): the labels.
-    predictor (RelationPredictor): answers by them.
-    add (bool): add those that are new; else a label that is not known raises a ValueError.
-    """
-    for name in names:
-        if add:
-            predictor.add_label(name)
-        elif name not in predictor.labels:
-            raise ValueError(Errors.R007.format(label=name, known=", ".join(predictor.labels) or "none"))

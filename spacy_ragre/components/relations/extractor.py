@@ -38,7 +38,6 @@ from .annotations import (
     allowed_classes,
     proposal_odds,
     propose,
-    take_labels,
     to_relations,
     with_proposals,
 )
@@ -167,7 +166,13 @@ class RelationExtractor(Component):
 
     def _take_names(self, names: Sequence[str], again: bool = False) -> None:
         # A head closes the labels, until it is made again.
-        take_labels(names, self.predictor, self._open_labels and (again or not self.predictor.shim.has_head))
+        may_add = self._open_labels and (again or not self.predictor.shim.has_head)
+        known = self.predictor.labels
+        for name in names:
+            if may_add:
+                self.predictor.add_label(name)
+            elif name not in known:
+                raise ValueError(Errors.R007.format(label=name, known=", ".join(known) or "none"))
 
     # Pairs
 
