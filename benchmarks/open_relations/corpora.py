@@ -83,20 +83,28 @@ class Schema:
     single: bool = False
 
 
-def read_all(data: Path, openrel_folder: Path, tokenizer: Tokenizer) -> List[Schema]:
+def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer: Tokenizer) -> List[Schema]:
     """All that trains.
 
     data (Path): the folder of corpora.
-    openrel_folder (Path): what `convert_openrel.py` wrote.
+    openrel_folder, openwiki_folder (Path): what `convert_openrel.py` wrote of each.
     RETURNS (List[Schema]): the schemas.
     """
-    schemas = list(read_openrel(openrel_folder, tokenizer))
+    schemas = [
+        *read_schemas(openrel_folder, "openrel", tokenizer),
+        *read_schemas(openwiki_folder, "openwiki", tokenizer),
+    ]
     schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
     return [*schemas, read_redocred(data, tokenizer)]
 
 
-def read_openrel(folder: Path, tokenizer: Tokenizer) -> Iterator[Schema]:
-    """The training schemas of openrel. YIELDS (Schema): one a file."""
+def read_schemas(folder: Path, source: str, tokenizer: Tokenizer) -> Iterator[Schema]:
+    """The training schemas of a corpus in the form of openrel.
+
+    folder (Path): what `convert_openrel.py` wrote.
+    source (str): the corpus.
+    YIELDS (Schema): one a file.
+    """
     for schema in openrel.read_corpus(folder, "train"):
         labels = [
             Label(
@@ -113,11 +121,11 @@ def read_openrel(folder: Path, tokenizer: Tokenizer) -> Iterator[Schema]:
         types = {type_ for label in labels for type_ in label.head_types + label.tail_types}
         docs = []
         for record in openrel.to_records(schema):
-            extra = [] if types & NUMERIC else _numbers(record)
-            doc = make_document(tokenizer, record, labels, extra=extra)
+            extra = [] if types & NUMERIC or source != "openrel" else _numbers(record)
+            doc = make_document(tokenizer, record, labels, undecided=_other_mentions(record, labels), extra=extra)
             if doc is not None:
                 docs.append(doc)
-        yield Schema(schema.name, "openrel", labels, docs, flat=True)
+        yield Schema(schema.name, source, labels, docs, flat=source == "openrel")
 
 
 def read_relations(folder: Path, name: str, fewrel: Path, tokenizer: Tokenizer) -> Schema:
@@ -293,6 +301,24 @@ def with_types(labels: Sequence[Label], docs: Sequence[Document]) -> List[Label]
         Label(old.name, old.texts, old.definition, common(heads), common(tails), old.symmetric, old.definitions)
         for old, (heads, tails) in zip(labels, seen)
     ]
+
+
+def _other_mentions(record: Dict[str, Any], labels: Sequence[Label]) -> Set[Tuple[int, int, int]]:
+    """Triples of other mentions of two names that have a relation: it is annotated for the nearest ones."""
+    index = {label.name: i for i, label in enumerate(labels)}
+    names = [record["text"][ent["start"] : ent["end"]].lower() for ent in record["ents"]]
+    mentions: Dict[str, List[int]] = collections.defaultdict(list)
+    for mention, name in enumerate(names):
+        mentions[name].append(mention)
+    stated, undecided = set(), set()
+    for relation in record["relations"]:
+        number = index[relation["label"]]
+        ways = [(relation["head"], relation["tail"])]
+        ways += [way[::-1] for way in ways if labels[number].symmetric]
+        for head, tail in ways:
+            stated.add((head, tail, number))
+            undecided |= {(h, t, number) for h in mentions[names[head]] for t in mentions[names[tail]]}
+    return undecided - stated
 
 
 def _numbers(record: Dict[str, Any]) -> List[Tuple[int, int, str]]:

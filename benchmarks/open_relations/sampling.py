@@ -13,12 +13,15 @@ from spacy_ragre.components.relations.open_reader import TokenInput
 
 from .corpora import Document, Label, Schema
 
-# How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, Re-DocRED real text.
+# How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, openwiki and Re-DocRED
+# real text.
 SHARES = {
-    "openrel": 0.52, "fewrel64": 0.22, "redocred": 0.11, "core": 0.04, "fire": 0.025, "somesci": 0.01, "product": 0.01,
-    "genia_rel": 0.005, "wlp": 0.01, "chemrxn": 0.01, "pcmsp": 0.01, "materials_syntheses": 0.01, "geneva": 0.01,
-    "causal_news": 0.005, "because": 0.005,
+    "openrel": 0.54, "openwiki": 0.12, "fewrel64": 0.17, "redocred": 0.08, "core": 0.025, "fire": 0.015,
+    "somesci": 0.007, "product": 0.006, "genia_rel": 0.004, "wlp": 0.01, "chemrxn": 0.01, "pcmsp": 0.01,
+    "materials_syntheses": 0.01, "geneva": 0.01, "causal_news": 0.005, "because": 0.005,
 }  # fmt: skip
+# Corpora of many schemas, whose labels are varied more.
+MANY_LABELS = ("openrel", "openwiki")
 MOST_TEXTS, MOST_MENTIONS, MOST_PAIRS = 20, 11, 60
 MOST_LABELS = {"fewrel64": 24, "redocred": 20}
 
@@ -120,7 +123,7 @@ class Sampler:
         if len(gold) > most:
             gold = self.random.sample(gold, most)
         chosen = gold + rest[: max(0, want - len(gold))]
-        if schema.source == "openrel" and len(chosen) > 5 and self.random.random() < 0.3:
+        if schema.source in MANY_LABELS and len(chosen) > 5 and self.random.random() < 0.3:
             chosen = self.random.sample(chosen, self.random.randint(5, len(chosen)))
         self.random.shuffle(chosen)
         return chosen
@@ -133,7 +136,7 @@ class Sampler:
         for number in numbers:
             label = schema.labels[number]
             text = self.random.choice(label.texts)
-            if schema.source == "openrel" and self.random.random() < 0.1:
+            if schema.source in MANY_LABELS and self.random.random() < 0.1:
                 text = type_words(label.name)
             definition = self.random.choice(label.definitions) if self.random.random() < share else ""
             out.append(self._statement(label, text, definition, types))
@@ -162,7 +165,7 @@ class Sampler:
             keep = sorted({*self.random.sample(busy, min(len(busy), 8)), *self.random.sample(keep, 3)})
         # Other names now and then, so that the words between them are read; dates and numbers that hold nothing.
         extra: List[Tuple[int, int, str]] = []
-        if schema.flat and self.random.random() < (0.25 if schema.source == "openrel" else 0.15):
+        if schema.flat and self.random.random() < (0.25 if schema.source in MANY_LABELS else 0.15):
             ids, ents = self._rename(schema, doc)
         else:
             extra = [item for item in doc.extra if self.random.random() < 0.4]

@@ -135,6 +135,7 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("encoder", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("openrel", type=Path)
+    parser.add_argument("openwiki", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=70)
     parser.add_argument("--rate", type=float, default=2e-4)
@@ -152,7 +153,8 @@ def main(argv: Sequence[str] = ()) -> None:
     tokenizer = Tokenizer.from_file(str(args.encoder / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    sampler = Sampler(tokenizer, read_all(args.data, args.openrel, tokenizer), seed=args.seed, tokens=args.tokens)
+    schemas = read_all(args.data, args.openrel, args.openwiki, tokenizer)
+    sampler = Sampler(tokenizer, schemas, seed=args.seed, tokens=args.tokens)
     model = from_minilm(OpenReader(dropout=args.dropout), args.encoder / "model.safetensors")
     if args.start:
         model.load_state_dict({**load_file(str(args.start)), "words.weight": model.words.weight})

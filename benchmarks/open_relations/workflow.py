@@ -1,6 +1,6 @@
 """Steps of the project's workflow `open`, with the encoder that comes as a package.
 
-    python -m benchmarks.open_relations.workflow train assets corpus/openrel training/open --minutes 70
+    python -m benchmarks.open_relations.workflow train assets corpus/openrel corpus/openwiki training/open --minutes 70
     python -m benchmarks.open_relations.workflow export corpus/openrel training/open
 
 `train` writes `checkpoint.safetensors` and `training.json` (what it was trained on). `export` writes `weights/`: the
@@ -36,11 +36,11 @@ def find_encoder() -> Path:
     return encoder
 
 
-def run_training(data: Path, openrel: Path, folder: Path, minutes: float, seed: int) -> None:
+def run_training(data: Path, openrel: Path, openwiki: Path, folder: Path, minutes: float, seed: int) -> None:
     """Train a reader.
 
     data (Path): the corpora.
-    openrel (Path): openrel, converted.
+    openrel, openwiki (Path): openrel and openwiki, converted.
     folder (Path): where to write.
     minutes (float): how long to train.
     seed (int): of what is drawn.
@@ -53,9 +53,10 @@ def run_training(data: Path, openrel: Path, folder: Path, minutes: float, seed: 
         "--threads": torch.get_num_threads(),
     }
     options = [str(part) for item in settings.items() for part in item]
-    train.main([str(find_encoder()), str(data), str(openrel), *options])
+    train.main([str(find_encoder()), str(data), str(openrel), str(openwiki), *options])
+    own = "openrel without its development schemas, openwiki, Re-DocRED dev in windows"
     record: Dict[str, Any] = {
-        "data": f"openrel without its development schemas, Re-DocRED dev in windows, {', '.join(RELATION_CORPORA)}",
+        "data": f"{own}, {', '.join(RELATION_CORPORA)}",
         "never_seen": "FewRel val_wiki and val_pubmed, CrossRE, SemEval-2010 Task 8, openrel's development schemas",
         "minutes": minutes,
         "seed": seed,
@@ -86,13 +87,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     training.add_argument("data", type=Path, help="folder of the corpora")
     exporting = commands.add_parser("export", help="write the weights as they ship")
     for command in (training, exporting):
-        command.add_argument("openrel", type=Path, help="what scripts/convert_openrel.py wrote")
+        command.add_argument("openrel", type=Path, help="what scripts/convert_openrel.py wrote of openrel")
+        if command is training:
+            command.add_argument("openwiki", type=Path, help="what it wrote of openwiki")
         command.add_argument("folder", type=Path, help="what belongs to this training")
     training.add_argument("--minutes", type=float, default=70)
     training.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     if args.command == "train":
-        run_training(args.data, args.openrel, args.folder, args.minutes, args.seed)
+        run_training(args.data, args.openrel, args.openwiki, args.folder, args.minutes, args.seed)
     else:
         run_export(args.openrel, args.folder)
 

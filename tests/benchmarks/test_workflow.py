@@ -30,13 +30,13 @@ def test_training_and_export_give_weights_that_answer(tmp_path, monkeypatch):
     path.write_text(SOURCE, encoding="utf8")
     write_corpus([read_schema(path)], tmp_path / "openrel")
     monkeypatch.setattr(train, "read_all", lambda *args: [])
-    folders = [str(tmp_path / "openrel"), str(tmp_path / "open")]
-    workflow.main(["train", str(tmp_path), *folders, "--minutes", "1e-9", "--seed", "3"])
+    openrel, openwiki, out = (str(tmp_path / name) for name in ("openrel", "openwiki", "open"))
+    workflow.main(["train", str(tmp_path), openrel, openwiki, out, "--minutes", "1e-9", "--seed", "3"])
     record = json.loads((tmp_path / "open" / "training.json").read_text())
     assert (record["seed"], record["minutes"]) == (3, 1e-9) and all(
         name in record["data"] for name in corpora.RELATION_CORPORA
     )
-    workflow.main(["export", *folders])
+    workflow.main(["export", openrel, out])
     weights = tmp_path / "open" / "weights"
     known = json.loads((weights / "open_reader.json").read_text())
     assert known["training"] == record and known["dev"]["types"]["gold"] == 60
@@ -47,6 +47,18 @@ def test_training_and_export_give_weights_that_answer(tmp_path, monkeypatch):
         [Answer("founded_by")],
         [Answer("founded_by", True)],
     )
+
+
+def test_other_mentions_of_two_names_are_undecided():
+    """A relation is annotated for the nearest mentions; a third name's pairs stay negatives."""
+    text = "Ann runs Acme. Ann likes Acme and Bob."
+    spans = [(0, 3), (9, 13), (15, 18), (25, 29), (34, 37)]
+    ents = [{"start": start, "end": end, "label": "X"} for start, end in spans]
+    labels = [corpora.Label(name, (name,), "", (), (), name == "knows") for name in ("runs", "knows")]
+    relations = [{"head": 0, "tail": 1, "label": "runs"}, {"head": 2, "tail": 4, "label": "knows"}]
+    record = {"text": text, "ents": ents, "relations": relations}
+    runs = {(0, 3, 0), (2, 1, 0), (2, 3, 0)}
+    assert corpora._other_mentions(record, labels) == runs | {(0, 4, 1), (4, 0, 1)}
 
 
 def test_the_open_workflow_is_valid() -> None:
