@@ -491,6 +491,14 @@ class Errors(metaclass=_WithCodes):
         "The answer 'open' needs weights of the reader of labels, and the setting weights is null. Set weights to "
         "'open', or answer to 'auto'."
     )
+    R570 = (
+        "The reader of open labels that is saved with this pipeline was trained on the word vectors of {name!r} (hash "
+        "{trained}), and those in {folder} have the hash {found}. Install the encoder that it was trained with."
+    )
+    R571 = (
+        "The reader of open labels that is saved with this pipeline is {problem}. Save the trained pipeline again, or "
+        "train it again."
+    )
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
     R602 = (
         "Can't load the pipeline {name!r}: {problem}. Give the folder of a saved pipeline, or the name of an installed "
@@ -571,6 +579,11 @@ class Warnings(metaclass=_WithCodes):
         "The component {name!r} keeps the examples for training and for the language model; the reader of open labels, "
         "which answers now, does not see them. Let them vote by 'python -m spacy ragre calibrate' on development "
         "documents, or set weights to null, so that the language model is shown them."
+    )
+    W165 = (
+        "{count} pair(s) with a relation in a batch are not learned, since no window of the reader of open labels holds "
+        "both mentions: they are too far apart, or have no token of their own. Such pairs are never answered, "
+        "either; this is said once."
     )
 
     # backbones

@@ -24,7 +24,7 @@ from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer
+from thinc.api import Model, Optimizer, set_dropout_rate
 
 from ..errors import Errors, Warnings
 from ..extensions import check_extensions
@@ -190,7 +190,8 @@ class Component(TrainablePipe):  # type: ignore[misc]
         """Learn from a batch of examples, with gold entities.
 
         examples (Iterable[Example]): the examples.
-        drop (float): not used; dropout is a setting of the model.
+        drop (float): dropout, of models that take it from here (the reader of open labels); that of a language model is
+            a setting of its own.
         sgd (Optional[Optimizer]): takes a step with it; without one, gradients add up until `finish_update`.
         losses (Optional[Dict[str, float]]): the loss is added to it under the component's name.
         RETURNS (Dict[str, float]): the losses.
@@ -200,6 +201,7 @@ class Component(TrainablePipe):  # type: ignore[misc]
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, f"{type(self).__name__}.update")
+        set_dropout_rate(self.model, drop)
         loss = self._learn(examples)
         if loss is not None:
             losses[self.name] += loss

@@ -1,12 +1,31 @@
 """What the predictors of pairs and of tasks have in common: a language model, and the way it answers."""
 
-from typing import Any, ClassVar, Tuple
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model
 
 from ..errors import Errors
+from ..llm.attention.packing import TokenPrompt
 from ..llm.base import Backbone
 from ..training.locks import use_own_threads
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Pass(NamedTuple):
+    """Scores of some of the pairs, or tasks, that are learned from.
+
+    rows (Sequence[int]): their numbers.
+    logits (numpy.ndarray): *Shape* (rows, classes).
+    known (Optional[numpy.ndarray]): bool, the scores that count, of the same shape; all where None.
+    backprop (Callable[[numpy.ndarray], object]): takes the gradient of the logits.
+    """
+
+    rows: Sequence[int]
+    logits: "np.ndarray"
+    known: "Optional[np.ndarray]"
+    backprop: "Callable[[np.ndarray], object]"
 
 
 class Predictor:
@@ -51,6 +70,18 @@ class Predictor:
         """
         use_own_threads()
         self.shim.evaluate()
+
+    def begin_update(self, prompts: Sequence[TokenPrompt]) -> Iterator[Pass]:
+        """Score prompts by the label head, with gradients.
+
+        prompts (Sequence[TokenPrompt]): the prompts.
+        YIELDS (Pass): those of each chunk.
+        """
+        for chunk in self.backbone.pack(prompts):
+            (logits, _), backprop = self.model.begin_update(chunk)
+            yield Pass(chunk.indexes, logits, None, backprop)
+            # After the last chunk of a document, its gradients go on to the document's own tokens.
+            chunk.release()
 
     @property
     def mode(self) -> str:

@@ -65,6 +65,24 @@ def generate_texts(backbone: Backbone, prompts: Sequence[Pieces], max_new_tokens
     return texts
 
 
+def parse_texts(prompt: Prompt, instances: Sequence[Instance], texts: Sequence[str], labels: LabelSet) -> "np.ndarray":
+    """Scores of the classes that texts name. Free text gives no distribution: the class that was named has all of it.
+    What matches nothing is no relation.
+
+    prompt (Prompt): matches a text to the labels.
+    instances (Sequence[Instance]): the pairs.
+    texts (Sequence[str]): what the model said of each.
+    labels (LabelSet): the labels.
+    RETURNS (numpy.ndarray): float32, *Shape* (pairs, classes).
+    """
+    import numpy as np
+
+    scores = np.full((len(instances), len(labels.classes)), -1e4, dtype="float32")
+    for row, (instance, text) in enumerate(zip(instances, texts)):
+        scores[row, labels.index(prompt.parse(text, instance, labels).answer)] = 0.0
+    return scores
+
+
 def fit_examples(backbone: Backbone, build: Callable[[int], Pieces], count: int) -> Optional[Pieces]:
     """The prompt with as many examples as the model's window takes.
 

@@ -42,7 +42,6 @@ from .annotations import (
     with_proposals,
 )
 from .examples import as_shown
-from .open_scorer import OpenScorer
 from .predictor import RelationPredictor
 
 if TYPE_CHECKING:
@@ -308,7 +307,7 @@ class RelationExtractor(Component):
         instances = self._gold(docs)
         if not instances:
             return None
-        if not self.predictor.shim.has_head:
+        if not self.predictor.can_learn:
             self.predictor.init_head()
         return self.predictor.train(instances)
 
@@ -373,7 +372,7 @@ class RelationExtractor(Component):
         if "reader" in settings:
             self.predictor.open.check(settings["reader"], self.name)
         elif self.predictor.answer == "auto":  # version 0.1.0 asked the language model
-            self.predictor.open = OpenScorer(None)
+            self.predictor.open.weights = None
         self.predictor.trained = settings["trained"]
         self.predictor.calibration = Calibration.from_dict(settings["calibration"])
         if settings.get("threshold", self._threshold) != self._threshold:

@@ -7,11 +7,13 @@ text = OpenText("Bill Gates founded Microsoft.", ((0, 10, "PERSON"), (19, 28, "O
 scores = reader.score([text], labels, states)             # one array of (pairs, labels) a text: log-odds
 """
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -20,10 +22,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from ...llm.runtime.precision import bfloat16_pays
 from .open_reader import OpenReader, TokenInput, pack
 
 MAX_LABEL_TOKENS = 48
 WINDOW, STRIDE = 254, 128
+# Tokens that one pass of training reads at most, a longer text excepted.
+MOST_TOKENS = 8192
 # A score for what types do not allow, or for mentions too far apart for one window: as good as never.
 NEVER = -30.0
 # Words for entity types that do not read as words. Other names are only split: `BusinessUnit` is "business unit".
@@ -121,10 +126,25 @@ class OpenRelations:
         encoder = Path(encoder)
         with safe_open(str(weights), "pt") as file_:
             settings = json.loads(file_.metadata()["settings"])
+        return cls.build(settings, read_weights(weights), encoder, low_precision=low_precision)
+
+    @classmethod
+    def build(
+        cls, settings: Mapping[str, Any], weights: Mapping[str, Tensor], encoder: Path, *, low_precision: bool = False
+    ) -> "OpenRelations":
+        """settings (Mapping[str, Any]): of `OpenReader`.
+        weights (Mapping[str, Tensor]): all its weights but the word vectors, by name.
+        encoder (Path): folder of the encoder, for its word vectors and tokenizer.
+        """
         model = OpenReader(**settings)
         words = load_file(str(encoder / "model.safetensors"))["embeddings.word_embeddings.weight"]
-        load_weights(model, weights, words)
+        model.load_state_dict({**weights, "words.weight": words.float()})
         return cls(model, Tokenizer.from_file(str(encoder / "tokenizer.json")), low_precision=low_precision)
+
+    @cached_property
+    def words_hash(self) -> str:
+        """RETURNS (str): SHA-256 of the word vectors, which are the encoder's."""
+        return hashlib.sha256(self.model.words.weight.detach().numpy().tobytes()).hexdigest()
 
     @torch.inference_mode()
     def read_labels(self, labels: Sequence[OpenLabel], *, types: bool = True, batch_size: int = 64) -> Tensor:
@@ -143,8 +163,7 @@ class OpenRelations:
                 states = self.model.read_labels(pack([inputs[i] for i in part], self._types([inputs[i] for i in part])))
             for i, state in zip(part, states):
                 rows[i] = state
-        sizes = [len(label.texts) for label in labels]
-        return torch.stack([torch.stack(list(group)).mean(0) for group in _split(rows, sizes)])
+        return _average(rows, labels)
 
     @torch.inference_mode()
     def score(
@@ -182,6 +201,34 @@ class OpenRelations:
             if types:
                 _allow(array, text, labels)
         return out
+
+    def learn(
+        self, texts: Sequence[OpenText], labels: Sequence[OpenLabel], *, most: int = MOST_TOKENS
+    ) -> Iterator[Tuple[Tensor, List[Tuple[int, int]]]]:
+        """Score texts with gradients, in as few passes as fit. Labels are read once for all of them, and learn from
+        what has gone back through the scores when the last pass is asked for its successor.
+
+        texts (Sequence[OpenText]): the texts.
+        labels (Sequence[OpenLabel]): the labels.
+        most (int): tokens of a pass.
+        YIELDS (Tuple[Tensor, List[Tuple[int, int]]]): log-odds, as `OpenReader.score` gives them, *Shape* (pairs, L),
+            and for each pair the number of its text and its place there. Pairs that no window holds are left out.
+        """
+        windows = [window for number, text in enumerate(texts) for window in self._windows(number, text, True)]
+        statements = [self._statement(label, text, True) for label in labels for text in label.texts]
+        if not windows or not statements:
+            return
+        precision = torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
+        with precision:
+            states = _average(self.model.read_labels(pack(statements, self._types(statements))), labels)
+        leaf = states.detach().requires_grad_()
+        for part in _portions(windows, most):
+            inputs = [input_ for _, input_, _ in part]
+            with precision:
+                pairs, related = self.model.read_texts(pack(inputs, self._types(inputs)))
+            yield self.model.score(pairs, related, leaf), [(number, row) for number, _, rows in part for row in rows]
+        if leaf.grad is not None:
+            states.backward(leaf.grad)
 
     def _statement(self, label: OpenLabel, text: str, types: bool) -> TokenInput:
         """`[CLS] head WORDS tail : DEFINITION [SEP]`, the placeholders being its mentions."""
@@ -231,7 +278,9 @@ class OpenRelations:
         names = {"", *(name for input_ in inputs for _, _, name in input_.mentions)}
         for name in names - set(self._type_vectors):
             ids = self._ids(name) or [self.tokenizer.token_to_id("[UNK]")]
-            self._type_vectors[name] = self.model.words.weight[torch.tensor(ids)].mean(0)
+            # Outside of inference mode, so that training may use them, too.
+            with torch.inference_mode(False):
+                self._type_vectors[name] = self.model.words.weight[torch.tensor(ids)].mean(0)
         return {name: self._type_vectors[name] for name in names}
 
     def _ids(self, text: str) -> List[int]:
@@ -240,6 +289,27 @@ class OpenRelations:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.low_precision)
+
+
+def _average(rows: Union[Tensor, Sequence[Tensor]], labels: Sequence[OpenLabel]) -> Tensor:
+    """RETURNS (Tensor): the mean of the readings of each label's wordings. *Shape:* (L, views)"""
+    groups = _split(list(rows), [len(label.texts) for label in labels])
+    return torch.stack([torch.stack(list(group)).mean(0) for group in groups])
+
+
+def _portions(
+    windows: Sequence[Tuple[int, TokenInput, List[int]]], most: int
+) -> Iterator[List[Tuple[int, TokenInput, List[int]]]]:
+    """Windows of like length together, as many as have so many tokens in all, or one that is longer."""
+    part: List[Tuple[int, TokenInput, List[int]]] = []
+    size = 0
+    for window in sorted(windows, key=lambda window: len(window[1].ids)):
+        if part and size + len(window[1].ids) > most:
+            yield part
+            part, size = [], 0
+        part.append(window)
+        size += len(window[1].ids)
+    yield part
 
 
 def _split(rows: Sequence[Tensor], sizes: Sequence[int]) -> List[Sequence[Tensor]]:
@@ -291,16 +361,13 @@ def save_weights(model: OpenReader, path: Union[str, Path], metadata: Optional[D
     save_file(tensors, str(path), metadata={"settings": json.dumps(model.settings), **(metadata or {})})
 
 
-def load_weights(model: OpenReader, path: Union[str, Path], words: Tensor) -> None:
-    """Fill a model with what `save_weights` wrote.
-
-    words (Tensor): word vectors of the encoder that the reader began as. *Shape:* (vocab, width)
-    """
+def read_weights(path: Union[str, Path]) -> Dict[str, Tensor]:
+    """RETURNS (Dict[str, Tensor]): what `save_weights` wrote, in 32 bits."""
     tensors = load_file(str(path))
-    state = {"words.weight": words.float()}
+    state = {}
     for name, value in tensors.items():
         if name.endswith("_scale"):
             continue
         scale = tensors.get(f"{name}_scale")
         state[name] = value.float() if scale is None else value.float() * scale[:, None]
-    model.load_state_dict(state)
+    return state

@@ -233,6 +233,12 @@ class OpenReader(nn.Module):
             nn.init.zeros_(last.bias)
             self.match = nn.Sequential(nn.Linear(sum(views), fuse), nn.GELU(), last)
 
+    def set_dropout(self, dropout: float) -> None:
+        """dropout (float): in the encoder, while training."""
+        self.dropout = dropout
+        for layer in self.layers:
+            layer.dropout = dropout  # type: ignore[assignment]
+
     def read_texts(self, batch: Packed) -> Tuple[Tensor, Tensor]:
         """RETURNS (Tuple[Tensor, Tensor]): a reading of every pair, of unit length in each view, and how far the pair
         is related at all. *Shape:* (P, views) and (P,)

@@ -6,15 +6,18 @@ on schemas that the reader was not trained on.
 """
 
 import json
+import random
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from ...bundled import BUNDLED, locate
 from ...errors import Errors, Warnings
 from ...files import file_hash
 from ...instances import Instance
 from ...labels import LabelSet
+from ..predictor import Pass
+from .open_shim import OpenShim, find_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +29,8 @@ WEIGHTS = Path(__file__).parents[2] / "weights"
 # What the setting `weights` calls those that the package carries.
 BUNDLED_WEIGHTS = "open"
 READER = "open_reader"
-ENCODER = "all-MiniLM-L6-v2"
+# Labels that a step of training reads at most: those that hold, and others at random.
+MOST_LABELS = 64
 
 
 class OpenScorer:
@@ -41,14 +45,17 @@ class OpenScorer:
         self._known: Dict[str, Any] = {}
         self._labels: List[OpenLabel] = []
         self._states: Optional[Tensor] = None
-        self._read = ""
+        self._read: Tuple[Any, ...] = ()
+        self.shim = OpenShim()
+        self._told = False
 
     def __getstate__(self) -> Dict[str, Any]:
         # Another process loads the reader itself.
-        return {"weights": self.weights}
+        return {"weights": self.weights, "shim": self.shim}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__init__(state["weights"])  # type: ignore[misc]
+        self.shim = state["shim"]
 
     @property
     def known(self) -> Dict[str, Any]:
@@ -62,8 +69,8 @@ class OpenScorer:
 
     @property
     def checksum(self) -> Optional[str]:
-        """RETURNS (Optional[str]): SHA-256 of the weights, None where there are none."""
-        return None if self.weights is None else str(self.known["sha256"])
+        """RETURNS (Optional[str]): SHA-256 of the weights that come as a file, None where none are used."""
+        return None if self.weights is None or self.shim.tuned else str(self.known["sha256"])
 
     def check(self, checksum: Optional[str], name: str) -> None:
         """Warn where a pipeline was saved with other weights.
@@ -94,8 +101,9 @@ class OpenScorer:
         reader = self._load()
         states = self._read_labels(reader, labels)
         typed = any(i.first_type or i.second_type for i in instances)
-        fitted = self.known["calibration"][_kind(labels)]
-        slope, offset = fitted["slope"], fitted["offset"]
+        # What was fitted for the weights as they came is not true of what they were trained to.
+        fitted = {} if self.shim.tuned else self.known["calibration"][_kind(labels)]
+        slope, offset = fitted.get("slope", 1.0), fitted.get("offset", 0.0)
         scores = np.empty((len(instances), len(labels.classes)), dtype="float32")
         scores[:, 0] = 0.0
         column = {name: number for number, name in enumerate(labels)}
@@ -110,13 +118,66 @@ class OpenScorer:
             scores[row, back] = slope * found[text][backward, back_columns] + offset
         return scores
 
+    # Training
+
+    def start(self) -> None:
+        """Make weights that are to be trained, of those that come as a file, in place of any that were trained."""
+        self.shim.from_bytes(b"")
+        self.shim.start(self._load(), self.checksum)
+        self._reader = None
+
+    def begin_update(self, instances: Sequence[Instance], labels: LabelSet, dropout: float) -> Iterator[Pass]:
+        """Score pairs, with gradients. See `OpenRelations.learn`.
+
+        instances (Sequence[Instance]): pairs with answers.
+        labels (LabelSet): the labels.
+        dropout (float): from 0 to less than 1.
+        YIELDS (Pass): some of the pairs. Those that no window holds are in none.
+        """
+        import numpy as np
+        import torch
+
+        names = _draw(instances, labels)
+        read = open_labels(labels, names)
+        column = {name: number for number, name in enumerate(names)}
+        # In a row of all scores, 0 comes first, then those of the pair as it stands, then those of the pair reversed.
+        places = np.zeros(len(labels.classes), dtype=int)
+        for number, answer in enumerate(labels.classes):
+            if answer is not None and answer.label in column:
+                places[number] = 1 + column[answer.label] + len(names) * answer.reversed
+        drawn = places > 0
+        symmetric = torch.tensor([label.symmetric for label in read])
+        texts, rows_of = _group(instances)
+        reached: Set[int] = set()
+        for scores, owners in self.shim.begin_update(dropout).learn(texts, read):
+            row_of = {owner: row for row, owner in enumerate(owners)}
+            chosen = [i for i, (text, ahead, _) in enumerate(rows_of) if (text, ahead) in row_of]
+            ahead, back = (
+                scores[torch.tensor([row_of[rows_of[i][0], rows_of[i][way]] for i in chosen])] for way in (1, 2)
+            )
+            ahead = torch.where(symmetric, (ahead + back) / 2, ahead)
+            logits = torch.cat([ahead.new_zeros(len(chosen), 1), ahead, back], dim=1)[:, places]
+            types = [(instances[i].first_type, instances[i].second_type) for i in chosen]
+            known = np.array([labels.allowed(*both) for both in types], dtype=bool) & drawn
+            for row, i in enumerate(chosen):
+                # An answer that the types of its label don't allow is one all the same.
+                known[row, [0, *map(labels.index, instances[i].answers or ())]] = True
+            yield Pass(chosen, logits.detach().numpy(), known, partial(_backward, logits))
+            reached.update(chosen)
+        far = sum(bool(instance.answers) for i, instance in enumerate(instances) if i not in reached)
+        if far and not self._told:
+            self._told = True
+            warnings.warn(Warnings.W165.format(count=far), stacklevel=4)
+
     def _load(self) -> "OpenRelations":
+        if self.shim.tuned:
+            reader = self.shim.restore()
+            reader.model.eval()
+            return reader
         if self._reader is None:
             from .open_labels import OpenRelations
 
-            encoder = locate(ENCODER)
-            if encoder is None:
-                raise ValueError(Errors.R102.format(name=ENCODER, package=BUNDLED[ENCODER].package))
+            encoder = find_encoder()
             weights = self._folder / f"{READER}.safetensors"
             if not weights.exists():
                 raise ValueError(Errors.R560.format(folder=self._folder, file=weights.name))
@@ -126,17 +187,46 @@ class OpenScorer:
         return self._reader
 
     def _read_labels(self, reader: "OpenRelations", labels: LabelSet) -> "Tensor":
-        from .open_labels import OpenLabel
-
-        read = json.dumps(labels.to_dict())
+        # Each step of training, and averages of weights that are put in their place, make another version.
+        version = sum(value._version for value in reader.model.parameters())
+        read = json.dumps(labels.to_dict()), reader, version
         if self._states is None or read != self._read:
-            self._labels = [
-                OpenLabel(name, spec.texts, spec.definition, spec.head_types, spec.tail_types, spec.symmetric)
-                for name, spec in labels.specs.items()
-            ]
+            self._labels = open_labels(labels)
             self._states = reader.read_labels(self._labels)
             self._read = read
         return self._states
+
+
+def open_labels(labels: LabelSet, names: Optional[Sequence[str]] = None) -> "List[OpenLabel]":
+    """RETURNS (List[OpenLabel]): labels, or those of some names, as the reader takes them."""
+    from .open_labels import OpenLabel
+
+    specs = labels.specs
+    return [
+        OpenLabel(
+            name,
+            specs[name].texts,
+            specs[name].definition,
+            specs[name].head_types,
+            specs[name].tail_types,
+            specs[name].symmetric,
+        )
+        for name in names or specs
+    ]
+
+
+def _draw(instances: Sequence[Instance], labels: LabelSet) -> List[str]:
+    """RETURNS (List[str]): the labels that a step reads, in their order."""
+    gold = {answer.label for instance in instances for answer in instance.answers or ()}
+    rest = [name for name in labels if name not in gold]
+    drawn = gold.union(random.sample(rest, min(len(rest), max(0, MOST_LABELS - len(gold)))))
+    return [name for name in labels if name in drawn]
+
+
+def _backward(logits: "Tensor", gradient: "np.ndarray") -> None:
+    import torch
+
+    logits.backward(torch.as_tensor(gradient, dtype=logits.dtype))
 
 
 def _kind(labels: LabelSet) -> str:

@@ -16,7 +16,7 @@ from ...labels import LabelSet
 from ...llm.attention.packing import TokenPrompt
 from ...llm.base import Pieces
 from ...llm.label_model import LabelShim
-from ...llm.label_scoring import PairPrompts, generate_texts, score_texts
+from ...llm.label_scoring import PairPrompts, generate_texts, parse_texts, score_texts
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
@@ -87,6 +87,10 @@ class RelationPredictor(Predictor):
         self.prompt = prompt
         self.prompts = PairPrompts()
         self.open = OpenScorer(weights)
+        # Saved, averaged and stepped with the model. It takes the dropout of `update`.
+        model.shims.append(self.open.shim)
+        if answer == "open":
+            model.attrs["dropout_rate"] = 0.0
         self.retriever = retriever
         self.labels = labels
         self.multi_label = multi_label
@@ -107,15 +111,17 @@ class RelationPredictor(Predictor):
     @property
     def decision(self) -> Decision:
         """RETURNS (Decision): how scores become answers now."""
-        return BestLabel() if self.mode == "open" and not self.multi_label else self._decision
+        one_by_one = self.mode == "open" and not self.open.shim.tuned
+        return BestLabel() if one_by_one and not self.multi_label else self._decision
 
     @property
     def settings(self) -> Calibration:
         """RETURNS (Calibration): what was chosen on development documents. Where nothing was, relations under open
-        labels must be as likely as the user says, or else as the weights say.
+        labels must be as likely as the user says, or else as the weights say. Weights that were trained on the labels
+        need no such limit: a relation must be likelier than none, and than others.
         """
         chosen = self.calibration
-        if self.mode == "open" and chosen == chosen.plain():
+        if self.mode == "open" and not self.open.shim.tuned and chosen == chosen.plain():
             return replace(chosen, decision=0.0, threshold=chosen.threshold or self.open.decision(self.labels))
         return chosen
 
@@ -162,7 +168,8 @@ class RelationPredictor(Predictor):
         instances (Sequence[Instance]): pairs with answers.
         """
         self.targets(instances)  # raises where a label is unknown, before anything is stored
-        if self.pending or (self.uses_states and self.shim.has_head and not self.trained):
+        learns = self.open.shim.tuned or (self.uses_states and self.shim.has_head)
+        if self.pending or (learns and not self.trained):
             self.pending.extend(instances)
         else:
             for _ in self._index(instances):
@@ -193,7 +200,7 @@ class RelationPredictor(Predictor):
 
     def outdate(self) -> None:
         """Note that the model changed: keys that it made wait to be made again."""
-        if self.uses_states and len(self.retriever.store):
+        if self.uses_states and len(self.retriever.store) and self.answer != "open":
             self.pending = list(self.retriever.store.instances) + self.pending
             self.retriever.clear()
 
@@ -387,17 +394,7 @@ class RelationPredictor(Predictor):
         if mode == "trie":
             answers = [self.prompt.answers(i, self.labels) for i in instances]
             return score_texts(backbone, prompts, answers)
-        return self._parse(instances, generate_texts(backbone, prompts))
-
-    def _parse(self, instances: Sequence[Instance], texts: Sequence[str]) -> Any:
-        import numpy as np
-
-        # Free text gives no distribution: the class that was named has all of it. What matches nothing is no relation.
-        scores = np.full((len(instances), len(self.labels.classes)), -1e4, dtype="float32")
-        for row, (instance, text) in enumerate(zip(instances, texts)):
-            parsed = self.prompt.parse(text, instance, self.labels)
-            scores[row, self.labels.index(parsed.answer)] = 0.0
-        return scores
+        return parse_texts(self.prompt, instances, generate_texts(backbone, prompts), self.labels)
 
     def _probabilities(self, scored: LabelScores, allowed: "np.ndarray", odds: Optional["np.ndarray"]) -> "np.ndarray":
         """RETURNS (numpy.ndarray): probabilities, mixed with the votes of the neighbours, *Shape* (pairs, classes)."""
@@ -412,10 +409,20 @@ class RelationPredictor(Predictor):
 
     # Training
 
+    @property
+    def can_learn(self) -> bool:
+        """RETURNS (bool): whether there is something to train: a label head, or weights of the reader's own."""
+        return self.open.shim.tuned if self.answer == "open" else self.shim.has_head
+
     def init_head(self) -> None:
-        """Make the adapter and the label head, which answers once it has learned something."""
-        # With a space in front, as words stand inside a text.
-        self.shim.init_head([f" {words}" for words in class_words(self.labels)])
+        """Make what is trained: the adapter and the label head, which answers once it has learned something, or weights
+        of the reader of open labels.
+        """
+        if self.answer == "open":
+            self.open.start()
+        else:
+            # With a space in front, as words stand inside a text.
+            self.shim.init_head([f" {words}" for words in class_words(self.labels)])
         self.trained = self._has_gradients = False
         # What was fitted is of another model, and maybe of another way to answer.
         self.calibration = self.calibration.plain()
@@ -432,22 +439,24 @@ class RelationPredictor(Predictor):
         instances (Sequence[Instance]): pairs with answers.
         RETURNS (float): the mean loss.
         """
-        found = self._found(instances, 0 if self.uses_states else self.n_examples)
-        if self.both_orders:
-            instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
+        if self.answer == "open":
+            passes = self.open.begin_update(instances, self.labels, self.model.attrs["dropout_rate"])
+        else:
+            found = self._found(instances, 0 if self.uses_states else self.n_examples)
+            if self.both_orders:
+                instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
+            passes = self.begin_update(self._ids(instances, found))
         targets, known = self.targets(instances), known_classes(instances, self.labels)
         total = 0.0
-        count = len(instances)
-        for chunk in self.backbone.pack(self._ids(instances, found)):
-            (logits, _), backprop = self.model.begin_update(chunk)
-            own = None if known is None else known[chunk.indexes]
-            loss, gradient = self.decision.loss(logits, [targets[i] for i in chunk.indexes], own)
-            backprop(gradient / count)
-            # After the last chunk of a document, its gradients go on to the document's own tokens.
-            chunk.release()
+        for rows, logits, asked, backprop in passes:
+            own = None if known is None else known[rows]
+            if asked is not None:
+                own = asked if own is None else own & asked
+            loss, gradient = self._decision.loss(logits, [targets[i] for i in rows], own)
+            backprop(gradient / len(instances))
             total += loss
         self._has_gradients = True
-        return total / count
+        return total / len(instances)
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Take a step with the gradients that added up. Does nothing where there are none.
@@ -462,7 +471,7 @@ class RelationPredictor(Predictor):
 
     def loss(self, instances: Sequence[Instance], logits: Any) -> "Tuple[float, np.ndarray]":
         """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
-        loss, gradient = self.decision.loss(logits, self.targets(instances), known_classes(instances, self.labels))
+        loss, gradient = self._decision.loss(logits, self.targets(instances), known_classes(instances, self.labels))
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
 
     def calibrate(
