@@ -581,8 +581,8 @@ class Warnings(metaclass=_WithCodes):
         "documents, or set weights to null, so that the language model is shown them."
     )
     W165 = (
-        "{count} pair(s) with a relation in a batch are not learned, since no window of the reader of open labels holds "
-        "both mentions: they are too far apart, or have no token of their own. Such pairs are never answered, "
+        "{count} pair(s) with a relation in a batch are not learned: no window of the reader of open labels holds "
+        "both mentions, which are too far apart, or have no token of their own. Such pairs are never answered, "
         "either; this is said once."
     )
 

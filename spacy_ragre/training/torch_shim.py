@@ -29,19 +29,22 @@ class TorchShim(Shim):
 
         optimizer (Optimizer): the optimizer.
         """
+        import torch
         from torch.autograd.graph import increment_version
 
         for name, parameter in self.parameters().items():
             if parameter.grad is None:
                 continue
             own = parameter.detach()
-            value, _ = optimizer((self.id, name), _as_array(own), _as_array(parameter.grad), lr_scale=self.rate(name))
+            # A single number has no shape, which optimizers can't do with.
+            flat, gradient = (torch.atleast_1d(tensor) for tensor in (own, parameter.grad))
+            value, _ = optimizer((self.id, name), _as_array(flat), _as_array(gradient), lr_scale=self.rate(name))
             new = xp2torch(value, device=own.device)
             if new.data_ptr() == own.data_ptr():
                 # Torch has not seen the change, and what was made of the weights is known to be old by their version.
                 increment_version(own)
             else:
-                own.copy_(new)
+                own.copy_(new.view_as(own))
             parameter.grad = None
 
     @contextmanager
@@ -55,7 +58,8 @@ class TorchShim(Shim):
         for name, parameter in own.items():
             if (self.id, name) in params:
                 kept[name] = parameter.detach().clone()
-                parameter.detach().copy_(xp2torch(params[(self.id, name)], device=parameter.device))
+                value = xp2torch(params[(self.id, name)], device=parameter.device)
+                parameter.detach().copy_(value.view_as(parameter))
         try:
             yield
         finally:

@@ -112,27 +112,28 @@ class OpenShim(TorchShim):
         """RETURNS (OpenRelations): the reader with its own weights. Raises a ValueError where those that were saved are
         damaged, or of another encoder.
         """
-        if self._reader is None:
-            from safetensors import SafetensorError
-            from safetensors.torch import load
+        if self._reader is not None:
+            return self._reader
+        from safetensors import SafetensorError
+        from safetensors.torch import load
 
-            from .open_labels import OpenRelations
+        from .open_labels import OpenRelations
 
-            if self._saved is None:
-                raise ValueError(Errors.R571.format(problem="missing"))
-            about, encoder = read_metadata(self._saved), find_encoder()
-            try:
-                reader = OpenRelations.build(about["settings"], load(self._saved), encoder)
-            except (SafetensorError, RuntimeError, TypeError) as error:
-                raise ValueError(Errors.R571.format(problem=f"damaged ({error})")) from error
-            if reader.words_hash != about["hash"]:
-                raise ValueError(
-                    Errors.R570.format(
-                        name=about["name"],
-                        trained=str(about["hash"])[:12],
-                        folder=encoder,
-                        found=reader.words_hash[:12],
-                    )
+        if self._saved is None:
+            raise ValueError(Errors.R571.format(problem="missing"))
+        about, encoder = read_metadata(self._saved), find_encoder()
+        try:
+            reader = OpenRelations.build(about["settings"], load(self._saved), encoder)
+        except (SafetensorError, RuntimeError, TypeError) as error:
+            raise ValueError(Errors.R571.format(problem=f"damaged ({error})")) from error
+        if reader.words_hash != about["hash"]:
+            raise ValueError(
+                Errors.R570.format(
+                    name=about["name"],
+                    trained=str(about["hash"])[:12],
+                    folder=encoder,
+                    found=reader.words_hash[:12],
                 )
-            self.start(reader, about["start"])
-        return self._reader
+            )
+        self.start(reader, about["start"])
+        return reader
