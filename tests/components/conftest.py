@@ -198,6 +198,41 @@ def tiny_bert(make_bert: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def reader_files(make_bert: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Tuple[Path, Path]:
+    """Folders of a small encoder that knows the words below, and of random weights of a reader of open labels on it."""
+    import torch
+
+    from spacy_ragre.components.relations.open_labels import save_weights
+    from spacy_ragre.components.relations.open_reader import OpenReader
+    from spacy_ragre.files import file_hash
+
+    texts = [text for text, _, _ in SENTENCES] + list(LABELS.values()) + ["head tail is related to wrote met saw ORG"]
+    words = sorted({word for text in texts for word in text.lower().split()})
+    encoder = make_bert(64, words=words, width=32)
+    folder = tmp_path_factory.mktemp("reader")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vocab = len((encoder / "vocab.txt").read_text(encoding="utf8").splitlines())
+        sizes: Dict[str, Any] = {"width": 32, "heads": 2, "inner": 64, "layers": 2, "views": (16, 16, 32), "fuse": 16}
+        save_weights(OpenReader(vocab=vocab, pair_layers=1, **sizes), folder / "open_reader.safetensors")
+    about = {
+        "sha256": file_hash(folder / "open_reader.safetensors"),
+        "calibration": {kind: {"slope": 0.5, "offset": -1.0} for kind in ("types", "no_types")},
+        "decision": {"types": 0.3, "no_types": 0.2},
+    }
+    (folder / "open_reader.json").write_text(json.dumps(about), encoding="utf8")
+    return encoder, folder
+
+
+@pytest.fixture
+def open_settings(reader_files: Tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Dict[str, Any]:
+    """Settings of a component that answers by the small reader, and learns it."""
+    encoder, folder = reader_files
+    monkeypatch.setattr("spacy_ragre.components.relations.open_shim.locate", lambda name: encoder)
+    return {"answer": "open", "weights": str(folder)}
+
+
+@pytest.fixture(scope="session")
 def text_retriever(tiny_bert: Path) -> Dict[str, Any]:
     """Settings of a retriever with a sentence encoder."""
     encoder = {"@ragre_encoders": "ragre.TextEncoder.v1", "name": str(tiny_bert), "text": "marked", "device": "cpu"}

@@ -250,7 +250,8 @@ class RelationExtractor(Component):
         labels: Optional[Dict[str, Any]] = None,
         tune: Optional[Dict[str, Any]] = None,
     ) -> None:
-        """Take labels and examples from the training data, and make the label head.
+        """Take labels and examples from the training data, and make what is trained: the label head, or weights of the
+        reader of open labels.
 
         The examples go into the store, beside those that are there. Where they hold no relation at all, the component
         stays as it is, ready for zero-shot use.
@@ -363,7 +364,8 @@ class RelationExtractor(Component):
             "trained": self.predictor.trained,
             "calibration": self.predictor.calibration.to_dict(),
             "threshold": self._threshold,
-            "reader": self.predictor.open.checksum,
+            # One that was trained answers by weights of its own.
+            "reader": None if self.predictor.open.shim.tuned else self.predictor.open.checksum,
         }
 
     def _apply(self, settings: Dict[str, Any]) -> None:

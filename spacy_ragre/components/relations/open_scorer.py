@@ -69,8 +69,8 @@ class OpenScorer:
 
     @property
     def checksum(self) -> Optional[str]:
-        """RETURNS (Optional[str]): SHA-256 of the weights that come as a file, None where none are used."""
-        return None if self.weights is None or self.shim.tuned else str(self.known["sha256"])
+        """RETURNS (Optional[str]): SHA-256 of the weights that come as a file, None where there are none."""
+        return None if self.weights is None else str(self.known["sha256"])
 
     def check(self, checksum: Optional[str], name: str) -> None:
         """Warn where a pipeline was saved with other weights.

@@ -449,9 +449,7 @@ class RelationPredictor(Predictor):
         targets, known = self.targets(instances), known_classes(instances, self.labels)
         total = 0.0
         for rows, logits, asked, backprop in passes:
-            own = None if known is None else known[rows]
-            if asked is not None:
-                own = asked if own is None else own & asked
+            own = asked if known is None else known[rows] if asked is None else known[rows] & asked
             loss, gradient = self._decision.loss(logits, [targets[i] for i in rows], own)
             backprop(gradient / len(instances))
             total += loss

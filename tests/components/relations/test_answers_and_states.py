@@ -17,16 +17,17 @@ def scores(nlp, docs):
     return pipe.predictor.score(pairs).scores
 
 
-@pytest.mark.filterwarnings("ignore:.*W501")
+@pytest.mark.filterwarnings("ignore:.*W(501|161)")
 @pytest.mark.parametrize("n_examples", [0, 2])
 @pytest.mark.parametrize("both_orders", [False, True])
 @pytest.mark.parametrize("trained", [False, True])
-@pytest.mark.parametrize("answer", ["auto", "trie", "generate", "head"])
+@pytest.mark.parametrize("answer", ["auto", "trie", "generate", "head", "open"])
 @pytest.mark.parametrize("keys", ["states", "text"])
 def test_an_answer_is_the_same_again_and_after_loading(
     make_nlp,
     tiny_llama,
     text_retriever,
+    open_settings,
     gold_docs,
     gold_examples,
     train,
@@ -45,6 +46,8 @@ def test_an_answer_is_the_same_again_and_after_loading(
     settings = {"model": {"@architectures": "ragre.LabelModel.v1", "backbone": {**backbone, "lora": lora}}}
     if keys == "text":
         settings["retriever"] = text_retriever
+    if answer == "open":
+        settings["weights"] = open_settings["weights"]
     nlp = make_nlp(answer=answer, both_orders=both_orders, n_examples=n_examples, **settings)
     docs = gold_docs(nlp)
     untrained = None if answer == "head" else scores(nlp, docs)
@@ -54,8 +57,8 @@ def test_an_answer_is_the_same_again_and_after_loading(
         nlp.get_pipe(NAME).add_examples(docs)
     first = scores(nlp, docs)
     assert scores(nlp, docs) == pytest.approx(first, abs=1e-5)
-    if trained and answer in ("trie", "head"):
-        # It answers with its adapter.
+    if trained and answer in ("trie", "head", "open"):
+        # It answers with its adapter, or with weights of its own.
         assert answer == "head" or abs(first - untrained).max() > 1e-3
     nlp.to_disk(tmp_path)
     again = spacy.load(tmp_path)
