@@ -111,14 +111,12 @@ class RelationPredictor(Predictor):
     @property
     def decision(self) -> Decision:
         """RETURNS (Decision): how scores become answers now."""
-        one_by_one = self.mode == "open" and not self.open.shim.tuned
-        return BestLabel() if one_by_one and not self.multi_label else self._decision
+        return BestLabel() if self.mode == "open" and not (self.open.shim.tuned or self.multi_label) else self._decision
 
     @property
     def settings(self) -> Calibration:
         """RETURNS (Calibration): what was chosen on development documents. Where nothing was, relations under open
-        labels must be as likely as the user says, or else as the weights say. Weights that were trained on the labels
-        need no such limit: a relation must be likelier than none, and than others.
+        labels must be as likely as the user says, or as the weights say; once they are trained, likelier than none.
         """
         chosen = self.calibration
         if self.mode == "open" and not self.open.shim.tuned and chosen == chosen.plain():
