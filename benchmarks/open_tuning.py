@@ -24,7 +24,7 @@ CONFIG = Path("configs/open_semeval.cfg")
 TITLE = "SemEval-2010 Task 8, trained from the open weights"
 ROW = {
     "name": "from the open weights",
-    "description": "the reader of open labels, all weights but word vectors trained",
+    "description": "the reader of open labels, all but its word vectors trained",
 }
 # Updates of about 20 sentences for each share of the training sentences, in percent.
 STEPS = {1: 90, 5: 180, 10: 300, 100: 1440}

@@ -86,3 +86,19 @@ def test_averages_stand_in_for_the_parameters() -> None:
     with shim.use_params(optimizer.averages or {}):
         assert shim.own["b"].tolist() != own
     assert shim.own["b"].tolist() == own
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_single_number_is_trained_and_averaged(in_place: bool) -> None:
+    shim = Trained()
+    shim.own = {"a": torch.nn.Parameter(torch.tensor(1.0))}
+    shim.own["a"].grad = torch.tensor(1.0)
+    shim.finish_update(Descent(in_place))  # type: ignore[arg-type]
+    assert shim.own["a"].shape == () and shim.own["a"].item() == pytest.approx(0.8)
+    optimizer = Optimizer(0.1, use_averages=True)
+    shim.own["a"].grad = torch.tensor(1.0)
+    shim.finish_update(optimizer)
+    assert optimizer.averages is not None
+    with shim.use_params({key: value * 0 for key, value in optimizer.averages.items()}):
+        assert shim.own["a"].item() == 0
+    assert shim.own["a"].item() != 0

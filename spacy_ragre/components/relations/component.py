@@ -96,8 +96,8 @@ def make_rag_relation_extractor(
         and `tail_types`. May be empty: labels then come from `initialize` or `add_examples`.
     weights (Optional[str]): of the encoder that reads labels which nobody trained on, and where its training starts:
         "open" for those that come with the package, a folder with others, or null for none.
-    answer (str): "open" (that encoder, trained or not), "head", "trie" or "generate" (the language model), or "auto" for
-        the head once it is trained, and before for "open", or for "trie" where there are no weights.
+    answer (str): "open" (that encoder, trained or not), "head", "trie" or "generate" (the language model), or "auto"
+        for the head once it is trained, and before for "open", or for "trie" where there are no weights.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.

@@ -4,14 +4,17 @@ import json
 import pickle
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
 import torch
+from spacy.tokens import DocBin
 from spacy.training import Example
 
 from spacy_ragre.calibration.settings import Calibration
+from spacy_ragre.cli.train import train as train_by_config
 from spacy_ragre.components.relations import open_labels, open_scorer
 from spacy_ragre.components.relations.decisions import MultiLabel, SingleLabel
 from spacy_ragre.corpora.reader import copy_input
@@ -82,7 +85,7 @@ def test_learns_several_labels_of_one_pair(make_open, make_doc, gold_examples, f
     both = [(0, "founded_by", 1), (1, "located_in", 0)]
     doc = make_doc(nlp, "Soylent belongs to Kim .", [("Soylent", "ORG"), ("Kim", "PERSON")], both)
     examples = [Example(copy_input(doc), doc), *gold_examples(nlp)]
-    fit(nlp, examples, steps=80)
+    fit(nlp, examples, steps=250)
     predicted = answers(nlp, examples, found)
     assert predicted[0] == [("Kim", "located_in", "Soylent"), ("Soylent", "founded_by", "Kim")]
     assert predicted == found(example.reference for example in examples)
@@ -146,7 +149,7 @@ def test_calibration_of_a_trained_reader(make_open, gold_examples, fit):
 
 
 def test_a_threshold_of_the_users_holds_after_training(make_open, gold_examples, fit, found):
-    nlp = make_open(threshold={"founded_by": 1.0})
+    nlp = make_open(threshold={"founded_by": 0.99}, label_smoothing=0.1)
     examples = gold_examples(nlp)
     fit(nlp, examples)
     assert {label for doc in answers(nlp, examples, found) for _, label, _ in doc} == {"located_in"}
@@ -163,7 +166,7 @@ def test_gradients_are_those_of_the_scores(make_open, gold_examples):
     predictor = predictor_of(nlp)
     loss, gradient = nlp.get_pipe(NAME).get_loss(examples, scores(nlp, examples))
     assert gradient.shape == (8, 5)
-    assert nlp.update(examples)[NAME] == pytest.approx(loss, abs=1e-4)
+    assert nlp.get_pipe(NAME).update(examples)[NAME] == pytest.approx(loss, abs=1e-4)
     whole = {name: value.grad.clone() for name, value in predictor.open.shim.parameters().items()}
     assert all(torch.isfinite(gradient).all() for gradient in whole.values()) and "words.weight" not in whole
     # A little against the gradient, the loss falls by as much as it says.
@@ -181,10 +184,11 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(make_open, gold_exampl
         monkeypatch.setattr(open_labels.OpenRelations.learn, "__kwdefaults__", {"most": most})
         nlp = make_open()
         nlp.initialize(lambda nlp=nlp: gold_examples(nlp))
-        loss = nlp.update(gold_examples(nlp))[NAME]
+        loss = nlp.get_pipe(NAME).update(gold_examples(nlp))[NAME]
         found.append((loss, {n: value.grad for n, value in predictor_of(nlp).open.shim.parameters().items()}))
     (loss, whole), (other_loss, parts) = found
     assert loss == pytest.approx(other_loss, abs=1e-5)
+    assert whole
     for name, gradient in whole.items():
         torch.testing.assert_close(parts[name], gradient, atol=1e-5, rtol=1e-3, msg=name)
 
@@ -196,7 +200,7 @@ def test_labels_are_read_once_a_batch(make_open, gold_examples, monkeypatch):
     read = open_labels.OpenReader.read_labels
     monkeypatch.setattr(open_labels.OpenReader, "read_labels", lambda *args: calls.append(1) or read(*args))
     monkeypatch.setattr(open_labels.OpenRelations.learn, "__kwdefaults__", {"most": 20})
-    nlp.update(gold_examples(nlp))
+    nlp.get_pipe(NAME).update(gold_examples(nlp))
     assert len(calls) == 1
 
 
@@ -232,9 +236,10 @@ def test_dropout_of_update_is_that_of_the_encoder(make_open, gold_examples):
     nlp = make_open()
     examples = gold_examples(nlp)
     nlp.initialize(lambda: examples)
-    plain = [nlp.update(examples)[NAME] for _ in range(2)]
+    pipe = nlp.get_pipe(NAME)
+    plain = [pipe.update(examples)[NAME] for _ in range(2)]
     assert plain[0] == plain[1]
-    dropped = [nlp.update(examples, drop=0.5)[NAME] for _ in range(2)]
+    dropped = [pipe.update(examples, drop=0.5)[NAME] for _ in range(2)]
     assert dropped[0] != dropped[1]
     # Prediction leaves nothing out.
     assert (scores(nlp, examples) == scores(nlp, examples)).all()
@@ -246,7 +251,8 @@ def test_averages_of_weights_answer_while_they_are_used(make_open, gold_examples
     fit(nlp, examples, steps=2)
     shim = predictor_of(nlp).open.shim
     plain = scores(nlp, examples)
-    with nlp.use_params({(shim.id, name): value.detach().numpy() * 0 for name, value in shim.parameters().items()}):
+    nothing = {(shim.id, name): np.zeros(value.numel(), "f") for name, value in shim.parameters().items()}
+    with nlp.use_params(nothing):
         assert not np.allclose(scores(nlp, examples), plain)
     assert (scores(nlp, examples) == plain).all()
 
@@ -316,13 +322,14 @@ def test_training_goes_on_and_begins_anew(make_open, gold_examples, fit, tmp_pat
     assert fit(again, examples, steps=1)[0] == pytest.approx(losses[0], abs=1e-4)
 
 
-def test_an_untrained_state_over_a_trained_one(make_open, gold_examples, fit):
+def test_an_untrained_state_over_a_trained_one(make_open, gold_examples, fit, recwarn):
     nlp = make_open()
     examples = gold_examples(nlp)
     start, before = nlp.to_bytes(), scores(nlp, examples)
     fit(nlp, examples, steps=3)
     nlp.from_bytes(start)
     assert not predictor_of(nlp).open.shim.tuned
+    assert not [warning for warning in recwarn if "W160" in str(warning.message)]
     assert (scores(nlp, examples) == before).all()
 
 
@@ -333,6 +340,19 @@ def test_other_weights_of_the_setting_are_no_matter_once_trained(make_open, gold
     assert json.loads((tmp_path / NAME / "cfg").read_text(encoding="utf8"))["reader"] is None
     spacy.load(tmp_path, config={f"components.{NAME}.weights": "open"})
     assert not [warning for warning in recwarn if "W160" in str(warning.message)]
+
+
+def test_the_config_for_any_corpus(gold_docs, open_settings, found, tmp_path):
+    nlp = spacy.blank("en")
+    docs = gold_docs(nlp)
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "corpus.spacy")
+    paths = {f"paths.{name}": str(tmp_path / "corpus.spacy") for name in ("train", "dev")}
+    own = {"vars.learn_rate": 0.005, f"components.{NAME}.weights": open_settings["weights"]}
+    config = Path(__file__).parents[3] / "configs" / "open_relations.cfg"
+    train_by_config(config, tmp_path / "out", overrides={**paths, **own}, epochs=100)
+    again = spacy.load(tmp_path / "out" / "model-best")
+    assert again.meta["performance"]["rels_micro_f"] == 1.0
+    assert found(again.pipe([copy_input(doc) for doc in docs])) == found(docs)
 
 
 # Bad input
