@@ -349,7 +349,7 @@ def test_the_config_for_any_corpus(gold_docs, open_settings, found, tmp_path):
     paths = {f"paths.{name}": str(tmp_path / "corpus.spacy") for name in ("train", "dev")}
     own = {"vars.learn_rate": 0.005, f"components.{NAME}.weights": open_settings["weights"]}
     config = Path(__file__).parents[3] / "configs" / "open_relations.cfg"
-    train_by_config(config, tmp_path / "out", overrides={**paths, **own}, epochs=100)
+    train_by_config(config, tmp_path / "out", overrides={**paths, **own}, epochs=150, patience=0)
     again = spacy.load(tmp_path / "out" / "model-best")
     assert again.meta["performance"]["rels_micro_f"] == 1.0
     assert found(again.pipe([copy_input(doc) for doc in docs])) == found(docs)
