@@ -15,9 +15,8 @@ from typing import Any, Dict, Optional, Sequence
 
 import torch
 
-from spacy_ragre.bundled import BUNDLED, locate
-from spacy_ragre.components.relations.open_scorer import ENCODER, READER
-from spacy_ragre.errors import Errors
+from spacy_ragre.components.relations.open_scorer import READER
+from spacy_ragre.components.relations.open_shim import find_encoder
 
 from ..results import describe as provenance
 from . import describe, evaluate, export, train
@@ -26,14 +25,6 @@ from .corpora import RELATION_CORPORA
 CHECKPOINT, TRAINING, DEV, WEIGHTS = "checkpoint.safetensors", "training.json", "dev.json", "weights"
 # As many wordings of a label as openrel has at least; a pipeline reads all that its labels have.
 WORDINGS = 3
-
-
-def find_encoder() -> Path:
-    """RETURNS (Path): the folder of the encoder that a reader starts from."""
-    encoder = locate(ENCODER)
-    if encoder is None:
-        raise ValueError(Errors.R102.format(name=ENCODER, package=BUNDLED[ENCODER].package))
-    return encoder
 
 
 def run_training(data: Path, openrel: Path, openwiki: Path, folder: Path, minutes: float, seed: int) -> None:
