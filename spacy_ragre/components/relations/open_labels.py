@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -91,6 +91,18 @@ class OpenText:
         return [(head, tail) for head in numbers for tail in numbers if head != tail]
 
 
+class PairReadings(NamedTuple):
+    """What was read of P pairs.
+
+    vectors (np.ndarray): of unit length in each view, float32. *Shape:* (P, views)
+    related (np.ndarray): how far each is related at all, float32; NaN where head and tail are too far apart for one
+        window, or no token. *Shape:* (P,)
+    """
+
+    vectors: np.ndarray
+    related: np.ndarray
+
+
 def type_words(name: str) -> str:
     """RETURNS (str): words for an entity type: `WORK_OF_ART` is "work of art", `BusinessUnit` is "business unit"."""
     if name.upper() in TYPE_WORDS:
@@ -165,7 +177,6 @@ class OpenRelations:
                 rows[i] = state
         return _average(rows, labels)
 
-    @torch.inference_mode()
     def score(
         self,
         texts: Sequence[OpenText],
@@ -183,24 +194,38 @@ class OpenRelations:
         types (bool): tell the reader the entities' types, and never answer what types do not allow.
         RETURNS (List[np.ndarray]): for each text, float32 in the order of its pairs. *Shape:* (pairs, L)
         """
-        out = [np.full((len(text.all_pairs()), len(labels)), NEVER, dtype=np.float32) for text in texts]
+        pairs = self.read_pairs(texts, types=types, batch_size=batch_size)
+        return by_text(self.match(pairs, states), texts, labels, types=types)
+
+    @torch.inference_mode()
+    def read_pairs(self, texts: Sequence[OpenText], *, types: bool = True, batch_size: int = 24) -> PairReadings:
+        """Read texts, once for all labels.
+
+        texts (Sequence[OpenText]): the texts.
+        types (bool): tell the reader the entities' types.
+        RETURNS (PairReadings): the pairs of all texts, one after the other.
+        """
+        firsts = np.cumsum([0, *(len(text.all_pairs()) for text in texts)])
+        vectors = torch.zeros(int(firsts[-1]), sum(self.model.settings["views"]))
+        related = torch.full((int(firsts[-1]),), float("nan"))
         windows = [window for number, text in enumerate(texts) for window in self._windows(number, text, types)]
         windows.sort(key=lambda window: len(window[1].ids))
         for first in range(0, len(windows), batch_size):
             part = windows[first : first + batch_size]
             inputs = [input_ for _, input_, _ in part]
+            places = torch.tensor([int(firsts[number]) + row for number, _, rows in part for row in rows])
             with self._precision():
-                pairs, related = self.model.read_texts(pack(inputs, self._types(inputs)))
-            scores = self.model.score(pairs, related, states).float().numpy()
-            at = 0
-            for number, _, rows in part:
-                out[number][rows] = scores[at : at + len(rows)]
-                at += len(rows)
-        for text, array in zip(texts, out):
-            _both_ways(array, text.all_pairs(), labels)
-            if types:
-                _allow(array, text, labels)
-        return out
+                vectors[places], related[places] = self.model.read_texts(pack(inputs, self._types(inputs)))
+        return PairReadings(vectors.numpy(), related.numpy())
+
+    @torch.inference_mode()
+    def match(self, pairs: PairReadings, states: Tensor) -> np.ndarray:
+        """RETURNS (np.ndarray): log-odds of all pairs, whatever types allow; NaN for those that could not be read.
+        *Shape:* (P, L)
+        """
+        scores = self.model.score(torch.from_numpy(pairs.vectors), torch.from_numpy(pairs.related), states)
+        array: np.ndarray = scores.float().numpy()
+        return array
 
     def learn(
         self, texts: Sequence[OpenText], labels: Sequence[OpenLabel], *, most: int = MOST_TOKENS
@@ -289,6 +314,25 @@ class OpenRelations:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.low_precision)
+
+
+def by_text(
+    scores: np.ndarray, texts: Sequence[OpenText], labels: Sequence[OpenLabel], *, types: bool = True
+) -> List[np.ndarray]:
+    """Scores of the pairs of all texts as one array a text, symmetric labels the same both ways.
+
+    scores (np.ndarray): as `OpenRelations.match` gives them. *Shape:* (P, L)
+    types (bool): never answer what types do not allow.
+    RETURNS (List[np.ndarray]): for each text in the order of its pairs; `NEVER` for pairs that could not be read.
+        *Shape:* (pairs, L)
+    """
+    scores = np.where(np.isnan(scores), np.float32(NEVER), scores)
+    out = np.split(scores, np.cumsum([len(text.all_pairs()) for text in texts])[:-1]) if len(texts) else []
+    for text, array in zip(texts, out):
+        _both_ways(array, text.all_pairs(), labels)
+        if types:
+            _allow(array, text, labels)
+    return out
 
 
 def _average(rows: Union[Tensor, Sequence[Tensor]], labels: Sequence[OpenLabel]) -> Tensor:
