@@ -491,6 +491,10 @@ class Errors(metaclass=_WithCodes):
         "The answer 'open' needs weights of the reader of labels, and the setting weights is null. Set weights to "
         "'open', or answer to 'auto'."
     )
+    R562 = (
+        "The labels of component {name!r} can't be frozen, since it answers by {mode!r}. What is frozen is what the "
+        "encoder of the answer 'open' reads of them; the others keep no such reading."
+    )
     R570 = (
         "The reader of open labels that is saved with this pipeline was trained on the word vectors of {name!r} (hash "
         "{trained}), and those in {folder} have the hash {found}. Install the encoder that it was trained with."
@@ -576,9 +580,13 @@ class Warnings(metaclass=_WithCodes):
         "version that it was saved with."
     )
     W161 = (
-        "The component {name!r} keeps the examples for training and for the language model; the reader of open labels, "
-        "which answers now, does not see them. Let them vote by 'python -m spacy ragre calibrate' on development "
-        "documents, or set weights to null, so that the language model is shown them."
+        "The component {name!r} answers by a reader whose weights ({weights!r}) say nothing of how much examples "
+        "count, so that it does not see them. Fit it: python -m benchmarks.few_shot fit --weights {weights}. Or let "
+        "the examples vote by 'python -m spacy ragre calibrate' on development documents."
+    )
+    W162 = (
+        "The labels of component {name!r} were frozen with other weights than those of the setting weights = "
+        "{weights!r}, so that they are read again. Call freeze_labels() and save the pipeline to freeze them anew."
     )
     W165 = (
         "{count} pair(s) with a relation in a batch are not learned: no window of the reader of open labels holds "

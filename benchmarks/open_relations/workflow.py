@@ -4,7 +4,8 @@
     python -m benchmarks.open_relations.workflow export corpus/openrel training/open
 
 `train` writes `checkpoint.safetensors` and `training.json` (what it was trained on). `export` writes `weights/`: the
-reader in 8 bits, and beside it thresholds, calibration and scores of openrel's development schemas. That folder is what
+reader in 8 bits, and beside it thresholds, calibration, how much examples count, and scores, all of openrel's
+development schemas. That folder is what
 `benchmarks.zero_shot --weights` measures and what stands in `spacy_ragre/weights`.
 """
 
@@ -15,11 +16,12 @@ from typing import Any, Dict, Optional, Sequence
 
 import torch
 
-from spacy_ragre.components.relations.open_scorer import READER
+from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
 from spacy_ragre.components.relations.open_shim import find_encoder
+from spacy_ragre.corpora.openrel import read_corpus
 
 from ..results import describe as provenance
-from . import describe, evaluate, export, train
+from . import describe, evaluate, export, few_shot, train
 from .corpora import RELATION_CORPORA
 
 CHECKPOINT, TRAINING, DEV, WEIGHTS = "checkpoint.safetensors", "training.json", "dev.json", "weights"
@@ -69,6 +71,8 @@ def run_export(openrel: Path, folder: Path) -> None:
     options = ["--wordings", str(WORDINGS), "--out", str(folder / DEV)]
     evaluate.main([str(weights), str(encoder), str(openrel), *options])
     describe.main(str(weights), str(folder / DEV), str(folder / TRAINING), str(weights.with_suffix(".json")))
+    schemas = few_shot.read_schemas(OpenScorer(str(weights.parent)), list(read_corpus(openrel, "dev")))
+    few_shot.write_fit(weights.parent, schemas)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

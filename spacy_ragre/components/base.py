@@ -63,20 +63,24 @@ class Part(NamedTuple):
 
     @classmethod
     def file(
-        cls, dump: Callable[[], bytes], load: Callable[[bytes, str], object], missing: Callable[[Path], str]
+        cls,
+        dump: Callable[[], bytes],
+        load: Callable[[bytes, str], object],
+        missing: Optional[Callable[[Path], str]] = None,
     ) -> "Part":
         """A part that is one file.
 
         dump (Callable[[], bytes]): gives the content.
         load (Callable[[bytes, str], object]): takes the content, and where it is from, for messages.
-        missing (Callable[[Path], str]): the message of the OSError that is raised where there is no file.
+        missing (Optional[Callable[[Path], str]]): the message of the OSError that is raised where there is no file;
+            nothing is loaded then where None.
         RETURNS (Part): the part.
         """
 
         def from_disk(path: Path) -> None:
-            if not path.exists():
+            if missing is not None and not path.exists():
                 raise OSError(missing(path))
-            load(path.read_bytes(), str(path))
+            load(path.read_bytes() if path.exists() else b"", str(path))
 
         return cls(dump, lambda data: load(data, "bytes"), lambda path: _write(path, dump()), from_disk)
 

@@ -40,6 +40,7 @@ def test_training_and_export_give_weights_that_answer(tmp_path, monkeypatch):
     weights = tmp_path / "open" / "weights"
     known = json.loads((weights / "open_reader.json").read_text())
     assert known["training"] == record and known["dev"]["types"]["gold"] == 60
+    assert known["examples"]["types"]["held_out"] == {"04_boards": known["examples"]["types"]["variance"]}
     system = zero_shot.Package("open", weights)
     pair = Instance("Acme was founded by Ann Lee.", (0, 4), (20, 27))
     assert system.answers([pair], LabelSet({"founded_by": "was founded by"}))[0] in (

@@ -123,6 +123,19 @@ class RelationExtractor(Component):
         return int(self.predictor.add_label(label, text))
 
     @one_at_a_time
+    def freeze_labels(self) -> None:
+        """Read the labels now, and save what was read with the component, so that a loaded pipeline reads no label.
+        Scores stay the same. A label that is added or changed later is read when it is needed; freeze again to save it.
+
+        Raises a ValueError where another way to answer than "open" is used, which reads no labels so.
+        """
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        if self.predictor.mode != "open":
+            raise ValueError(Errors.R562.format(name=self.name, mode=self.predictor.mode))
+        self.predictor.open.freeze(self.predictor.labels)
+
+    @one_at_a_time
     def add_examples(self, docs: Iterable[Doc]) -> int:
         """Put examples into the store. They are shown in prompts from now on; nothing is trained.
 
@@ -152,8 +165,9 @@ class RelationExtractor(Component):
 
     def _store(self, instances: Sequence[Instance]) -> None:
         self.predictor.add_examples(instances)
-        if instances and self.predictor.mode == "open" and not self.predictor.calibration.weight:
-            warnings.warn(Warnings.W161.format(name=self.name), stacklevel=4)
+        if instances and self.predictor.mode == "open":
+            if not (self.predictor.open.reads_examples or self.predictor.open.shim.tuned):
+                warnings.warn(Warnings.W161.format(name=self.name, weights=self.predictor.open.weights), stacklevel=4)
         elif self.predictor.shows_answers and not self.predictor.trained:
             labels, known = self.predictor.labels, self.predictor.known_examples
             count = sum(as_shown(instance, labels).answers is not None for instance in known)
@@ -355,7 +369,16 @@ class RelationExtractor(Component):
         pending = Part.file(
             self.predictor.pack_pending, self.predictor.load_pending, lambda path: Errors.R210.format(file=path)
         )
-        return {"store": Part.of(self.predictor.retriever), "pending": pending}
+        read = Part.file(
+            lambda: self.predictor.open.to_bytes(),
+            lambda data, file: self.predictor.open.from_bytes(data, file, self.name),
+        )
+        return {"store": Part.of(self.predictor.retriever), "pending": pending, "open": read}
+
+    def _before_saving(self) -> None:
+        predictor = self.predictor
+        is_open = predictor.answer != "head" and predictor.mode == "open"
+        predictor.open.read_examples(predictor.labels, predictor.known_examples if is_open else [])
 
     def _settings(self) -> Dict[str, Any]:
         return {

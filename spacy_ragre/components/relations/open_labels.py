@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from ...instances import Instance
 from ...llm.runtime.precision import bfloat16_pays
 from .open_reader import OpenReader, TokenInput, pack
 
@@ -109,6 +110,29 @@ def type_words(name: str) -> str:
         return TYPE_WORDS[name.upper()]
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.sub(r"[_\-/]+", " ", name).strip().lower()
+
+
+def group_pairs(instances: Sequence[Instance]) -> Tuple[List[OpenText], List[Tuple[int, int, int]]]:
+    """RETURNS (Tuple[List[OpenText], List[Tuple[int, int, int]]]): the texts of pairs, each once, and for every pair
+    its text and the rows of its two directions there.
+    """
+    numbers: Dict[str, int] = {}
+    mentions: List[Dict[Tuple[int, int, str], int]] = []
+    pairs: List[Dict[Tuple[int, int], int]] = []
+    places = []
+    for instance in instances:
+        number = numbers.setdefault(instance.text, len(numbers))
+        if number == len(mentions):
+            mentions.append({})
+            pairs.append({})
+        own, asked = mentions[number], pairs[number]
+        first = own.setdefault((*instance.first, instance.first_type), len(own))
+        second = own.setdefault((*instance.second, instance.second_type), len(own))
+        forward = asked.setdefault((first, second), len(asked))
+        backward = asked.setdefault((second, first), len(asked))
+        places.append((number, forward, backward))
+    texts = [OpenText(text, tuple(mentions[n]), tuple(pairs[n])) for text, n in numbers.items()]
+    return texts, places
 
 
 class OpenRelations:

@@ -5,6 +5,7 @@ and a text once for all its pairs; see `open_reader`. A class's score is the log
 on schemas that the reader was not trained on.
 """
 
+import hashlib
 import json
 import random
 import warnings
@@ -18,12 +19,14 @@ from ...instances import Instance
 from ...labels import LabelSet
 from ..predictor import Pass
 from .open_shim import OpenShim, find_encoder
+from .open_states import LabelStates, Readings, pack_states, unpack_states
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from .open_labels import OpenLabel, OpenRelations
+    from .open_examples import Evidence
+    from .open_labels import OpenLabel, OpenRelations, OpenText, PairReadings
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 # What the setting `weights` calls those that the package carries.
@@ -43,19 +46,29 @@ class OpenScorer:
         self.weights = weights
         self._reader: Optional[OpenRelations] = None
         self._known: Dict[str, Any] = {}
+        # Labels as they were last read, and the states of each by what was read of it.
         self._labels: List[OpenLabel] = []
         self._states: Optional[Tensor] = None
-        self._read: Tuple[Any, ...] = ()
+        self._read = ""
+        self._kept: LabelStates = {}
+        # What is saved: states of frozen labels, and what was read of examples.
+        self.frozen: LabelStates = {}
+        self.readings: Readings = {}
+        # What examples tell, and for which labels and examples that was found.
+        self._evidence: Optional[Evidence] = None
+        self._told_by: Tuple[str, List[Instance]] = ("", [])
         self.shim = OpenShim()
+        # The reader, and the version of its weights, that all of this is of; None before something was read.
+        self._version: Optional[Tuple[OpenRelations, int]] = None
         self._told = False
 
     def __getstate__(self) -> Dict[str, Any]:
         # Another process loads the reader itself.
-        return {"weights": self.weights, "shim": self.shim}
+        return {"weights": self.weights, "shim": self.shim, "frozen": self.frozen, "readings": self.readings}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__init__(state["weights"])  # type: ignore[misc]
-        self.shim = state["shim"]
+        self.shim, self.frozen, self.readings = state["shim"], state["frozen"], state["readings"]
 
     @property
     def known(self) -> Dict[str, Any]:
@@ -89,21 +102,36 @@ class OpenScorer:
     def _folder(self) -> Path:
         return WEIGHTS if self.weights == BUNDLED_WEIGHTS else Path(str(self.weights))
 
-    def scores(self, instances: Sequence[Instance], labels: LabelSet) -> "np.ndarray":
+    @property
+    def reads_examples(self) -> bool:
+        """RETURNS (bool): whether it is known of the weights how much examples count. It is not once they are trained."""
+        return not self.shim.tuned and "examples" in self.known
+
+    def scores(
+        self, instances: Sequence[Instance], labels: LabelSet, examples: Sequence[Instance] = ()
+    ) -> "np.ndarray":
         """Score every class of every pair.
 
         instances (Sequence[Instance]): the pairs.
         labels (LabelSet): the labels.
+        examples (Sequence[Instance]): pairs with answers, of no effect on weights that were trained. Those of a pair's
+            own text or document tell it nothing.
         RETURNS (numpy.ndarray): float32, *Shape* (pairs, classes): log-odds that each holds; 0 for class 0.
         """
         import numpy as np
 
-        reader = self._load()
-        states = self._read_labels(reader, labels)
+        from .open_labels import by_text, group_pairs
+
+        evidence = self._weigh(labels, list(examples))
         typed = any(i.first_type or i.second_type for i in instances)
-        # What was fitted for the weights as they came is not true of what they were trained to.
-        fitted = {} if self.shim.tuned else self.known["calibration"][_kind(labels)]
-        slope, offset = fitted.get("slope", 1.0), fitted.get("offset", 0.0)
+        texts, places = group_pairs(instances)
+        pairs, odds = self.odds(texts, labels, types=typed)
+        if evidence is not None:
+            ids: List[Set[str]] = [set() for _ in texts]
+            for instance, (text, _, _) in zip(instances, places):
+                ids[text].update([instance.id] if instance.id else [])
+            odds += evidence.added(pairs.vectors, texts, ids)
+        found = by_text(odds, texts, self._labels, types=typed)
         scores = np.empty((len(instances), len(labels.classes)), dtype="float32")
         scores[:, 0] = 0.0
         column = {name: number for number, name in enumerate(labels)}
@@ -111,19 +139,50 @@ class OpenScorer:
         answers = [(i, column[answer.label], answer.reversed) for i, answer in enumerate(labels.classes) if answer]
         ways = [[(i, c) for i, c, reverse in answers if reverse == way] for way in (False, True)]
         (ahead, ahead_columns), (back, back_columns) = (np.array(way, dtype=int).reshape(-1, 2).T for way in ways)
-        texts, places = _group(instances)
-        found = reader.score(texts, self._labels, states, types=typed)
         for row, (text, forward, backward) in enumerate(places):
-            scores[row, ahead] = slope * found[text][forward, ahead_columns] + offset
-            scores[row, back] = slope * found[text][backward, back_columns] + offset
+            scores[row, ahead] = found[text][forward, ahead_columns]
+            scores[row, back] = found[text][backward, back_columns]
         return scores
+
+    def odds(
+        self, texts: "Sequence[OpenText]", labels: LabelSet, *, types: bool = True
+    ) -> "Tuple[PairReadings, np.ndarray]":
+        """Read texts, and match their pairs with labels.
+
+        texts (Sequence[OpenText]): the texts.
+        labels (LabelSet): the labels.
+        types (bool): tell the reader the entities' types.
+        RETURNS (Tuple[PairReadings, np.ndarray]): what was read of all pairs, P of them, and calibrated log-odds,
+            whatever types and symmetry say, NaN for pairs that could not be read. *Shape:* (P, L)
+        """
+        pairs = self.reader.read_pairs(texts, types=types)
+        return pairs, self._match(pairs, labels)
+
+    def freeze(self, labels: LabelSet) -> None:
+        """Read labels, and keep their states with what is saved.
+
+        labels (LabelSet): the labels.
+        """
+        self._read_labels(self.reader, labels)
+        self.frozen = dict(self._kept)
+
+    def read_examples(self, labels: LabelSet, examples: Sequence[Instance]) -> None:
+        """Read what was not read of examples, so that it is saved, and drop what belongs to others.
+
+        labels (LabelSet): the labels.
+        examples (Sequence[Instance]): pairs with answers.
+        """
+        if examples and self.reads_examples:
+            self._weigh(labels, list(examples))
+        else:
+            self.readings = {}
 
     # Training
 
     def start(self) -> None:
         """Make weights that are to be trained, of those that come as a file, in place of any that were trained."""
         self.shim.from_bytes(b"")
-        self.shim.start(self._load(), self.checksum)
+        self.shim.start(self.reader, self.checksum)
         self._reader = None
 
     def begin_update(self, instances: Sequence[Instance], labels: LabelSet, dropout: float) -> Iterator[Pass]:
@@ -137,6 +196,9 @@ class OpenScorer:
         import numpy as np
         import torch
 
+        from .open_labels import group_pairs
+
+        self._forget()
         names = _draw(instances, labels)
         read = open_labels(labels, names)
         column = {name: number for number, name in enumerate(names)}
@@ -147,7 +209,7 @@ class OpenScorer:
                 places[number] = 1 + column[answer.label] + len(names) * answer.reversed
         drawn = places > 0
         symmetric = torch.tensor([label.symmetric for label in read])
-        texts, rows_of = _group(instances)
+        texts, rows_of = group_pairs(instances)
         reached: Set[int] = set()
         for scores, owners in self.shim.begin_update(dropout).learn(texts, read):
             row_of = {owner: row for row, owner in enumerate(owners)}
@@ -169,7 +231,40 @@ class OpenScorer:
             self._told = True
             warnings.warn(Warnings.W165.format(count=far), stacklevel=4)
 
-    def _load(self) -> "OpenRelations":
+    # Serialisation
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): states of frozen labels and what was read of examples; empty where there is nothing."""
+        return pack_states(self._fingerprint(), self.frozen, self.readings) if self.frozen or self.readings else b""
+
+    def from_bytes(self, data: bytes, file: str, name: str) -> None:
+        """Take what `to_bytes` gave. What other weights read is dropped, with a warning where labels were frozen.
+
+        data (bytes): the message. Where it is damaged, a ValueError is raised.
+        file (str): where it comes from.
+        name (str): the component's name.
+        """
+        self._forget()
+        fingerprint, frozen, readings = unpack_states(data, file)
+        if data and fingerprint == self._fingerprint():
+            self.frozen, self.readings = frozen, readings
+        elif frozen and self.weights is not None:
+            warnings.warn(Warnings.W162.format(name=name, weights=self.weights), stacklevel=2)
+
+    def _fingerprint(self) -> str:
+        """RETURNS (str): SHA-256 of the weights that read, be they trained or as they came; empty without any."""
+        return hashlib.sha256(self.shim.to_bytes()).hexdigest() if self.shim.tuned else self.checksum or ""
+
+    def _forget(self) -> None:
+        """Drop all that was read, which is of other weights."""
+        self._version = self._states = self._evidence = None
+        self._kept, self.frozen, self.readings = {}, {}, {}
+
+    # Reading
+
+    @property
+    def reader(self) -> "OpenRelations":
+        """RETURNS (OpenRelations): the reader, loaded at first use."""
         if self.shim.tuned:
             reader = self.shim.restore()
             reader.model.eval()
@@ -186,15 +281,64 @@ class OpenScorer:
             self._reader = OpenRelations.load(weights, encoder)
         return self._reader
 
+    @reader.setter
+    def reader(self, reader: "OpenRelations") -> None:
+        self._reader = reader
+
     def _read_labels(self, reader: "OpenRelations", labels: LabelSet) -> "Tensor":
+        import numpy as np
+        import torch
+
         # Each step of training, and averages of weights that are put in their place, make another version.
-        version = sum(value._version for value in reader.model.parameters())
-        read = json.dumps(labels.to_dict()), reader, version
+        version = reader, sum(value._version for value in reader.model.parameters())
+        if self._version is not None and version != self._version:
+            self._forget()
+        self._version = version
+        read = json.dumps(labels.to_dict())
         if self._states is None or read != self._read:
             self._labels = open_labels(labels)
-            self._states = reader.read_labels(self._labels)
+            keys = [_label_key(label) for label in self._labels]
+            kept = {**self._kept, **self.frozen}
+            # Only what changed is read.
+            missing = {key: label for key, label in zip(keys, self._labels) if key not in kept}
+            if missing:
+                kept.update(zip(missing, reader.read_labels(list(missing.values())).numpy(), strict=True))
+            self._kept = {key: kept[key] for key in keys}
+            self._states = torch.from_numpy(np.stack([kept[key] for key in keys]))
             self._read = read
         return self._states
+
+    def _match(self, pairs: "PairReadings", labels: LabelSet) -> "np.ndarray":
+        reader = self.reader
+        # What was fitted for the weights as they came is not true of what they were trained to.
+        fitted = {} if self.shim.tuned else self.known["calibration"][_kind(labels)]
+        scores = reader.match(pairs, self._read_labels(reader, labels))
+        odds: np.ndarray = fitted.get("slope", 1.0) * scores + fitted.get("offset", 0.0)
+        return odds
+
+    def _weigh(self, labels: LabelSet, examples: List[Instance]) -> "Optional[Evidence]":
+        """What examples tell, found again where labels or examples changed."""
+        if not examples or not self.reads_examples:
+            return None
+        told = json.dumps(labels.to_dict()), examples
+        if self._evidence is None or told != self._told_by:
+            import numpy as np
+
+            from .open_examples import ExampleSettings, first_rows, read_examples, weigh
+            from .open_labels import by_text, group_pairs
+
+            texts, places = group_pairs(examples)
+            pairs, self.readings = read_examples(self.reader.read_pairs, texts, self.readings)
+            odds = np.concatenate(by_text(self._match(pairs, labels), texts, open_labels(labels)))
+            settings = ExampleSettings.of(self.known["examples"], _kind(labels))
+            self._evidence = weigh(examples, places, first_rows(texts), pairs, odds, labels, settings)
+            self._told_by = told
+        return self._evidence
+
+
+def _label_key(label: "OpenLabel") -> str:
+    """RETURNS (str): all that is read of a label."""
+    return json.dumps([label.texts, label.definition, label.head_types, label.tail_types])
 
 
 def open_labels(labels: LabelSet, names: Optional[Sequence[str]] = None) -> "List[OpenLabel]":
@@ -233,26 +377,3 @@ def _kind(labels: LabelSet) -> str:
     """RETURNS (str): which calibration fits: with entity types, a label is easier to tell."""
     typed = any(spec.head_types or spec.tail_types for spec in labels.specs.values())
     return "types" if typed else "no_types"
-
-
-def _group(instances: Sequence[Instance]) -> Tuple[List[Any], List[Tuple[int, int, int]]]:
-    """The texts of pairs, each once, and for every pair its text and the rows of its two directions there."""
-    from .open_labels import OpenText
-
-    numbers: Dict[str, int] = {}
-    mentions: List[Dict[Tuple[int, int, str], int]] = []
-    pairs: List[Dict[Tuple[int, int], int]] = []
-    places = []
-    for instance in instances:
-        number = numbers.setdefault(instance.text, len(numbers))
-        if number == len(mentions):
-            mentions.append({})
-            pairs.append({})
-        own, asked = mentions[number], pairs[number]
-        first = own.setdefault((*instance.first, instance.first_type), len(own))
-        second = own.setdefault((*instance.second, instance.second_type), len(own))
-        forward = asked.setdefault((first, second), len(asked))
-        backward = asked.setdefault((second, first), len(asked))
-        places.append((number, forward, backward))
-    texts = [OpenText(text, tuple(mentions[n]), tuple(pairs[n])) for text, n in numbers.items()]
-    return texts, places

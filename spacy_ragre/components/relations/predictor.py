@@ -385,7 +385,7 @@ class RelationPredictor(Predictor):
         if mode == "head":
             return self._read(instances, found)[0]
         if mode == "open":
-            return self.open.scores(instances, self.labels)
+            return self.open.scores(instances, self.labels, self.known_examples)
         prompts = [self.pieces(i, n[: self.shown]) for i, n in zip(instances, found)]
         self.prepare()
         backbone = self.backbone

@@ -40,7 +40,7 @@ def scorer():
 
 @pytest.fixture(scope="module")
 def reader(scorer):
-    return scorer._load()
+    return scorer.reader
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_r120_damaged_weights(tmp_path):
     data[-1] ^= 1
     (tmp_path / "open_reader.safetensors").write_bytes(bytes(data))
     with pytest.raises(ValueError, match="R120.*open_reader"):
-        OpenScorer(str(tmp_path))._load()
+        OpenScorer(str(tmp_path)).scores([], LabelSet(TYPED))
 
 
 def test_r560_folder_without_weights(make_open, tmp_path):
@@ -209,12 +209,6 @@ def test_several_labels_a_pair_or_one(make_open):
     text = "Acme was founded by Ann Lee."
     assert len(found(make_open(twins)(text))) == 1
     assert len(found(make_open(twins, multi_label=True)(text))) == 2
-
-
-def test_w161_examples_that_are_not_read(make_open, gold_docs):
-    nlp = make_open(LABELS_OF_GOLD)
-    with pytest.warns(UserWarning, match=r"\[W161\]"):
-        nlp.get_pipe(NAME).add_examples(gold_docs(nlp))
 
 
 def test_w160_saved_with_other_weights(make_open, tmp_path):
