@@ -104,7 +104,7 @@ class OpenScorer:
 
     @property
     def reads_examples(self) -> bool:
-        """RETURNS (bool): whether it is known of the weights how much examples count. It is not once they are trained."""
+        """RETURNS (bool): whether it is known of the weights how much examples count; not once they are trained."""
         return not self.shim.tuned and "examples" in self.known
 
     def scores(
