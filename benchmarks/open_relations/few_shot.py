@@ -43,7 +43,7 @@ class ReadSchema:
     examples (List[List[Instance]]): the pairs of each text with their answers.
     places (List[List[Tuple[int, int, int]]]): for each, its text and the rows of its two directions there.
     gold (np.ndarray): which labels hold of the pairs. *Shape:* (P, L)
-    decision (float): log-odds that a relation must exceed.
+    decision (float): a relation must be likelier than this.
     """
 
     name: str
@@ -86,8 +86,7 @@ def _read(scorer: OpenScorer, schema: SourceSchema, types: bool) -> ReadSchema:
         for answer in example.answers or ():
             ways = (ahead, back) if labels.specs[answer.label].symmetric else ((ahead, back)[answer.reversed],)
             holds[[firsts[number] + way for way in ways], names.index(answer.label)] = True
-    chance = scorer.decision(labels)
-    decision = float(np.log(chance / (1 - chance)))
+    decision = scorer.decision(labels)
     return ReadSchema(schema.name, labels, texts, pairs, odds, own_examples, own_places, holds, decision)
 
 
@@ -136,7 +135,7 @@ def measure(schema: ReadSchema, odds: np.ndarray, told: Sequence[int]) -> Hits:
     scores = np.concatenate([odds[ahead], np.where(symmetric, NEVER, odds[back])], axis=1)
     gold = np.concatenate([schema.gold[ahead], schema.gold[back] & ~symmetric], axis=1)
     rows, best = np.arange(len(scores)), scores.argmax(1)
-    said = scores[rows, best] > schema.decision
+    said = 1 / (1 + np.exp(-scores[rows, best])) > schema.decision
     return np.array([(gold[rows, best] & said).sum(), said.sum(), gold.sum()])
 
 
