@@ -27,7 +27,7 @@ ROW = {
     "description": "the reader of open labels, all but its word vectors trained",
 }
 # Updates of about 20 sentences for each share of the training sentences, in percent.
-STEPS = {1: 90, 5: 180, 10: 300, 100: 1440}
+STEPS = {1: 60, 5: 150, 10: 240, 100: 1440}
 
 
 def budget(size: int, seed: int) -> Dict[str, Any]:
