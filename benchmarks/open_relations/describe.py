@@ -1,17 +1,24 @@
 """The JSON beside the weights: what they are, what was chosen on dev, what they score.
 
-python describe.py WEIGHTS.safetensors DEV.json TRAINING.json OUT.json
+python -m benchmarks.open_relations.describe WEIGHTS.safetensors DEV.json TRAINING.json OUT.json
+python -m benchmarks.open_relations.describe spacy_ragre/weights/open_reader.json
+
+The second line puts the figures of `benchmarks/results` that were measured with the weights into the JSON.
 """
 
 import json
 import math
 import sys
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from safetensors import safe_open
 
 from spacy_ragre.files import file_hash
+
+RESULTS = Path(__file__).parents[1] / "results"
+# How the rows begin that are of the weights.
+ROWS = "open"
 
 
 def finite(value: float) -> Optional[float]:
@@ -57,5 +64,23 @@ def main(weights: str, dev: str, training: str, out: str) -> None:
     Path(out).write_text(text + "\n", encoding="utf8")
 
 
+def add_figures(out: str, results: Path = RESULTS) -> None:
+    """Put what was measured with the weights that ship into their JSON, in percent: the rows of `ROWS`.
+
+    out (str): the JSON.
+    results (Path): the folder of result files.
+    """
+    record: Dict[str, Any] = json.loads(Path(out).read_text(encoding="utf8"))
+    figures: Dict[str, List[Dict[str, Any]]] = {}
+    for path in sorted(results.glob("zero_shot_*.json")) + [results / "paragraphs.json"]:
+        for row in json.loads(path.read_text(encoding="utf8")).get("rows", ()):
+            if row["name"].startswith(ROWS):
+                scores = {name: round(100 * values[-1], 1) for name, values in row["scores"].items()}
+                known = {key: row[key] for key in ("name", "split", "commit")}
+                figures.setdefault(path.stem, []).append({**known, **scores})
+    record["zero_shot"] = figures
+    Path(out).write_text(json.dumps(record, indent=1) + "\n", encoding="utf8")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (main if len(sys.argv) > 2 else add_figures)(*sys.argv[1:])
