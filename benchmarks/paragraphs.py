@@ -18,16 +18,17 @@ import random
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Sequence, Set, Tuple
 
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
 from spacy_ragre.bundled import BUNDLED, locate
 from spacy_ragre.corpora.openrel import SourceSchema, SourceText, component_labels, read_schema, source_files
 from spacy_ragre.corpora.tokens import split_at
 from spacy_ragre.errors import Errors
+from spacy_ragre.relations import Relation
 
 from .results import add_row
 
@@ -76,8 +77,10 @@ def subset(schemas: Sequence[SourceSchema], limit: int) -> List[SourceSchema]:
     return [schema for schema in chosen if schema.texts]
 
 
-def make_pipeline(labels: Dict[str, Any], answer: str, entities: str) -> Language:
-    """RETURNS (Language): the component with its defaults, after what finds sentences and, for "own", entities."""
+def make_pipeline(labels: Dict[str, Any], answer: str, entities: str, **settings: Any) -> Language:
+    """RETURNS (Language): the component, after what finds sentences and, for "own", entities. Settings but labels, answer
+    and these are defaults.
+    """
     if entities == "gold":
         nlp = spacy.blank("en")
         nlp.add_pipe("sentencizer")
@@ -85,7 +88,7 @@ def make_pipeline(labels: Dict[str, Any], answer: str, entities: str) -> Languag
         raise ValueError(Errors.R102.format(name=PIPELINE, package=BUNDLED[PIPELINE].package))
     else:
         nlp = spacy.load(BUNDLED[PIPELINE].module)
-    nlp.add_pipe(NAME, config={"labels": labels, "answer": answer})
+    nlp.add_pipe(NAME, config={"labels": labels, "answer": answer, **settings})
     return nlp
 
 
@@ -120,6 +123,18 @@ def make_fact(head: Name, label: str, tail: Name, symmetric: FrozenSet[str]) -> 
     return (tail, label, head) if label in symmetric and tail < head else (head, label, tail)
 
 
+def gold_facts(text: SourceText, symmetric: FrozenSet[str]) -> Set[Fact]:
+    """RETURNS (Set[Fact]): what a paragraph states."""
+    names = [name_of(ent.start, ent.end, text) for ent in text.ents]
+    return {make_fact(names[head], label, names[tail], symmetric) for head, label, tail in text.relations}
+
+
+def predicted_fact(relation: Relation, text: SourceText, symmetric: FrozenSet[str]) -> Fact:
+    """RETURNS (Fact): a relation that was found in a paragraph."""
+    head, tail = (name_of(span.start_char, span.end_char, text) for span in (relation.head, relation.tail))
+    return make_fact(head, relation.label, tail, symmetric)
+
+
 def count(doc: Doc, text: SourceText, symmetric: FrozenSet[str]) -> Counts:
     """RETURNS (Counts): what is right in a document.
 
@@ -127,15 +142,11 @@ def count(doc: Doc, text: SourceText, symmetric: FrozenSet[str]) -> Counts:
     text (SourceText): the gold paragraph.
     symmetric (FrozenSet[str]): labels that hold in both directions.
     """
-
-    def name(span: Span) -> Name:
-        return name_of(span.start_char, span.end_char, text)
-
-    gold_names = [name_of(ent.start, ent.end, text) for ent in text.ents]
-    gold = {make_fact(gold_names[head], label, gold_names[tail], symmetric) for head, label, tail in text.relations}
-    predicted = {make_fact(name(rel.head), rel.label, name(rel.tail), symmetric) for rel in doc._.relations}
-    found = {name(ent) for ent in doc.ents} & set(gold_names)
-    return Counts(len(gold & predicted), len(predicted), len(gold), len(found), len(set(gold_names)))
+    gold_names = {name_of(ent.start, ent.end, text) for ent in text.ents}
+    gold = gold_facts(text, symmetric)
+    predicted = {predicted_fact(relation, text, symmetric) for relation in doc._.relations}
+    found = {name_of(ent.start_char, ent.end_char, text) for ent in doc.ents} & gold_names
+    return Counts(len(gold & predicted), len(predicted), len(gold), len(found), len(gold_names))
 
 
 def scores_of(counts: Sequence[Counts]) -> Dict[str, float]:

@@ -21,7 +21,7 @@ from spacy_ragre.components.relations.open_shim import find_encoder
 from spacy_ragre.corpora.openrel import read_corpus
 
 from ..results import describe as provenance
-from . import describe, evaluate, export, few_shot, train
+from . import describe, evaluate, export, few_shot, limits, train
 from .corpora import RELATION_CORPORA
 
 CHECKPOINT, TRAINING, DEV, WEIGHTS = "checkpoint.safetensors", "training.json", "dev.json", "weights"
@@ -71,6 +71,7 @@ def run_export(openrel: Path, folder: Path) -> None:
     options = ["--wordings", str(WORDINGS), "--out", str(folder / DEV)]
     evaluate.main([str(weights), str(encoder), str(openrel), *options])
     describe.main(str(weights), str(folder / DEV), str(folder / TRAINING), str(weights.with_suffix(".json")))
+    limits.write_limits(weights.parent)
     schemas = few_shot.read_schemas(OpenScorer(str(weights.parent)), list(read_corpus(openrel, "dev")))
     few_shot.write_fit(weights.parent, schemas)
 
