@@ -78,8 +78,9 @@ def subset(schemas: Sequence[SourceSchema], limit: int) -> List[SourceSchema]:
 
 
 def make_pipeline(labels: Dict[str, Any], answer: str, entities: str, **settings: Any) -> Language:
-    """RETURNS (Language): the component, after what finds sentences and, for "own", entities. Settings but labels, answer
-    and these are defaults.
+    """RETURNS (Language): the component, after what finds sentences and, for "own", entities.
+
+    labels, answer: settings of the component, as are `settings`; others are its defaults.
     """
     if entities == "gold":
         nlp = spacy.blank("en")
