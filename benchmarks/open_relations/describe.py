@@ -53,7 +53,7 @@ def main(weights: str, dev: str, training: str, out: str) -> None:
             kind: {"slope": value["calibration"]["slope"], "offset": value["calibration"]["offset"]}
             for kind, value in scores.items()
         },
-        # Precision weighs twice as much as recall, as it does for who reads relations off ordinary texts.
+        # Until `limits` chooses them on ordinary paragraphs: precision weighs twice as much as recall.
         "decision": {kind: chance(value["argmax_cautious"]["threshold"], value) for kind, value in scores.items()},
         "training": json.loads(Path(training).read_text(encoding="utf8")),
         "dev": scores,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import paragraphs
-from benchmarks.open_relations import limits
+from benchmarks.open_relations import describe, limits
 from spacy_ragre.components.relations.open_scorer import READER, WEIGHTS
 
 # Right ones first: precision falls from 1 to 0.5 over 200 relations.
@@ -33,6 +33,19 @@ def test_a_lucky_few_decide_nothing():
 
 def test_without_relations_the_limit_is_even_odds():
     assert limits.choose([]) == 0.5
+
+
+def test_figures_of_the_results_stand_beside_the_weights(tmp_path):
+    row = {"name": "open labels", "split": "dev", "commit": "abc", "scores": {"relations_f": [0.5, 0.41234]}}
+    other = {**row, "name": "cosine"}
+    (tmp_path / "zero_shot_x.json").write_text(json.dumps({"rows": [row, other]}))
+    (tmp_path / "paragraphs.json").write_text(json.dumps({"rows": [{**row, "name": "open, with entity types"}]}))
+    out = tmp_path / "open_reader.json"
+    out.write_text(json.dumps({"decision": {}}))
+    describe.add_figures(str(out), tmp_path)
+    figures = json.loads(out.read_text())["zero_shot"]
+    assert figures["zero_shot_x"] == [{"name": "open labels", "split": "dev", "commit": "abc", "relations_f": 41.2}]
+    assert [known["name"] for known in figures["paragraphs"]] == ["open, with entity types"]
 
 
 @pytest.mark.real
