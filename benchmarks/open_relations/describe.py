@@ -83,4 +83,7 @@ def add_figures(out: str, results: Path = RESULTS) -> None:
 
 
 if __name__ == "__main__":
-    (main if len(sys.argv) > 2 else add_figures)(*sys.argv[1:])
+    if len(sys.argv) > 2:
+        main(*sys.argv[1:])
+    else:
+        add_figures(sys.argv[1])
