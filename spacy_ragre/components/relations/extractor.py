@@ -369,11 +369,13 @@ class RelationExtractor(Component):
         pending = Part.file(
             self.predictor.pack_pending, self.predictor.load_pending, lambda path: Errors.R210.format(file=path)
         )
-        read = Part.file(
-            lambda: self.predictor.open.to_bytes(),
-            lambda data, file: self.predictor.open.from_bytes(data, file, self.name),
-        )
-        return {"store": Part.of(self.predictor.retriever), "pending": pending, "open": read}
+        parts = {"store": Part.of(self.predictor.retriever), "pending": pending}
+        if self.predictor.open.weights is not None:
+            parts["open"] = Part.file(
+                lambda: self.predictor.open.to_bytes(),
+                lambda data, file: self.predictor.open.from_bytes(data, file, self.name),
+            )
+        return parts
 
     def _before_saving(self) -> None:
         predictor = self.predictor

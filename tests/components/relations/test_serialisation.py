@@ -142,7 +142,7 @@ def test_exclude(trained, make_nlp, component, tmp_path):
     assert target.predictor.pending == []
     assert target.predictor.shim.has_head
     source.to_disk(tmp_path / "part", exclude=["store", "pending", "vocab"])
-    assert {file.name for file in (tmp_path / "part").iterdir()} == {"cfg", "model", "open", "manifest.json"}
+    assert {file.name for file in (tmp_path / "part").iterdir()} == {"cfg", "model", "manifest.json"}
     data = source.to_bytes(exclude=["store"])
     fresh = component(make_nlp())
     fresh.from_bytes(data)
@@ -240,7 +240,7 @@ def test_saving_removes_what_a_killed_process_left(copy):
     left.write_bytes(b"half")
     os.utime(left, (0, 0))
     spacy.load(copy).to_disk(copy)
-    assert {file.name for file in folder.iterdir()} == {"cfg", "model", "store", "pending", "open", "manifest.json"}
+    assert {file.name for file in folder.iterdir()} == {"cfg", "model", "store", "pending", "manifest.json"}
 
 
 def test_adapter_of_another_base(copy, other_llama, questions):
