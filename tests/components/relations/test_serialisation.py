@@ -97,14 +97,7 @@ def test_bytes(pipeline, questions, plain):
 def test_loading_saves_no_base_model(trained):
     size = sum(file.stat().st_size for file in (trained / NAME).rglob("*") if file.is_file())
     assert size < 200_000
-    assert {file.name for file in (trained / NAME).iterdir()} == {
-        "cfg",
-        "model",
-        "store",
-        "pending",
-        "open",
-        "manifest.json",
-    }
+    assert {file.name for file in (trained / NAME).iterdir()} == {"cfg", "model", "store", "pending", "manifest.json"}
 
 
 def test_saving_a_fresh_component_needs_no_weights(make_nlp, tmp_path, component):
