@@ -3,8 +3,8 @@
     python -m benchmarks.open_tuning --sizes 1,5,10,100 --seeds 0,1,2
 
 The subsets are those of `benchmarks.etrag`, whose row "no retrieval" is the language model trained from its plain state
-on the same sentences. What is there already is left out, so that a run that was cut off goes on. Steps for each share,
-the learning rate and dropout were chosen on the dev sentences, and the last state is scored.
+on the same sentences. What is there already is left out, so that a run that was cut off goes on. The learning rate, and
+the steps for 1%, were chosen on dev sentences; steps for larger shares were not tuned. The last state is scored.
 """
 
 import argparse
