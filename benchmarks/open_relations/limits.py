@@ -6,18 +6,24 @@ most relations. Gold entities, the component's default settings.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
+
+import numpy as np
 
 from spacy_ragre.components.relations.open_scorer import READER
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
 from spacy_ragre.files import atomic_write
 
 from .. import paragraphs
+from . import evaluate
 
 PRECISION = 0.75
 # Below this nothing is worth a look; a limit must leave so many relations that a lucky few decide nothing.
 LEAST, FEW = 0.02, 50
+# So many times recall weighs as much as precision, once the precision is reached.
+RECALL = 100.0
 
 
 def scored(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Tuple[List[Tuple[float, bool]], int]:
@@ -47,19 +53,15 @@ def choose(found: Sequence[Tuple[float, bool]], precision: float = PRECISION) ->
 
     found (Sequence[Tuple[float, bool]]): score and correctness of each relation.
     precision (float): from 0 to 1.
-    RETURNS (float): in the middle between two scores; that of the best precision, where none reaches it.
+    RETURNS (float): in the middle between two scores; where none reaches the precision, one that finds most.
     """
-    ordered = sorted(found, reverse=True)
-    right, options = 0, []
-    for count, (score, correct) in enumerate(ordered, 1):
-        right += correct
-        after = ordered[count][0] if count < len(ordered) else 0.0
-        if count >= min(FEW, len(ordered)) and after < score:
-            options.append((right / count, right, (score + after) / 2))
-    enough = [option for option in options if option[0] >= precision]
-    if enough:
-        return max(enough, key=lambda option: option[1])[2]
-    return max(options)[2] if options else 0.5
+    scores, right = (np.array(column) for column in zip(*found)) if found else (np.zeros(0), np.zeros(0, dtype=bool))
+    decisions = evaluate.Decisions(scores, right, np.ones(len(found), dtype=bool), int(right.sum()))
+    for wanted in (precision, 0.0):
+        limit = evaluate.best_threshold(decisions, precision=wanted, beta=RECALL, least=min(FEW, len(found)))
+        if math.isfinite(limit):
+            return limit
+    return 0.5
 
 
 def write_limits(folder: Path) -> Dict[str, float]:
