@@ -60,7 +60,7 @@ def choose(found: Sequence[Tuple[float, bool]], precision: float = PRECISION) ->
     for wanted in (precision, 0.0):
         limit = evaluate.best_threshold(decisions, precision=wanted, beta=RECALL, least=min(FEW, len(found)))
         if math.isfinite(limit):
-            return limit
+            return max(limit, LEAST)  # there is nothing below it
     return 0.5
 
 

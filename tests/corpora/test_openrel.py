@@ -1,10 +1,9 @@
 """The source files of openrel: what a line may say, what is told about a wrong one, and the way there and back."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import List
+from typing import Callable, List
 
 import pytest
 
@@ -25,12 +24,8 @@ partner_of | is a partner of; works with; is allied to | the two work together |
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_openrel", ROOT / "scripts" / "convert_openrel.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("convert_openrel")
 
 
 def write(folder: Path, text: str, name: str = "small.txt") -> Path:

@@ -1,9 +1,9 @@
 """The annotations of openwiki, and the script that puts texts under them."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Callable
 
 import pytest
 
@@ -37,12 +37,8 @@ Acme (firm) || 1 based_in 3
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fill_openwiki", ROOT / "scripts" / "fill_openwiki.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("fill_openwiki")
 
 
 def test_mentions_are_marked_in_whole_sentences(script):
