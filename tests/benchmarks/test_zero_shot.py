@@ -1,6 +1,5 @@
 """The zero-shot benchmarks: how corpora are read, what counts as right, and that they run through."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Dict, List, Sequence
@@ -185,7 +184,7 @@ def test_the_package_answers_as_the_component(tmp_path):
 
 
 @pytest.mark.real
-def test_the_command_writes_results_that_can_be_shown(tmp_path):
+def test_the_command_writes_results_that_can_be_shown(tmp_path, load_script):
     (tmp_path / "fewrel").mkdir()
     names = list(zero_shot.FEWREL_WIKI)[:2]
     write(tmp_path / "fewrel" / "val_wiki.json", {name: [FEWREL_ROW] for name in names})
@@ -195,10 +194,7 @@ def test_the_command_writes_results_that_can_be_shown(tmp_path):
     assert rows[0]["name"] == "open labels" and rows[0]["split"] == "val_wiki (1 of 2, seeded subset)"
     published = [row for row in rows if "(published)" in row["name"]]
     assert published and all(row["seeds"] == row["machines"] == [] for row in published)
-    spec = importlib.util.spec_from_file_location("render_results", ROOT / "scripts" / "render_results.py")
-    assert spec is not None and spec.loader is not None
-    render = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(render)
+    render = load_script("render_results")
     page = render.render_file(json.loads((tmp_path / "results" / "zero_shot_fewrel.json").read_text()))
     assert "macro-F1, 15 labels" in page and "| GLiREL (published) |" in page and "84.5" in page
     paragraphs = json.loads((tmp_path / "results" / "zero_shot_paragraphs.json").read_text())["rows"]

@@ -18,14 +18,6 @@ ROOT = Path(__file__).parents[2]
 README = "# Title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nEnd.\n"
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # fetch_assets
 
 SENTENCES = {"train": ["<e1>Fire</e1> by a <e2>spark</e2>."], "test": ["A <e1>ridge</e1> of <e2>rock</e2>."]}
@@ -68,45 +60,53 @@ def files(project: Path) -> Dict[str, str]:
     return {path.name: path.read_text(encoding="utf8") for path in folder.glob("*.TXT")}
 
 
-def test_assets_are_made_from_the_downloaded_parts(project: Path) -> None:
-    assert load("fetch_assets").main() == 0
+def test_assets_are_made_from_the_downloaded_parts(project: Path, load_script: Callable[[str], ModuleType]) -> None:
+    assert load_script("fetch_assets").main() == 0
     assert files(project) == RECORDS
 
 
 def test_assets_are_copied_from_a_mirror(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    load_script: Callable[[str], ModuleType],
 ) -> None:
     mirror = project.parent / "mirror" / "semeval2010_task8"
     mirror.mkdir(parents=True)
     for name, text in RECORDS.items():
         (mirror / name).write_text(text, encoding="utf8")
     monkeypatch.setenv("RAGRE_ASSETS", str(mirror.parent))
-    assert load("fetch_assets").main() == 0
+    assert load_script("fetch_assets").main() == 0
     assert files(project) == RECORDS
     assert not (project / "assets" / "semeval2010_task8" / "source").exists()
     # What is there and whole is not fetched again.
     monkeypatch.setenv("RAGRE_ASSETS", "nowhere")
-    assert load("fetch_assets").main() == 0
+    assert load_script("fetch_assets").main() == 0
     assert "there already" in capsys.readouterr().out
 
 
 def test_assets_that_differ_are_refused(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    load_script: Callable[[str], ModuleType],
 ) -> None:
     mirror = project.parent / "mirror" / "semeval2010_task8"
     mirror.mkdir(parents=True)
     (mirror / "TRAIN_FILE.TXT").write_text("other", encoding="utf8")
     monkeypatch.setenv("RAGRE_ASSETS", str(mirror.parent))
-    assert load("fetch_assets").main() == 1
+    assert load_script("fetch_assets").main() == 1
     message = capsys.readouterr().err
     assert "checksum" in message and message.count("\n") == 1
     assert files(project) == {}
 
 
-def test_no_connection_and_no_mirror(project: Path, capsys: pytest.CaptureFixture) -> None:
+def test_no_connection_and_no_mirror(
+    project: Path, capsys: pytest.CaptureFixture, load_script: Callable[[str], ModuleType]
+) -> None:
     for path in (project.parent / "web").iterdir():
         path.unlink()
-    assert load("fetch_assets").main() == 1
+    assert load_script("fetch_assets").main() == 1
     message = capsys.readouterr().err
     assert "RAGRE_ASSETS" in message and message.count("\n") == 1
     (project.parent / "web").rmdir()
@@ -132,11 +132,11 @@ def test_the_project_is_valid() -> None:
     assert "fetch_assets.py" in commands[0] and "--build sdist" in commands[-1]
 
 
-def test_overrides_are_settings_of_the_config() -> None:
+def test_overrides_are_settings_of_the_config(load_script) -> None:
     from thinc.api import Config
 
     variables = Config().from_disk(ROOT / "configs" / "rag_semeval.cfg", interpolate=False)["vars"]
-    budgets = load("budgets").BUDGETS
+    budgets = load_script("budgets").BUDGETS
     assert set(budgets) == {"smoke", "small", "full"}
     for budget in budgets.values():
         assert set(budget.overrides) <= set(variables)
@@ -147,10 +147,13 @@ def test_overrides_are_settings_of_the_config() -> None:
 
 
 def test_redocred_is_copied_from_a_mirror(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    load_script: Callable[[str], ModuleType],
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    names = load("fetch_redocred").PARTS
+    names = load_script("fetch_redocred").PARTS
     mirror = project.parent / "mirror" / "redocred"
     mirror.mkdir(parents=True)
     assets = []
@@ -159,13 +162,13 @@ def test_redocred_is_copied_from_a_mirror(
         url = (project.parent / "web" / name).as_uri()
         assets.append({"dest": f"assets/redocred/{name}", "url": url, "checksum": checksum(b"[]")})
     srsly.write_yaml(project / "project.yml", {"assets": assets})
-    assert load("fetch_redocred").main() == 1
+    assert load_script("fetch_redocred").main() == 1
     assert "RAGRE_ASSETS" in capsys.readouterr().err
     monkeypatch.setenv("RAGRE_ASSETS", str(mirror.parent))
-    assert load("fetch_redocred").main() == 0
+    assert load_script("fetch_redocred").main() == 0
     assert sorted(path.name for path in (project / "assets" / "redocred").iterdir()) == sorted(names)
     monkeypatch.delenv("RAGRE_ASSETS")
-    assert load("fetch_redocred").main() == 0
+    assert load_script("fetch_redocred").main() == 0
     assert "there already" in capsys.readouterr().out
 
 
@@ -214,10 +217,10 @@ RESULT = {
 
 
 @pytest.fixture
-def render(tmp_path: Path) -> Callable[..., int]:
+def render(tmp_path: Path, load_script: Callable[[str], ModuleType]) -> Callable[..., int]:
     (tmp_path / "README.md").write_text(README, encoding="utf8")
     (tmp_path / "results").mkdir()
-    main = load("render_results").main
+    main = load_script("render_results").main
     paths = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
     paths += ["--pages", str(tmp_path / "pages")]
     return lambda *args: main([*args, *paths])
@@ -304,8 +307,10 @@ def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -
 # plot_results
 
 
-def test_results_become_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plot = load("plot_results")
+def test_results_become_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], load_script: Callable[[str], ModuleType]
+) -> None:
+    plot = load_script("plot_results")
     scores = {"semeval_macro_f": lambda x: [0.5 + x / 100, 0.6]}
     tasks = {score: lambda x: [x / 1000] for score in plot.SUPPLEMENTS}
     files = {
@@ -341,7 +346,10 @@ def test_results_become_figures(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_corpora_of_open_labels_come_from_a_mirror(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    load_script: Callable[[str], ModuleType],
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     mirror, web = project.parent / "mirror", project.parent / "web"
@@ -354,7 +362,7 @@ def test_corpora_of_open_labels_come_from_a_mirror(
     (web / "val_wiki.json").write_text(paths[0], encoding="utf8")
     assets[0]["url"] = (web / "val_wiki.json").as_uri()
     srsly.write_yaml(project / "project.yml", {"assets": assets})
-    fetch = load("fetch_open")
+    fetch = load_script("fetch_open")
     assert fetch.main() == 1  # FewRel has an address, the other corpora have none
     assert "relations/core.train.jsonl" in capsys.readouterr().err
     assert (project / "assets" / paths[0]).is_file()
