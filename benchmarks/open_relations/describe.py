@@ -19,6 +19,9 @@ from spacy_ragre.files import file_hash
 RESULTS = Path(__file__).parents[1] / "results"
 # How the rows begin that are of the weights.
 ROWS = "open"
+# Log-odds by the sum of matches below which the network over products is not asked, and from which on it counts in
+# full. On dev schemas, whatever it lifts to a probability of 0.1 has a sum above -3.7.
+UNLIKELY = (-4.5, -4.0)
 
 
 def finite(value: float) -> Optional[float]:
@@ -53,6 +56,7 @@ def main(weights: str, dev: str, training: str, out: str) -> None:
             kind: {"slope": value["calibration"]["slope"], "offset": value["calibration"]["offset"]}
             for kind, value in scores.items()
         },
+        "unlikely": UNLIKELY,
         # Until `limits` chooses them on ordinary paragraphs: precision weighs twice as much as recall.
         "decision": {kind: chance(value["argmax_cautious"]["threshold"], value) for kind, value in scores.items()},
         "training": json.loads(Path(training).read_text(encoding="utf8")),

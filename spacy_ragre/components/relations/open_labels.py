@@ -243,11 +243,18 @@ class OpenRelations:
         return PairReadings(vectors.numpy(), related.numpy())
 
     @torch.inference_mode()
-    def match(self, pairs: PairReadings, states: Tensor) -> np.ndarray:
-        """RETURNS (np.ndarray): log-odds of all pairs, whatever types allow; NaN for those that could not be read.
-        *Shape:* (P, L)
+    def match(
+        self, pairs: PairReadings, states: Tensor, *, unlikely: Optional[Tuple[float, float]] = None
+    ) -> np.ndarray:
+        """Match readings of pairs and labels.
+
+        pairs (PairReadings): P pairs.
+        states (Tensor): what `read_labels` gave. *Shape:* (L, views)
+        unlikely (Optional[Tuple[float, float]]): see `OpenReader.score`.
+        RETURNS (np.ndarray): log-odds, whatever types allow; NaN for pairs that could not be read. *Shape:* (P, L)
         """
-        scores = self.model.score(torch.from_numpy(pairs.vectors), torch.from_numpy(pairs.related), states)
+        vectors, related = torch.from_numpy(pairs.vectors), torch.from_numpy(pairs.related)
+        scores = self.model.score(vectors, related, states, unlikely=unlikely)
         array: np.ndarray = scores.float().numpy()
         return array
 

@@ -252,12 +252,23 @@ class OpenReader(nn.Module):
         parts = zip(self.view_label, self._read(batch))
         return torch.cat([F.normalize(proj(view).float(), dim=-1) for proj, view in parts], 1)
 
-    def score(self, pairs: Tensor, related: Tensor, labels: Tensor, *, most: int = 4096) -> Tensor:
-        """Log-odds that labels hold.
+    def score(
+        self,
+        pairs: Tensor,
+        related: Tensor,
+        labels: Tensor,
+        *,
+        unlikely: Optional[Tuple[float, float]] = None,
+        most: int = 4096,
+    ) -> Tensor:
+        """Log-odds that labels hold: the sum of three matches, corrected by the network over products.
 
         pairs (Tensor): readings of pairs. *Shape:* (P, views)
         related (Tensor): *Shape:* (P,)
         labels (Tensor): readings of labels. *Shape:* (L, views)
+        unlikely (Optional[Tuple[float, float]]): the network is asked only where the sum is above the first number,
+            which most of many labels are not; its correction counts in full from the second number on, and grows
+            between the two, so that scores have no jump. None to ask it always.
         most (int): how many products are laid out at once.
         RETURNS (Tensor): *Shape:* (P, L)
         """
@@ -266,6 +277,15 @@ class OpenReader(nn.Module):
         scores = related[:, None] + self.bias + (pairs * weight) @ labels.T
         if self.match is None or not len(pairs):
             return scores
+        if unlikely is not None:
+            low, high = unlikely
+            share = ((scores - low) / (high - low)).clamp(max=1.0)
+            rows, columns = (share > 0).nonzero(as_tuple=True)
+            added = [
+                self.match(pairs[row] * MATCH_SCALE * labels[column]).squeeze(-1)
+                for row, column in zip(rows.split(most), columns.split(most))
+            ]
+            return scores.index_put((rows, columns), torch.cat(added) * share[rows, columns], accumulate=True)
         step = max(1, most // max(1, len(labels)))
         parts = [self.match((part * MATCH_SCALE)[:, None, :] * labels[None]).squeeze(-1) for part in pairs.split(step)]
         return scores + torch.cat(parts)

@@ -311,8 +311,9 @@ class OpenScorer:
     def _match(self, pairs: "PairReadings", labels: LabelSet) -> "np.ndarray":
         reader = self.reader
         # What was fitted for the weights as they came is not true of what they were trained to.
-        fitted = {} if self.shim.tuned else self.known["calibration"][_kind(labels)]
-        scores = reader.match(pairs, self._read_labels(reader, labels))
+        known: Dict[str, Any] = {} if self.shim.tuned else self.known
+        fitted = known["calibration"][_kind(labels)] if known else {}
+        scores = reader.match(pairs, self._read_labels(reader, labels), unlikely=known.get("unlikely"))
         odds: np.ndarray = fitted.get("slope", 1.0) * scores + fitted.get("offset", 0.0)
         return odds
 

@@ -79,6 +79,29 @@ def test_other_texts_in_the_batch_change_nothing(reader):
     np.testing.assert_allclose(score(reader, [other, TEXT])[1], score(reader, [TEXT])[0], atol=1e-3)
 
 
+def test_unlikely_labels_are_not_corrected(reader):
+    pairs, states = reader.read_pairs([TEXT]), reader.read_labels(LABELS)
+    whole = reader.match(pairs, states)
+    network, reader.model.match = reader.model.match, None
+    try:
+        sums = reader.match(pairs, states)
+    finally:
+        reader.model.match = network
+    low, high = np.quantile(sums, [0.3, 0.6])
+    cut = reader.match(pairs, states, unlikely=(float(low), float(high)))
+    np.testing.assert_array_equal(cut[sums < low], sums[sums < low])
+    np.testing.assert_allclose(cut[sums > high], whole[sums > high], atol=1e-4)
+    share = (sums - low) / (high - low)
+    between = (share > 0) & (share < 1)
+    assert between.any()
+    np.testing.assert_allclose(cut[between], (sums + share * (whole - sums))[between], atol=1e-3)
+    # Pairs that could not be read stay so, and no pairs are no fault.
+    unread = type(pairs)(pairs.vectors, np.full_like(pairs.related, np.nan))
+    assert np.isnan(reader.match(unread, states, unlikely=(-1.0, 0.0))).all()
+    assert reader.match(type(pairs)(pairs.vectors[:0], pairs.related[:0]), states, unlikely=(-1.0, 0.0)).shape == (0, 3)
+    np.testing.assert_array_equal(reader.match(pairs, states, unlikely=(1e3, 2e3)), sums)
+
+
 def test_types_that_are_not_allowed_never_hold(reader):
     array = score(reader, [TEXT])[0]
     allowed = {(2, 0): [0], (2, 1): [0], (0, 1): [1], (1, 0): [1], (2, 3): [2]}
