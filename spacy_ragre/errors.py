@@ -1,7 +1,8 @@
 """Every message of the suite, numbered. A message says what happened and how to mend it.
 
 Ranges: R0xx annotations, R1xx backbones, R2xx retrieval, R3xx prompts and candidates, R350 to R369 source
-files of corpora, R4xx and R332 to R349 corpora and scoring, R5xx components, R6xx and R321 to R331 command line.
+files of corpora, R4xx and R332 to R349 corpora and scoring, R5xx components, R6xx and R321 to R331 command line,
+R690 to R699 pictures.
 Warnings use W and the same ranges.
 """
 
@@ -568,6 +569,15 @@ class Errors(metaclass=_WithCodes):
         "--examples can't be used. Leave it out, or use a pipeline with a rag_relation_extractor."
     )
     R615 = "Can't use GPU {gpu_id}: {problem}. Give another --gpu-id, or -1 for the CPU."
+
+    # pictures
+    R690 = (
+        "Can't draw {value!r}: it is of type {type}. Give a Doc, a Span, or a list of them, such as "
+        "list(nlp.pipe(texts))."
+    )
+    R691 = "There is no style {style!r} of pictures. Known styles: {known}."
+    R692 = "There is no option {name!r} of pictures. Known options: {known}."
+    R693 = "The option {name!r} of pictures is {value!r}, but {expected} is expected. Mend it, or leave it out."
 
 
 class Warnings(metaclass=_WithCodes):

@@ -25,7 +25,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 FLOORS: Tuple[Set[str], ...] = (
     {"errors", "registry", "bundled", "files", "plain", "relations", "extensions", "instances", "labels"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
-    {"llm", "scoring"},
+    {"llm", "scoring", "visual"},
     {"retrieval"},
     {"components"},
     {"cli"},

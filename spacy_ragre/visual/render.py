@@ -1,0 +1,157 @@
+"""`render`: relations of documents as pictures, called as displaCy is."""
+
+import re
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+    overload,
+)
+
+from spacy.tokens import Doc, Span
+from spacy.util import is_in_jupyter
+
+from ..errors import Errors
+from .arcs_svg import draw_arcs
+from .document import Selection, read_graph, read_text
+from .graph_svg import draw_graph
+from .style import wrap_page
+
+Source = Union[Doc, Span]
+DEFAULT_WIDTH = 960
+
+
+class Options(NamedTuple):
+    """The options of `render`, checked."""
+
+    selection: Selection
+    colors: Mapping[str, str]
+    width: float
+
+
+def read_options(options: Mapping[str, Any]) -> Options:
+    """options (Mapping[str, Any]): what `render` takes. RETURNS (Options): what they say. A ValueError is raised for
+    an unknown name and for a value of the wrong kind.
+    """
+    kinds: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
+        "labels": ("a list of labels", lambda value: value is None or _are_names(value)),
+        "min_score": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+        "symmetric": ("a list of labels", _are_names),
+        "spans_key": ("a string", lambda value: value is None or isinstance(value, str)),
+        "colors": ("a table of labels and CSS colors, such as '#0a7' or 'teal'", _are_colors),
+        "width": ("a number of pixels from 200 to 20000", lambda value: _is_number(value) and 200 <= value <= 20000),
+    }
+    for name, value in options.items():
+        if name not in kinds:
+            raise ValueError(Errors.R692.format(name=name, known=", ".join(kinds)))
+        expected, fits = kinds[name]
+        if not fits(value):
+            raise ValueError(Errors.R693.format(name=name, value=value, expected=expected))
+    selection = Selection(
+        options.get("labels"), options.get("min_score", 0.0), options.get("symmetric", ()), options.get("spans_key")
+    )
+    return Options(selection, options.get("colors", {}), options.get("width", DEFAULT_WIDTH))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _are_names(value: Any) -> bool:
+    return (
+        not isinstance(value, (str, bytes))
+        and isinstance(value, Collection)
+        and all(isinstance(name, str) for name in value)
+    )
+
+
+def _are_colors(value: Any) -> bool:
+    # They stand in attributes of the markup, where nothing else may follow them.
+    return (
+        isinstance(value, Mapping)
+        and _are_names(value)
+        and all(isinstance(color, str) and re.fullmatch(r"[#\w(),.%/ -]+", color) for color in value.values())
+    )
+
+
+@overload
+def render(
+    docs: Union[Source, Iterable[Source]],
+    style: str = ...,
+    page: bool = ...,
+    minify: bool = ...,
+    *,
+    jupyter: Literal[False],
+    options: Optional[Mapping[str, Any]] = ...,
+) -> str: ...
+
+
+@overload
+def render(
+    docs: Union[Source, Iterable[Source]],
+    style: str = ...,
+    page: bool = ...,
+    minify: bool = ...,
+    jupyter: Optional[bool] = ...,
+    options: Optional[Mapping[str, Any]] = ...,
+) -> Optional[str]: ...
+
+
+def render(
+    docs: Union[Source, Iterable[Source]],
+    style: str = "arcs",
+    page: bool = False,
+    minify: bool = False,
+    jupyter: Optional[bool] = None,
+    options: Optional[Mapping[str, Any]] = None,
+) -> Optional[str]:
+    """Draw the relations of documents. Texts are escaped; nothing is loaded from elsewhere.
+
+    docs (Union[Doc, Span, Iterable[Union[Doc, Span]]]): document(s), or parts of some, such as sentences, of which the
+        relations with both ends in the part are shown.
+    style (str): "arcs": the text, a row a sentence, with an arc for each relation; "graph": entities and relations as
+        nodes and edges.
+    page (bool): give a whole HTML page; else one SVG a document, with nothing around it.
+    minify (bool): leave line breaks out.
+    jupyter (Optional[bool]): show the picture in the notebook; None to do so where there is one.
+    options (Optional[Mapping[str, Any]]): `labels`, only these are shown; `min_score`, only relations with at least
+        this score; `symmetric`, labels that say the same in both directions, drawn with two arrows; `colors`, CSS
+        colours of labels and entity types; `width`, how wide the picture of arcs may be, in pixels (960); `spans_key`,
+        where entities are, in place of `doc.ents`.
+    RETURNS (Optional[str]): the markup; None where it is shown in a notebook. A ValueError is raised for an unknown
+        style or option, and for what is no document.
+    """
+    drawers = {"arcs": _arcs, "graph": _graph}
+    if style not in drawers:
+        raise ValueError(Errors.R691.format(style=style, known=", ".join(drawers)))
+    if isinstance(docs, (str, bytes, Mapping)) or not isinstance(docs, (Doc, Span, Iterable)):
+        raise ValueError(Errors.R690.format(value=docs, type=type(docs).__name__))
+    sources: List[Source] = [docs] if isinstance(docs, (Doc, Span)) else list(docs)
+    checked = read_options(options or {})
+    pictures = [drawers[style](source, checked) for source in sources]
+    html = wrap_page(pictures) if page else "\n".join(pictures)
+    html = html.replace("\n", "") if minify else html
+    if jupyter or (jupyter is None and is_in_jupyter()):
+        # Notebooks would read dollar signs of a text as formulas.
+        from IPython.display import HTML, display
+
+        display(HTML(f'<div class="tex2jax_ignore" style="overflow-x:auto">{html}</div>'))
+        return None
+    return html
+
+
+def _arcs(source: Source, options: Options) -> str:
+    return draw_arcs(read_text(source, options.selection), options.width, options.colors)
+
+
+def _graph(source: Source, options: Options) -> str:
+    return draw_graph(read_graph(source, options.selection), options.colors)
