@@ -166,6 +166,10 @@ class Errors(metaclass=_WithCodes):
         "Settings of the filter's model are not valid: hidden={hidden}, block={block}, memory={memory}. hidden must be "
         "a multiple of block, and memory at least 1 MiB."
     )
+    R650 = (
+        "The encoder has both lora = {lora} and freeze_words = true, but adapters leave all weights as they are, the "
+        "word embeddings among them. Set lora to null, or freeze_words to false."
+    )
 
     # corpora and scoring
     R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."

@@ -54,6 +54,7 @@ def create_huggingface_encoder(
     batch_tokens: int = 4096,
     device: str = "auto",
     engine: str = TORCH,
+    freeze_words: bool = False,
 ) -> "HuggingFaceEncoder":
     """Registered maker of `HuggingFaceEncoder`; see there for the arguments."""
     return HuggingFaceEncoder(
@@ -65,6 +66,7 @@ def create_huggingface_encoder(
         batch_tokens=batch_tokens,
         device=device,
         engine=engine,
+        freeze_words=freeze_words,
     )
 
 
@@ -99,6 +101,8 @@ class HuggingFaceEncoder:
     batch_tokens (int): most pieces of a batch, padding included.
     device (str): torch's name of a device, or "auto".
     engine (str): what computes predictions on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`).
+    freeze_words (bool): keep the word embeddings as they are and train all other weights, of which only the
+        differences from the model named are saved. The adapters of `lora` leave all weights as they are anyway.
     """
 
     def __init__(
@@ -112,7 +116,10 @@ class HuggingFaceEncoder:
         batch_tokens: int = 4096,
         device: str = "auto",
         engine: str = TORCH,
+        freeze_words: bool = False,
     ) -> None:
+        if freeze_words and lora is not None:
+            raise ValueError(Errors.R650.format(lora=dict(lora)))
         if window < MIN_WINDOW or not 0 <= overlap <= window // 2:
             raise ValueError(Errors.R151.format(window=window, overlap=overlap, least=MIN_WINDOW))
         self.name = str(name)
@@ -122,6 +129,7 @@ class HuggingFaceEncoder:
         self.lora = None if lora is None else LoraSettings.from_config(lora)
         self.batch_tokens = batch_tokens
         self.device = check_device(device)
+        self.freeze_words = freeze_words
         self._compiler = Compiler(engine)
         self._model: Any = None
         self._tokenizer: Any = None
@@ -138,10 +146,18 @@ class HuggingFaceEncoder:
     def model(self) -> Any:
         """RETURNS (torch.nn.Module): the model, loaded now if it was not."""
         if self._model is None:
-            # Attentions are needed, which fused kernels don't give.
-            source = locate_encoder(self.name)
-            self._set(*load_encoder(source, self.name, attn_implementation="eager"))
+            self._set(*self._load_base())
         return self._model
+
+    def _load_base(self) -> Tuple[Any, Any]:
+        """RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerBase]): the model named, as it was published."""
+        # Attentions are needed, which fused kernels don't give.
+        return load_encoder(locate_encoder(self.name), self.name, attn_implementation="eager")
+
+    @property
+    def _needs_base(self) -> bool:
+        """Whether what is saved belongs to the model named, and is not the whole model."""
+        return self.lora is not None or self.freeze_words
 
     @property
     def width(self) -> int:
@@ -158,9 +174,12 @@ class HuggingFaceEncoder:
         self._model, self._tokenizer = place(model, self.device, self.name), tokenizer
         self._text = TextTokens(tokenizer)
         self._before, self._after = special_tokens(tokenizer)
-        if self.lora is not None:
+        if self._needs_base:
             self._base_hash = _hash(model.state_dict())
+        if self.lora is not None:
             self._model = add_lora(self._model, self.lora)
+        elif self.freeze_words:
+            self._model.get_input_embeddings().requires_grad_(False)
 
     def reset(self) -> None:
         """Take the weights as they were published, ready to be trained."""
@@ -172,10 +191,15 @@ class HuggingFaceEncoder:
 
     def state(self) -> "Tuple[Dict[str, Tensor], Dict[str, str]]":
         """RETURNS (Tuple[Dict[str, torch.Tensor], Dict[str, str]]): what must be saved: with LoRA, the adapter and the
-        hash of its base; else all weights, the configuration and the tokenizer, so that no base model is needed.
+        hash of its base; with `freeze_words`, how the other weights differ from the base, and its hash; else all
+        weights, the configuration and the tokenizer, so that no base model is needed.
         """
-        if self.lora is not None:
-            tensors = self.parameters()
+        tensors: Dict[str, Tensor]
+        if self._needs_base:
+            tensors = dict(self.parameters())
+            if self.lora is None:
+                base = self._load_base()[0].state_dict()
+                tensors = {name: value.detach().cpu() - base[name] for name, value in tensors.items()}
             info = {"base": json.dumps({"name": self.name, "hash": self._base_hash})}
         else:
             tensors = self.model.state_dict()
@@ -188,7 +212,7 @@ class HuggingFaceEncoder:
         """Take what `state` gave. Raises a ValueError where it does not fit."""
         import torch
 
-        if self.lora is not None:
+        if self._needs_base:
             base = json.loads(info.get("base", "{}"))
             self.reset()
             if self.model is not None and base.get("hash") != self._base_hash:
@@ -197,13 +221,16 @@ class HuggingFaceEncoder:
                 raise ValueError(Errors.R107.format(**values, base=self.name, base_hash=base_hash))
             own = self.parameters()
             if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in tensors.items()}:
-                raise ValueError(Errors.R150.format(problem="of other LoRA settings"))
+                raise ValueError(Errors.R150.format(problem="of other LoRA settings, or of another freeze_words"))
             with torch.no_grad():
                 for name, parameter in own.items():
-                    parameter.copy_(tensors[name])
+                    change = tensors[name].to(parameter.device)
+                    parameter.copy_(change if self.lora is not None else parameter + change)
             return
         if "config" not in info or "tokenizer" not in info:
-            raise ValueError(Errors.R150.format(problem="of a filter with LoRA, which this one has not"))
+            raise ValueError(
+                Errors.R150.format(problem="of a filter with lora or freeze_words, which this one has not")
+            )
         model, tokenizer = _rebuild(info)
         try:
             model.load_state_dict(dict(tensors))

@@ -18,9 +18,10 @@ from spacy_ragre.registry import registry
 
 @pytest.fixture
 def make_model(encoder_path):
-    def make(lora=None, encoder=None, initialize=True, **settings):
+    def make(lora=None, encoder=None, initialize=True, freeze_words=False, **settings):
         fix_random_seed(0)
-        encoder = encoder or HuggingFaceEncoder(encoder_path, device="cpu", overlap=16, lora=lora)
+        options = {"device": "cpu", "overlap": 16, "lora": lora, "freeze_words": freeze_words}
+        encoder = encoder or HuggingFaceEncoder(encoder_path, **options)
         model = PairFilter(encoder, **{"hidden": 16, "block": 8, "head_rate": 1.0, **settings})
         if initialize:
             model.shims[0].init(["B", "A", "B"], 16)
@@ -116,6 +117,29 @@ def test_the_adapter_refuses_another_base(make_model, inputs, encoder_path, tmp_
         make_model(encoder=other, initialize=False).from_bytes(saved).predict(inputs)
 
 
+def test_frozen_words_stay_and_only_differences_are_saved(make_model, inputs, encoder_path):
+    model = make_model(freeze_words=True)
+    words = model.shims[0].encoder.model.get_input_embeddings().weight.detach().clone()
+    untrained = safetensors.torch.load(model.shims[0].to_bytes())
+    assert not any(tensor.any() for name, tensor in untrained.items() if name.startswith("encoder."))
+    losses = train(model, inputs)
+    expected, data = model.predict(inputs), model.to_bytes()
+    assert losses[-1] < losses[0] / 2
+    assert (model.shims[0].encoder.model.get_input_embeddings().weight == words).all()
+    assert not any("word_embeddings" in name for name in safetensors.torch.load(model.shims[0].to_bytes()))
+    again = make_model(freeze_words=True, initialize=False).from_bytes(data)
+    assert same(again.predict(inputs), expected)
+    # Saved again, differences stay what they are.
+    third = make_model(freeze_words=True, initialize=False).from_bytes(again.to_bytes())
+    assert again.shims[0].to_bytes() and same(third.predict(inputs), expected)
+    assert len(model.shims[0].to_bytes()) < len(make_model().shims[0].to_bytes()) - words.numel() * 4
+
+
+def test_lora_with_frozen_words(encoder_path):
+    with pytest.raises(ValueError, match=r"R650.*'rank': 2"):
+        HuggingFaceEncoder(encoder_path, lora={"rank": 2}, freeze_words=True)
+
+
 def test_full_weights_need_no_base(make_model, inputs, tmp_path):
     model = make_model()
     nowhere = HuggingFaceEncoder(str(tmp_path / "nowhere"), device="cpu", overlap=16)
@@ -134,8 +158,12 @@ def test_states_that_do_not_fit(make_model, inputs):
     for data in (full[:100], full[:-10], b"x" * 50):
         with pytest.raises(ValueError, match="R150.*damaged"):
             load(data)
-    with pytest.raises(ValueError, match="R150.*LoRA"):
+    with pytest.raises(ValueError, match="R150.*lora or freeze_words"):
         load(lora)
+    with pytest.raises(ValueError, match="R107"):
+        load(full, freeze_words=True)
+    with pytest.raises(ValueError, match="R150.*another freeze_words"):
+        load(lora, freeze_words=True)
     with pytest.raises(ValueError, match="R107"):
         load(full, {"rank": 2})
     with pytest.raises(ValueError, match="R150.*LoRA settings"):
