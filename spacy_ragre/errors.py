@@ -501,12 +501,16 @@ class Errors(metaclass=_WithCodes):
         "encoder of the answer 'open' reads of them; the others keep no such reading."
     )
     R570 = (
-        "The reader of open labels that is saved with this pipeline was trained on the word vectors of {name!r} (hash "
-        "{trained}), and those in {folder} have the hash {found}. Install the encoder that it was trained with."
+        "The reader of open labels that is saved with this pipeline was trained on top of {name!r} (hash {trained}), "
+        "and the one that is there has the hash {found}. Install the model that it was trained with."
     )
     R571 = (
         "The reader of open labels that is saved with this pipeline is {problem}. Save the trained pipeline again, or "
         "train it again."
+    )
+    R660 = (
+        "The reader of open labels can't be built on {name!r}, since its tokenizer ({tokenizer}) does not tell which "
+        "characters a token stands for. Use a model whose tokenizer is a fast one, with a file tokenizer.json."
     )
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
     R602 = (

@@ -15,7 +15,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from tokenizers import Tokenizer
 
-from spacy_ragre.components.relations.open_labels import OpenLabel, type_words
+from spacy_ragre.components.relations.open_labels import OpenLabel
+from spacy_ragre.components.relations.open_tokens import type_words
 from spacy_ragre.corpora import openrel
 
 from .redocred_words import FEWREL_VAL, SYMMETRIC, WORDS
@@ -51,7 +52,7 @@ class Label(OpenLabel):
 class Document:
     """A text as token ids.
 
-    ids (List[int]): without [CLS] and [SEP].
+    ids (List[int]): without those around it.
     ents (List[Tuple[int, int, str]]): first token, token after the last, type.
     relations (Dict[Tuple[int, int], Set[int]]): label numbers of ordered pairs; symmetric ones in both directions.
     undecided (Set[Tuple[int, int, int]]): (head, tail, label) that nobody can decide.

@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional
 
 from safetensors import safe_open
 
+from spacy_ragre.components.relations.open_shim import ENCODER
 from spacy_ragre.files import file_hash
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -41,9 +42,8 @@ def main(weights: str, dev: str, training: str, out: str) -> None:
     names = {"best_f1": "best", "argmax_best": "argmax_best", "precision_70": "precision_70"}
     record = {
         "architecture": {
-            "reader": "OpenReader",
             "settings": settings,
-            "encoder": "all-MiniLM-L6-v2 (its word vectors and tokenizer; all other weights are in the file)",
+            "base": settings.get("backbone", {}).get("name", ENCODER),
             "format": "matrices int8 with a float scale for each row, the rest float16",
         },
         "sha256": file_hash(Path(weights)),

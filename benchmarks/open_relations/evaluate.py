@@ -1,7 +1,7 @@
 """Scores on openrel's dev schemas, and what is chosen there: thresholds and calibration.
 
     python scripts/convert_openrel.py convert corpora_src/openrel corpus/openrel
-    python evaluate.py open_reader.safetensors PATH_TO_MINILM corpus/openrel --out dev.json
+    python -m benchmarks.open_relations.evaluate open_reader.safetensors corpus/openrel --out dev.json
 
 All ordered pairs of gold entities; a symmetric relation counts once. Micro-averaged over the schemas.
 """
@@ -17,6 +17,7 @@ import torch
 
 from spacy_ragre.components.relations.open_labels import NEVER, OpenLabel, OpenRelations, OpenText
 from spacy_ragre.corpora.openrel import read_corpus, to_records
+from spacy_ragre.llm.runtime.precision import bfloat16_pays
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,6 @@ def report(reader: OpenRelations, folder: Path, split: str, **parts: Any) -> Dic
 def main(argv: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description="Scores on dev schemas, thresholds and calibration.")
     parser.add_argument("weights", type=Path)
-    parser.add_argument("encoder", type=Path)
     parser.add_argument("corpus", type=Path, help="what convert_openrel.py wrote")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--wordings", type=int, default=1)
@@ -205,9 +205,10 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv or None)
     torch.set_num_threads(1)
-    reader = OpenRelations.load(args.weights, args.encoder, low_precision=True)
+    reader = OpenRelations.load(args.weights)
     parts = {"wordings": args.wordings, "definitions": not args.no_definitions}
-    out = report(reader, args.corpus, args.split, **parts)
+    with torch.autocast(reader.model.device.type, torch.bfloat16, enabled=bfloat16_pays()):
+        out = report(reader, args.corpus, args.split, **parts)
     args.out.write_text(json.dumps(out, indent=1) + "\n", encoding="utf8")
 
 

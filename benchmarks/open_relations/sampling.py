@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from spacy_ragre.components.relations.open_labels import MAX_LABEL_TOKENS, type_words
 from spacy_ragre.components.relations.open_reader import TokenInput
+from spacy_ragre.components.relations.open_tokens import TokenLayout, type_words
 
-from .corpora import Document, Label, Schema
+from .corpora import Document, Schema
 
 # How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, openwiki and Re-DocRED
 # real text.
@@ -44,15 +43,14 @@ class Group:
 class Sampler:
     """Draws groups for ever.
 
-    tokenizer (Tokenizer): the encoder's.
+    layout (TokenLayout): the reader's.
     schemas (Sequence[Schema]): all that trains.
     seed (int): of what is drawn.
     tokens (int): about how many tokens of text a group has.
     """
 
-    def __init__(self, tokenizer: Tokenizer, schemas: Sequence[Schema], *, seed: int, tokens: int = 380) -> None:
-        self.tokenizer, self.random, self.tokens = tokenizer, random.Random(seed), tokens
-        self._cls, self._sep, self._colon = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", ":"))
+    def __init__(self, layout: TokenLayout, schemas: Sequence[Schema], *, seed: int, tokens: int = 380) -> None:
+        self.layout, self.random, self.tokens = layout, random.Random(seed), tokens
         self._pools: Dict[str, List[Schema]] = {}
         for schema in schemas:
             self._pools.setdefault(schema.source, []).append(schema)
@@ -83,8 +81,8 @@ class Sampler:
             mentions, pairs, ids = self._mentions(schema, doc)
             if not pairs:
                 continue
-            shifted = [(a + 1, b + 1, type_words(t) if t and text_types else "") for a, b, t in mentions]
-            texts.append(TokenInput([self._cls, *ids, self._sep], shifted, [pair for pair, _ in pairs]))
+            told = [(start, end, type_words(t) if t and text_types else "") for start, end, t in mentions]
+            texts.append(self.layout.text(ids, told, [pair for pair, _ in pairs]))
             for (head, tail), (h, t) in pairs:
                 holds = doc.relations.get((h, t), set())
                 back = doc.relations.get((t, h), set())
@@ -139,20 +137,9 @@ class Sampler:
             if schema.source in MANY_LABELS and self.random.random() < 0.1:
                 text = type_words(label.name)
             definition = self.random.choice(label.definitions) if self.random.random() < share else ""
-            out.append(self._statement(label, text, definition, types))
+            heads, tails = (label.head_types, label.tail_types) if types else ((), ())
+            out.append(self.layout.statement(text, definition, heads, tails))
         return out
-
-    def _statement(self, label: Label, text: str, definition: str, types: bool) -> TokenInput:
-        ids = [self._cls, *self._ids("head"), *self._ids(text)[: MAX_LABEL_TOKENS - 6], *self._ids("tail")]
-        tail = len(ids) - 1
-        if definition:
-            ids += [self._colon, *self._ids(definition)]
-        ids = [*ids[: MAX_LABEL_TOKENS - 1], self._sep]
-        head_words, tail_words = (
-            " or ".join(type_words(name) for name in names) if types else ""
-            for names in (label.head_types, label.tail_types)
-        )
-        return TokenInput(ids, [(1, 2, head_words), (tail, tail + 1, tail_words)], [(0, 1)], True)
 
     def _mentions(
         self, schema: Schema, doc: Document
@@ -204,10 +191,6 @@ class Sampler:
             ids += name
             last = end
         return ids + doc.ids[last:], ents
-
-    def _ids(self, text: str) -> List[int]:
-        ids: List[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
 
 def _key(schema: Schema, doc: Document, i: int) -> Any:

@@ -1,42 +1,45 @@
 """Train an open-label reader for a given time.
 
-    python train.py PATH_TO_MINILM DATA OPENREL --minutes 70 --out reader_checkpoint.safetensors
-    python export.py reader_checkpoint.safetensors PATH_TO_MINILM open_reader.safetensors
+    python -m benchmarks.open_relations.train assets corpus/openrel corpus/openwiki --out reader.safetensors
+    python -m benchmarks.open_relations.train ... --backbone HuggingFaceTB/SmolLM2-1.7B --quantization nf4
 
-DATA holds the folders of the corpora, OPENREL what `scripts/convert_openrel.py convert` wrote.
+The first folder holds the corpora, the others what `scripts/convert_openrel.py convert` wrote. The checkpoint keeps the
+reader's settings beside its weights, for `export`.
 """
 
 import argparse
+import json
 import logging
 import math
 import time
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from spacy_ragre.components.relations.open_reader import OpenReader, TokenInput, pack
+from spacy_ragre.components.relations.open_labels import OpenRelations
+from spacy_ragre.components.relations.open_models import kind_of
+from spacy_ragre.components.relations.open_reader import OpenReader, PairReader, pack
+from spacy_ragre.components.relations.open_shim import SLOW, find_encoder
+from spacy_ragre.components.relations.open_tokens import TypeVectors
 
 from .corpora import read_all
 from .sampling import Group, Sampler
 
 log = logging.getLogger("open_reader")
 
-# What an encoder brings along learns more slowly than what is new.
-OLD = ("layers.", "norm.", "positions.")
 SCALARS = ("scale", "bias")
 SCALAR_RATE = 0.01
 
 
-def from_minilm(model: OpenReader, path: Path) -> OpenReader:
-    """Fill the encoder with all-MiniLM-L6-v2, or another BERT of the same shape. RETURNS (OpenReader): the model."""
+def from_minilm(model: OpenReader, path: Path) -> None:
+    """Fill the encoder with all-MiniLM-L6-v2, or another BERT of the same shape."""
     state = load_file(str(path))
     with torch.no_grad():
-        model.words.weight.copy_(state["embeddings.word_embeddings.weight"])
         kind = state["embeddings.token_type_embeddings.weight"][0]
         model.positions.weight.copy_(state["embeddings.position_embeddings.weight"] + kind)
         for part in ("weight", "bias"):
@@ -50,7 +53,20 @@ def from_minilm(model: OpenReader, path: Path) -> OpenReader:
                 getattr(layer.up, part).copy_(state[f"{name}intermediate.dense.{part}"])
                 getattr(layer.down, part).copy_(state[f"{name}output.dense.{part}"])
                 getattr(layer.norm2, part).copy_(state[f"{name}output.LayerNorm.{part}"])
-    return model
+
+
+def make_reader(backbone: str, quantization: str, rank: int, dropout: float) -> OpenRelations:
+    """RETURNS (OpenRelations): a reader before training, on all-MiniLM-L6-v2, or on another model with a LoRA."""
+    if not backbone:
+        reader = OpenRelations.build({"dropout": dropout}, {})
+        assert isinstance(reader.model, OpenReader)
+        from_minilm(reader.model, find_encoder() / "model.safetensors")
+        return reader
+    settings: Dict[str, Any] = {"kind": kind_of(backbone), "name": backbone, "quantization": quantization or None}
+    settings["lora"] = {"rank": rank, "alpha": 2.0 * rank, "dropout": dropout}
+    # Mixed precision is up to the steps; the states of a model in 16 bits are too coarse to learn from.
+    settings["dtype"] = "float32" if not quantization else "auto"
+    return OpenRelations.build({"backbone": settings}, {})
 
 
 def loss_of(scores: Tensor, target: Tensor, allowed: Tensor) -> Tensor:
@@ -68,13 +84,13 @@ def loss_of(scores: Tensor, target: Tensor, allowed: Tensor) -> Tensor:
     return (binary * allowed).sum() / (count + 4) + (ranked * (target & allowed)).sum() / count.clamp(min=1)
 
 
-def step_loss(model: OpenReader, groups: Sequence[Group], types: "TypeVectors") -> Tensor:
+def step_loss(model: PairReader, groups: Sequence[Group], types: TypeVectors) -> Tensor:
     """RETURNS (Tensor): the loss of some groups, whose texts and labels are read together."""
     labels = [label for group in groups for label in group.labels]
     texts = [text for group in groups for text in group.texts]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        label_states = model.read_labels(pack(labels, types(labels)))
-        pairs, related = model.read_texts(pack(texts, types(texts)))
+    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+        label_states = model.read_labels(pack(labels, types(labels)).to(model.device))
+        pairs, related = model.read_texts(pack(texts, types(texts)).to(model.device))
     sizes = [group.target.shape for group in groups]
     pair_count, label_count = (sum(size[i] for size in sizes) for i in (0, 1))
     target = torch.zeros(pair_count, label_count, dtype=torch.bool)
@@ -86,26 +102,10 @@ def step_loss(model: OpenReader, groups: Sequence[Group], types: "TypeVectors") 
         block = model.score(pairs[rows], related[rows], label_states[columns])
         blocks.append(F.pad(block, (column, label_count - column - width)))
         row, column = row + height, column + width
-    return loss_of(torch.cat(blocks), target, allowed)
+    return loss_of(torch.cat(blocks), target.to(model.device), allowed.to(model.device))
 
 
-class TypeVectors:
-    """Mean word vectors of entity types' words, kept."""
-
-    def __init__(self, model: OpenReader, tokenizer: Tokenizer) -> None:
-        self._words, self._tokenizer = model.words.weight.detach(), tokenizer
-        self._vectors: Dict[str, Tensor] = {}
-
-    def __call__(self, inputs: Sequence[TokenInput]) -> Dict[str, Tensor]:
-        names = {"", *(name for input_ in inputs for _, _, name in input_.mentions)}
-        for name in names - set(self._vectors):
-            ids = self._tokenizer.encode(name, add_special_tokens=False).ids
-            ids = ids or [self._tokenizer.token_to_id("[UNK]")]
-            self._vectors[name] = self._words[torch.tensor(ids)].mean(0)
-        return {name: self._vectors[name] for name in names}
-
-
-def optimizer_of(model: OpenReader, rate: float, new_rate: float) -> torch.optim.Optimizer:
+def optimizer_of(model: PairReader, rate: float, new_rate: float) -> torch.optim.Optimizer:
     """RETURNS (torch.optim.Optimizer): AdamW whose groups know their full rate as "base"."""
     groups: List[Dict[str, object]] = []
     named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
@@ -114,7 +114,7 @@ def optimizer_of(model: OpenReader, rate: float, new_rate: float) -> torch.optim
             values = [
                 value
                 for name, value in named
-                if name not in SCALARS and name.startswith(OLD) == old and (value.dim() > 1) == matrix
+                if name not in SCALARS and name.startswith(SLOW) == old and (value.dim() > 1) == matrix
             ]
             groups.append({"params": values, "lr": base, "base": base, "weight_decay": decay})
     scalars = [value for name, value in named if name in SCALARS]
@@ -122,17 +122,22 @@ def optimizer_of(model: OpenReader, rate: float, new_rate: float) -> torch.optim
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def save(model: OpenReader, path: Path) -> None:
-    """Write all but the word vectors, which never change. The file appears under its name only when it is whole."""
+def save(model: PairReader, path: Path) -> None:
+    """Write all but the base model's weights, which never change. The file appears when it is whole."""
     part = path.with_name(f"{path.name}.part")
-    state = {name: value.contiguous() for name, value in model.state_dict().items() if name != "words.weight"}
-    save_file(state, str(part))
+    state = {name: value.cpu().contiguous() for name, value in model.own_state().items()}
+    save_file(state, str(part), metadata={"settings": json.dumps(model.settings)})
     part.replace(path)
+
+
+def read_checkpoint(path: Path) -> Tuple[Dict[str, Any], Dict[str, Tensor]]:
+    """RETURNS (Tuple[Dict[str, Any], Dict[str, Tensor]]): the reader's settings, and its weights."""
+    with safe_open(str(path), "pt") as file_:
+        return json.loads(file_.metadata()["settings"]), load_file(str(path))
 
 
 def main(argv: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description="Train an open-label reader.")
-    parser.add_argument("encoder", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("openrel", type=Path)
     parser.add_argument("openwiki", type=Path)
@@ -146,19 +151,20 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--backbone", default="", help="a model in place of all-MiniLM-L6-v2")
+    parser.add_argument("--quantization", default="", choices=["", "nf4", "int8"], help="of that model")
+    parser.add_argument("--rank", type=int, default=16, help="of its LoRA")
     args = parser.parse_args(argv or None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    tokenizer = Tokenizer.from_file(str(args.encoder / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    schemas = read_all(args.data, args.openrel, args.openwiki, tokenizer)
-    sampler = Sampler(tokenizer, schemas, seed=args.seed, tokens=args.tokens)
-    model = from_minilm(OpenReader(dropout=args.dropout), args.encoder / "model.safetensors")
+    reader = make_reader(args.backbone, args.quantization, args.rank, args.dropout)
+    model, layout = reader.model, reader.layout
     if args.start:
-        model.load_state_dict({**load_file(str(args.start)), "words.weight": model.words.weight})
-    types = TypeVectors(model, tokenizer)
+        model.load_own_state(read_checkpoint(args.start)[1])
+    schemas = read_all(args.data, args.openrel, args.openwiki, layout.tokenizer)
+    sampler = Sampler(layout, schemas, seed=args.seed, tokens=args.tokens)
+    types = TypeVectors(layout, lambda: model.word_vectors)
     optimizer = optimizer_of(model, args.rate, args.new_rate)
     model.train()
     begin = told = saved = time.time()

@@ -17,7 +17,7 @@ from typing import Any, Dict, Optional, Sequence
 import torch
 
 from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
-from spacy_ragre.components.relations.open_shim import find_encoder
+from spacy_ragre.components.relations.open_shim import ENCODER
 from spacy_ragre.corpora.openrel import read_corpus
 
 from ..results import describe as provenance
@@ -29,7 +29,9 @@ CHECKPOINT, TRAINING, DEV, WEIGHTS = "checkpoint.safetensors", "training.json", 
 WORDINGS = 3
 
 
-def run_training(data: Path, openrel: Path, openwiki: Path, folder: Path, minutes: float, seed: int) -> None:
+def run_training(
+    data: Path, openrel: Path, openwiki: Path, folder: Path, minutes: float, seed: int, backbone: str, quantization: str
+) -> None:
     """Train a reader.
 
     data (Path): the corpora.
@@ -37,6 +39,7 @@ def run_training(data: Path, openrel: Path, openwiki: Path, folder: Path, minute
     folder (Path): where to write.
     minutes (float): how long to train.
     seed (int): of what is drawn.
+    backbone, quantization (str): a model in place of all-MiniLM-L6-v2, or "", and "nf4", "int8" or "".
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -44,13 +47,17 @@ def run_training(data: Path, openrel: Path, openwiki: Path, folder: Path, minute
         "--minutes": minutes,
         "--seed": seed,
         "--threads": torch.get_num_threads(),
+        "--backbone": backbone,
+        "--quantization": quantization,
     }
     options = [str(part) for item in settings.items() for part in item]
-    train.main([str(find_encoder()), str(data), str(openrel), str(openwiki), *options])
+    train.main([str(data), str(openrel), str(openwiki), *options])
     own = "openrel without its development schemas, openwiki, Re-DocRED dev in windows"
     record: Dict[str, Any] = {
         "data": f"{own}, {', '.join(RELATION_CORPORA)}",
         "never_seen": "FewRel val_wiki and val_pubmed, CrossRE, SemEval-2010 Task 8, openrel's development schemas",
+        "backbone": backbone or ENCODER,
+        "quantization": quantization or None,
         "minutes": minutes,
         "seed": seed,
         "wordings_averaged": WORDINGS,
@@ -65,11 +72,11 @@ def run_export(openrel: Path, folder: Path) -> None:
     openrel (Path): openrel, converted.
     folder (Path): where the training wrote.
     """
-    encoder, weights = find_encoder(), folder / WEIGHTS / f"{READER}.safetensors"
+    weights = folder / WEIGHTS / f"{READER}.safetensors"
     weights.parent.mkdir(exist_ok=True)
-    export.main(str(folder / CHECKPOINT), str(encoder), str(weights))
+    export.main(str(folder / CHECKPOINT), str(weights))
     options = ["--wordings", str(WORDINGS), "--out", str(folder / DEV)]
-    evaluate.main([str(weights), str(encoder), str(openrel), *options])
+    evaluate.main([str(weights), str(openrel), *options])
     describe.main(str(weights), str(folder / DEV), str(folder / TRAINING), str(weights.with_suffix(".json")))
     limits.write_limits(weights.parent)
     schemas = few_shot.read_schemas(OpenScorer(str(weights.parent)), list(read_corpus(openrel, "dev")))
@@ -89,9 +96,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         command.add_argument("folder", type=Path, help="what belongs to this training")
     training.add_argument("--minutes", type=float, default=70)
     training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--backbone", default="", help="a model in place of all-MiniLM-L6-v2")
+    training.add_argument("--quantization", default="", help="of that model: nf4 or int8")
     args = parser.parse_args(argv)
     if args.command == "train":
-        run_training(args.data, args.openrel, args.openwiki, args.folder, args.minutes, args.seed)
+        run_training(
+            args.data,
+            args.openrel,
+            args.openwiki,
+            args.folder,
+            args.minutes,
+            args.seed,
+            args.backbone,
+            args.quantization,
+        )
     else:
         run_export(args.openrel, args.folder)
 

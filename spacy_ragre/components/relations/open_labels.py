@@ -7,9 +7,7 @@ text = OpenText("Bill Gates founded Microsoft.", ((0, 10, "PERSON"), (19, 28, "O
 scores = reader.score([text], labels, states)             # one array of (pairs, labels) a text: log-odds
 """
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,22 +22,16 @@ from torch import Tensor
 
 from ...instances import Instance
 from ...llm.runtime.precision import bfloat16_pays
-from .open_reader import OpenReader, TokenInput, pack
+from .open_reader import OpenReader, Packed, PairReader, TokenInput, pack
+from .open_shim import find_encoder
+from .open_tokens import TokenLayout, TypeVectors, type_words
 
-MAX_LABEL_TOKENS = 48
 WINDOW, STRIDE = 254, 128
+WORDS_OF_BERT = "embeddings.word_embeddings.weight"
 # Tokens that one pass of training reads at most, a longer text excepted.
 MOST_TOKENS = 8192
 # A score for what types do not allow, or for mentions too far apart for one window: as good as never.
 NEVER = -30.0
-# Words for entity types that do not read as words. Other names are only split: `BusinessUnit` is "business unit".
-TYPE_WORDS = {
-    "PER": "person", "ORG": "organisation", "GPE": "country or city", "LOC": "place", "FAC": "building",
-    "NORP": "nationality or group", "MISC": "thing", "NUM": "number", "CARDINAL": "number", "ORDINAL": "number",
-    "WORK": "work of art", "WORK_OF_ART": "work of art", "VULN": "vulnerability", "MED": "medicine", "FIND": "finding",
-    "PROC": "procedure", "DOC": "document", "POLITY": "country", "LAB": "laboratory", "ORGANIZATION": "organisation",
-    "TEMP": "temperature",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,14 +96,6 @@ class PairReadings(NamedTuple):
     related: np.ndarray
 
 
-def type_words(name: str) -> str:
-    """RETURNS (str): words for an entity type: `WORK_OF_ART` is "work of art", `BusinessUnit` is "business unit"."""
-    if name.upper() in TYPE_WORDS:
-        return TYPE_WORDS[name.upper()]
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[_\-/]+", " ", name).strip().lower()
-
-
 def group_pairs(instances: Sequence[Instance]) -> Tuple[List[OpenText], List[Tuple[int, int, int]]]:
     """RETURNS (Tuple[List[OpenText], List[Tuple[int, int, int]]]): the texts of pairs, each once, and for every pair
     its text and the rows of its two directions there.
@@ -138,49 +122,54 @@ def group_pairs(instances: Sequence[Instance]) -> Tuple[List[OpenText], List[Tup
 class OpenRelations:
     """A trained reader with its tokenizer.
 
-    model (OpenReader): the reader.
-    tokenizer (Tokenizer): of the encoder that it began as.
-    low_precision (bool): multiply in bfloat16, which CPUs with AVX512-BF16 or AMX do faster.
+    model (PairReader): the reader.
+    layout (TokenLayout): how texts and labels are laid out for it.
     """
 
-    def __init__(self, model: OpenReader, tokenizer: Tokenizer, *, low_precision: bool = False) -> None:
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        # A text's own words never become control tokens.
-        tokenizer.encode_special_tokens = True
-        self.model, self.tokenizer, self.low_precision = model.eval(), tokenizer, low_precision
-        self._cls, self._sep, self._colon = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", ":"))
-        self._type_vectors: Dict[str, Tensor] = {}
+    def __init__(self, model: PairReader, layout: TokenLayout) -> None:
+        self.model, self.layout = model.eval(), layout
+        self._types = TypeVectors(layout, lambda: model.word_vectors)
 
     @classmethod
-    def load(
-        cls, weights: Union[str, Path], encoder: Union[str, Path], *, low_precision: bool = False
-    ) -> "OpenRelations":
+    def load(cls, weights: Union[str, Path], encoder: Optional[Path] = None) -> "OpenRelations":
         """weights (Union[str, Path]): what `save_weights` wrote.
-        encoder (Union[str, Path]): folder of all-MiniLM-L6-v2, for its word vectors and tokenizer.
+        encoder (Optional[Path]): see `build`.
         """
-        encoder = Path(encoder)
         with safe_open(str(weights), "pt") as file_:
             settings = json.loads(file_.metadata()["settings"])
-        return cls.build(settings, read_weights(weights), encoder, low_precision=low_precision)
+        return cls.build(settings, read_weights(weights), encoder)
 
     @classmethod
     def build(
-        cls, settings: Mapping[str, Any], weights: Mapping[str, Tensor], encoder: Path, *, low_precision: bool = False
+        cls, settings: Mapping[str, Any], weights: Mapping[str, Tensor], encoder: Optional[Path] = None
     ) -> "OpenRelations":
-        """settings (Mapping[str, Any]): of `OpenReader`.
-        weights (Mapping[str, Tensor]): all its weights but the word vectors, by name.
-        encoder (Path): folder of the encoder, for its word vectors and tokenizer.
+        """settings (Mapping[str, Any]): of the reader.
+        weights (Mapping[str, Tensor]): all but the base model's, by name; with none, the reader is as it is before
+            training.
+        encoder (Optional[Path]): folder of all-MiniLM-L6-v2, for word vectors and tokenizer of a reader that has no
+            other base model. Where it comes as a package by default.
         """
-        model = OpenReader(**settings)
-        words = load_file(str(encoder / "model.safetensors"))["embeddings.word_embeddings.weight"]
-        model.load_state_dict({**weights, "words.weight": words.float()})
-        return cls(model, Tokenizer.from_file(str(encoder / "tokenizer.json")), low_precision=low_precision)
+        model: PairReader
+        if "backbone" in settings:
+            from .open_models import ModelReader
+
+            model = other = ModelReader(**settings)
+            layout = other.layout()
+        else:
+            encoder = encoder or find_encoder()
+            model = own = OpenReader(**settings)
+            own.words.weight.data = load_file(str(encoder / "model.safetensors"))[WORDS_OF_BERT].float()
+            tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+            before, after = ([tokenizer.token_to_id(token)] for token in ("[CLS]", "[SEP]"))
+            layout = TokenLayout(tokenizer, before, after)
+        if weights:
+            model.load_own_state(weights)
+        return cls(model, layout)
 
     @cached_property
-    def words_hash(self) -> str:
-        """RETURNS (str): SHA-256 of the word vectors, which are the encoder's."""
-        return hashlib.sha256(self.model.words.weight.detach().numpy().tobytes()).hexdigest()
+    def base_hash(self) -> str:
+        """RETURNS (str): SHA-256 of what is not saved, since it is the base model's."""
+        return self.model.base_hash()
 
     @torch.inference_mode()
     def read_labels(self, labels: Sequence[OpenLabel], *, types: bool = True, batch_size: int = 64) -> Tensor:
@@ -195,9 +184,7 @@ class OpenRelations:
         rows: List[Tensor] = [torch.empty(0)] * len(inputs)
         for first in range(0, len(order), batch_size):
             part = order[first : first + batch_size]
-            with self._precision():
-                states = self.model.read_labels(pack([inputs[i] for i in part], self._types([inputs[i] for i in part])))
-            for i, state in zip(part, states):
+            for i, state in zip(part, self.model.read_labels(self._pack([inputs[i] for i in part])).cpu()):
                 rows[i] = state
         return _average(rows, labels)
 
@@ -238,8 +225,8 @@ class OpenRelations:
             part = windows[first : first + batch_size]
             inputs = [input_ for _, input_, _ in part]
             places = torch.tensor([int(firsts[number]) + row for number, _, rows in part for row in rows])
-            with self._precision():
-                vectors[places], related[places] = self.model.read_texts(pack(inputs, self._types(inputs)))
+            read, sure = self.model.read_texts(self._pack(inputs))
+            vectors[places], related[places] = read.cpu(), sure.cpu()
         return PairReadings(vectors.numpy(), related.numpy())
 
     @torch.inference_mode()
@@ -253,9 +240,10 @@ class OpenRelations:
         unlikely (Optional[Tuple[float, float]]): see `OpenReader.score`.
         RETURNS (np.ndarray): log-odds, whatever types allow; NaN for pairs that could not be read. *Shape:* (P, L)
         """
-        vectors, related = torch.from_numpy(pairs.vectors), torch.from_numpy(pairs.related)
-        scores = self.model.score(vectors, related, states, unlikely=unlikely)
-        array: np.ndarray = scores.float().numpy()
+        device = self.model.device
+        vectors, related = (torch.from_numpy(part).to(device) for part in pairs)
+        scores = self.model.score(vectors, related, states.to(device), unlikely=unlikely)
+        array: np.ndarray = scores.float().cpu().numpy()
         return array
 
     def learn(
@@ -274,36 +262,28 @@ class OpenRelations:
         statements = [self._statement(label, text, True) for label in labels for text in label.texts]
         if not windows or not statements:
             return
-        precision = torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays())
+        device = self.model.device.type
+        pays = bfloat16_pays() if device == "cpu" else torch.cuda.is_bf16_supported()
+        precision = torch.autocast(device, torch.bfloat16, enabled=pays)
         with precision:
-            states = _average(self.model.read_labels(pack(statements, self._types(statements))), labels)
+            states = _average(self.model.read_labels(self._pack(statements)), labels)
         leaf = states.detach().requires_grad_()
         for part in _portions(windows, most):
             inputs = [input_ for _, input_, _ in part]
             with precision:
-                pairs, related = self.model.read_texts(pack(inputs, self._types(inputs)))
+                pairs, related = self.model.read_texts(self._pack(inputs))
             yield self.model.score(pairs, related, leaf), [(number, row) for number, _, rows in part for row in rows]
         if leaf.grad is not None:
             states.backward(leaf.grad)
 
     def _statement(self, label: OpenLabel, text: str, types: bool) -> TokenInput:
-        """`[CLS] head WORDS tail : DEFINITION [SEP]`, the placeholders being its mentions."""
-        words = self._ids(text)[: MAX_LABEL_TOKENS - 6]
-        ids = [self._cls, *self._ids("head"), *words, *self._ids("tail")]
-        tail = len(ids) - 1
-        if label.definition:
-            ids += [self._colon, *self._ids(label.definition)]
-        ids = [*ids[: MAX_LABEL_TOKENS - 1], self._sep]
-        head_words, tail_words = (
-            " or ".join(type_words(name) for name in names) if types else ""
-            for names in (label.head_types, label.tail_types)
-        )
-        return TokenInput(ids, [(1, 2, head_words), (tail, tail + 1, tail_words)], [(0, 1)], True)
+        heads, tails = (label.head_types, label.tail_types) if types else ((), ())
+        return self.layout.statement(text, label.definition, heads, tails)
 
     def _windows(self, number: int, text: OpenText, types: bool) -> List[Tuple[int, TokenInput, List[int]]]:
         """A text as one or more inputs. RETURNS: its number, the input, and which of its pairs that input scores."""
         pairs = text.all_pairs()
-        encoded = self.tokenizer.encode(text.text, add_special_tokens=False)
+        encoded = self.layout.tokenizer.encode(text.text, add_special_tokens=False)
         spans: List[Optional[Tuple[int, int]]] = []
         for start, end, _ in text.mentions:
             found = [i for i, (first, last) in enumerate(encoded.offsets) if first < end and last > start]
@@ -317,34 +297,19 @@ class OpenRelations:
             rows = sorted(row for row in left if pairs[row][0] in place and pairs[row][1] in place)
             left.difference_update(rows)
             if rows:
-                ids = [self._cls, *encoded.ids[first:last], self._sep]
                 mentions = []
                 for i in inside:
                     start, end = spans[i]  # type: ignore[misc]
                     name = text.mentions[i][2]
-                    mentions.append((start - first + 1, end - first + 1, type_words(name) if types and name else ""))
+                    mentions.append((start - first, end - first, type_words(name) if types and name else ""))
                 chosen = [(place[pairs[row][0]], place[pairs[row][1]]) for row in rows]
-                out.append((number, TokenInput(ids, mentions, chosen), rows))
+                out.append((number, self.layout.text(encoded.ids[first:last], mentions, chosen), rows))
             if last >= len(encoded.ids):
                 break
         return out
 
-    def _types(self, inputs: Sequence[TokenInput]) -> Dict[str, Tensor]:
-        """Vectors for the types that occur: the mean of their words' vectors."""
-        names = {"", *(name for input_ in inputs for _, _, name in input_.mentions)}
-        for name in names - set(self._type_vectors):
-            ids = self._ids(name) or [self.tokenizer.token_to_id("[UNK]")]
-            # Outside of inference mode, so that training may use them, too.
-            with torch.inference_mode(False):
-                self._type_vectors[name] = self.model.words.weight[torch.tensor(ids)].mean(0)
-        return {name: self._type_vectors[name] for name in names}
-
-    def _ids(self, text: str) -> List[int]:
-        ids: List[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.low_precision)
+    def _pack(self, inputs: Sequence[TokenInput]) -> Packed:
+        return pack(inputs, self._types(inputs)).to(self.model.device)
 
 
 def by_text(
@@ -420,13 +385,11 @@ def _allow(scores: np.ndarray, text: OpenText, labels: Sequence[OpenLabel]) -> N
 # Weights
 
 
-def save_weights(model: OpenReader, path: Union[str, Path], metadata: Optional[Dict[str, str]] = None) -> None:
-    """Write all but the word vectors: matrices in 8 bits with a scale for each row, the rest in half precision."""
+def save_weights(model: PairReader, path: Union[str, Path], metadata: Optional[Dict[str, str]] = None) -> None:
+    """Write a reader's own weights: matrices in 8 bits with a scale for each row, the rest in half precision."""
     tensors: Dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        if name == "words.weight":
-            continue
-        value = value.detach().float()
+    for name, value in model.own_state().items():
+        value = value.detach().float().cpu()
         if value.dim() == 2 and value.numel() > 4096:
             scale = value.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
             tensors[name] = (value / scale).round().to(torch.int8)

@@ -9,9 +9,10 @@ A pair's attention over its text follows ATLOP (arXiv 2010.11304); head, tail an
 RE-Matching (arXiv 2306.04954); a small network over the products corrects the sum of the three.
 """
 
+import hashlib
 import math
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,8 @@ EDGES = (-20, -8, -3, 0, 1, 4, 9, 21)
 BUCKETS = len(EDGES) + 1
 # Products of unit vectors are small; the matching network sees them at about unit size.
 MATCH_SCALE = 200.0
+# The weights that are the base model's.
+WORDS = "words.weight"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,17 @@ class Packed:
     size: Tuple[int, int, int]
     chunks: List[Chunk]
     back: Tensor
+
+    def to(self, device: torch.device) -> "Packed":
+        """RETURNS (Packed): the batch on a device; itself where it is there."""
+        if self.ids.device == device:
+            return self
+        parts: Dict[str, Any] = _moved(self, device)
+        return replace(self, **parts, chunks=[Chunk(**_moved(chunk, device)) for chunk in self.chunks])
+
+
+def _moved(value: Union[Chunk, Packed], device: torch.device) -> Dict[str, Tensor]:
+    return {name: part.to(device) for name, part in vars(value).items() if isinstance(part, Tensor)}
 
 
 class EncoderLayer(nn.Module):
@@ -177,45 +191,27 @@ class PairLayer(nn.Module):
         return out
 
 
-class OpenReader(nn.Module):
-    """Scores of (pair, label) from readings of texts and labels.
+class PairReader(nn.Module):
+    """Scores of (pair, label) from readings of texts and labels, whatever gives the states of their tokens. Subclasses
+    give `_encode`, `words` and `set_dropout`.
 
-    vocab, width, heads, inner, layers (int): the encoder's, as in BERT. Its word vectors stay as they are.
-    dropout (float): in the encoder, while training.
+    inside (int): width of the word vectors, to which marks and types are added.
+    width (int): of the states of tokens.
     pair_layers (int): how often a pair looks at its text.
-    views (Tuple[int, int, int]): width of what head, tail and context are matched by.
+    views (Sequence[int]): width of what head, tail and context are matched by.
     fuse (int): width of the network over products; 0 for none.
     """
 
-    def __init__(
-        self,
-        *,
-        vocab: int = 30522,
-        width: int = 384,
-        heads: int = 12,
-        inner: int = 1536,
-        layers: int = 6,
-        dropout: float = 0.1,
-        pair_layers: int = 2,
-        views: Tuple[int, int, int] = (192, 192, 384),
-        fuse: int = 256,
-    ) -> None:
+    #: The arguments that make a reader like this one.
+    settings: Dict[str, Any]
+
+    def __init__(self, inside: int, width: int, pair_layers: int, views: Sequence[int], fuse: int) -> None:
         super().__init__()
-        self.settings: Dict[str, Any] = dict(
-            vocab=vocab, width=width, heads=heads, inner=inner, layers=layers, dropout=dropout
-        )
-        self.settings.update(pair_layers=pair_layers, views=list(views), fuse=fuse)
-        self.dropout = dropout
-        self.words = nn.Embedding(vocab, width)
-        self.words.weight.requires_grad_(False)
-        self.positions = nn.Embedding(512, width)
-        self.norm = nn.LayerNorm(width, eps=1e-12)
-        self.marks = nn.Embedding(5, width)
-        self.type_proj = nn.Linear(width, width, bias=False)
+        self.marks = nn.Embedding(5, inside)
+        self.type_proj = nn.Linear(inside, inside, bias=False)
         # The encoder begins as the one whose weights it takes: marks and types add nothing yet.
         nn.init.zeros_(self.marks.weight)
         nn.init.zeros_(self.type_proj.weight)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner, dropout) for _ in range(layers))
         self.pair = nn.ModuleList(PairLayer(width, 8, 2 * width, i == 0) for i in range(pair_layers))
         self.view_text = nn.ModuleList(nn.Linear(width, view) for view in views)
         self.view_label = nn.ModuleList(nn.Linear(width, view) for view in views)
@@ -233,11 +229,31 @@ class OpenReader(nn.Module):
             nn.init.zeros_(last.bias)
             self.match = nn.Sequential(nn.Linear(sum(views), fuse), nn.GELU(), last)
 
+    @property
+    def device(self) -> torch.device:
+        """RETURNS (torch.device): where the weights are."""
+        return self.bias.device
+
+    @property
+    def word_vectors(self) -> Tensor:
+        """RETURNS (Tensor): the base model's, which stay as they are. *Shape:* (vocabulary, inside)"""
+        raise NotImplementedError
+
+    def base_hash(self) -> str:
+        """RETURNS (str): SHA-256 of what is not saved, since it is the base model's."""
+        raise NotImplementedError
+
+    def own_state(self) -> Dict[str, Tensor]:
+        """RETURNS (Dict[str, Tensor]): all weights but the base model's, by name."""
+        return dict(self.state_dict())
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        """state (Mapping[str, Tensor]): what `own_state` gave."""
+        self.load_state_dict(dict(state))
+
     def set_dropout(self, dropout: float) -> None:
         """dropout (float): in the encoder, while training."""
-        self.dropout = dropout
-        for layer in self.layers:
-            layer.dropout = dropout  # type: ignore[assignment]
+        raise NotImplementedError
 
     def read_texts(self, batch: Packed) -> Tuple[Tensor, Tensor]:
         """RETURNS (Tuple[Tensor, Tensor]): a reading of every pair, of unit length in each view, and how far the pair
@@ -292,14 +308,7 @@ class OpenReader(nn.Module):
 
     def _encode(self, batch: Packed) -> Tensor:
         """RETURNS (Tensor): a state of every token. *Shape:* (N, width)"""
-        states: Tensor = self.norm(F.embedding(batch.ids, self.words.weight) + self.positions(batch.columns))
-        states = states + self.marks(batch.marks) + self.type_proj(batch.type_table)[batch.types]
-        states = F.dropout(states, self.dropout, self.training)
-        if torch.is_autocast_enabled(states.device.type):
-            states = states.to(torch.get_autocast_dtype(states.device.type))
-        for layer in self.layers:
-            states = layer(states, batch)
-        return states
+        raise NotImplementedError
 
     def _read(self, batch: Packed) -> Tuple[Tensor, Tensor, Tensor]:
         """RETURNS (Tuple[Tensor, Tensor, Tensor]): head, tail and context of every pair. *Shape:* (P, width) each"""
@@ -327,6 +336,68 @@ class OpenReader(nn.Module):
         after = columns - batch.mention_end[mentions][:, None] + 1
         distance = torch.where(before < 0, before, torch.where(after > 0, after, 0))
         return torch.bucketize(distance, torch.tensor(EDGES, device=mentions.device), right=True)
+
+
+class OpenReader(PairReader):
+    """Reads by a BERT of its own.
+
+    vocab, width, heads, inner, layers (int): the encoder's, as in BERT. Its word vectors stay as they are.
+    dropout (float): in the encoder, while training.
+    pair_layers, views, fuse: see `PairReader`.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab: int = 30522,
+        width: int = 384,
+        heads: int = 12,
+        inner: int = 1536,
+        layers: int = 6,
+        dropout: float = 0.1,
+        pair_layers: int = 2,
+        views: Sequence[int] = (192, 192, 384),
+        fuse: int = 256,
+    ) -> None:
+        super().__init__(width, width, pair_layers, views, fuse)
+        self.settings = dict(vocab=vocab, width=width, heads=heads, inner=inner, layers=layers, dropout=dropout)
+        self.settings.update(pair_layers=pair_layers, views=list(views), fuse=fuse)
+        self.dropout = dropout
+        self.words = nn.Embedding(vocab, width)
+        self.words.weight.requires_grad_(False)
+        self.positions = nn.Embedding(512, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner, dropout) for _ in range(layers))
+
+    @property
+    def word_vectors(self) -> Tensor:
+        return self.words.weight
+
+    def base_hash(self) -> str:
+        return hashlib.sha256(self.words.weight.detach().cpu().numpy().tobytes()).hexdigest()
+
+    def own_state(self) -> Dict[str, Tensor]:
+        return {name: value for name, value in self.state_dict().items() if name != WORDS}
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        self.load_state_dict({**state, WORDS: self.words.weight})
+
+    def set_dropout(self, dropout: float) -> None:
+        """dropout (float): in the encoder, while training."""
+        self.dropout = dropout
+        for layer in self.layers:
+            layer.dropout = dropout  # type: ignore[assignment]
+
+    def _encode(self, batch: Packed) -> Tensor:
+        """RETURNS (Tensor): a state of every token. *Shape:* (N, width)"""
+        states: Tensor = self.norm(F.embedding(batch.ids, self.words.weight) + self.positions(batch.columns))
+        states = states + self.marks(batch.marks) + self.type_proj(batch.type_table)[batch.types]
+        states = F.dropout(states, self.dropout, self.training)
+        if torch.is_autocast_enabled(states.device.type):
+            states = states.to(torch.get_autocast_dtype(states.device.type))
+        for layer in self.layers:
+            states = layer(states, batch)
+        return states
 
 
 def pack(inputs: Sequence[TokenInput], type_vectors: Dict[str, Tensor]) -> Packed:

@@ -18,7 +18,7 @@ from ...files import file_hash
 from ...instances import Instance
 from ...labels import LabelSet
 from ..predictor import Pass
-from .open_shim import OpenShim, find_encoder
+from .open_shim import OpenShim
 from .open_states import LabelStates, Readings, pack_states, unpack_states
 
 if TYPE_CHECKING:
@@ -272,13 +272,12 @@ class OpenScorer:
         if self._reader is None:
             from .open_labels import OpenRelations
 
-            encoder = find_encoder()
             weights = self._folder / f"{READER}.safetensors"
             if not weights.exists():
                 raise ValueError(Errors.R560.format(folder=self._folder, file=weights.name))
             if file_hash(weights) != self.known["sha256"]:
                 raise ValueError(Errors.R120.format(file=weights))
-            self._reader = OpenRelations.load(weights, encoder)
+            self._reader = OpenRelations.load(weights)
         return self._reader
 
     @reader.setter

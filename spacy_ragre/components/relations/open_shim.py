@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ENCODER = "all-MiniLM-L6-v2"
 # Learning rates as multiples of the optimizer's: the weights that an encoder brought along learn slowest, and single
 # numbers fastest.
-ENCODER_PARTS = ("layers.", "norm.", "positions.")
+SLOW = ("layers.", "norm.", "positions.", "adapter.")
 NUMBERS = ("scale", "bias")
 NUMBERS_RATE = 50.0
 PAIRS_RATE = 3.0
@@ -76,7 +76,7 @@ class OpenShim(TorchShim):
         """RETURNS (float): a parameter's learning rate, as a multiple of the optimizer's."""
         if name in NUMBERS:
             return NUMBERS_RATE
-        return 1.0 if name.startswith(ENCODER_PARTS) else PAIRS_RATE
+        return 1.0 if name.startswith(SLOW) else PAIRS_RATE
 
     # Serialisation
 
@@ -89,13 +89,11 @@ class OpenShim(TorchShim):
         from safetensors.torch import save
 
         model = self._reader.model
-        tensors = {
-            name: value.detach().contiguous() for name, value in model.state_dict().items() if name != "words.weight"
-        }
+        tensors = {name: value.detach().cpu().contiguous() for name, value in model.own_state().items()}
         # One entry: the order of several is not kept, and equal weights shall be equal bytes.
         about = {
-            "name": ENCODER,
-            "hash": self._reader.words_hash,
+            "name": model.settings.get("backbone", {}).get("name", ENCODER),
+            "hash": self._reader.base_hash,
             "start": self._start,
             "settings": model.settings,
         }
@@ -121,18 +119,17 @@ class OpenShim(TorchShim):
 
         if self._saved is None:
             raise ValueError(Errors.R571.format(problem="missing"))
-        about, encoder = read_metadata(self._saved), find_encoder()
+        about = read_metadata(self._saved)
         try:
-            reader = OpenRelations.build(about["settings"], load(self._saved), encoder)
+            reader = OpenRelations.build(about["settings"], load(self._saved))
         except (SafetensorError, RuntimeError, TypeError) as error:
             raise ValueError(Errors.R571.format(problem=f"damaged ({error})")) from error
-        if reader.words_hash != about["hash"]:
+        if reader.base_hash != about["hash"]:
             raise ValueError(
                 Errors.R570.format(
                     name=about["name"],
                     trained=str(about["hash"])[:12],
-                    folder=encoder,
-                    found=reader.words_hash[:12],
+                    found=reader.base_hash[:12],
                 )
             )
         self.start(reader, about["start"])

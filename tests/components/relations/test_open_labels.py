@@ -125,7 +125,7 @@ def test_mentions_in_long_texts(reader):
 
 
 def test_control_tokens_in_a_text_are_words(reader):
-    plain = reader.tokenizer.encode("[SEP]", add_special_tokens=False)
+    plain = reader.layout.tokenizer.encode("[SEP]", add_special_tokens=False)
     assert len(plain.ids) > 1
 
 
