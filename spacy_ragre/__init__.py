@@ -7,6 +7,7 @@ from .extensions import register_extensions
 from .relations import CandidatePair, EntityCluster, Relation
 
 if TYPE_CHECKING:
+    from .components.clusters.component import EntityClusterer
     from .components.etrag.component import ETRAGExtractor
     from .components.pair_filter.component import PairCandidateFilter
     from .components.relations.component import RagRelationExtractor
@@ -19,6 +20,7 @@ __all__ = [
     "CandidatePair",
     "ETRAGExtractor",
     "EntityCluster",
+    "EntityClusterer",
     "LabelSet",
     "LabelSpec",
     "PairCandidateFilter",
@@ -34,6 +36,7 @@ __all__ = [
 # Names whose modules are imported when they are first asked for, since these import much.
 _LAZY: Dict[str, str] = {
     "ETRAGExtractor": "components.etrag.component",
+    "EntityClusterer": "components.clusters.component",
     "LabelSet": "labels",
     "LabelSpec": "labels",
     "PairCandidateFilter": "components.pair_filter.component",

@@ -500,6 +500,7 @@ class Errors(metaclass=_WithCodes):
         "The labels of component {name!r} can't be frozen, since it answers by {mode!r}. What is frozen is what the "
         "encoder of the answer 'open' reads of them; the others keep no such reading."
     )
+    R630 = "The setting {setting}={value!r} of component {name!r} is not valid: {expected} is needed."
     R570 = (
         "The reader of open labels that is saved with this pipeline was trained on top of {name!r} (hash {trained}), "
         "and the one that is there has the hash {found}. Install the model that it was trained with."
@@ -651,6 +652,14 @@ class Warnings(metaclass=_WithCodes):
         "spacy_ragre.register_extensions(force=True) replaces any."
     )
     W401 = "Replaced {names} of another package: its components may no longer work in this process."
+    W630 = (
+        "doc._.{attr} holds {value!r}, which is no list of coreference clusters, so that it is not read. Where another "
+        "package keeps something else under this name, set doc._.entity_clusters of the documents."
+    )
+    W631 = (
+        "Component {name!r} reads names alone, no pronouns and noun phrases: {reason}. Set pronouns and noun_phrases "
+        "to false to silence this."
+    )
     W501 = (
         "The retrieval keys of component {name!r} are older than its weights, so that neighbours are left out. Make "
         "them again with: python -m spacy ragre calibrate"

@@ -13,6 +13,7 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, O
 
 from spacy.tokens import Doc, Span
 
+from .coreference import coreference_clusters
 from .errors import Errors
 from .plain import as_list, items, plain_evidence, plain_int, plain_label, plain_score, with_lists
 
@@ -22,7 +23,6 @@ TRIPLES_KEY: Any = ("._.", "triples", None, None)
 LABELS_KEY: Any = ("._.", "annotated_labels", None, None)
 ID_KEY = "ragre.id"  # the document's id in its corpus, a string
 
-COREF_PREFIX = "coref_clusters_"
 GAP = " ... "  # stands between two parts of a document that are read as one text
 # In a stored relation: where the text that was read stands in the document, in place of the text itself.
 TEXT_AT = "text_at"
@@ -336,9 +336,9 @@ def has_entity_annotation(doc: Doc, spans_key: Optional[str] = None) -> bool:
 def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     """Group entity mentions by what they name.
 
-    Read in this order: what was set as `doc._.entity_clusters`; coreference clusters in
-    `doc.spans["coref_clusters_*"]` that hold one of the mentions; `kb_id_`; `ent_id_`; the mention's text, without
-    regard to case, with its label. A mention that is in no other cluster is a cluster of its own.
+    Read in this order: what was set as `doc._.entity_clusters`; the clusters of coreference components that hold one of
+    the mentions (see `coreference_clusters`); `kb_id_`; `ent_id_`; the mention's text, without regard to case, with its
+    label. A mention that is in no other cluster is a cluster of its own.
 
     doc (Doc): the document.
     spans (Sequence[Span]): the entity mentions.
@@ -347,11 +347,11 @@ def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     if CLUSTERS_KEY in doc.user_data:
         return [EntityCluster(_make_span(doc, *m) for m in cluster) for cluster in doc.user_data[CLUSTERS_KEY]]
     groups: Dict[Tuple[str, Any], Dict[Tuple[int, int], Span]] = {}
-    coref: Dict[Tuple[int, int], str] = {}
-    for key, group in doc.spans.items():
-        if key.startswith(COREF_PREFIX):
-            for span in group:
-                coref.setdefault(_offsets(span), key)
+    found = coreference_clusters(doc, spans)
+    coref: Dict[Tuple[int, int], int] = {}
+    for i, cluster in enumerate(found):
+        for span in cluster:
+            coref.setdefault(_offsets(span), i)
     for span in spans:
         name: Tuple[str, Any]
         if _offsets(span) in coref:
@@ -364,9 +364,8 @@ def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
             name = ("text", (span.text.casefold(), span.label_))
         groups.setdefault(name, {})[_offsets(span)] = span
     for (kind, key), members in groups.items():
-        if kind == "coref":
-            for span in doc.spans[key]:
-                members.setdefault(_offsets(span), span)
+        for span in found[key] if kind == "coref" else ():
+            members.setdefault(_offsets(span), span)
     clusters = [EntityCluster(members[k] for k in sorted(members)) for members in groups.values()]
     return sorted(clusters, key=lambda cluster: _offsets(cluster[0]))
 

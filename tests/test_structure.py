@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 
 # The rooms from the ground up: a room may import rooms of lower floors, and itself.
 FLOORS: Tuple[Set[str], ...] = (
-    {"errors", "registry", "bundled", "files", "plain", "relations", "extensions", "instances", "labels"},
+    {"errors", "registry", "bundled", "files", "plain", "coreference", "relations", "extensions", "instances", "labels"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
     {"llm", "scoring", "visual"},
     {"retrieval"},
@@ -37,7 +37,8 @@ GROUND: Dict[str, Set[str]] = {
     "bundled": set(),
     "files": {"errors"},
     "plain": {"errors"},
-    "relations": {"errors", "plain"},
+    "coreference": {"errors"},
+    "relations": {"coreference", "errors", "plain"},
     "extensions": {"errors", "relations"},
     "instances": set(),
     "labels": {"errors", "instances"},
@@ -134,7 +135,7 @@ def test_importing_the_package_imports_the_annotations_alone() -> None:
         "import spacy_ragre\n"
         "print(sorted(name for name in sys.modules if name.startswith('spacy_ragre')))"
     )
-    own = ["", ".errors", ".extensions", ".plain", ".relations"]
+    own = ["", ".coreference", ".errors", ".extensions", ".plain", ".relations"]
     assert run_python(code).strip() == str([f"spacy_ragre{name}" for name in own])
 
 

@@ -31,7 +31,8 @@ from ...instances import Instance
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import read_examples
 from ...training.locks import one_at_a_time
-from ..base import Component, Part, Scorer
+from ..base import Component, Scorer
+from ..saving import Part
 from .advice import Advice, explain_no_pairs
 from .annotations import (
     RelationPrediction,

@@ -20,7 +20,8 @@ from ...prompts.supplements import LABELS, RELATIONS, TASKS, Task, TaskPrompt
 from ...relations import ID_KEY, entity_spans, has_entity_annotation, replace_relations
 from ...retrieval import Retriever
 from ...training.locks import one_at_a_time
-from ..base import Component, Part, Scorer
+from ..base import Component, Scorer
+from ..saving import Part
 from .gazetteer import Gazetteer
 from .mention_swap import MentionSwapper
 from .mentions import look_up, set_mentions, set_triples, without_taken
