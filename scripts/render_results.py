@@ -34,6 +34,7 @@ COLUMNS = {
     "precision": ("relations_p",),
     "recall": ("relations_r",),
     "F1": ("docred_f", "relations_f"),
+    **{f"B-cubed {name}": (f"clusters_{name[0].lower()}",) for name in ("precision", "recall", "F1")},
     "entities found": ("entities_r",),
     "Ign F1": ("docred_ign_f",),
     "intra": ("docred_intra_f",),
@@ -60,6 +61,7 @@ NUMBERS = {
     "times slower, triples generated": ("times_slower_generated",),
     "documents a second": ("documents_per_second",),
     "times ATLOP": ("times_atlop",),
+    "phrases added a document": ("phrases_a_document",),
     "pairs a document": ("pairs_a_document",),
     "tokens a document": ("tokens_a_document",),
     "seconds a document": ("seconds_a_document",),
@@ -91,6 +93,7 @@ SUMMARIES = (
     Summary("semeval", "fine-tuned + retrieval", "official macro-F1", "SemEval-2010 Task 8"),
     Summary("etrag", "ETRAG", "official macro-F1", "SemEval-2010 Task 8, few sentences", "5%"),
     Summary("lmrc", "filtered pairs, recall 0.8", "F1", "Re-DocRED, whole documents"),
+    Summary("clusters", "names", "B-cubed F1", "Re-DocRED, mentions of one entity", "documents 251"),
     Summary("supplements", "multi-task + retrieval", "NER strict F1", "Supplements, mentions"),
     Summary("supplements", "multi-task + retrieval", "RE micro-F1", "Supplements, relations"),
 )

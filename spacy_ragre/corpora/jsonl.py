@@ -218,8 +218,8 @@ def _read_relation(item: Dict[str, Any], clusters: Optional[List[List[int]]], sp
 def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
     """A document in the interchange format.
 
-    Clusters are written where the document has them in its annotations, or where a relation names one. Mentions that
-    spaCy's coreference clusters have beyond the entities are left out.
+    Clusters are written where the document has them in its annotations, or where a relation names one. Mentions without
+    an entity type that clusters have beside their entities, such as pronouns, are left out.
 
     doc (Doc): the document.
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
@@ -290,7 +290,7 @@ def _write_clusters(
     result: _Clusters = []
     for i, cluster in enumerate(cluster_entities(doc, spans)):
         members = [j for j in map(index.get, cluster) if j is not None]
-        missing = [m for m in cluster if index.get(m) is None]
+        missing = [m for m in cluster if index.get(m) is None and (m.label_ or not members)]
         if missing and (was_set or (i in named and not members)):
             raise ValueError(_missing(doc, missing[0], f"the mention of cluster {i}", "entities"))
         if members:

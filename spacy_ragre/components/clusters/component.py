@@ -95,7 +95,7 @@ def make_entity_clusterer(
     )
 
 
-class EntityClusterer(Saved, Pipe):  # type: ignore[misc]
+class EntityClusterer(Saved, Pipe):
     """Groups the mentions that name one entity. The arguments are those of the factory; see `make_entity_clusterer`.
 
     What coreference components and entity linkers have found is taken as it is, and joined by the rules; mentions with
@@ -143,23 +143,20 @@ class EntityClusterer(Saved, Pipe):  # type: ignore[misc]
                 "pronouns": pronouns,
                 "max_sentences": max_sentences,
                 "kinds": dict(kinds or {}),
-                "nouns": {label: list(words) for label, words in (nouns or {}).items()},
+                "nouns": dict(nouns or {}),
                 "spans_key": spans_key,
             }
         )
 
     def __call__(self, doc: Doc) -> Doc:
-        """Set `doc._.entity_clusters`. Errors go to the error handler.
+        """Set `doc._.entity_clusters`.
 
         doc (Doc): the document.
         RETURNS (Doc): the same.
         """
         check_extensions()
-        try:
-            if CLUSTERS_KEY not in doc.user_data:
-                doc._.entity_clusters = self.predict(doc)
-        except Exception as error:
-            self.get_error_handler()(self.name, self, [doc], error)
+        if CLUSTERS_KEY not in doc.user_data:
+            doc._.entity_clusters = self.predict(doc)
         return doc
 
     def predict(self, doc: Doc) -> List[List[Mention]]:

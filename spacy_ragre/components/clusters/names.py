@@ -79,6 +79,8 @@ def split_words(text: str, dotted: bool = True) -> List[str]:
 
 def _letter(letter: str) -> str:
     """RETURNS (str): how a letter is compared: marks of other scripts count, those of Latin letters don't."""
+    if "ʰ" <= letter <= "˿":  # signs of transliterations ("Qurʾān")
+        return ""
     base = unicodedata.normalize("NFKD", letter)
     if base[0].isascii():
         return base[0] if base[0].isalnum() else " "

@@ -188,14 +188,12 @@ class _Reader:
                 if owner is not None:
                     found.append((token.i, token.i + 1, owner))
                     self._add(owner, token)
-            for end, owner in starts.get(token.i, ()):
+            for end, place_owner in starts.get(token.i, ()):
                 span = doc[token.i : end]
-                if owner < 0 and noun_phrases:
-                    known = self._noun_phrase(span)
-                    if known is not None:
-                        found.append((span.start, span.end, known))
-                        owner = known
-                self._add(owner, span.root)
+                known = self._noun_phrase(span) if place_owner < 0 and noun_phrases else None
+                if known is not None:
+                    found.append((span.start, span.end, known))
+                self._add(place_owner if known is None else known, span.root)
         return found
 
     def _describes(self, token: Token) -> bool:
@@ -213,15 +211,11 @@ class _Reader:
         word = token.lower_
         if word in MALE_PRONOUNS or word in FEMALE_PRONOUNS:
             gender = "m" if word in MALE_PRONOUNS else "f"
-            owner = self._weigh(token, lambda place: self._fits_person(place, gender))
-            if owner is not None:
-                self.genders[owner] = gender
-            return owner
+            return self._weigh(token, lambda place: self._fits_person(place, gender), gender)
         if word in NEUTER_PRONOUNS:
             return None if _is_empty(token) else self._weigh(token, self._fits_thing)
         if word in PLURAL_PRONOUNS:
-            owner = self._weigh(token, self._fits_several)
-            return None if owner is None or self.entities[owner].kind == PERSON else owner
+            return self._weigh(token, self._fits_several)
         return None
 
     def _fits_person(self, place: _Place, gender: str) -> bool:
@@ -244,8 +238,13 @@ class _Reader:
             return kind in (ORGANISATION, GROUP) or (kind == PERSON and _is_joined(self.doc[place.root]))
         return _is_plural(self.doc[place.root]) or _is_joined(self.doc[place.root])
 
-    def _weigh(self, token: Token, fits: Callable[[_Place], bool]) -> Optional[int]:
-        """RETURNS (Optional[int]): the entity that a pronoun names; None where it names none of them, or may."""
+    def _is_one(self, owner: int) -> bool:
+        return self.entities[owner].kind in (ORGANISATION, GROUP)
+
+    def _weigh(self, token: Token, fits: Callable[[_Place], bool], gender: str = "") -> Optional[int]:
+        """RETURNS (Optional[int]): the entity that a pronoun names; None where it names none of them, or may. If there
+        is no other candidate, the pronoun tells the entity's gender.
+        """
         sentence = self.sentences[token.i]
         clause = _subjects(token)
         weights: Dict[int, Dict[int, float]] = defaultdict(dict)
@@ -267,7 +266,13 @@ class _Reader:
         order = sorted(((sum(own.values()), owner) for owner, own in weights.items()), reverse=True)
         if not order or (len(order) > 1 and order[0][0] == order[1][0]):
             return None
-        return order[0][1] if order[0][1] >= 0 else None
+        best = order[0][1]
+        if token.lower_ in PLURAL_PRONOUNS and any(owner < 0 or not self._is_one(owner) for _, owner in order):
+            # An organisation is "they" only where no others are in sight.
+            return None
+        if best >= 0 and gender and len(order) == 1:
+            self.genders[best] = gender
+        return best if best >= 0 else None
 
     # Noun phrases
 
@@ -329,7 +334,7 @@ def _is_person(noun: str) -> bool:
 
 
 def _is_plural(token: Token) -> bool:
-    return token.tag_ in ("NNS", "NNPS") or "Plur" in token.morph.get("Number")
+    return token.tag_ in ("NNS", "NNPS") or "Plur" in token.morph.get("Number", [])
 
 
 def _is_joined(token: Token) -> bool:

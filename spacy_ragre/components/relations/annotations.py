@@ -161,11 +161,15 @@ def gather(
     return found
 
 
-def to_relations(found: Sequence[RelationPrediction], spans: Sequence[Span]) -> List[Dict[str, Any]]:
+def to_relations(
+    found: Sequence[RelationPrediction], spans: Sequence[Span], clusters: Sequence[Sequence[Span]] = ()
+) -> List[Dict[str, Any]]:
     """What was found, as `doc._.relations` takes it.
 
     found (Sequence[RelationPrediction]): the relations of one document.
     spans (Sequence[Span]): its mentions, which give heads and tails their entity types.
+    clusters (Sequence[Sequence[Span]]): its entity clusters, where the relations are between these. A relation that was
+        read at a mention without an entity type, such as "she", is told of the nearest one of its cluster that has one.
     RETURNS (List[Dict[str, Any]]): the relations as plain data.
     """
     types = {(span.start, span.end): span.label_ for span in spans}
@@ -174,8 +178,9 @@ def to_relations(found: Sequence[RelationPrediction], spans: Sequence[Span]) -> 
         pair = item.candidate
         first, second = (*pair.first, pair.instance.first_type), (*pair.second, pair.instance.second_type)
         if pair.first_cluster is not None:  # else these are the cluster's
-            first = (*pair.first, types.get(pair.first, first[2]))
-            second = (*pair.second, types.get(pair.second, second[2]))
+            first = _as_entity(first, types, clusters[pair.first_cluster] if clusters else ())
+        if pair.second_cluster is not None:
+            second = _as_entity(second, types, clusters[pair.second_cluster] if clusters else ())
         order = -1 if item.reversed else 1
         head, tail = (first, second)[::order]
         head_cluster, tail_cluster = (pair.first_cluster, pair.second_cluster)[::order]
@@ -191,6 +196,19 @@ def to_relations(found: Sequence[RelationPrediction], spans: Sequence[Span]) -> 
             }
         )
     return relations
+
+
+def _as_entity(
+    mention: Tuple[int, int, str], types: Dict[Tuple[int, int], str], cluster: Sequence[Span]
+) -> Tuple[int, int, str]:
+    """RETURNS (Tuple[int, int, str]): a mention with its own type; of one that has none, the nearest of its cluster
+    that has, of two that are as near the first.
+    """
+    start, end, label = mention
+    named = [(span.start, span.end) for span in cluster if span.label_ or (span.start, span.end) in types]
+    if named and (start, end) not in named:
+        start, end = min(named, key=lambda place: (max(start - place[1], place[0] - end), place))
+    return (start, end, types.get((start, end), label))
 
 
 # Proposals of another component

@@ -249,10 +249,12 @@ class RelationExtractor(Component):
         """
         for doc, found in zip(docs, predictions):
             spans = entity_spans(doc, self.spans_key)
-            if self.spans_key is not None and any(item.candidate.first_cluster is not None for item in found):
+            by_cluster = any(item.candidate.first_cluster is not None for item in found)
+            clusters = cluster_entities(doc, spans) if by_cluster else []
+            if self.spans_key is not None and by_cluster:
                 # Without these, cluster indexes would be read as those of clusters of doc.ents.
-                doc._.entity_clusters = cluster_entities(doc, spans)
-            replace_relations(doc, to_relations(found, spans), self.labels)
+                doc._.entity_clusters = clusters
+            replace_relations(doc, to_relations(found, spans, clusters), self.labels)
 
     # Training
 
