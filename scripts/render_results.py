@@ -93,7 +93,6 @@ SUMMARIES = (
     Summary("semeval", "fine-tuned + retrieval", "official macro-F1", "SemEval-2010 Task 8"),
     Summary("etrag", "ETRAG", "official macro-F1", "SemEval-2010 Task 8, few sentences", "5%"),
     Summary("lmrc", "filtered pairs, recall 0.8", "F1", "Re-DocRED, whole documents"),
-    Summary("clusters", "names", "B-cubed F1", "Re-DocRED, mentions of one entity", "documents 251"),
     Summary("supplements", "multi-task + retrieval", "NER strict F1", "Supplements, mentions"),
     Summary("supplements", "multi-task + retrieval", "RE micro-F1", "Supplements, relations"),
 )
