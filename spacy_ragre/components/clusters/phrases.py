@@ -174,10 +174,10 @@ class _Reader:
 
     def read(self, pronouns: bool, noun_phrases: bool) -> List[Tuple[int, int, int]]:
         doc = self.doc
-        starts: Dict[int, List[Tuple[int, int]]] = defaultdict(list)  # by the first token: end, and owner or -1
-        for owner, entity in enumerate(self.entities):
+        starts: Dict[int, List[Tuple[int, int]]] = defaultdict(list)  # by the first token: end, and entity or -1
+        for i, entity in enumerate(self.entities):
             for start, end, _ in entity.mentions:
-                starts[start].append((end, owner))
+                starts[start].append((end, i))
         for chunk in doc.noun_chunks:
             if chunk.root.i not in self.owners and chunk.root.pos_ != "PRON" and not self._describes(chunk.root):
                 starts[chunk.start].append((chunk.end, -1))
@@ -188,12 +188,12 @@ class _Reader:
                 if owner is not None:
                     found.append((token.i, token.i + 1, owner))
                     self._add(owner, token)
-            for end, place_owner in starts.get(token.i, ()):
+            for end, i in starts.get(token.i, ()):
                 span = doc[token.i : end]
-                known = self._noun_phrase(span) if place_owner < 0 and noun_phrases else None
+                known = self._noun_phrase(span) if i < 0 and noun_phrases else None
                 if known is not None:
                     found.append((span.start, span.end, known))
-                self._add(place_owner if known is None else known, span.root)
+                self._add(i if known is None else known, span.root)
         return found
 
     def _describes(self, token: Token) -> bool:
