@@ -67,8 +67,8 @@ class Errors(metaclass=_WithCodes):
     R011 = "Can't set doc._.annotated_labels to {value!r}: a list of labels is expected, or None for all labels."
     R012 = "Can't set doc._.{attr} to {value!r}: a list is expected, which may be empty."
     R013 = (
-        "Can't keep {what}: it holds {value!r} ({type}), and only numbers, strings, lists and tables "
-        "can be saved. Convert it first."
+        "Can't keep {what}: it holds {value!r} ({type}), and only numbers (whole ones below 2**63), strings (without "
+        "halves of surrogate pairs), lists and tables, nested 64 deep at most, can be saved. Convert it first."
     )
     R014 = (
         "Another package has registered {names}, which this package needs for itself. Where it is "

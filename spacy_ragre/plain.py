@@ -28,10 +28,15 @@ def plain_score(value: Any, attr: str, index: int, item: Any) -> float:
 
 
 def plain_label(value: Any, attr: str, index: int, item: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not is_text(value) or not value:
         expected = "an item whose label is a string that is not empty"
         raise ValueError(Errors.R002.format(attr=attr, what=f"item {index}", value=item, expected=expected))
     return str(value)
+
+
+def is_text(value: Any) -> bool:
+    """RETURNS (bool): whether a value is a string that can be saved: one without halves of surrogate pairs."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def plain_evidence(value: Any, attr: str, index: int, item: Any) -> Dict[str, Any]:
@@ -45,6 +50,7 @@ def plain_evidence(value: Any, attr: str, index: int, item: Any) -> Dict[str, An
 
 def items(values: Any, attr: str) -> List[Any]:
     """What is set, as a list. A ValueError is raised for what has no items, such as None."""
+    values = as_list(values)
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ValueError(Errors.R012.format(attr=attr, value=values))
     return list(values)
@@ -65,14 +71,14 @@ def plain(value: Any, what: str, depth: int = 0) -> Any:
     """
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
+    if is_text(value):
         return str(value)
     if hasattr(value, "tolist"):
         return plain(value.tolist(), what, depth)
-    if isinstance(value, (int, float)):
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63):
         return value
     if depth < 64 and isinstance(value, Mapping):
-        return {str(key): plain(item, what, depth + 1) for key, item in value.items()}
+        return {plain(str(key), what): plain(item, what, depth + 1) for key, item in value.items()}
     if depth < 64 and isinstance(value, (list, tuple)):
         return [plain(item, what, depth + 1) for item in value]
     raise ValueError(Errors.R013.format(what=what, value=value, type=type(value).__name__))

@@ -15,7 +15,7 @@ from spacy.tokens import Doc, Span
 
 from .coreference import coreference_clusters
 from .errors import Errors
-from .plain import as_list, items, plain_evidence, plain_int, plain_label, plain_score, with_lists
+from .plain import as_list, is_text, items, plain, plain_evidence, plain_int, plain_label, plain_score, with_lists
 
 CLUSTERS_KEY: Any = ("._.", "entity_clusters", None, None)
 PAIRS_KEY: Any = ("._.", "candidate_pairs", None, None)
@@ -167,8 +167,11 @@ def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
     first, last = plain_int(start), plain_int(end)
     if first is None or last is None or not 0 <= first < last <= len(doc):
         raise ValueError(Errors.R001.format(attr=attr, what=what, start=start, end=end, length=len(doc)))
+    if not is_text(label) and label is not None:
+        expected = "a span whose label is a string"
+        raise ValueError(Errors.R002.format(attr=attr, what=what, value=value, expected=expected))
     span = doc[first:last]
-    return [span.start_char, span.end_char, label or ""]
+    return [span.start_char, span.end_char, str(label or "")]
 
 
 def has_relations(doc: Doc) -> bool:
@@ -378,15 +381,15 @@ def get_clusters(doc: Doc) -> List[EntityCluster]:
 def set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
     """Set `doc._.entity_clusters`. A ValueError is raised for what is no list of lists of spans."""
     attr = "entity_clusters"
-    plain = []
-    for i, cluster in enumerate(items(clusters, attr)):
+    stored = []
+    for i, cluster in enumerate(map(as_list, items(clusters, attr))):
         if isinstance(cluster, (str, bytes, Mapping)) or not hasattr(cluster, "__iter__"):
             raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=cluster, expected="a list of spans"))
         mentions = [_plain_span(doc, m, attr, f"mention {j} of cluster {i}") for j, m in enumerate(cluster)]
         if not mentions:
             raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=[], expected="a list of spans"))
-        plain.append(mentions)
-    doc.user_data[CLUSTERS_KEY] = plain
+        stored.append(mentions)
+    doc.user_data[CLUSTERS_KEY] = stored
 
 
 def get_pairs(doc: Doc) -> List[CandidatePair]:
@@ -398,7 +401,7 @@ def set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
     """Set `doc._.candidate_pairs`. A ValueError is raised for indexes of no cluster."""
     attr = "candidate_pairs"
     count = len(get_clusters(doc))
-    plain = []
+    stored = []
     for i, pair in enumerate(map(as_list, items(pairs, attr))):
         if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3, 4):
             expected = "a CandidatePair or (head, tail[, score[, labels]])"
@@ -409,9 +412,10 @@ def set_pairs(doc: Doc, pairs: Iterable[Sequence[Any]]) -> None:
             if not isinstance(pair[3], dict):
                 expected = "a table of labels and their probabilities as its last part"
                 raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=pair, expected=expected))
-            row.append({str(label): plain_score(value, attr, i, pair) for label, value in pair[3].items()})
-        plain.append(row)
-    doc.user_data[PAIRS_KEY] = plain
+            labels = {label: plain_score(value, attr, i, pair) for label, value in pair[3].items()}
+            row.append(plain(labels, f"the labels of a pair (doc._.{attr})"))
+        stored.append(row)
+    doc.user_data[PAIRS_KEY] = stored
 
 
 def get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
@@ -421,13 +425,13 @@ def get_triples(doc: Doc) -> List[Tuple[str, str, str]]:
 
 def set_triples(doc: Doc, triples: Iterable[Sequence[str]]) -> None:
     """Set `doc._.triples`. A ValueError is raised for what is no three strings."""
-    plain = []
+    stored = []
     for i, triple in enumerate(items(triples, "triples")):
-        if not isinstance(triple, (list, tuple)) or len(triple) != 3 or not all(isinstance(t, str) for t in triple):
+        if not isinstance(triple, (list, tuple)) or len(triple) != 3 or not all(map(is_text, triple)):
             expected = "(head text, relation, tail text)"
             raise ValueError(Errors.R002.format(attr="triples", what=f"item {i}", value=triple, expected=expected))
-        plain.append([str(part) for part in triple])
-    doc.user_data[TRIPLES_KEY] = plain
+        stored.append([str(part) for part in triple])
+    doc.user_data[TRIPLES_KEY] = stored
 
 
 def get_labels(doc: Doc) -> Optional[List[str]]:
@@ -441,10 +445,11 @@ def set_labels(doc: Doc, labels: Optional[Iterable[str]]) -> None:
     if labels is None:
         doc.user_data.pop(LABELS_KEY, None)
         return
-    names = None if isinstance(labels, (str, bytes)) else list(labels)
-    if names is None or not all(isinstance(name, str) and name for name in names):
+    labels = as_list(labels)
+    names = None if isinstance(labels, (str, bytes)) or not isinstance(labels, Iterable) else list(labels)
+    if names is None or not all(is_text(name) and name for name in names):
         raise ValueError(Errors.R011.format(value=labels))
-    doc.user_data[LABELS_KEY] = names
+    doc.user_data[LABELS_KEY] = [str(name) for name in names]
 
 
 def all_labels(docs: Iterable[Doc], more: Iterable[str] = ()) -> Set[str]:

@@ -560,10 +560,20 @@ def test_numpy_numbers_become_plain_ones():
     assert json.loads(json.dumps(relation.to_dict()))["score"] == 0.5
 
 
-def test_r013_evidence_that_cannot_be_saved():
-    doc = spacy.blank("en")("Ada met Bob .")
-    with pytest.raises(ValueError, match="R013.*object"):
-        doc._.relations = [{"head": (0, 1), "tail": (2, 3), "label": "met", "evidence": {"a": object()}}]
+@pytest.mark.parametrize("value, shown", [(object(), "object"), ("a\udc00", "str"), ({"\ud800": 1}, "str"), (2**63, "int")])
+def test_r013_evidence_that_cannot_be_saved(doc: Doc, value: Any, shown: str) -> None:
+    with pytest.raises(ValueError, match=rf"R013.*\({shown}\)"):
+        doc._.relations = relation(evidence={"a": [value]})
+
+
+def test_text_and_labels_that_cannot_be_saved(doc: Doc) -> None:
+    for change in ({"head": (0, 3, 5)}, {"head": {"start": 0, "end": 3, "label": ["ORG"]}}, {"label": "\ud800"}):
+        with pytest.raises(ValueError, match="R002"):
+            doc._.relations = relation(**change)
+    with pytest.raises(ValueError, match="R002"):
+        doc._.triples = [("Acme", "founded_by", "\ud800")]
+    with pytest.raises(ValueError, match="R013"):
+        doc._.candidate_pairs = [(0, 1, 0.5, {"\ud800": 0.5})]
 
 
 def test_numpy_arrays_are_taken_as_lists(doc: Doc) -> None:
@@ -585,7 +595,7 @@ def test_r002_says_which_mention_is_wrong_and_what_is_wanted(doc: Doc, value: An
         doc._.relations = [[1]]
 
 
-@pytest.mark.parametrize("value", ["met", ["met", ""], [None], [3]])
+@pytest.mark.parametrize("value", ["met", ["met", ""], [None], [3], 3, np.array(3), ["\ud800"]])
 def test_r011_annotated_labels(value):
     doc = spacy.blank("en")("Ada met Bob .")
     assert doc._.annotated_labels is None

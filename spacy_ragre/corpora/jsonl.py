@@ -219,7 +219,9 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
     """A document in the interchange format.
 
     Clusters are written where the document has them in its annotations, or where a relation names one. Mentions without
-    an entity type that clusters have beside their entities, such as pronouns, are left out.
+    an entity type that clusters have beside their entities, such as pronouns, are left out. Where the document says
+    for which labels it was annotated, those of its relations are among them, such as the ones that a pipeline found in a
+    half-annotated text.
 
     doc (Doc): the document.
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
@@ -240,7 +242,7 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
     if has_relations(doc):
         result["relations"] = [_write_relation(doc, rel, index, clusters) for rel in relations]
     if doc._.annotated_labels is not None:
-        result["labels"] = doc._.annotated_labels
+        result["labels"] = list(dict.fromkeys([*doc._.annotated_labels, *(rel.label for rel in relations)]))
     if TRIPLES_KEY in doc.user_data:
         result["triples"] = [list(triple) for triple in doc._.triples]
     return result

@@ -83,6 +83,14 @@ def test_round_trip_through_records(record):
         assert found == record and json.loads(json.dumps(found)) == record
 
 
+def test_labels_that_were_found_are_written_among_the_annotated_ones():
+    doc = doc_from_dict({**SENTENCE, "labels": ["positive", "negative"]})
+    doc._.annotated_labels = ["negative"]
+    record = doc_to_dict(doc)
+    assert record["labels"] == ["negative", "positive"]
+    assert doc_to_dict(doc_from_dict(record)) == record
+
+
 def test_records_with_numbers_of_numpy():
     numbers = {name: np.dtype(name).type for name in ("int64", "int32", "float32", "float16")}
     record = {
