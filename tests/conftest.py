@@ -284,3 +284,16 @@ def load_script() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture
+def dry_run(capsys: pytest.CaptureFixture[str]) -> Callable[..., List[str]]:
+    """`dry_run("all", budget="smoke")`: the commands that `spacy project run` would call."""
+    from spacy.cli.project.run import project_run
+
+    def call(workflow: str, **variables: str) -> List[str]:
+        overrides = {f"vars.{name}": value for name, value in variables.items()}
+        project_run(Path(__file__).parents[1], workflow, overrides=overrides, dry=True, force=True)
+        return [line for line in capsys.readouterr().out.splitlines() if line.startswith("Running command")]
+
+    return call

@@ -560,7 +560,9 @@ def test_numpy_numbers_become_plain_ones():
     assert json.loads(json.dumps(relation.to_dict()))["score"] == 0.5
 
 
-@pytest.mark.parametrize("value, shown", [(object(), "object"), ("a\udc00", "str"), ({"\ud800": 1}, "str"), (2**63, "int")])
+@pytest.mark.parametrize(
+    "value, shown", [(object(), "object"), ("a\udc00", "str"), ({"\ud800": 1}, "str"), (2**63, "int")]
+)
 def test_r013_evidence_that_cannot_be_saved(doc: Doc, value: Any, shown: str) -> None:
     with pytest.raises(ValueError, match=rf"R013.*\({shown}\)"):
         doc._.relations = relation(evidence={"a": [value]})

@@ -1,8 +1,6 @@
 """The steps of the workflow `open`: from a training of no time to weights that a pipeline answers with."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -64,11 +62,8 @@ def test_other_mentions_of_two_names_are_undecided():
     assert corpora._other_mentions(record, labels) == runs | {(0, 4, 1), (4, 0, 1)}
 
 
-def test_the_open_workflow_is_valid() -> None:
-    command = [sys.executable, "-m", "spacy", "project", "run", "open", str(ROOT), "--dry", "--force"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    commands = [line for line in result.stdout.splitlines() if line.startswith("Running command")]
+def test_the_open_workflow_is_valid(dry_run) -> None:
+    commands = dry_run("open")
     assert "--minutes 70" in commands[-3] and "workflow export" in commands[-2] and "zero_shot" in commands[-1]
 
 

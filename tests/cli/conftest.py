@@ -1,6 +1,8 @@
 """A runner for the commands, small corpora, a tiny encoder and a pipeline that finds relations by rule."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -22,7 +24,9 @@ SEMEVAL = [
 
 @Language.component("test_first_and_last", assigns=["doc._.relations"], requires=["doc.ents"])
 def first_and_last(doc: Doc) -> Doc:
-    """Relates the first entity to the last one."""
+    """Relates the first entity to the last one, or ends the process at the text that KILLED_AT says."""
+    if doc.text == os.environ.get("KILLED_AT"):
+        os.kill(os.getpid(), signal.SIGKILL)
     if "fail" in doc.text:
         raise ValueError("[R999] The document fails.")
     if len(doc.ents) > 1:

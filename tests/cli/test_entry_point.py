@@ -1,31 +1,30 @@
-"""The commands as a user calls them: in a fresh process, through spaCy."""
+"""The commands as a user calls them: through spaCy, in a fresh process."""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 
 import pytest
 import typer
+from typer.testing import Result
 
 from spacy_ragre.cli._util import user_errors
 
 COMMANDS = ["calibrate", "convert", "download", "evaluate", "export", "extract", "index", "neighbours", "train"]
 
 
-def run(*args: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "spacy", "ragre", *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
-
-def test_help_lists_the_commands() -> None:
+def test_help_lists_the_commands(run: Callable[..., Result]) -> None:
     result = run("--help")
-    assert result.returncode == 0, result.stderr
-    listed = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ") and line.strip()]
-    assert [name for name in COMMANDS if name in listed] == COMMANDS
+    assert result.exit_code == 0, result.stderr
+    listed = [line.strip("│ ").partition(" ")[0] for line in result.stdout.splitlines()]
+    assert [name for name in listed if name in COMMANDS] == COMMANDS
 
 
 def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    result = run("convert", "missing.txt", str(tmp_path / "out.spacy"), "--format", "semeval")
+    command = ["convert", "missing.txt", str(tmp_path / "out.spacy"), "--format", "semeval"]
+    command = [sys.executable, "-m", "spacy", "ragre", *command]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 1
     assert result.stderr.startswith("[R401]") and result.stderr.count("\n") == 1
     assert result.stdout == ""

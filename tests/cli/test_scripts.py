@@ -4,12 +4,10 @@ import importlib
 import importlib.util
 import json
 import re
-import subprocess
-import sys
 from hashlib import md5
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import pytest
 import srsly
@@ -112,23 +110,8 @@ def test_no_connection_and_no_mirror(
     (project.parent / "web").rmdir()
 
 
-def test_the_project_is_valid() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "spacy",
-        "project",
-        "run",
-        "all",
-        str(ROOT),
-        "--dry",
-        "--force",
-        "--vars.budget",
-        "full",
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    commands = [line for line in result.stdout.splitlines() if line.startswith("Running command")]
+def test_the_project_is_valid(dry_run: Callable[..., List[str]]) -> None:
+    commands = dry_run("all", budget="full")
     assert "fetch_assets.py" in commands[0] and "--build sdist" in commands[-1]
 
 
@@ -172,18 +155,12 @@ def test_redocred_is_copied_from_a_mirror(
     assert "there already" in capsys.readouterr().out
 
 
-def test_the_etrag_workflow_is_valid() -> None:
-    command = [sys.executable, "-m", "spacy", "project", "run", "etrag", str(ROOT), "--dry", "--force"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("spacy train configs/etrag_semeval.cfg") == 4
+def test_the_etrag_workflow_is_valid(dry_run: Callable[..., List[str]]) -> None:
+    assert str(dry_run("etrag")).count("spacy train configs/etrag_semeval.cfg") == 4
 
 
-def test_the_redocred_workflow_is_valid() -> None:
-    command = [sys.executable, "-m", "spacy", "project", "run", "redocred", str(ROOT), "--dry", "--force"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    commands = [line for line in result.stdout.splitlines() if line.startswith("Running command")]
+def test_the_redocred_workflow_is_valid(dry_run: Callable[..., List[str]]) -> None:
+    commands = dry_run("redocred")
     assert "fetch_redocred.py" in commands[0] and "--build sdist" in commands[-1]
 
 

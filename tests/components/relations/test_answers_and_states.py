@@ -50,20 +50,22 @@ def test_an_answer_is_the_same_again_and_after_loading(
         settings["weights"] = open_settings["weights"]
     nlp = make_nlp(answer=answer, both_orders=both_orders, n_examples=n_examples, **settings)
     docs = gold_docs(nlp)
-    untrained = None if answer == "head" else scores(nlp, docs)
+    # One relation in each order of the text: generation takes its time for each pair.
+    asked = docs[1:3]
+    untrained = None if answer == "head" else scores(nlp, asked)
     if trained:
         train(nlp, gold_examples(nlp), steps=3, learn_rate=0.05)
     else:
         nlp.get_pipe(NAME).add_examples(docs)
-    first = scores(nlp, docs)
-    assert scores(nlp, docs) == pytest.approx(first, abs=1e-5)
+    first = scores(nlp, asked)
+    assert scores(nlp, asked) == pytest.approx(first, abs=1e-5)
     if trained and answer in ("trie", "head", "open"):
         # It answers with its adapter, or with weights of its own.
         assert answer == "head" or abs(first - untrained).max() > 1e-3
     nlp.to_disk(tmp_path)
     again = spacy.load(tmp_path)
-    assert scores(again, docs) == pytest.approx(first, abs=1e-4)
-    assert scores(again, docs) == pytest.approx(first, abs=1e-4)
+    assert scores(again, asked) == pytest.approx(first, abs=1e-4)
+    assert scores(again, asked) == pytest.approx(first, abs=1e-4)
 
 
 @pytest.mark.parametrize("n_examples", [0, 1, 3])

@@ -9,9 +9,12 @@ from typing import Any, Dict
 
 import pytest
 import spacy
+from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
 from thinc.api import Config
+from typer.testing import CliRunner
 
+from spacy_ragre.cli import ragre_cli
 from spacy_ragre.corpora.jsonl import write_jsonl
 from spacy_ragre.corpora.reader import copy_input
 
@@ -68,23 +71,16 @@ print(json.dumps([[[r.head.text, r.label, r.tail.text, round(r.score, 4)] for r 
 """
 
 
-def train(folder: Path, corpus: Path, component: Dict[str, Any], learn_rate: float = 0.02, **training: Any) -> str:
-    """Run `spacy train` into the subfolder "out", with a log in "log.jsonl"."""
+def train(folder: Path, corpus: Path, component: Dict[str, Any], learn_rate: float = 0.02, **training: Any) -> None:
+    """What `spacy train` does, into the subfolder "out", with a log in "log.jsonl"."""
     config = Config().from_str(CONFIG, interpolate=False)
     config["components"][NAME] = component
     config["training"]["logger"] = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(folder / "log.jsonl")}
     config["training"]["optimizer"]["learn_rate"] = learn_rate
     config["training"].update(training)
     config.to_disk(folder / "config.cfg")
-    paths = ("--paths.train", corpus, "--paths.dev", corpus)
-    return run("-m", "spacy", "train", folder / "config.cfg", "--output", folder / "out", *paths)
-
-
-def run(*args: Any) -> str:
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run([sys.executable, *map(str, args)], capture_output=True, text=True, timeout=500, env=env)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    overrides = {"paths.train": str(corpus), "paths.dev": str(corpus)}
+    spacy_train(folder / "config.cfg", folder / "out", overrides=overrides)
 
 
 def first_loss(log: Path) -> float:
@@ -104,8 +100,7 @@ def output(tmp_path_factory, make_nlp, corpus) -> Path:
     """The folder that `spacy train` wrote."""
     folder = tmp_path_factory.mktemp("train")
     settings = make_nlp(labels={}).config["components"][NAME]
-    text = train(folder, corpus, settings)
-    assert "RELS_MICRO_F" in text.upper()
+    train(folder, corpus, settings)
     return folder
 
 
@@ -125,7 +120,11 @@ def test_best_model_gives_the_same_in_a_fresh_process(output, corpus):
         [[r.head.text, r.label, r.tail.text, round(r.score, 4)] for r in doc._.relations]
         for doc in nlp.pipe([copy_input(doc) for doc in docs])
     ]
-    assert json.loads(run("-c", READ, path, corpus)) == expected
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, "-c", READ, str(path), str(corpus)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=env)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout) == expected
     gold = [[(r.head.text, r.label, r.tail.text) for r in doc._.relations] for doc in docs]
     assert [[tuple(row[:3]) for row in rows] for rows in expected] == gold
 
@@ -144,17 +143,18 @@ def test_training_goes_on_from_a_saved_model(output, corpus, component, tmp_path
     assert meta["performance"]["rels_micro_f"] == 1.0
 
 
-def test_the_general_config_trains_on_the_interchange_format(gold_docs, tiny_llama, tmp_path):
+def test_the_general_config_trains_on_the_interchange_format(gold_docs, tiny_llama, tmp_path, capsys):
     """The commands of the README, on a corpus with labels that no config names."""
     config = Path(__file__).parents[3] / "configs" / "rag_relations.cfg"
     write_jsonl(gold_docs(spacy.blank("en")), tmp_path / "corpus.jsonl")
-    binary, dev = tmp_path / "train.spacy", tmp_path / "dev.spacy"
-    share = ("--dev", dev, "--dev-share", "0.25")
-    run("-m", "spacy", "ragre", "convert", tmp_path / "corpus.jsonl", binary, "--format", "jsonl", *share)
-    own = ("--vars.backbone", tiny_llama, "--vars.device", "cpu", "--vars.max_steps", 4, "--vars.eval_frequency", 2)
-    paths = ("--paths.train", binary, "--paths.dev", dev)
-    run("-m", "spacy", "train", config, "--output", tmp_path / "out", *paths, *own)
-    run("-m", "spacy", "ragre", "calibrate", tmp_path / "out" / "model-best", dev)
-    nlp = spacy.load(tmp_path / "out" / "model-best")
+    binary, dev, best = tmp_path / "train.spacy", tmp_path / "dev.spacy", tmp_path / "out" / "model-best"
+    own = {"backbone": str(tiny_llama), "device": "cpu", "max_steps": 4, "eval_frequency": 2}
+    overrides = {"paths.train": str(binary), "paths.dev": str(dev), **{f"vars.{k}": v for k, v in own.items()}}
+    split = ["convert", tmp_path / "corpus.jsonl", binary, "--format", "jsonl", "--dev", dev, "--dev-share", "0.25"]
+    assert CliRunner().invoke(ragre_cli, list(map(str, split))).exit_code == 0
+    spacy_train(config, tmp_path / "out", overrides=overrides)
+    assert "RELS_MICRO_F" in capsys.readouterr().out.upper()
+    assert CliRunner().invoke(ragre_cli, ["calibrate", str(best), str(dev)]).exit_code == 0
+    nlp = spacy.load(best)
     assert set(nlp.get_pipe(NAME).labels) == {"founded_by", "located_in"}
     assert "rels_micro_f" in nlp.meta["performance"]
