@@ -220,8 +220,8 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
 
     Clusters are written where the document has them in its annotations, or where a relation names one. Mentions without
     an entity type that clusters have beside their entities, such as pronouns, are left out. Where the document says
-    for which labels it was annotated, those of its relations are among them, such as the ones that a pipeline found in a
-    half-annotated text.
+    for which labels it was annotated, those of its relations are among them, such as the ones that a pipeline found in
+    a half-annotated text.
 
     doc (Doc): the document.
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
