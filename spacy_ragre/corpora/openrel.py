@@ -324,24 +324,6 @@ def from_records(
     return schema
 
 
-def format_schema(schema: SourceSchema) -> str:
-    """RETURNS (str): the schema as a source file."""
-    lines = [f"# title: {schema.title}", "# labels"]
-    for label in schema.labels.values():
-        parts = [label.name, "; ".join(label.texts), label.definition]
-        parts += [",".join(label.head_types), ",".join(label.tail_types)] + ["symmetric"] * label.symmetric
-        lines.append(" | ".join(parts))
-    lines.append("# texts")
-    for text in schema.texts:
-        marked, end = "", 0
-        for ent in text.ents:
-            marked += f"{text.text[end : ent.start]}[{text.text[ent.start : ent.end]}|{ent.type}]"
-            end = ent.end
-        triples = " ; ".join(f"{head + 1} {label} {tail + 1}" for head, label, tail in text.relations)
-        lines.append(f"{marked}{text.text[end:]} || {triples or 'none'}")
-    return "\n".join(lines) + "\n"
-
-
 def source_files(folder: Union[str, Path]) -> List[Path]:
     """RETURNS (List[Path]): the source files of a folder, in order. Without any, a FileNotFoundError is raised."""
     files = sorted(Path(folder).glob("*.txt"))

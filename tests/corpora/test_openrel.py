@@ -146,7 +146,6 @@ def test_records_say_what_they_were_annotated_for(tmp_path):
 
 def test_there_and_back(tmp_path):
     schema = openrel.read_schema(write(tmp_path, SMALL))
-    assert openrel.format_schema(schema) == SMALL
     labels = json.loads(json.dumps(openrel.label_config(schema)))
     records = json.loads(json.dumps(list(openrel.to_records(schema))))
     assert openrel.from_records(schema.name, schema.title, labels, records) == schema
@@ -244,7 +243,6 @@ def test_the_corpus_goes_there_and_back():
         schema = openrel.read_schema(path)
         back = openrel.from_records(schema.name, schema.title, openrel.label_config(schema), openrel.to_records(schema))
         assert back == schema
-        assert openrel.format_schema(back).count("\n") == len(schema.labels) + len(schema.texts) + 3
 
 
 def test_no_text_of_a_dev_schema_trains():

@@ -68,8 +68,6 @@ _EMPTY_VERBS = _BE | {
     "turned",
 }
 _WEATHER = {"rains", "rained", "raining", "snows", "snowed", "snowing"}
-# What follows a noun and says which one is meant.
-_MODIFIERS = ("prep", "relcl", "acl", "appos")
 _REFLEXIVES = {"himself", "herself", "itself", "themselves"}
 # Most mentions before an anaphor that are weighed.
 _MOST = 40

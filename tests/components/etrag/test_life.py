@@ -65,10 +65,10 @@ def test_saved_pipelines_give_the_same_answers(make_etrag, train_etrag, gold_exa
     loaded.to_disk(tmp_path / "b")  # what was never loaded is saved as it came
     for file in ("model", "cfg"):
         assert (tmp_path / "a" / NAME / file).read_bytes() == (tmp_path / "b" / NAME / file).read_bytes()
-    for other in (loaded, from_bytes, spacy.load(tmp_path / "b")):
+    for other in (loaded, from_bytes):
         assert flat(other.pipe(make_docs(other))) == expected
-        other.from_disk(tmp_path / "a")  # over what was loaded
-        assert flat(other.pipe(make_docs(other))) == expected
+    loaded.from_disk(tmp_path / "b")  # over what was loaded
+    assert flat(loaded.pipe(make_docs(loaded))) == expected
 
 
 def test_training_goes_on_after_loading(trained_etrag, gold_examples, train_etrag):

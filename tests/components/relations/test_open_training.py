@@ -57,11 +57,23 @@ def scores(nlp, examples):
 # What is learned
 
 
-def test_learns_labels_directions_and_no_relation(make_open, gold_examples, fit, found):
-    nlp = make_open()
-    examples = gold_examples(nlp)
-    losses = fit(nlp, examples)
+@pytest.fixture(scope="module")
+def learned(make_nlp, reader_files, gold_examples, train, tmp_path_factory):
+    """The folder of a pipeline that has learned the sentences, and whose labels are those of the data."""
+    path = tmp_path_factory.mktemp("learned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spacy_ragre.components.relations.open_shim.locate", lambda name: reader_files[0])
+        nlp = make_nlp(labels={}, answer="open", weights=str(reader_files[1]))
+        losses = train(nlp, gold_examples(nlp)[::-1], steps=120, learn_rate=0.005)
     assert losses[-1] < 0.1 < losses[0]
+    nlp.to_disk(path)
+    return path
+
+
+def test_learns_labels_directions_and_no_relation(learned, open_settings, gold_examples, found):
+    nlp = spacy.load(learned)
+    assert set(nlp.get_pipe(NAME).labels) == {"founded_by", "located_in"}
+    examples = gold_examples(nlp)
     expected = found(example.reference for example in examples)
     assert answers(nlp, examples, found) == expected
     # One by one as in a batch.
@@ -70,14 +82,6 @@ def test_learns_labels_directions_and_no_relation(make_open, gold_examples, fit,
     predictor = predictor_of(nlp)
     assert predictor.mode == "open" and predictor.trained
     assert not predictor.backbone.is_loaded
-
-
-def test_learns_labels_from_the_data(make_open, gold_examples, fit, found):
-    nlp = make_open(labels={})
-    examples = gold_examples(nlp)[::-1]
-    fit(nlp, examples)
-    assert set(nlp.get_pipe(NAME).labels) == {"founded_by", "located_in"}
-    assert answers(nlp, examples, found) == found(example.reference for example in examples)
 
 
 def test_learns_several_labels_of_one_pair(make_open, make_doc, gold_examples, fit, found):
@@ -134,10 +138,9 @@ def test_after_training_the_limit_is_that_of_no_relation(make_open, gold_example
     assert type(predictor_of(make_open(multi_label=True)).decision) is MultiLabel
 
 
-def test_calibration_of_a_trained_reader(make_open, gold_examples, fit):
-    nlp = make_open()
+def test_calibration_of_a_trained_reader(learned, open_settings, gold_examples):
+    nlp = spacy.load(learned)
     examples = gold_examples(nlp)
-    fit(nlp, examples)
     pipe = nlp.get_pipe(NAME)
     assert pipe.calibrate(examples)["after"] == 1.0
     assert pipe.predictor.calibration.temperature != 1.0 and not pipe.predictor.pending
