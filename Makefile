@@ -20,7 +20,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,dev]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,serve,dev]"
 	$(BIN)/python -m spacy ragre download all
 	touch $(STAMP)
 

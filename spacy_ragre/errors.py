@@ -2,7 +2,7 @@
 
 Ranges: R0xx annotations, R1xx backbones, R2xx retrieval, R3xx prompts and candidates, R350 to R369 source
 files of corpora, R4xx and R332 to R349 corpora and scoring, R5xx components, R6xx and R321 to R331 command line,
-R690 to R699 pictures.
+R620 to R629 the service, R690 to R699 pictures.
 Warnings use W and the same ranges.
 """
 
@@ -545,6 +545,30 @@ class Errors(metaclass=_WithCodes):
     )
     R613 = "{path}, line {line}: the text is not valid UTF-8 ({problem}). Convert the file to UTF-8 first."
     R614 = "{name!r} is no folder that can be written to. Say where to save the pipeline, with --output FOLDER."
+    # the service
+    R620 = (
+        "The service needs the package {package!r}, which is not installed. Install it with: "
+        "pip install 'spacy-ragre[serve]'"
+    )
+    R621 = "Can't listen on {host}, port {port}: {problem}. Give another --port or --host; port 0 takes a free one."
+    R622 = "Can't read the request: {problem}. Its form is in /openapi.json."
+    R623 = (
+        "The request is too large: {what} is {value}, and {limit} is the most. Send less at once, or start the service "
+        "with a higher {option}."
+    )
+    R624 = "{what} took longer than {seconds:g} s. Send less at once, or start the service with a higher --timeout."
+    R625 = "The service can't take the request now: {problem}. Try it again in a moment."
+    R626 = (
+        "The request is refused: {problem}. Only pages of the service itself, and programs that name it by its own "
+        "address, may use it."
+    )
+    R627 = (
+        "The labels of component {name!r} are those that it was trained on ({labels}): no others can be asked "
+        "about. Leave the labels out, or use a component that answers by 'open'."
+    )
+    R628 = "The pipeline can't answer: {problem}. What happened stands in the log of the service."
+    R629 = "The service has nothing under this address and method. It answers {known}."
+
     R321 = (
         "Can't read labels from {source}: {problem}. Give NAME=WORDS (such as founded_by='was founded by'), several of "
         "them with commas between, or a file: a label a line, or .json with an object of names and words."
@@ -591,6 +615,12 @@ class Errors(metaclass=_WithCodes):
 
 class Warnings(metaclass=_WithCodes):
     """Messages given through `warnings.warn`, for what is odd but can go on."""
+
+    # the service
+    W620 = (
+        "The service listens on {host}, where other machines may reach it: it asks for no password, and who reaches it "
+        "may read from the pipeline what it likes. Use --host 127.0.0.1 for this machine alone."
+    )
 
     # open labels
     W160 = (

@@ -29,6 +29,7 @@ FLOORS: Tuple[Set[str], ...] = (
     {"llm", "scoring", "visual"},
     {"retrieval"},
     {"components"},
+    {"serve"},
     {"cli"},
 )
 # What the modules of the ground floor may import of one another.
@@ -45,7 +46,18 @@ GROUND: Dict[str, Set[str]] = {
     "labels": {"errors", "instances"},
 }
 # Slow to import, and needed only once weights are loaded or a store is searched.
-HEAVY = ("transformers", "faiss", "peft", "bitsandbytes", "sentence_transformers", "gguf", "openvino", "nncf")
+HEAVY = (
+    "transformers",
+    "faiss",
+    "peft",
+    "bitsandbytes",
+    "sentence_transformers",
+    "gguf",
+    "openvino",
+    "nncf",
+    "starlette",
+    "uvicorn",
+)
 
 # Files that are still longer than 500 lines; the list only shrinks.
 LONG = {"errors.py"}

@@ -14,6 +14,7 @@ from .export import export
 from .extract import extract
 from .index import index
 from .neighbours import neighbours
+from .serve import serve
 from .train import train
 
 app.add_typer(ragre_cli)
@@ -28,5 +29,6 @@ __all__ = [
     "index",
     "neighbours",
     "ragre_cli",
+    "serve",
     "train",
 ]

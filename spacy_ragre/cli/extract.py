@@ -135,7 +135,13 @@ def extract(
 
 
 def add_labels(
-    nlp: "Language", name: str, labels: Dict[str, object], spans_key: Optional[str], examples: Optional[Path] = None
+    nlp: "Language",
+    name: str,
+    labels: Dict[str, object],
+    spans_key: Optional[str],
+    examples: Optional[Path] = None,
+    *,
+    needs_labels: bool = True,
 ) -> None:
     """Let a pipeline find relations that it was not trained on.
 
@@ -144,11 +150,12 @@ def add_labels(
     labels (Dict[str, object]): as the extractor's setting. Where empty, the pipeline has to find relations itself.
     spans_key (Optional[str]): where the entities are.
     examples (Optional[Path]): a store whose examples the extractor is given.
+    needs_labels (bool): whether an extractor without labels is an error.
     """
     found = pipe_names(nlp, "doc._.relations")
     if labels and found:
         raise ValueError(Errors.R322.format(name=name, component=found[0]))
-    if not labels and not found and examples is None:
+    if needs_labels and not labels and not found and examples is None:
         raise ValueError(Errors.R606.format(name=name, components=", ".join(nlp.pipe_names) or "none"))
     if not found:
         found = [FACTORY]

@@ -51,6 +51,8 @@ class Predictor:
         self.n_examples = n_examples
         self.label_smoothing = label_smoothing
         self.trained = False
+        # False while labels are asked about that the examples are not of.
+        self.uses_examples = True
         self._has_gradients = False
 
     @property

@@ -4,8 +4,9 @@ from several at once.
 
 import os
 import threading
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Callable, TypeVar, cast
+from typing import Any, Callable, Iterator, TypeVar, cast
 
 _PROCESS = os.getpid()
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -40,6 +41,13 @@ def one_at_a_time(method: _Method) -> _Method:
             return method(*args, **kwargs)
 
     return cast(_Method, call)
+
+
+@contextmanager
+def keep_turn() -> Iterator[None]:
+    """Keep what `one_at_a_time` decorates waiting in all other threads, for several calls."""
+    with _turn.lock:
+        yield
 
 
 def use_own_threads() -> None:

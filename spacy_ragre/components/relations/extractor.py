@@ -1,6 +1,7 @@
 """What the extractors of relations have in common, whatever answers: labels, examples, pairs, training, saving."""
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import (
@@ -10,6 +11,7 @@ from typing import (
     ClassVar,
     Dict,
     Iterable,
+    Iterator,
     List,
     Mapping,
     Optional,
@@ -28,9 +30,10 @@ from ...calibration.settings import Calibration, read_thresholds
 from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
 from ...errors import Errors, Warnings
 from ...instances import Instance
+from ...labels import LabelSet
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import read_examples
-from ...training.locks import one_at_a_time
+from ...training.locks import keep_turn, one_at_a_time
 from ..base import Component, Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
@@ -42,6 +45,7 @@ from .annotations import (
     to_relations,
     with_proposals,
 )
+from .decisions import MultiLabel
 from .examples import as_shown
 from .predictor import RelationPredictor
 
@@ -122,6 +126,48 @@ class RelationExtractor(Component):
         if self.predictor.shim.has_head:
             raise ValueError(Errors.R505.format(label=label, name=self.name))
         return int(self.predictor.add_label(label, text))
+
+    @property
+    def reads_any_label(self) -> bool:
+        """RETURNS (bool): whether the way to answer takes labels that were not there when it was trained."""
+        return self.predictor.mode in ("open", "trie", "generate")
+
+    @property
+    def least_score(self) -> float:
+        """RETURNS (float): least probability of a relation of a label without a threshold of its own."""
+        settings = self.predictor.settings
+        several = isinstance(self.predictor.decision, MultiLabel)
+        return max(settings.threshold, settings.decision) if several else settings.threshold
+
+    @contextmanager
+    def asking(self, labels: Optional[LabelSet] = None, threshold: Optional[float] = None) -> Iterator[None]:
+        """Answer for other labels, or with another threshold, inside of a `with` block. Nothing of it stays, and other
+        threads wait until it ends, so that they never see it.
+
+        labels (Optional[LabelSet]): the labels. What was calibrated, and the examples, are of the component's own, so
+            that they count for those only. A ValueError is raised where it has learned its labels.
+        threshold (Optional[float]): least probability of a relation, from 0 to 1, in place of all that is set.
+        """
+        with keep_turn():
+            predictor = self.predictor
+            own = labels is None or labels.to_dict() == self.label_data
+            if not own and not self.reads_any_label:
+                raise ValueError(Errors.R627.format(name=self.name, labels=", ".join(self.labels)))
+            asked = predictor.labels if labels is None or own else labels
+            calibration = predictor.calibration
+            if not own:
+                least, single = read_thresholds(self._threshold)
+                single = {label: value for label, value in single.items() if label in asked}
+                calibration = Calibration(threshold=least, thresholds=single)
+            if threshold is not None:
+                # With no limit beside it.
+                calibration = replace(calibration, threshold=threshold, thresholds={}, decision=0.0)
+            before = predictor.labels, predictor.calibration, predictor.uses_examples
+            predictor.labels, predictor.calibration, predictor.uses_examples = asked, calibration, own and before[2]
+            try:
+                yield
+            finally:
+                predictor.labels, predictor.calibration, predictor.uses_examples = before
 
     @one_at_a_time
     def freeze_labels(self) -> None:

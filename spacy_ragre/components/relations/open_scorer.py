@@ -34,6 +34,8 @@ BUNDLED_WEIGHTS = "open"
 READER = "open_reader"
 # Labels that a step of training reads at most: those that hold, and others at random.
 MOST_LABELS = 64
+# States of so many labels are kept beyond those that are asked about, for who asks about them again.
+MOST_KEPT = 1024
 
 
 class OpenScorer:
@@ -164,7 +166,7 @@ class OpenScorer:
         labels (LabelSet): the labels.
         """
         self._read_labels(self.reader, labels)
-        self.frozen = dict(self._kept)
+        self.frozen = {key: self._kept[key] for key in map(_label_key, self._labels)}
 
     def read_examples(self, labels: LabelSet, examples: Sequence[Instance]) -> None:
         """Read what was not read of examples, so that it is saved, and drop what belongs to others.
@@ -302,7 +304,8 @@ class OpenScorer:
             missing = {key: label for key, label in zip(keys, self._labels) if key not in kept}
             if missing:
                 kept.update(zip(missing, reader.read_labels(list(missing.values())).numpy(), strict=True))
-            self._kept = {key: kept[key] for key in keys}
+            others = [key for key in self._kept if key not in keys][-MOST_KEPT:]
+            self._kept = {key: kept[key] for key in (*others, *keys)}
             self._states = torch.from_numpy(np.stack([kept[key] for key in keys]))
             self._read = read
         return self._states

@@ -151,7 +151,7 @@ class RelationPredictor(Predictor):
         step of training changes all keys, so that no examples are found there, and prompts of prediction have to be
         those of training. The neighbours vote all the same (see `calibrate`).
         """
-        if self.mode == "open":  # which reads no prompts
+        if self.mode == "open" or not self.uses_examples:  # the first reads no prompts
             return 0
         return 0 if self.uses_states and self.shim.has_head and self.trained else self.n_examples
 
@@ -373,7 +373,7 @@ class RelationPredictor(Predictor):
     @property
     def known_examples(self) -> List[Instance]:
         """RETURNS (List[Instance]): those in the store, and those that wait for their keys."""
-        return [*self.retriever.store.instances, *self.pending]
+        return [*self.retriever.store.instances, *self.pending] if self.uses_examples else []
 
     def one_sided(self) -> Optional[bool]:
         """RETURNS (Optional[bool]): True where all examples in the store hold a relation, False where none does; None
