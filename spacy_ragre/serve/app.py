@@ -70,10 +70,10 @@ def create_app(
         shown = {key: value for key, value in limits.__dict__.items() if key in ("chars", "texts", "labels")}
         content = {
             "pipeline": name,
-            "labels": worker.labels(),
+            "labels": worker.labels,
             "editable": worker.reader is not None,
-            "threshold": worker.least_score(),
-            "entity_types": worker.entity_types(),
+            "threshold": worker.least_score,
+            "entity_types": worker.entity_types,
             "limits": shown,
         }
         return JSONResponse(content)

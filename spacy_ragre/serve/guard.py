@@ -150,7 +150,8 @@ class Guard:
 def _host_name(host: str) -> str:
     """RETURNS (str): a host without its port: "::1" of "[::1]:8080"."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        name, end, _ = host[1:].partition("]")
+        return name if end else ""
     return host.partition(":")[0]
 
 

@@ -103,46 +103,32 @@ class Worker:
         self._queue: Deque[Waiting] = deque()
         self._condition = threading.Condition()
         self._closing = False
-        self._failed: Dict[int, Tuple[str, Exception]] = {}
+        self._failed: Dict[int, Exception] = {}
         self._thread: Optional[threading.Thread] = None
         #: "starting", "ready", "failed" or "closed".
         self.state = "starting"
         #: Why the pipeline did not answer once.
         self.problem: Optional[Exception] = None
         self.names = [name for name in nlp.pipe_names if "doc._.relations" in nlp.get_pipe_meta(name).assigns]
-        pipes = {name: nlp.get_pipe(name) for name in self.names}
         #: Components whose labels or thresholds a request may change, and the first that answers for any labels.
-        self.extractors: Dict[str, RelationExtractor] = {
-            name: pipe
-            for name, pipe in pipes.items()
-            if hasattr(pipe, "asking")  # type: ignore[misc]
-        }
-        self.reader = next((name for name, pipe in self.extractors.items() if pipe.reads_any_label), None)
-
-    # What is known of the pipeline
-
-    @property
-    def spans_key(self) -> Optional[str]:
-        """RETURNS (Optional[str]): where the entities are that relations are between; `doc.ents` where None."""
-        keys = [getattr(self.nlp.get_pipe(name), "spans_key", None) for name in self.names]
-        return next((key for key in keys if key is not None), None)
-
-    def labels(self) -> Dict[str, object]:
-        """RETURNS (Dict[str, object]): the pipeline's own labels, each with its table where it has one."""
-        found: Dict[str, object] = {}
+        self.extractors: Dict[str, RelationExtractor] = {}
+        #: The pipeline's own labels, each with its table where it has one. Read now: later, another thread may see those
+        #: of a request.
+        self.labels: Dict[str, object] = {}
         for name in self.names:
-            pipe = self.nlp.get_pipe(name)
-            found.update(getattr(pipe, "label_data", None) or dict.fromkeys(getattr(pipe, "labels", ()), {}))
-        return found
-
-    def least_score(self) -> float:
-        """RETURNS (float): the least score of a relation where a request gives none."""
-        return next((pipe.least_score for pipe in self.extractors.values()), 0.0)
-
-    def entity_types(self) -> List[str]:
-        """RETURNS (List[str]): the types of entities that the pipeline says it finds."""
-        finders = [name for name in self.nlp.pipe_names if "doc.ents" in self.nlp.get_pipe_meta(name).assigns]
-        return sorted({label for name in finders for label in self.nlp.pipe_labels.get(name, ())})
+            pipe: object = nlp.get_pipe(name)
+            self.labels.update(getattr(pipe, "label_data", None) or dict.fromkeys(getattr(pipe, "labels", ()), {}))
+            if hasattr(pipe, "asking"):
+                self.extractors[name] = pipe  # type: ignore[assignment]
+        self.reader = next((name for name, pipe in self.extractors.items() if pipe.reads_any_label), None)
+        #: The least score of a relation where a request gives none.
+        self.least_score = next((pipe.least_score for pipe in self.extractors.values()), 0.0)
+        keys = [getattr(nlp.get_pipe(name), "spans_key", None) for name in self.names]
+        #: Where the entities are that relations are between; `doc.ents` where None.
+        self.spans_key: Optional[str] = next((key for key in keys if key is not None), None)
+        finders = [name for name in nlp.pipe_names if "doc.ents" in nlp.get_pipe_meta(name).assigns]
+        #: The types of entities that the pipeline says it finds.
+        self.entity_types = sorted({label for name in finders for label in nlp.pipe_labels.get(name, ())})
 
     # Asking
 
@@ -160,10 +146,10 @@ class Worker:
         RETURNS (Job): gets the answers. A Refusal is raised where too many texts wait, and where the pipeline can't be
             asked.
         """
-        if labels is None and not self.labels():
+        if labels is None and self.reader is not None and not self.labels:
             raise Refusal(422, Errors.R622.format(problem="'labels' is needed, since the pipeline has none of its own"))
         if labels is not None and self.reader is None:
-            raise Refusal(422, Errors.R627.format(name=self.names[0], labels=", ".join(self.labels())))
+            raise Refusal(422, Errors.R627.format(name=self.names[0], labels=", ".join(self.labels)))
         asked = Asked(None if labels is None else json.dumps(labels.to_dict()), threshold)
         job = Job(asked, [None] * len(texts))
         with self._condition:
@@ -233,7 +219,7 @@ class Worker:
         return batch
 
     def _answer_once(self) -> None:
-        if self.labels() or self.reader is None:
+        if self.labels or self.reader is None:
             asked = Asked()
         else:  # labels come with each request
             asked = Asked(json.dumps(LabelSet({"works with": ""}).to_dict()))
@@ -268,15 +254,14 @@ class Worker:
             for doc, number in self.nlp.pipe(numbered, as_tuples=True, batch_size=self.limits.batch):
                 done.add(number)
                 try:
-                    answer, error = self._to_dict(doc, asked.threshold), None
-                except ValueError as problem:
-                    answer, error = None, problem
-                yield number, answer, error
+                    answer = self._to_dict(doc, asked.threshold)
+                except ValueError as error:
+                    yield number, None, error
+                else:
+                    yield number, answer, None
         for number in range(len(texts)):
             if number not in done:
-                name, error = self._failed.get(number, ("", RuntimeError("a component gave no document back")))
-                logger.warning("Component %r failed on a text.", name, exc_info=error)
-                yield number, None, error
+                yield number, None, self._failed.get(number) or RuntimeError("a component gave no document back")
 
     def _set(self, asked: Asked, stack: ExitStack) -> None:
         """Let the pipeline answer as a request wants it, until the stack ends."""
@@ -297,7 +282,7 @@ class Worker:
 
     def _note(self, name: str, component: object, docs: "List[Doc]", error: Exception) -> None:
         for doc in docs:
-            self._failed[doc._context] = name, error
+            self._failed[doc._context] = error
 
 
 def _groups(batch: Sequence[Waiting]) -> "Iterator[Tuple[Asked, List[Waiting]]]":
