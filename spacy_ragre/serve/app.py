@@ -59,7 +59,7 @@ def create_app(
 
     async def relations(request: Request) -> Response:
         query = read_query(await request.body(), request.headers.get("content-type", ""), limits)
-        job = worker.ask(query.texts, query.labels, query.threshold)
+        job = worker.ask(query)
         try:
             docs = await asyncio.wait_for(asyncio.wrap_future(job.future), limits.seconds)
         except asyncio.TimeoutError as error:

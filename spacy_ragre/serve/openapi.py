@@ -1,9 +1,11 @@
 """The service's description in OpenAPI 3.1."""
 
+from importlib.metadata import version
 from typing import Dict, List, Mapping
 
-from .. import __version__
 from .limits import Limits
+from .query import STYLES, WIDTHS
+from .worker import MOST_DRAWN
 
 Schema = Dict[str, object]
 
@@ -38,7 +40,7 @@ def describe(limits: Limits) -> Schema:
         "openapi": "3.1.0",
         "info": {
             "title": "spacy-ragre",
-            "version": __version__,
+            "version": version("spacy-ragre"),
             "description": "Relations between the entities of texts, as a pipeline of spaCy finds them.",
         },
         "paths": {
@@ -110,6 +112,13 @@ def _schemas(limits: Limits) -> Dict[str, Schema]:
             "texts": {"type": "array", "items": text, "maxItems": limits.texts},
             "labels": labels,
             "threshold": {**_NUMBER, "description": "Least score of a relation, in place of what is set."},
+            "svg": {"type": "array", "items": {"enum": list(STYLES)}, "description": "Pictures of each text."},
+            "width": {
+                "type": "number",
+                "minimum": WIDTHS[0],
+                "maximum": WIDTHS[1],
+                "description": "Of arcs, in pixels.",
+            },
         },
         "oneOf": [{"required": ["text"]}, {"required": ["texts"]}],
     }
@@ -146,6 +155,11 @@ def _schemas(limits: Limits) -> Dict[str, Schema]:
             "ents": {"type": "array", "items": _ref("Entity")},
             "clusters": {"type": "array", "items": {"type": "array", "items": _INDEX}},
             "relations": {"type": "array", "items": _ref("Relation")},
+            "svg": {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "null"]},
+                "description": f"Pictures that were asked for; null where there are more than {MOST_DRAWN} relations.",
+            },
         },
         ["text", "ents"],
         "A document in the interchange format.",

@@ -2,13 +2,25 @@
 
 import json
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import Errors
 from ..labels import LabelSet, label_table
 from .limits import Limits, Refusal, too_large
 
-FIELDS = ("text", "texts", "labels", "threshold")
+FIELDS = ("text", "texts", "labels", "threshold", "svg", "width")
+STYLES = ("arcs", "graph")
+# Pixels that a picture may be wide.
+WIDTHS = (200, 4000)
+
+
+class Pictures(NamedTuple):
+    """styles (Tuple[str, ...]): of `STYLES`, those that are wanted.
+    width (float): how wide a picture of arcs may be, in pixels.
+    """
+
+    styles: Tuple[str, ...] = ()
+    width: float = 960
 
 
 @dataclass(frozen=True)
@@ -16,11 +28,13 @@ class Query:
     """texts (List[str]): the texts.
     labels (Optional[LabelSet]): labels in place of the pipeline's own.
     threshold (Optional[float]): least score of a relation, from 0 to 1, in place of what is set.
+    pictures (Pictures): what is drawn of each text.
     """
 
     texts: List[str]
     labels: Optional[LabelSet] = None
     threshold: Optional[float] = None
+    pictures: Pictures = Pictures()
 
 
 def read_query(body: bytes, content_type: str, limits: Limits) -> Query:
@@ -51,6 +65,7 @@ def read_query(body: bytes, content_type: str, limits: Limits) -> Query:
         [_text(text, place, limits) for text, place in _few(texts, limits)],
         _labels(given["labels"], limits) if "labels" in given else None,
         _threshold(given.get("threshold")),
+        _pictures(given),
     )
 
 
@@ -106,6 +121,16 @@ def _threshold(value: object) -> Optional[float]:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise _unreadable(422, "'threshold' must be a number from 0 to 1")
     return float(value)
+
+
+def _pictures(given: Dict[str, object]) -> Pictures:
+    styles, width = given.get("svg", []), given.get("width", Pictures().width)
+    if not isinstance(styles, list) or not all(style in STYLES for style in styles):
+        raise _unreadable(422, f"'svg' must be a list of {' and '.join(map(repr, STYLES))}")
+    least, most = WIDTHS
+    if isinstance(width, bool) or not isinstance(width, (int, float)) or not least <= width <= most:
+        raise _unreadable(422, f"'width' must be a number from {least} to {most}")
+    return Pictures(tuple(dict.fromkeys(styles)), width)
 
 
 def _check_unicode(text: str, place: str) -> None:

@@ -18,7 +18,9 @@ from ..corpora import doc_to_dict
 from ..errors import Errors
 from ..labels import LabelSet
 from ..relations import get_relations, has_relations, set_relations
+from ..visual import render
 from .limits import Limits, Refusal
+from .query import Pictures, Query
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -32,6 +34,8 @@ Answer = Dict[str, object]
 
 # What the pipeline answers before it counts as ready; English names, which most pipelines find.
 FIRST_TEXT = "Ada Lovelace worked with Charles Babbage in London."
+# Of a text with more relations no picture is drawn, which nobody could read, and which takes long.
+MOST_DRAWN = 300
 _NUMBERED = re.compile(r"\[[A-Z]\d{3,4}\]")
 # What may be a path: a client is not told where things are on this machine.
 _PATH = re.compile(r"\S[/\\]|[/\\]\S")
@@ -56,10 +60,12 @@ class Job:
     future (Future[List[Answer]]): gets the answers, in the order of the texts, or a Refusal. Who cancels it wants no
         more of them.
     answers (List[Optional[Answer]]): those that are there.
+    pictures (Pictures): what is drawn of each text.
     """
 
     asked: Asked
     answers: "List[Optional[Answer]]"
+    pictures: Pictures
     future: "Future[List[Answer]]" = field(default_factory=Future)
 
     def give(self, number: int, answer: Answer) -> None:
@@ -112,8 +118,8 @@ class Worker:
         self.names = [name for name in nlp.pipe_names if "doc._.relations" in nlp.get_pipe_meta(name).assigns]
         #: Components whose labels or thresholds a request may change, and the first that answers for any labels.
         self.extractors: Dict[str, RelationExtractor] = {}
-        #: The pipeline's own labels, each with its table where it has one. Read now: later, another thread may see those
-        #: of a request.
+        #: The pipeline's own labels, each with its table where it has one. Read now: later, another thread may see
+        #: those of a request.
         self.labels: Dict[str, object] = {}
         for name in self.names:
             pipe: object = nlp.get_pipe(name)
@@ -137,21 +143,20 @@ class Worker:
         """RETURNS (int): texts that wait."""
         return len(self._queue)
 
-    def ask(self, texts: Sequence[str], labels: Optional[LabelSet] = None, threshold: Optional[float] = None) -> Job:
-        """Put texts behind those that wait.
+    def ask(self, query: Query) -> Job:
+        """Put the texts of a request behind those that wait.
 
-        texts (Sequence[str]): the texts.
-        labels (Optional[LabelSet]): labels in place of the pipeline's own.
-        threshold (Optional[float]): least score of a relation, in place of what is set.
+        query (Query): the request.
         RETURNS (Job): gets the answers. A Refusal is raised where too many texts wait, and where the pipeline can't be
             asked.
         """
+        texts, labels = query.texts, query.labels
         if labels is None and self.reader is not None and not self.labels:
             raise Refusal(422, Errors.R622.format(problem="'labels' is needed, since the pipeline has none of its own"))
         if labels is not None and self.reader is None:
             raise Refusal(422, Errors.R627.format(name=self.names[0], labels=", ".join(self.labels)))
-        asked = Asked(None if labels is None else json.dumps(labels.to_dict()), threshold)
-        job = Job(asked, [None] * len(texts))
+        asked = Asked(None if labels is None else json.dumps(labels.to_dict()), query.threshold)
+        job = Job(asked, [None] * len(texts), query.pictures)
         with self._condition:
             if self._closing:
                 raise Refusal(503, Errors.R625.format(problem="it is being stopped"))
@@ -223,14 +228,14 @@ class Worker:
             asked = Asked()
         else:  # labels come with each request
             asked = Asked(json.dumps(LabelSet({"works with": ""}).to_dict()))
-        for _, _, error in self._read(asked, [FIRST_TEXT]):
+        for _, _, error in self._read(asked, [(FIRST_TEXT, Pictures())]):
             if error is not None:
                 raise error
 
     def _answer(self, asked: Asked, items: Sequence[Waiting]) -> None:
         left = dict(enumerate(items))
         try:
-            for number, answer, error in self._read(asked, [item.text for item in items]):
+            for number, answer, error in self._read(asked, [(item.text, item.job.pictures) for item in items]):
                 item = left.pop(number)
                 if answer is not None:
                     item.job.give(item.number, answer)
@@ -241,7 +246,7 @@ class Worker:
                 item.job.refuse(_refusal(error))
 
     def _read(
-        self, asked: Asked, texts: Sequence[str]
+        self, asked: Asked, texts: Sequence[Tuple[str, Pictures]]
     ) -> "Iterator[Tuple[int, Optional[Answer], Optional[Exception]]]":
         """YIELDS (Tuple[int, Optional[Answer], Optional[Exception]]): each text's number, and what the pipeline found
         in it, or why it found nothing.
@@ -249,12 +254,12 @@ class Worker:
         self._failed = {}
         done = set()
         with ExitStack() as stack:
-            self._set(asked, stack)
-            numbered = ((text, number) for number, text in enumerate(texts))
+            symmetric = self._set(asked, stack)
+            numbered = ((text, number) for number, (text, _) in enumerate(texts))
             for doc, number in self.nlp.pipe(numbered, as_tuples=True, batch_size=self.limits.batch):
                 done.add(number)
                 try:
-                    answer = self._to_dict(doc, asked.threshold)
+                    answer = self._to_dict(doc, asked.threshold, texts[number][1], symmetric)
                 except ValueError as error:
                     yield number, None, error
                 else:
@@ -263,8 +268,11 @@ class Worker:
             if number not in done:
                 yield number, None, self._failed.get(number) or RuntimeError("a component gave no document back")
 
-    def _set(self, asked: Asked, stack: ExitStack) -> None:
-        """Let the pipeline answer as a request wants it, until the stack ends."""
+    def _set(self, asked: Asked, stack: ExitStack) -> List[str]:
+        """Let the pipeline answer as a request wants it, until the stack ends.
+
+        RETURNS (List[str]): the labels that say the same in both directions.
+        """
         labels = None if asked.labels is None else LabelSet(json.loads(asked.labels))
         for name, pipe in self.extractors.items():
             if labels is None or name == self.reader:
@@ -273,12 +281,22 @@ class Worker:
             # These answer for labels of their own.
             others = [name for name in self.names if name != self.reader]
             stack.enter_context(self.nlp.select_pipes(disable=others))
+        tables = self.labels if labels is None else labels.to_dict()
+        return [name for name, table in tables.items() if isinstance(table, dict) and table.get("symmetric")]
 
-    def _to_dict(self, doc: "Doc", threshold: Optional[float]) -> Answer:
+    def _to_dict(self, doc: "Doc", threshold: Optional[float], pictures: Pictures, symmetric: List[str]) -> Answer:
         if threshold is not None and has_relations(doc):
             # Of components that take no threshold, too.
             set_relations(doc, [relation for relation in get_relations(doc) if relation.score >= threshold])
-        return doc_to_dict(doc, spans_key=self.spans_key)
+        answer: Answer = doc_to_dict(doc, spans_key=self.spans_key)
+        if pictures.styles:
+            options = {"symmetric": symmetric, "spans_key": self.spans_key, "width": pictures.width}
+            drawn = len(get_relations(doc)) <= MOST_DRAWN
+            answer["svg"] = {
+                style: render(doc, style, jupyter=False, options=options) if drawn else None
+                for style in pictures.styles
+            }
+        return answer
 
     def _note(self, name: str, component: object, docs: "List[Doc]", error: Exception) -> None:
         for doc in docs:

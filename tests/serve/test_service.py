@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Callable, Dict, List, Tuple
+from xml.etree import ElementTree
 
 import pytest
 import spacy
@@ -94,6 +95,19 @@ def test_a_request_has_its_own_threshold(serve: Serve, make_pipeline: Callable[.
     assert [r.get("score", 1.0) for r in kept] == pytest.approx(scores[-1:], abs=1e-3)
     assert ask(client, text=TEXT, threshold=1)[0]["relations"] == []
     assert len(ask(client, text=TEXT)[0]["relations"]) == len(scores)
+
+
+def test_pictures(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "<script>alert(1)</script> Acme & Ann \x00 \U0001f600 \u05e9 Bob"
+    doc, plain = ask(client, texts=[text, "Nobody."], svg=["arcs", "graph", "arcs"], width=500)
+    assert list(doc["svg"]) == ["arcs", "graph"] == list(plain["svg"])
+    for picture in (*doc["svg"].values(), *plain["svg"].values()):
+        tree = ElementTree.fromstring(picture)
+        assert tree.tag.endswith("svg") and "script" not in {item.tag.split("}")[1] for item in tree.iter()}
+    assert "near" in doc["svg"]["arcs"] and "in both directions" in doc["svg"]["arcs"]
+    assert "svg" not in ask(client, text=text)[0]
+    monkeypatch.setattr("spacy_ragre.serve.worker.MOST_DRAWN", 1)
+    assert ask(client, text=text, svg=["arcs"])[0]["svg"] == {"arcs": None}
 
 
 def test_a_request_has_its_own_labels(client: TestClient, pipeline: Language) -> None:
@@ -209,6 +223,9 @@ def wait_for(condition: Callable[[], bool]) -> None:
         (b'{"text": "a", "threshold": "0.5"}', 422, "R622", "from 0 to 1"),
         (b'{"text": "a", "threshold": 1.5}', 422, "R622", "from 0 to 1"),
         (b'{"text": "a", "threshold": true}', 422, "R622", "from 0 to 1"),
+        (b'{"text": "a", "svg": ["arcs", "pie"]}', 422, "R622", "'svg' must be a list of 'arcs' and 'graph'"),
+        (b'{"text": "a", "svg": "arcs"}', 422, "R622", "'svg'"),
+        (b'{"text": "a", "width": 10}', 422, "R622", "from 200 to 4000"),
     ],
 )
 def test_malformed_requests(client: TestClient, body: bytes, status: int, code: str, says: str) -> None:
@@ -469,7 +486,10 @@ def test_the_description_is_of_what_is_there(client: TestClient) -> None:
     names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described)))
     assert names <= set(described["components"]["schemas"])
     properties = described["components"]["schemas"]["Query"]["properties"]
-    assert set(properties) == {"text", "texts", "labels", "threshold"} and properties["text"]["maxLength"] == 20_000
+    assert (
+        set(properties) == {"text", "texts", "labels", "threshold", "svg", "width"}
+        and properties["text"]["maxLength"] == 20_000
+    )
 
 
 # Who may ask
