@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 # The rooms from the ground up: a room may import rooms of lower floors, and itself.
 FLOORS: Tuple[Set[str], ...] = (
     {"errors", "registry", "bundled", "files", "plain", "coreference", "relations", "extensions"}
-    | {"instances", "labels"},
+    | {"instances", "labels", "pipelines"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
     {"llm", "scoring", "visual"},
     {"retrieval"},
@@ -43,6 +43,7 @@ GROUND: Dict[str, Set[str]] = {
     "relations": {"coreference", "errors", "plain"},
     "extensions": {"errors", "relations"},
     "instances": set(),
+    "pipelines": set(),
     "labels": {"errors", "instances"},
 }
 # Slow to import, and needed only once weights are loaded or a store is searched.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Mapp
 import typer
 
 from ..errors import Errors
+from ..pipelines import set_error_handler
 from ..training.devices import choose_gpu
 from ._inputs import INPUT, TEXT, Item, check_inputs, read_inputs
 from ._journal import Journal, journal_path
@@ -201,7 +202,7 @@ class Run:
     def results(self) -> Iterator[Item]:
         """YIELDS (Item): for each document of the input, in order, what the pipeline made of it, or why nothing."""
         if self.skip:
-            self.nlp.set_error_handler(self._note)  # type: ignore[arg-type]
+            set_error_handler(self.nlp, self._note)
         done = 0
         for doc in self.nlp.pipe(self._docs(), batch_size=self.batch_size):
             number = doc.user_data.pop(_NUMBER)

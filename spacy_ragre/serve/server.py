@@ -1,8 +1,11 @@
 """The server under the service: uvicorn, on a socket of our own."""
 
 import asyncio
+import signal
 import socket
-from typing import Callable, List, Optional
+import threading
+from contextlib import contextmanager
+from typing import Callable, Iterator, List, Optional
 
 import uvicorn
 from starlette.applications import Starlette
@@ -36,14 +39,10 @@ def address_of(opened: socket.socket, host: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}"
 
 
-def run(app: Starlette, opened: socket.socket, limits: Limits, started: Callable[[], None] = lambda: None) -> None:
-    """Serve until the process is told to end, by Ctrl+C or SIGTERM. What is being answered then is answered before.
-
-    app (Starlette): the service.
-    opened (socket.socket): what it listens on.
+def make_server(app: Starlette, limits: Limits) -> uvicorn.Server:
+    """app (Starlette): the service.
     limits (Limits): how long a request may take.
-    started (Callable[[], None]): called once the pipeline has answered.
-    RETURNS: where the service was told to end. Where the pipeline failed at its start, its error is raised.
+    RETURNS (uvicorn.Server): the server, not yet started. At its end it answers what it has begun to answer.
     """
     config = uvicorn.Config(
         app,
@@ -56,7 +55,19 @@ def run(app: Starlette, opened: socket.socket, limits: Limits, started: Callable
         server_header=False,
         timeout_graceful_shutdown=int(limits.seconds) + 1,
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def run(app: Starlette, opened: socket.socket, limits: Limits, started: Callable[[], None]) -> None:
+    """Serve until the process is told to end, by Ctrl+C or SIGTERM. Where the pipeline fails at its start, its error is
+    raised.
+
+    app (Starlette): the service.
+    opened (socket.socket): what it listens on.
+    limits (Limits): how long a request may take.
+    started (Callable[[], None]): called once the pipeline has answered.
+    """
+    server = make_server(app, limits)
     worker = app.state.worker
 
     async def watch() -> None:
@@ -72,12 +83,29 @@ def run(app: Starlette, opened: socket.socket, limits: Limits, started: Callable
         await server.serve(sockets=[opened])
         watching.cancel()
 
-    try:
+    with _quiet_end():
         asyncio.run(serve())
-    except KeyboardInterrupt:  # uvicorn gives on what it was told
-        pass
     if worker.problem is not None:
         raise worker.problem
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """Uvicorn gives on the signal that ended it, once it is done: to the handlers that were there before, which would
+    end the process with a traceback, or without what is left to do.
+    """
+
+    def nothing(number: int, frame: object) -> None:
+        pass
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _protocol(seconds: float) -> "type[asyncio.Protocol]":

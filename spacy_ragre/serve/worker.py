@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterator, List, NamedTu
 from ..corpora import doc_to_dict
 from ..errors import Errors
 from ..labels import LabelSet
+from ..pipelines import set_error_handler
 from ..relations import get_relations, has_relations, set_relations
 from ..visual import render
 from .limits import Limits, Refusal
@@ -187,8 +188,8 @@ class Worker:
             self._thread.join()
 
     def _work(self) -> None:
-        self.nlp.set_error_handler(self._note)  # type: ignore[arg-type]
         try:
+            set_error_handler(self.nlp, self._note)
             self._answer_once()
         except Exception as error:  # whatever it is, the service tells of it and lives
             logger.error("The pipeline failed at its start.", exc_info=error)
@@ -241,9 +242,12 @@ class Worker:
                     item.job.give(item.number, answer)
                 elif error is not None:
                     item.job.refuse(_refusal(error))
-        except Exception as error:  # of no single text: the thread goes on
+        except Exception as error:  # of a component that gives no document up: one by one, each has its own
             for item in left.values():
-                item.job.refuse(_refusal(error))
+                if len(items) > 1:
+                    self._answer(asked, [item])
+                else:
+                    item.job.refuse(_refusal(error))
 
     def _read(
         self, asked: Asked, texts: Sequence[Tuple[str, Pictures]]
