@@ -16,7 +16,7 @@ def set_error_handler(nlp: Language, handler: ErrorHandler) -> None:
     nlp (Language): the pipeline.
     handler (ErrorHandler): is told of failures.
     """
-    nlp.default_error_handler = handler  # type: ignore[assignment]
+    nlp.default_error_handler = handler
     for _, pipe in nlp.components:
         if hasattr(pipe, "set_error_handler"):
             try:
