@@ -18,6 +18,7 @@ from .words import (
     FEMALE_PRONOUNS,
     GENERAL_NOUNS,
     GROUP,
+    LEADING_NOUNS,
     MALE_NOUNS,
     MALE_PRONOUNS,
     NEUTER_PRONOUNS,
@@ -37,6 +38,7 @@ _OTHER_ROLE = 20
 _MENTION = 50
 _SAME_ROLE = 35
 _SUBJECTS = ("nsubj", "nsubjpass")
+_NAMES_SUBJECT = (*_SUBJECTS, "appos")
 _BE = {
     "is",
     "was",
@@ -135,36 +137,35 @@ class _Reader:
         self.sentences = [0] * len(doc)
         for number, sent in enumerate(doc.sents):
             self.sentences[sent.start : sent.end] = [number] * len(sent)
-        self.owners = {
-            i: owner for owner, e in enumerate(entities) for start, end, _ in e.mentions for i in range(start, end)
-        }
-        self.taken = {(start, end) for entity in entities for start, end, _ in entity.mentions}
+        mentions = [(owner, mention) for owner, entity in enumerate(entities) for mention in entity.mentions]
+        self.owners = {i: owner for owner, (start, end, _) in mentions for i in range(start, end)}
         self.genders = ["" for _ in entities]
         self.described: List[Set[str]] = [set() for _ in entities]
         self.named: List[Set[str]] = [set() for _ in entities]
         self.countries = [False for _ in entities]
-        for i, entity in enumerate(entities):
-            for start, end, label in entity.mentions:
-                self._take_name(i, doc[start:end], label)
+        for owner, (start, end, label) in mentions:
+            self._take_name(owner, doc[start:end], label)
         self.places: List[_Place] = []
 
     def _take_name(self, i: int, span: Span, label: str) -> None:
         kind = self.entities[i].kind
         if label:
             name = read_name(span.text, kind)
-            self.named[i].update(name.words)
+            # "Lyon University", "University of Lyon", "Lake Como", and no "State Highway 82".
+            pairs = zip(name.words, (*name.words[1:], ""))
+            self.named[i].update(word for word, after in pairs if after in ("", "of") or word in LEADING_NOUNS)
             self.countries[i] |= " ".join(name.words) in COUNTRIES
             if kind == PERSON:
                 self.genders[i] = self.genders[i] or name.gender
         root = span.root
-        described = [
-            child for child in root.children if child.dep_ in ("appos", "compound") and child.i not in self.owners
-        ]
-        if root.dep_ == "appos" and root.head.i not in self.owners:
+        described = [child for child in root.children if child.dep_ in ("appos", "compound")]
+        if root.dep_ == "appos":
             described.append(root.head)
+        if root.dep_ == "pobj" and root.head.lower_ == "of" and _noun(root.head.head) in NOUNS.get(kind, ()):
+            described.append(root.head.head)
         if root.dep_ in _SUBJECTS and root.head.lower_ in _BE:
-            described += [child for child in root.head.children if child.dep_ == "attr" and child.i not in self.owners]
-        for token in described:
+            described += [child for child in root.head.children if child.dep_ == "attr"]
+        for token in (token for token in described if token.i not in self.owners):
             noun = _noun(token)
             self.described[i].add(noun)
             if kind == PERSON and not self.genders[i]:
@@ -195,13 +196,26 @@ class _Reader:
         return found
 
     def _describes(self, token: Token) -> bool:
-        """RETURNS (bool): whether a noun says what an entity is, and names nothing besides it."""
-        if token.dep_ == "appos":
-            return token.head.i in self.owners
-        return token.dep_ == "attr" and any(c.dep_ in _SUBJECTS and c.i in self.owners for c in token.head.children)
+        """RETURNS (bool): whether a noun says what an entity is, and names nothing besides it: "Acme, a bank", "the
+        bank, Acme", "Acme is a bank and a brand", "the city of Lyon".
+        """
+        while token.dep_ == "conj":
+            token = token.head
+        beside = [token.head] if token.dep_ == "appos" else [c for c in token.children if c.dep_ == "appos"]
+        if any(other.i in self.owners for other in beside):
+            return True
+        if token.dep_ == "attr" and any(c.dep_ in _SUBJECTS and c.i in self.owners for c in token.head.children):
+            return True
+        return any(_noun(token) in NOUNS.get(self.entities[owner].kind, ()) for owner in self._after_of(token))
+
+    def _after_of(self, token: Token) -> List[int]:
+        """RETURNS (List[int]): the entities that stand behind a noun and "of"."""
+        names = (word.i for child in token.children if child.lower_ == "of" for word in child.children)
+        return [self.owners[i] for i in names if i in self.owners]
 
     def _add(self, owner: int, root: Token) -> None:
-        self.places.append(_Place(owner if owner >= 0 else -1 - root.i, root.i, self.sentences[root.i], root.dep_))
+        role = root.head.dep_ if root.dep_ == "appos" else root.dep_
+        self.places.append(_Place(owner if owner >= 0 else -1 - root.i, root.i, self.sentences[root.i], role))
 
     # Pronouns
 
@@ -225,7 +239,7 @@ class _Reader:
 
     def _fits_thing(self, place: _Place) -> bool:
         if place.owner >= 0:
-            return self.entities[place.owner].kind not in (PERSON, GROUP, VALUE)
+            return self._is_thing(place) and not self._are_things(place)
         token = self.doc[place.root]
         return not _is_plural(token) and not _is_person(_noun(token)) and token.ent_type_ == ""
 
@@ -233,11 +247,17 @@ class _Reader:
         if place.owner >= 0:
             # Persons that are named together are several.
             kind = self.entities[place.owner].kind
-            return kind in (ORGANISATION, GROUP) or (kind == PERSON and _is_joined(self.doc[place.root]))
+            together = kind == PERSON and _is_joined(self.doc[place.root])
+            return together or kind in (ORGANISATION, GROUP) or self._are_things(place)
         return _is_plural(self.doc[place.root]) or _is_joined(self.doc[place.root])
 
-    def _is_one(self, owner: int) -> bool:
-        return self.entities[owner].kind in (ORGANISATION, GROUP)
+    def _is_thing(self, place: _Place) -> bool:
+        return self.entities[place.owner].kind not in (PERSON, GROUP, VALUE)
+
+    def _are_things(self, place: _Place) -> bool:
+        """RETURNS (bool): whether an entity is a thing with a plural name, and no team or place ("the Rovers")."""
+        named = self.entities[place.owner].kind in (ORGANISATION, PLACE)
+        return self._is_thing(place) and not named and self.doc[place.root].tag_ == "NNS"
 
     def _weigh(self, token: Token, fits: Callable[[_Place], bool], gender: str = "") -> Optional[int]:
         """RETURNS (Optional[int]): the entity that a pronoun names; None where it names none of them, or may. If there
@@ -265,7 +285,7 @@ class _Reader:
         if not order or (len(order) > 1 and order[0][0] == order[1][0]):
             return None
         best = order[0][1]
-        if token.lower_ in PLURAL_PRONOUNS and any(owner < 0 or not self._is_one(owner) for _, owner in order):
+        if token.lower_ in PLURAL_PRONOUNS and any(i < 0 or self.entities[i].kind == PERSON for _, i in order):
             # An organisation is "they" only where no others are in sight.
             return None
         if best >= 0 and gender and len(order) == 1:
@@ -319,6 +339,8 @@ class _Reader:
         if entity.kind == PERSON:
             return self.genders[owner] == ("m" if noun in MALE_NOUNS else "f")
         if entity.kind == PLACE:
+            if all(label in ("", "FAC") for _, _, label in entity.mentions):  # a building is no city
+                return False
             return (noun in COUNTRY_NOUNS) == self.countries[owner]
         return True
 
@@ -352,7 +374,8 @@ def _verb(token: Token) -> Token:
 
 def _subjects(token: Token) -> Set[int]:
     """RETURNS (Set[int]): the subjects of the verb that a token belongs to."""
-    return {child.i for child in _verb(token.head).children if child.dep_ in _SUBJECTS}
+    subjects = [child for child in _verb(token.head).children if child.dep_ in _SUBJECTS]
+    return {word.i for subject in subjects for word in (subject, *subject.children) if word.dep_ in _NAMES_SUBJECT}
 
 
 def _is_empty(token: Token) -> bool:

@@ -291,9 +291,11 @@ NOUNS: Dict[str, FrozenSet[str]] = {
 # Of these, those that fit every entity of the kind, whatever the text says of it.
 GENERAL_NOUNS: Dict[str, FrozenSet[str]] = {
     ORGANISATION: _set("company firm corporation organization organisation group institution"),
-    PLACE: _set("city town village country nation state area region"),
+    PLACE: _set("city town village country nation state"),
     PERSON: _set("man woman"),
 }
+# Of these, those that stand at the beginning of a name.
+LEADING_NOUNS = _set("lake river port castle")
 COUNTRY_NOUNS = _set("country nation")
 COUNTRIES = frozenset(DEMONYMS.values()) - _set("africa asia europe california texas minnesota")
 # Nouns that "he" and "she" may mean.

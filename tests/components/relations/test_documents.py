@@ -107,6 +107,21 @@ def test_clusters_of_a_span_group(make_nlp, answer_all):
     assert [m.start for m in clusters[relation.tail_cluster]] == [2]
 
 
+def test_relations_read_at_a_pronoun_are_told_of_the_nearest_name(make_nlp, make_doc, answer_all):
+    nlp = make_nlp(candidates=WHOLE)
+    asked = answer_all(nlp)
+    doc = make_doc(nlp, "Ann Poe left . Then Poe came , and she ran Acme", [("Ann Poe", "PERSON"), ("Acme", "ORG")])
+    doc._.entity_clusters = [[(0, 2, "PERSON"), (5, 6, "PERSON"), (9, 10)], [(11, 12, "ORG")]]
+    doc = nlp(doc)
+    (relation,) = doc._.relations
+    assert asked[0].text[slice(*asked[0].first)] == "she" and asked[0].first_type == "PERSON"
+    assert (relation.head.text, relation.head.start, relation.head.label_) == ("Poe", 5, "PERSON")
+    assert (relation.head_cluster, relation.tail_cluster, relation.tail.text) == (0, 1, "Acme")
+    assert [span.text for span in doc._.entity_clusters[0]] == ["Ann Poe", "Poe", "she"]
+    # Of a pronoun's span, the relations of its cluster are read.
+    assert doc[9:10]._.relations == doc._.relations
+
+
 def test_mentions_with_the_same_text(make_nlp, make_doc):
     nlp = make_nlp()
     doc = make_doc(nlp, "Paris , Texas and Paris and Paris", [("Paris", "GPE"), ("Paris", "GPE"), ("Paris", "GPE")])
