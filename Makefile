@@ -1,5 +1,6 @@
 # make demo    show relations of a paragraph, after installing what is needed
 # make test    run all checks
+# make docs    write the documentation site to site/
 # make install the virtual environment .venv, with everything in it
 
 PYTHON ?= python3
@@ -14,13 +15,13 @@ WORKERS ?= 2
 # Coverage by sys.monitoring costs next to nothing, from Python 3.12.
 CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
 
-.PHONY: install demo test
+.PHONY: install demo test docs
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,serve,dev]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,serve,docs,dev]"
 	$(BIN)/python -m spacy ragre download all
 	touch $(STAMP)
 
@@ -32,5 +33,9 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy spacy_ragre scripts benchmarks
 	$(BIN)/python scripts/render_results.py --check
+	$(BIN)/python scripts/render_reference.py --check
 	$(BIN)/python scripts/count_any.py
 	OMP_NUM_THREADS=1 COVERAGE_CORE=$(CORE) $(BIN)/python -m pytest -ra --durations=10 -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
