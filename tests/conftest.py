@@ -22,6 +22,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # Tests compare numbers to many digits, so that `dtype = "auto"` has to mean 32 bits on every processor: for models of
 # this process by the fixture below, and for those of others by taking the instructions away that make 16 bits faster.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_VNNI")
+# A model that is not here is not looked for on the hub, which takes a minute to be given up where there is no network.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)

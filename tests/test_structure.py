@@ -98,7 +98,7 @@ def entry_points() -> List[Any]:
 
 def run_python(code: str, *args: str, **env: str) -> str:
     """Run code in a fresh process, away from this folder; a failure shows what it wrote."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **env}
+    environment = {**os.environ, **env}
     done = subprocess.run(
         [sys.executable, "-c", code, *args], capture_output=True, text=True, env=environment, cwd=Path(sys.prefix)
     )

@@ -43,6 +43,7 @@ TextKind = Literal["sentence", "marked", "response"]
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "encoder.json"
+SAVED = ("pooling", "text", "query_prefix", "passage_prefix", "max_length", "end_token")
 # Texts that are sorted by length together; enough for even batches, and bounded for stores of millions.
 _WINDOW = 32
 
@@ -204,14 +205,7 @@ class TextEncoder:
     def settings(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): the settings that change the keys, as plain data."""
         own = self._own_settings()
-        return {
-            "pooling": own.pooling,
-            "text": self.text,
-            "query_prefix": own.query_prefix,
-            "passage_prefix": own.passage_prefix,
-            "max_length": self.max_length,
-            "end_token": self.end_token,
-        }
+        return {key: getattr(own if hasattr(own, key) else self, key) for key in SAVED}
 
     def _own_settings(self) -> OwnSettings:
         """RETURNS (OwnSettings): pooling and prefixes, those of the model where none are set."""
@@ -389,7 +383,7 @@ class TextEncoder:
         path = Path(path)
         if not (path / WEIGHTS).exists():
             return self
-        settings = _read_settings(path / SETTINGS, set(self.settings))
+        settings = _read_settings(path / SETTINGS)
         model, self._tokenizer = load_encoder(path, str(path))
         self._model = place(model, self.device, self.name)
         for key, value in settings.items():
@@ -490,11 +484,11 @@ class DualEncoder:
         return self
 
 
-def _read_settings(path: Path, keys: set[str]) -> Dict[str, Any]:
+def _read_settings(path: Path) -> Dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError) as error:
         raise ValueError(Errors.R211.format(file=path, problem=error)) from error
-    if not isinstance(settings, dict) or set(settings) != keys:
-        raise ValueError(Errors.R211.format(file=path, problem=f"it needs the keys {sorted(keys)}"))
+    if not isinstance(settings, dict) or set(settings) != set(SAVED):
+        raise ValueError(Errors.R211.format(file=path, problem=f"it needs the keys {sorted(SAVED)}"))
     return settings

@@ -262,8 +262,7 @@ def test_windows_that_are_not_valid(make_encoder, settings):
         make_encoder(**settings)
 
 
-def test_missing_encoder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_missing_encoder(tmp_path):
     with pytest.raises(OSError, match="R201"):
         assert HuggingFaceEncoder(str(tmp_path / "nowhere")).width
     with pytest.raises(ValueError, match="R110"):

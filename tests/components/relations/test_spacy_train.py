@@ -120,7 +120,7 @@ def test_best_model_gives_the_same_in_a_fresh_process(output, corpus):
         [[r.head.text, r.label, r.tail.text, round(r.score, 4)] for r in doc._.relations]
         for doc in nlp.pipe([copy_input(doc) for doc in docs])
     ]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    env = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-c", READ, str(path), str(corpus)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
