@@ -348,7 +348,12 @@ def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     RETURNS (List[EntityCluster]): the clusters, in the order of their first mentions.
     """
     if CLUSTERS_KEY in doc.user_data:
-        return [EntityCluster(_make_span(doc, *m) for m in cluster) for cluster in doc.user_data[CLUSTERS_KEY]]
+        # What was set holds offsets and types alone: mentions that are entities have their ids, too.
+        known = {(span.start_char, span.end_char, span.label_): span for span in spans}
+        return [
+            EntityCluster(known.get(tuple(m)) or _make_span(doc, *m) for m in cluster)
+            for cluster in doc.user_data[CLUSTERS_KEY]
+        ]
     groups: Dict[Tuple[str, Any], Dict[Tuple[int, int], Span]] = {}
     found = coreference_clusters(doc, spans)
     coref: Dict[Tuple[int, int], int] = {}

@@ -317,6 +317,10 @@ def test_clusters_are_read_in_the_documented_order(doc: Doc) -> None:
     # what was set before all else
     doc._.entity_clusters = [[doc[14:15], doc[0:3]]]
     assert offsets(doc._.entity_clusters) == [[e, a]]
+
+    # mentions that are entities keep their ids
+    doc._.entity_clusters = [list(doc.ents[:2]), [doc[8:9]]]
+    assert [[span.kb_id_ for span in cluster] for cluster in doc._.entity_clusters] == [["Q1", "Q1"], [""]]
     assert isinstance(doc._.entity_clusters[0], EntityCluster)
 
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 from .words import (
     ARTICLES,
@@ -209,6 +209,11 @@ class _Entities:
             self.ids[i], self.genders[i] = ids, genders
 
 
+_Key = Tuple[str, ...]
+# Parts of longer names than this are not looked for.
+_MOST_WORDS = 12
+
+
 class _Form(NamedTuple):
     """A name of a group, once for all mentions that have it."""
 
@@ -291,16 +296,14 @@ def _initials(words: Sequence[str]) -> Set[str]:
 
 
 def _join_partial(entities: _Entities, forms: Sequence[_Form]) -> None:
-    index: Dict[Tuple[str, str], List[_Form]] = defaultdict(list)
+    forms = [form for form in forms if form.kind in _FITS]
+    index: Dict[_Key, List[_Form]] = defaultdict(list)
     for form in forms:
-        for word in set(form.name.words) if form.kind in _FITS else ():
-            index[form.kind, word].append(form)
+        for key in set(_found_under(form)):
+            index[key].append(form)
     for form in sorted(forms, key=_size, reverse=True):
-        fits = _FITS.get(form.kind)
-        if fits is None:
-            continue
-        ends = {form.name.words[0], form.name.words[-1]}
-        longer = (other for word in ends for other in index[form.kind, word] if _size(other) > _size(form))
+        fits = _FITS[form.kind]
+        longer = (other for key in _looked_up(form) for other in index[key] if _size(other) > _size(form))
         found = {entities.find(other.group) for other in longer if fits(form.name, other.name)}
         own = entities.find(form.group)
         if len(found) > 1 and form.kind == PERSON:
@@ -308,6 +311,34 @@ def _join_partial(entities: _Entities, forms: Sequence[_Form]) -> None:
             found = set(sorted(i for i in found if i < form.group)[:1])
         if len(found) == 1 and own not in found:
             entities.join(found.pop(), form.group)
+
+
+def _found_under(form: _Form) -> Iterator[_Key]:
+    """YIELDS (Tuple[str, ...]): keys under which a name is found that may be longer than another one: how it begins and
+    ends, and of a person each word, and the first with the last.
+    """
+    words = form.name.words
+    for count in range(1, min(len(words), _MOST_WORDS) + 1):
+        yield (form.kind, *words[:count])
+        yield (form.kind, *words[-count:])
+    if form.kind == PERSON and len(words) > 1:
+        yield from ((form.kind, word) for word in words[:_MOST_WORDS])
+        yield (form.kind, "first", words[0], words[-1])
+        yield (form.kind, "initial of", words[0][0], words[-1])
+        if len(words[0]) == 1:
+            yield (form.kind, "initial", words[0], words[-1])
+
+
+def _looked_up(form: _Form) -> Iterator[_Key]:
+    """YIELDS (Tuple[str, ...]): the keys under which names are found that a name may be a part of."""
+    words = form.name.words
+    yield (form.kind, *words)
+    if form.kind == PERSON and len(words) > 1:
+        if len(words[0]) == 1:
+            yield (form.kind, "initial of", words[0], words[-1])
+        else:
+            yield (form.kind, "first", words[0], words[-1])
+            yield (form.kind, "initial", words[0][0], words[-1])
 
 
 def _size(form: _Form) -> Tuple[int, int, int]:

@@ -135,6 +135,9 @@ def test_words_of_other_scripts_keep_their_marks() -> None:
     assert join(PERSON, "مريم العلي", "العلي") == [0, 0]
 
 
-def test_thousands_of_names_with_one_surname() -> None:
-    names = [f"A{i} Smith" for i in range(2000)]
-    assert join(PERSON, *names) == list(range(2000))
+@pytest.mark.parametrize(
+    "kind, name",
+    [(PERSON, "A{} Smith"), (PERSON, "{} B. Smith"), (ORGANISATION, "National A{} Bank"), (PLACE, "New A{}")],
+)
+def test_thousands_of_names_with_common_words(kind: str, name: str) -> None:
+    assert join(kind, *(name.format(i) for i in range(5000))) == list(range(5000))
