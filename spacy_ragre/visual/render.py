@@ -1,86 +1,18 @@
 """`render`: relations of documents as pictures, called as displaCy is."""
 
-import re
-from typing import (
-    Any,
-    Callable,
-    Collection,
-    Dict,
-    Iterable,
-    List,
-    Literal,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-    Union,
-    overload,
-)
+from typing import Any, Iterable, List, Literal, Mapping, Optional, Union, overload
 
 from spacy.tokens import Doc, Span
 from spacy.util import is_in_jupyter
 
 from ..errors import Errors
 from .arcs_svg import draw_arcs
-from .document import Selection, read_graph, read_text
+from .document import read_graph, read_text
 from .graph_svg import draw_graph
+from .options import Options, read_options
 from .style import wrap_page
 
 Source = Union[Doc, Span]
-DEFAULT_WIDTH = 960
-
-
-class Options(NamedTuple):
-    """The options of `render`, checked."""
-
-    selection: Selection
-    colors: Mapping[str, str]
-    width: float
-
-
-def read_options(options: Mapping[str, Any]) -> Options:
-    """options (Mapping[str, Any]): what `render` takes. RETURNS (Options): what they say. A ValueError is raised for
-    an unknown name and for a value of the wrong kind.
-    """
-    kinds: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
-        "labels": ("a list of labels", lambda value: value is None or _are_names(value)),
-        "min_score": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
-        "symmetric": ("a list of labels", _are_names),
-        "spans_key": ("a string", lambda value: value is None or isinstance(value, str)),
-        "colors": ("a table of labels and CSS colors, such as '#0a7' or 'teal'", _are_colors),
-        "width": ("a number of pixels from 200 to 20000", lambda value: _is_number(value) and 200 <= value <= 20000),
-    }
-    for name, value in options.items():
-        if name not in kinds:
-            raise ValueError(Errors.R692.format(name=name, known=", ".join(kinds)))
-        expected, fits = kinds[name]
-        if not fits(value):
-            raise ValueError(Errors.R693.format(name=name, value=value, expected=expected))
-    selection = Selection(
-        options.get("labels"), options.get("min_score", 0.0), options.get("symmetric", ()), options.get("spans_key")
-    )
-    return Options(selection, options.get("colors", {}), options.get("width", DEFAULT_WIDTH))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _are_names(value: Any) -> bool:
-    return (
-        not isinstance(value, (str, bytes))
-        and isinstance(value, Collection)
-        and all(isinstance(name, str) for name in value)
-    )
-
-
-def _are_colors(value: Any) -> bool:
-    # They stand in attributes of the markup, where nothing else may follow them.
-    return (
-        isinstance(value, Mapping)
-        and _are_names(value)
-        and all(isinstance(color, str) and re.fullmatch(r"[#\w(),.%/ -]+", color) for color in value.values())
-    )
 
 
 @overload
