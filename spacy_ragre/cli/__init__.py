@@ -14,6 +14,7 @@ from .export import export
 from .extract import extract
 from .index import index
 from .neighbours import neighbours
+from .render import render
 from .serve import serve
 from .train import train
 
@@ -29,6 +30,7 @@ __all__ = [
     "index",
     "neighbours",
     "ragre_cli",
+    "render",
     "serve",
     "train",
 ]

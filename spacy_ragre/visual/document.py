@@ -100,10 +100,11 @@ def selected(source: Union[Doc, Span], selection: Selection) -> List[Relation]:
     """source (Union[Doc, Span]): a document, or a part of one, whose relations have both ends in it.
     RETURNS (List[Relation]): the relations that are shown, best first.
     """
-    first, last = (source.start, source.end) if isinstance(source, Span) else (0, len(source))
+    doc = _doc(source)
+    first, last = (source.start, source.end) if isinstance(source, Span) else (0, len(doc))
     return [
         relation
-        for relation in get_relations(_doc(source))
+        for relation in get_relations(doc)
         if (selection.labels is None or relation.label in selection.labels)
         and relation.score >= selection.min_score
         and all(first <= end.start and end.end <= last for end in (relation.head, relation.tail))
@@ -209,7 +210,9 @@ class Entities:
         ends = [span for relation in relations for span in (relation.head, relation.tail)]
         # The clusters that relations name by number are those of the attribute.
         numbered = any(relation.head_cluster is not None or relation.tail_cluster is not None for relation in relations)
-        self._clusters = get_clusters(doc) if numbered else cluster_entities(doc, [*named, *ends])
+        # What is known of an entity, such as its id in a knowledge base, is not known to the end of a relation.
+        others = [span for span in ends if _place(span) not in self._named]
+        self._clusters = get_clusters(doc) if numbered else cluster_entities(doc, [*named, *others])
         self._number = {_place(span): i for i, cluster in enumerate(self._clusters) for span in cluster}
         for span in ends:
             if _place(span) not in self._number:

@@ -80,7 +80,7 @@ def _lay_out_part(boxes: Floats, links: Sequence[Tuple[int, int]]) -> Floats:
         pulls = weights * wanted / far
         places = inverse @ (pulls.sum(axis=1)[:, None] * places - pulls @ places)
     # Boxes with text are flat, so that they need less room above each other than side by side.
-    return _without_overlaps(_lying(places) * [1.0, 0.6], boxes)
+    return _without_overlaps(_lying(places) * [1.0, 0.55], boxes)
 
 
 def _distances(boxes: Floats, links: Sequence[Tuple[int, int]]) -> Floats:
@@ -89,7 +89,7 @@ def _distances(boxes: Floats, links: Sequence[Tuple[int, int]]) -> Floats:
     far = np.full((count, count), np.inf)
     np.fill_diagonal(far, 0.0)
     for a, b in links:
-        far[a, b] = far[b, a] = (boxes[a, 0] + boxes[b, 0]) / 2 + 2 * GAP
+        far[a, b] = far[b, a] = 0.4 * (boxes[a, 0] + boxes[b, 0]) + 2 * GAP
     for middle in range(count):
         np.minimum(far, far[:, middle, None] + far[None, middle], out=far)
     return far

@@ -1,6 +1,6 @@
 """`render`: relations of documents as pictures, called as displaCy is."""
 
-from typing import Any, Iterable, List, Literal, Mapping, Optional, Union, overload
+from typing import Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Union, overload
 
 from spacy.tokens import Doc, Span
 from spacy.util import is_in_jupyter
@@ -62,14 +62,13 @@ def render(
     RETURNS (Optional[str]): the markup; None where it is shown in a notebook. A ValueError is raised for an unknown
         style or option, and for what is no document.
     """
-    drawers = {"arcs": _arcs, "graph": _graph}
-    if style not in drawers:
-        raise ValueError(Errors.R691.format(style=style, known=", ".join(drawers)))
+    if style not in STYLES:
+        raise ValueError(Errors.R691.format(style=style, known=", ".join(STYLES)))
     if isinstance(docs, (str, bytes, Mapping)) or not isinstance(docs, (Doc, Span, Iterable)):
         raise ValueError(Errors.R690.format(value=docs, type=type(docs).__name__))
     sources: List[Source] = [docs] if isinstance(docs, (Doc, Span)) else list(docs)
     checked = read_options(options or {})
-    pictures = [drawers[style](source, checked) for source in sources]
+    pictures = [STYLES[style](source, checked) for source in sources]
     html = wrap_page(pictures) if page else "\n".join(pictures)
     html = html.replace("\n", "") if minify else html
     if jupyter or (jupyter is None and is_in_jupyter()):
@@ -87,3 +86,6 @@ def _arcs(source: Source, options: Options) -> str:
 
 def _graph(source: Source, options: Options) -> str:
     return draw_graph(read_graph(source, options.selection), options.colors)
+
+
+STYLES: Dict[str, Callable[[Source, Options], str]] = {"arcs": _arcs, "graph": _graph}

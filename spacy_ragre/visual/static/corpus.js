@@ -316,8 +316,10 @@
         context.font = `${font}px ${FONT}`;
         widths.set(font + text, context.measureText(text).width);
       }
-      const half = widths.get(font + text) / 2 / scale + 2 / scale;
-      const tall = 7 / scale;
+      // Where there is much, each name has some room around it.
+      const room = near.size > 100 ? 14 : 2;
+      const half = (widths.get(font + text) / 2 + room) / scale;
+      const tall = (7 + room / 2) / scale;
       const box = [x - half, y - tall, x + half, y + tall];
       if (!always && taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) return;
       taken.push(box);
@@ -332,21 +334,22 @@
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
-    const links = drawn.links.length <= NAMED ? drawn.links : drawn.links.filter((link) => link.edge === selectedEdge || link === hoveredLink);
-    for (const link of links) {
-      const chosenLink = link.edge === selectedEdge || link === hoveredLink;
-      if (!chosenLink && (scale < 0.7 || dimmed(link))) continue;
+    const own = (link) => link.edge === selectedEdge || link === hoveredLink;
+    const writeLink = (link, always) => {
       const { x, y } = middleOf(link);
-      write(labels[link.edge.label][0], x, y, "600 11", labelTone(link.edge), chosenLink);
-    }
+      write(labels[link.edge.label][0], x, y, "600 11", labelTone(link.edge), always);
+    };
+    for (const link of drawn.links) if (own(link)) writeLink(link, true);
     let count = 0;
     for (const node of ranked) {
       if (!near.has(node.id)) continue;
       if (++count > 250) break;
       const name = nodes[node.id][0];
       const short = name.length > 32 ? `${Array.from(name).slice(0, 31).join("")}…` : name;
-      write(short, node.x, node.y + radius(node) + 9 / scale, "500 12", colors.ink, false);
+      write(short, node.x, node.y + radius(node) + 9 / scale, "500 12", colors.ink, selectedEdge !== null);
     }
+    if (drawn.links.length <= NAMED && scale > 0.7)
+      for (const link of drawn.links) if (!own(link) && !dimmed(link)) writeLink(link, false);
   }
   let hoveredLink = null;
 
