@@ -1,7 +1,9 @@
 """Pictures of documents: what is drawn, where, and that no text becomes markup."""
 
 import itertools
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Tuple
 from xml.etree import ElementTree
@@ -289,6 +291,34 @@ def test_nodes_and_labels_of_a_graph_never_meet_and_are_always_placed_alike() ->
         rects = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(places, sizes)]
         assert not [(a, b) for a, b in itertools.combinations(rects, 2) if meet(a, b)]
         assert min(min(rect) for rect in rects) > -GAP
+
+
+# The picture of the README
+
+
+def test_the_picture_of_the_documentation_is_what_is_drawn() -> None:
+    text = "Microsoft was founded by Bill Gates in Albuquerque. Bill Gates married Melinda French in Hawaii."
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    doc = nlp(text)
+    names = [("Microsoft", "ORG"), ("Bill Gates", "PERSON"), ("Albuquerque", "GPE"), ("Bill Gates", "PERSON")]
+    at = 0
+    ents = []
+    for name, label in [*names, ("Melinda French", "PERSON"), ("Hawaii", "GPE")]:
+        at = text.index(name, at)
+        ents.append(doc.char_span(at, at + len(name), label=label))
+        at += len(name)
+    doc.ents = ents
+    triples = ((0, "founded_by", 1, 0.84), (3, "married_to", 4, 0.8), (0, "located_in", 2, 0.31))
+    relations = [
+        {"head": ents[head], "label": label, "tail": ents[tail], "score": score} for head, label, tail, score in triples
+    ]
+    set_relations(doc, relations)
+    file = Path(__file__).parents[2] / "docs" / "images" / "relations.svg"
+    drawn = draw(doc, symmetric=["married_to"]) + "\n"
+    if os.environ.get("RAGRE_RENEW"):
+        file.write_text(drawn, encoding="utf8")
+    assert file.read_text(encoding="utf8") == drawn, "run this test with RAGRE_RENEW=1, and look at the picture"
 
 
 # Colours and texts
