@@ -64,12 +64,15 @@ def make_entity_clusterer(
 ) -> "EntityClusterer":
     """Build the component.
 
-    partial_names (bool): "Curie" and "Dr. Curie" name "Marie Curie" where the document has her, "Johns Hopkins" names
-        "Johns Hopkins University".
-    acronyms (bool): "WHO" names the "World Health Organization".
+    partial_names (bool): "Curie" and "M. Curie" name "Marie Curie" where the document has her, "Johns Hopkins" names
+        "Johns Hopkins University". Two persons with different full names are never joined; a surname that several have
+        is that of the one who was named first.
+    acronyms (bool): "WHO" names the "World Health Organization", and so does what stands in parentheses behind it and
+        has its letters.
     demonyms (bool): "French" names "France", where both have an entity type of places.
-    noun_phrases (bool): "the company" names a company. Needs a parse.
-    pronouns (bool): "she", "his", "it" and so on name an entity. Needs a parse.
+    noun_phrases (bool): "the company" names a company: the one that the text calls so ("Acme is a bank"), or the only
+        one that may be meant. Needs a parse.
+    pronouns (bool): "she", "his", "it" and so on name an entity of fitting type and gender. Needs a parse.
     max_sentences (int): how many sentences before a noun phrase or pronoun its entity was last named, at most.
     kinds (Dict[str, str]): what your entity types stand for, such as {"FIRM": "organisation"}: person, organisation,
         place, group (peoples, parties), value (dates, numbers) or thing. The usual types are known; all others are
