@@ -1,7 +1,8 @@
 """A pipeline with a tiny random model that gives all labels to all pairs, and its service in this process."""
 
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
@@ -11,6 +12,7 @@ from spacy.tokens import Doc
 from starlette.testclient import TestClient
 
 from spacy_ragre.serve import Limits, create_app
+from spacy_ragre.serve.server import listen, make_server
 
 NAME = "rag_relation_extractor"
 LABELS = {"founded_by": "was founded by", "near": {"text": "is near", "symmetric": True}}
@@ -82,3 +84,27 @@ def serve() -> "Iterator[Callable[..., TestClient]]":
 @pytest.fixture
 def client(serve: Callable[..., TestClient], pipeline: Language) -> TestClient:
     return serve(pipeline)
+
+
+@pytest.fixture
+def running(make_pipeline: Callable[..., Language]) -> Callable[..., Any]:
+    """`with running(seconds=1) as port`: a real server, in a thread."""
+
+    @contextmanager
+    def start(**limits: Any) -> Iterator[int]:
+        settings = Limits(**limits)
+        app = create_app(make_pipeline(), settings)
+        with listen("127.0.0.1", 0) as opened:
+            server = make_server(app, settings)
+            thread = threading.Thread(target=server.run, args=([opened],))
+            thread.start()
+            try:
+                while not (server.started and app.state.worker.state == "ready"):
+                    time.sleep(0.01)
+                yield opened.getsockname()[1]
+            finally:
+                server.should_exit = True
+                thread.join()
+        assert app.state.worker.state == "closed"
+
+    return start

@@ -6,9 +6,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -23,30 +22,6 @@ from spacy_ragre.serve.guard import is_loopback, names_of
 from spacy_ragre.serve.server import address_of, listen, make_server, run
 
 from .conftest import NAME, TEXT
-
-
-@pytest.fixture
-def running(make_pipeline: Callable[..., Language]) -> Callable[..., Any]:
-    """`with running(seconds=1) as port`: a server in a thread."""
-
-    @contextmanager
-    def start(**limits: Any) -> Iterator[int]:
-        settings = Limits(**limits)
-        app = create_app(make_pipeline(), settings)
-        with listen("127.0.0.1", 0) as opened:
-            server = make_server(app, settings)
-            thread = threading.Thread(target=server.run, args=([opened],))
-            thread.start()
-            try:
-                while not (server.started and app.state.worker.state == "ready"):
-                    time.sleep(0.01)
-                yield opened.getsockname()[1]
-            finally:
-                server.should_exit = True
-                thread.join()
-        assert app.state.worker.state == "closed"
-
-    return start
 
 
 def post(port: int, **body: Any) -> Tuple[int, Dict[str, Any]]:
