@@ -1,9 +1,7 @@
 """The page of a corpus: what it holds, that nothing in it becomes markup, and how it works in a browser."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -159,23 +157,6 @@ def test_texts_never_become_markup(make_doc: MakeDoc) -> None:
 
 
 # In a browser
-
-
-def find_browser() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    return os.environ.get("CHROME_PATH") or next(filter(None, map(shutil.which, names)), "")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = find_browser()
-    if not path:
-        pytest.skip("no Chromium or Chrome on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra 'dev')")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 class Shown:
