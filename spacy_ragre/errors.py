@@ -601,6 +601,13 @@ class Errors(metaclass=_WithCodes):
         "No component of the pipeline {name!r} that finds relations ({components}) takes examples of a store, so that "
         "--examples can't be used. Leave it out, or use a pipeline with a rag_relation_extractor."
     )
+    R616 = (
+        "Knowledge graphs need the package {package!r}, which is not installed. Install it with: "
+        "pip install 'spacy-ragre[graph]'"
+    )
+    R617 = "The setting {setting}={value!r} of a graph is not valid: {expected} is needed."
+    R618 = "Can't make a graph of {value}: {expected} is needed."
+    R619 = "The format {format!r} has no use for {option}, which is for {known}. Leave it out, or choose one of these."
     R615 = "Can't use GPU {gpu_id}: {problem}. Give another --gpu-id, or -1 for the CPU."
 
     # pictures
@@ -682,6 +689,10 @@ class Warnings(metaclass=_WithCodes):
         "spacy_ragre.register_extensions(force=True) replaces any."
     )
     W401 = "Replaced {names} of another package: its components may no longer work in this process."
+    W610 = (
+        "Graphs that are joined were made with {settings}: relations that this left out of one of them are missing "
+        "from the joined graph. Make the graphs without it, and give it to merge."
+    )
     W630 = (
         "doc._.{attr} holds {value!r}, which is no list of coreference clusters, so that it is not read. Where another "
         "package keeps something else under this name, set doc._.entity_clusters of the documents."

@@ -26,7 +26,7 @@ FLOORS: Tuple[Set[str], ...] = (
     {"errors", "registry", "bundled", "files", "plain", "coreference", "relations", "extensions"}
     | {"instances", "labels", "pipelines"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
-    {"llm", "scoring", "visual"},
+    {"llm", "scoring", "visual", "graph"},
     {"retrieval"},
     {"components"},
     {"serve"},

@@ -50,8 +50,9 @@ _ODD = frozenset(("Cc", "Cs", "Zl", "Zp"))
 def user_errors(command: Optional[Callable[..., None]] = None) -> Iterator[None]:
     """Turn an error that the user can mend into a message on stderr and exit code 1.
 
-    Those are numbered errors and errors of files. Others are bugs, and keep their traceback. A message that tells of
-    several problems has a line for each. It names the options of the command in place of Python's arguments.
+    Those are numbered errors, of missing packages, too, and errors of files. Others are bugs, and keep their traceback.
+    A message that tells of several problems has a line for each. It names the options of the command in place of
+    Python's arguments.
 
     command (Optional[Callable[..., None]]): the command's function.
     """
@@ -60,7 +61,7 @@ def user_errors(command: Optional[Callable[..., None]] = None) -> Iterator[None]
     except BrokenPipeError:
         # The reader of our output has seen enough, as `head` does: typer ends quietly.
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         message = str(error).strip()
         if not _CODE.match(message):
             if not isinstance(error, OSError):

@@ -1,30 +1,67 @@
-"""`ragre export`: annotated documents to another format."""
+"""`ragre export`: annotated documents to another format, or to a knowledge graph."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, List, Optional
 
 from wasabi import msg
 
+from ..errors import Errors
 from ._util import Arg, Opt, ragre_cli, user_errors
+
+GRAPH = "Graphs"
+RDF = ("ttl", "nt")
 
 
 @ragre_cli.command("export")
 def export_cli(
     docs_path: Path = Arg(..., metavar="DOCS.spacy", help="Documents to export, a .spacy file or a folder of them"),
-    output_path: Path = Arg(..., metavar="OUT", help="File to write"),
-    format: str = Opt("jsonl", "--format", "-f", help="Format to write: jsonl (interchange) or docred"),
+    output_path: Path = Arg(..., metavar="OUT", help="File to write; for csv the folder"),
+    format: str = Opt(
+        "jsonl",
+        "--format",
+        "-f",
+        help="Format to write: jsonl (interchange) or docred; for a graph graphml, node-link (JSON), ttl or nt (RDF), "
+        "csv (tables for Neo4j's import) or cypher",
+    ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="Take the entities from doc.spans[KEY]"),
     relation_names: Optional[Path] = Opt(
-        None, "--relation-names", "-rn", help="JSON file of relation ids with names (docred); rel_info.json next to OUT"
+        None,
+        "--relation-names",
+        "-rn",
+        help="JSON file of relation ids, such as P17, with names (docred, ttl, nt); rel_info.json next to OUT",
+    ),
+    min_score: float = Opt(0.0, "--min-score", help="Leave relations below out, from 0 to 1", rich_help_panel=GRAPH),
+    min_count: int = Opt(1, "--min-count", help="Leave out what fewer places say", rich_help_panel=GRAPH),
+    functional: List[str] = Opt(
+        [], "--functional", metavar="LABEL", help="Label of which an entity keeps its best tail", rich_help_panel=GRAPH
+    ),
+    inverse: List[str] = Opt(
+        [], "--inverse", metavar="A=B", help="Write the label A as its inverse, the label B", rich_help_panel=GRAPH
+    ),
+    symmetric: List[str] = Opt(
+        [], "--symmetric", metavar="LABEL", help="Label that says the same in both directions", rich_help_panel=GRAPH
+    ),
+    isolated: bool = Opt(False, "--isolated", help="Keep entities without a relation", rich_help_panel=GRAPH),
+    base: Optional[str] = Opt(
+        None, "--base", metavar="IRI", help="What IRIs begin with (ttl, nt), ending in /", rich_help_panel=GRAPH
     ),
 ) -> None:
     """
-    Export documents with their entities, relations, clusters and triples.
+    Export documents with their entities, relations, clusters and triples, or the knowledge graph of their relations.
 
     The output appears under its name only when it is whole.
     """
     with user_errors(export_cli):
-        export(docs_path, output_path, format, spans_key=spans_key, relation_names=relation_names)
+        settings = {
+            "min_score": min_score,
+            "min_count": min_count,
+            "functional": functional,
+            "inverse": _inverse(inverse),
+            "symmetric": symmetric,
+            "isolated": isolated,
+        }
+        names = relation_names
+        export(docs_path, output_path, format, spans_key=spans_key, relation_names=names, base=base, **settings)
 
 
 def export(
@@ -34,9 +71,61 @@ def export(
     *,
     spans_key: Optional[str] = None,
     relation_names: Optional[Path] = None,
+    base: Optional[str] = None,
+    **settings: Any,
 ) -> None:
-    """Export documents and say how many were written; see `spacy_ragre.corpora.export_docs`."""
+    """Export documents and say how many were written; see `spacy_ragre.corpora.export_docs`, and for the formats and
+    settings of graphs `spacy_ragre.graph.build` and `spacy_ragre.graph.write`.
+    """
     from ..corpora import export_docs
+    from ..corpora.convert import WRITERS
+    from ..graph import FORMATS
 
+    if format not in (*WRITERS, *FORMATS):
+        raise ValueError(Errors.R414.format(format=format, known=", ".join((*WRITERS, *FORMATS))))
+    if base is not None and format not in RDF:
+        raise ValueError(Errors.R619.format(format=format, option="--base", known=", ".join(RDF)))
+    if format in FORMATS:
+        _export_graph(docs_path, output_path, format, spans_key, relation_names, base, settings)
+        return
+    defaults = {"min_score": 0.0, "min_count": 1}
+    for name, value in settings.items():
+        if value and value != defaults.get(name):
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(Errors.R619.format(format=format, option=option, known=", ".join(FORMATS)))
     count = export_docs(docs_path, output_path, format, spans_key=spans_key, relation_names=relation_names)
     msg.good(f"Wrote {count} documents to {output_path}")
+
+
+def _export_graph(
+    docs_path: Path,
+    output_path: Path,
+    format: str,
+    spans_key: Optional[str],
+    relation_names: Optional[Path],
+    base: Optional[str],
+    settings: Dict[str, Any],
+) -> None:
+    import spacy
+
+    from ..corpora.convert import not_empty
+    from ..corpora.reader import read_docs
+    from ..graph import build, write
+
+    docs = not_empty(read_docs(docs_path, spacy.blank("xx").vocab), docs_path)
+    graph = build(docs, spans_key=spans_key, **settings)
+    named = {} if base is None else {"base": base}
+    write(graph, output_path, format, relation_names=relation_names, **named)
+    counts = f"{graph.number_of_edges()} relations between {graph.number_of_nodes()} entities"
+    msg.good(f"Wrote {counts} to {output_path}")
+    for name, count in graph.graph["left_out"].items():
+        msg.info(f"Left out by --{name.replace('_', '-')}: {count} relations")
+
+
+def _inverse(values: List[str]) -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): labels with their inverses. What is no pair raises a ValueError."""
+    pairs = [value.partition("=") for value in values]
+    for value, (label, _, kept) in zip(values, pairs):
+        if not label.strip() or not kept.strip():
+            raise ValueError(Errors.R617.format(setting="inverse", value=value, expected="LABEL=INVERSE"))
+    return {label.strip(): kept.strip() for label, _, kept in pairs}

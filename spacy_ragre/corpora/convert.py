@@ -142,7 +142,7 @@ def export_docs(
     """
     if format not in WRITERS:
         raise ValueError(Errors.R414.format(format=format, known=", ".join(WRITERS)))
-    docs = _not_empty(read_docs(docs_path, spacy.blank("xx").vocab), docs_path)
+    docs = not_empty(read_docs(docs_path, spacy.blank("xx").vocab), docs_path)
     return WRITERS[format](docs, output_path, spans_key=spans_key, relation_names=relation_names)
 
 
@@ -151,11 +151,11 @@ def _read(
 ) -> Iterator[Doc]:
     if format not in READERS:
         raise ValueError(Errors.R414.format(format=format, known=", ".join(READERS)))
-    docs = _not_empty(READERS[format](path, get_nlp(nlp), **settings), path)
+    docs = not_empty(READERS[format](path, get_nlp(nlp), **settings), path)
     return docs if counts is None else counts.counting(docs, settings["spans_key"])
 
 
-def _not_empty(docs: Iterable[Doc], path: Union[str, Path]) -> Iterator[Doc]:
+def not_empty(docs: Iterable[Doc], path: Union[str, Path]) -> Iterator[Doc]:
     """YIELDS (Doc): the documents; a ValueError is raised at the end where there was none."""
     empty = True
     for doc in docs:

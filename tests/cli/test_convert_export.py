@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -149,3 +150,41 @@ def test_docred_there_and_back(run: Callable[..., Result], fails: Callable[..., 
     assert run("export", docs, tmp_path / "out.json", "-f", "docred", "-rn", names).exit_code == 0
     answers = json.loads((tmp_path / "out.json").read_text(encoding="utf8"))
     assert answers == [{"title": "t", "h_idx": 0, "t_idx": 1, "r": "P108", "evidence": [0]}]
+
+
+def test_export_of_a_graph(
+    run: Callable[..., Result], fails: Callable[..., str], write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    docs, output = tmp_path / "docs.spacy", tmp_path / "graph.json"
+    relations = [{"head": 0, "tail": 1, "label": "runs"}, {"head": 0, "tail": 1, "label": "owns", "score": 0.2}]
+    back = {"head": 1, "tail": 0, "label": "run by", "score": 0.9}
+    assert run("convert", write_jsonl({**DOC, "relations": [*relations, back]}), docs).exit_code == 0
+    result = run("export", docs, output, "-f", "node-link", "--min-score", 0.5, "--inverse", "run by=runs")
+    assert result.exit_code == 0, result.output
+    assert "Wrote 1 relations between 2 entities" in result.stdout
+    assert "Left out by --min-score: 1 relations" in result.stdout
+    (edge,) = json.loads(output.read_text(encoding="utf8"))["edges"]
+    assert (edge["source"], edge["label"], edge["target"]) == ("name:PERSON:ann", "runs", "name:ORG:acme")
+    assert [(place["document"], place["sentence"]) for place in edge["provenance"]] == [("d1", "Ann runs Acme.")]
+    for format in ("graphml", "ttl", "nt", "csv", "cypher"):
+        result = run("export", docs, tmp_path / format, "--format", format, "--functional", "runs", "--isolated")
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "csv" / "nodes.csv").is_file()
+    assert run("export", docs, output, "-f", "ttl", "--base", "http://a.org/").exit_code == 0
+    assert "http://a.org/entity/" in output.read_text(encoding="utf8")
+
+
+def test_r619_options_of_graphs(
+    fails: Callable[..., str], write_jsonl: Callable[..., Path], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    docs, output = tmp_path / "docs.spacy", tmp_path / "out"
+    assert run("convert", write_jsonl(DOC), docs).exit_code == 0
+    assert "[R619]" in fails("export", docs, output, "--min-count", 2)
+    assert "--functional" in fails("export", docs, output, "--functional", "runs", "-f", "docred")
+    assert "[R619]" in fails("export", docs, output, "-f", "csv", "--base", "http://a.org/")
+    assert "[R617]" in fails("export", docs, output, "-f", "csv", "--inverse", "runs")
+    assert "[R617]" in fails("export", docs, output, "-f", "csv", "--min-score", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "networkx", None)
+        assert "[R616]" in fails("export", docs, output, "-f", "graphml")
+    assert not output.exists()

@@ -1,0 +1,88 @@
+"""Where a relation was read: the document, the sentence and the offsets of its mentions."""
+
+import hashlib
+from typing import Any, Dict, List, Tuple, TypedDict
+
+from spacy.tokens import Doc, Span
+
+from ..relations import GAP, ID_KEY, Relation
+
+# Without sentences: so many tokens around a mention.
+_AROUND = 25
+
+
+class Place(TypedDict):
+    """One place that says a relation, as plain data.
+
+    document (str): the document's id; of one without, "text-" and a hash of its text.
+    sentence (str): the sentence of head and tail; those of both, where they are two.
+    head (List[int]), tail (List[int]): character offsets in the document, end exclusive, of the mentions of the edge's
+        first and second node.
+    label (str): the relation's label as it was told, of which the edge's may be the inverse.
+    score (float): its probability, from 0 to 1.
+    evidence (Dict[str, Any]): what supported it; see `Relation`.
+    """
+
+    document: str
+    sentence: str
+    head: List[int]
+    tail: List[int]
+    label: str
+    score: float
+    evidence: Dict[str, Any]
+
+
+def document_id(doc: Doc) -> str:
+    """RETURNS (str): the document's id in its corpus, or one that its text gives it."""
+    own = doc.user_data.get(ID_KEY)
+    return str(own) if own else f"text-{hashlib.sha256(doc.text.encode('utf8')).hexdigest()[:16]}"
+
+
+def make_place(document: str, relation: Relation, turned: bool) -> Place:
+    """document (str): the document's id.
+    relation (Relation): the relation that was read there.
+    turned (bool): whether the edge has its tail first.
+    RETURNS (Place): where it stands.
+    """
+    ends = [[span.start_char, span.end_char] for span in (relation.head, relation.tail)]
+    head, tail = reversed(ends) if turned else ends
+    return {
+        "document": document,
+        "sentence": _sentence(relation.head, relation.tail),
+        "head": head,
+        "tail": tail,
+        "label": relation.label,
+        "score": relation.score,
+        "evidence": relation.evidence,
+    }
+
+
+def turn(place: Place) -> Place:
+    """RETURNS (Place): the same place with head and tail exchanged."""
+    turned: Place = {**place, "head": place["tail"], "tail": place["head"]}
+    return turned
+
+
+def rank(place: Place) -> Tuple[float, str, List[int], List[int], str, str]:
+    """RETURNS: what places are ordered by, best first, so that the order of documents changes nothing."""
+    return (-place["score"], place["document"], place["head"], place["tail"], place["label"], place["sentence"])
+
+
+def key(place: Place) -> Tuple[str, str, Tuple[int, ...]]:
+    """RETURNS: equal for the same place. Files may number their documents alike, so that the sentence counts, too."""
+    return (place["document"], place["sentence"], (*place["head"], *place["tail"]))
+
+
+def _sentence(head: Span, tail: Span) -> str:
+    doc = head.doc
+    (start, end), (other, last) = sorted((_around(head), _around(tail)))
+    if other <= end:
+        return str(doc[start : max(end, last)].text)
+    return f"{doc[start:end].text}{GAP}{doc[other:last].text}"
+
+
+def _around(span: Span) -> Tuple[int, int]:
+    doc = span.doc
+    if doc.has_annotation("SENT_START"):
+        return doc[span.start].sent.start, doc[span.end - 1].sent.end
+    return max(0, span.start - _AROUND), min(len(doc), span.end + _AROUND)
