@@ -105,14 +105,8 @@ def test_functional_labels_keep_their_best_tail(make_doc: MakeDoc) -> None:
 
 
 def test_inverse_and_symmetric_labels_appear_once(make_doc: MakeDoc) -> None:
-    doc = make_doc(
-        "Bob, Ann",
-        "Bob P, Ann P",
-        (0, "child", 1, 0.9),
-        (1, "parent", 0, 0.8),
-        (0, "knows", 1, 0.5),
-        (1, "knows", 0, 0.4),
-    )
+    both = (0, "knows", 1, 0.5), (1, "knows", 0, 0.4)
+    doc = make_doc("Bob, Ann", "Bob P, Ann P", (0, "child", 1, 0.9), (1, "parent", 0, 0.8), *both)
     graph = build([doc], inverse={"child": "parent"}, symmetric=["knows"])
     ann, bob = "name:P:ann", "name:P:bob"
     assert edges(graph) == {(ann, "parent", bob): 1, (ann, "knows", bob): 1}
