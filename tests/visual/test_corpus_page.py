@@ -164,6 +164,8 @@ class Shown:
 
     def __init__(self, browser: Any, path: Path, **settings: Any) -> None:
         self.page = browser.new_page(**settings)
+        # Machines that run tests may be busy, and no test is about time.
+        self.page.set_default_timeout(120_000)
         self.problems: List[str] = []
         self.requests: List[str] = []
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
