@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -271,3 +272,59 @@ def test_r211_damaged_states(make_open):
     message["open"] = message["open"][:-1]
     with pytest.raises(ValueError, match=r"\[R211\]"):
         make_open().get_pipe(NAME).from_bytes(srsly.msgpack_dumps(message))
+
+
+# Other labels for a while
+
+
+@real
+def test_labels_that_are_asked_about_for_a_while(make_open, calls):
+    component = make_open().get_pipe(NAME)
+    component.predictor.add_examples([ODD])
+    expected, read = scores_of(component), dict(calls)
+    bare = make_open(labels={**LABELS, "left": "has left"}).get_pipe(NAME)
+    others = LabelSet({**LABELS, "left": "has left"})
+    with component.asking(others):
+        # The examples are of the component's own labels, of which none was looked for where they are others.
+        np.testing.assert_allclose(scores_of(component), scores_of(bare), atol=1e-5)
+    np.testing.assert_array_equal(scores_of(component), expected)
+    calls.update(read)
+    with component.asking(others):
+        scores_of(component)
+    with component.asking(LabelSet(component.label_data), threshold=0.7):
+        np.testing.assert_array_equal(scores_of(component), expected)
+        assert component.least_score == 0.7
+    assert calls["labels"] == read["labels"], "what was read lately is not read again"
+    component.freeze_labels()
+    assert len(component.predictor.open.frozen) == len(LABELS)
+
+
+def test_a_failure_leaves_nothing_of_what_was_asked_for(make_nlp):
+    component = make_nlp(threshold={"founded_by": 0.4, "*": 0.1}).get_pipe(NAME)
+    before = component.label_data, component.predictor.calibration
+    with pytest.raises(KeyError), component.asking(LabelSet({"founded_by": "", "left": ""})):
+        assert component.labels == ("founded_by", "left")
+        # What is set for labels that are still there is true of them.
+        assert (component.predictor.calibration.threshold, component.predictor.calibration.thresholds) == (
+            0.1,
+            {"founded_by": 0.4},
+        )
+        raise KeyError("something")
+    assert (component.label_data, component.predictor.calibration) == before and component.predictor.uses_examples
+
+
+def test_other_threads_wait_while_others_are_asked_about(make_nlp):
+    component = make_nlp().get_pipe(NAME)
+    seen = []
+
+    def predict():
+        component.predict([])
+        seen.append(component.labels)
+
+    thread = threading.Thread(target=predict)
+    with component.asking(LabelSet({"left": ""})):
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive() and not seen
+    thread.join()
+    assert seen == [tuple(component.label_data)]
