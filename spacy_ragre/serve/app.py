@@ -64,7 +64,7 @@ def create_app(
             docs = await asyncio.wait_for(asyncio.wrap_future(job.future), limits.seconds)
         except asyncio.TimeoutError as error:
             raise Refusal(504, Errors.R624.format(what="The answer", seconds=limits.seconds)) from error
-        return JSONResponse({"docs": docs})
+        return JSONResponse({"docs": docs, "threshold": job.least_score})
 
     async def labels(request: Request) -> Response:
         shown = {key: value for key, value in limits.__dict__.items() if key in ("chars", "texts", "labels")}

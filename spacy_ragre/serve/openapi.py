@@ -168,7 +168,13 @@ def _schemas(limits: Limits) -> Dict[str, Schema]:
     return {
         "Query": query,
         "Label": label,
-        "Answer": _object({"docs": {"type": "array", "items": _ref("Document")}}, ["docs"]),
+        "Answer": _object(
+            {
+                "docs": {"type": "array", "items": _ref("Document")},
+                "threshold": {**_NUMBER, "description": "The least score of a relation that was held to."},
+            },
+            ["docs", "threshold"],
+        ),
         "Document": doc,
         "Entity": entity,
         "Relation": relation,

@@ -62,11 +62,13 @@ class Job:
         more of them.
     answers (List[Optional[Answer]]): those that are there.
     pictures (Pictures): what is drawn of each text.
+    least_score (float): of a relation, as it was asked for or is set; right once there are answers.
     """
 
     asked: Asked
     answers: "List[Optional[Answer]]"
     pictures: Pictures
+    least_score: float = 0.0
     future: "Future[List[Answer]]" = field(default_factory=Future)
 
     def give(self, number: int, answer: Answer) -> None:
@@ -111,6 +113,7 @@ class Worker:
         self._condition = threading.Condition()
         self._closing = False
         self._failed: Dict[int, Exception] = {}
+        self._used_score = 0.0
         self._thread: Optional[threading.Thread] = None
         #: "starting", "ready", "failed" or "closed".
         self.state = "starting"
@@ -157,7 +160,7 @@ class Worker:
         if labels is not None and self.reader is None:
             raise Refusal(422, Errors.R627.format(name=self.names[0], labels=", ".join(self.labels)))
         asked = Asked(None if labels is None else json.dumps(labels.to_dict()), query.threshold)
-        job = Job(asked, [None] * len(texts), query.pictures)
+        job = Job(asked, [None] * len(texts), query.pictures, self.least_score)
         with self._condition:
             if self._closing:
                 raise Refusal(503, Errors.R625.format(problem="it is being stopped"))
@@ -238,6 +241,7 @@ class Worker:
         try:
             for number, answer, error in self._read(asked, [(item.text, item.job.pictures) for item in items]):
                 item = left.pop(number)
+                item.job.least_score = self._used_score
                 if answer is not None:
                     item.job.give(item.number, answer)
                 elif error is not None:
@@ -259,6 +263,11 @@ class Worker:
         done = set()
         with ExitStack() as stack:
             symmetric = self._set(asked, stack)
+            # That of labels of a request is their own.
+            used = [
+                pipe.least_score for name, pipe in self.extractors.items() if name == self.reader or not asked.labels
+            ]
+            self._used_score = asked.threshold if asked.threshold is not None else next(iter(used), 0.0)
             numbered = ((text, number) for number, (text, _) in enumerate(texts))
             for doc, number in self.nlp.pipe(numbered, as_tuples=True, batch_size=self.limits.batch):
                 done.add(number)

@@ -94,6 +94,14 @@ def test_a_request_has_its_own_threshold(serve: Serve, make_pipeline: Callable[.
     kept = ask(client, text=TEXT, threshold=scores[-1] - 1e-4)[0]["relations"]
     assert [r.get("score", 1.0) for r in kept] == pytest.approx(scores[-1:], abs=1e-3)
     assert ask(client, text=TEXT, threshold=1)[0]["relations"] == []
+    asked: List[Dict[str, Any]] = [
+        {"threshold": 0.2},
+        {},
+        {"labels": ["left"]},
+        {"labels": list(LABELS), "threshold": 0},
+    ]
+    told = [client.post("/relations", json={"text": TEXT, **more}).json()["threshold"] for more in asked]
+    assert told == [0.2, 0.001, 0.5, 0.0], "labels of a request have the limit of those that nothing was chosen for"
     assert len(ask(client, text=TEXT)[0]["relations"]) == len(scores)
 
 
