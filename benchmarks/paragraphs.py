@@ -39,6 +39,7 @@ OUTPUT = Path(__file__).parent / "results" / "paragraphs.json"
 TITLE = "Ordinary paragraphs, labels of one's own, no training"
 ANSWERS = {
     "open": "labels are read by the encoder that comes with the package",
+    "clusters": "labels are read so, of the pairs of a whole document that `entity_clusterer` has grouped",
     "trie": "likelihood of each label's words, by the language model as it was published",
 }
 ENTITIES = {"gold": "gold entities", "own": f"entities of {PIPELINE}"}
@@ -80,16 +81,21 @@ def subset(schemas: Sequence[SourceSchema], limit: int) -> List[SourceSchema]:
 def make_pipeline(labels: Dict[str, Any], answer: str, entities: str, **settings: Any) -> Language:
     """RETURNS (Language): the component, after what finds sentences and, for "own", entities.
 
-    labels, answer: settings of the component, as are `settings`; others are its defaults.
+    labels, answer: settings of the component, as are `settings`; others are its defaults. "clusters" is the answer
+        "open" behind `entity_clusterer`, which needs a parse.
     """
-    if entities == "gold":
+    clusters = answer == "clusters"
+    if entities == "gold" and not clusters:
         nlp = spacy.blank("en")
         nlp.add_pipe("sentencizer")
     elif locate(PIPELINE) is None:
         raise ValueError(Errors.R102.format(name=PIPELINE, package=BUNDLED[PIPELINE].package))
     else:
-        nlp = spacy.load(BUNDLED[PIPELINE].module)
-    nlp.add_pipe(NAME, config={"labels": labels, "answer": answer, **settings})
+        nlp = spacy.load(BUNDLED[PIPELINE].module, exclude=["ner"] if entities == "gold" else [])
+    if clusters:
+        nlp.add_pipe("entity_clusterer")
+        settings["candidates"] = {"@ragre_candidates": "ragre.WholeDocument.v1"}
+    nlp.add_pipe(NAME, config={"labels": labels, "answer": "open" if clusters else answer, **settings})
     return nlp
 
 

@@ -98,14 +98,14 @@ def test_a_subset_is_the_same_each_time():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("entities", list(paragraphs.ENTITIES))
-def test_the_benchmark_writes_a_row(tmp_path, monkeypatch, entities):
+@pytest.mark.parametrize("entities, answer", [("gold", "open"), ("own", "clusters")])
+def test_the_benchmark_writes_a_row(tmp_path, monkeypatch, entities, answer):
     output = tmp_path / "paragraphs.json"
-    arguments = ["--answers", "open", "--entities", entities, "--limit", "2", "--output", str(output)]
+    arguments = ["--answers", answer, "--entities", entities, "--limit", "2", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", ["paragraphs", *arguments])
     paragraphs.main()
     rows = json.loads(output.read_text())["rows"]
-    assert [row["name"] for row in rows] == ["open, with entity types", "open, without entity types"]
+    assert [row["name"] for row in rows] == [f"{answer}, {kind} entity types" for kind in ("with", "without")]
     assert all(row["split"] == f"paragraphs, seeded subset (2), {paragraphs.ENTITIES[entities]}" for row in rows)
     assert all(0 <= value <= 1 for row in rows for values in row["scores"].values() for value in values)
     assert (rows[0]["scores"]["entities_r"] == [1.0]) == (entities == "gold")
