@@ -13,11 +13,12 @@ import spacy
 from hypothesis import HealthCheck, settings
 from spacy.language import Language
 
-# Property tests (tests/properties): about 300 examples in all in a usual run, at least 10,000 in a nightly one, chosen
-# by HYPOTHESIS_PROFILE=nightly. A test whose examples are cheap or dear takes a multiple of the profile's number.
+# Property tests (tests/properties): about 800 inputs in all in a usual run. A nightly one, by
+# HYPOTHESIS_PROFILE=nightly, takes 10,000 or more of each kind, and 20 minutes of one core. A test whose inputs are
+# cheap takes a multiple of the profile's number.
 _HOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
 settings.register_profile("ci", max_examples=15, derandomize=True, **_HOW)  # type: ignore[arg-type]
-settings.register_profile("nightly", max_examples=600, **_HOW)  # type: ignore[arg-type]
+settings.register_profile("nightly", max_examples=5000, **_HOW)  # type: ignore[arg-type]
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # Tests compare numbers to many digits, so that `dtype = "auto"` has to mean 32 bits on every processor: for models of
