@@ -16,7 +16,9 @@ from .index import index
 from .neighbours import neighbours
 from .render import render
 from .serve import serve
+from .shrink import shrink
 from .train import train
+from .verify import verify
 
 app.add_typer(ragre_cli)
 
@@ -32,5 +34,7 @@ __all__ = [
     "ragre_cli",
     "render",
     "serve",
+    "shrink",
     "train",
+    "verify",
 ]

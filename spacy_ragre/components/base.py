@@ -23,7 +23,10 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from ..errors import Errors, Warnings
 from ..extensions import check_extensions
 from ..relations import has_entity_annotation
+from ..retrieval import Retriever
 from ..training.locks import one_at_a_time
+from ..training.tensors import Precision, check_precision
+from ..training.torch_shim import TorchShim
 from .saving import Part, Saved
 
 logger = logging.getLogger(__name__)
@@ -188,6 +191,31 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         self.model.finish_update(sgd)
 
     # Serialisation
+
+    def _retrievers(self) -> List[Retriever]:
+        """RETURNS (List[Retriever]): what is saved with the component's examples."""
+        return []
+
+    @one_at_a_time
+    def shrink(self, precision: Precision) -> None:
+        """Keep what was trained, and the keys of examples, in fewer bits. Answers differ a little: score the pipeline
+        again.
+
+        precision (str): of what was trained, "half" or "int8". Keys of examples are in half precision with both.
+        """
+        check_precision(precision)
+        self._before_saving()
+        stores = [own for own in self._retrievers() if len(own.store)]
+        # Keys that the model's own states gave still fit it. Those that were outdated before stay so.
+        fitting = [own for own in stores if own.store.fingerprint == own.encoder.fingerprint]
+        for node in self.model.walk():
+            for shim in node.shims:
+                if isinstance(shim, TorchShim):
+                    shim.shrink(precision)
+        for own in fitting:
+            own.store.fingerprint = own.encoder.fingerprint
+        for own in stores:
+            own.store.half = True
 
     def _model_parts(self) -> Dict[str, Part]:
         missing = self.damaged_model

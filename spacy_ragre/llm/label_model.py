@@ -13,6 +13,7 @@ from thinc.api import Model
 
 from ..errors import Errors
 from ..registry import registry
+from ..training.tensors import read_tensors
 from ..training.torch_shim import TorchShim
 from .attention.packing import PackedBatch
 
@@ -164,8 +165,14 @@ class LabelShim(TorchShim):
         return self.backbone.describe()
 
     def fingerprint(self) -> str:
-        """RETURNS (str): hash of the trained tensors; of the base model's name where nothing was trained."""
+        """RETURNS (str): hash of the trained tensors in float32, so that it stays the same when tensors that were
+        kept in fewer bits are put into the model; of the base model's name where nothing was trained.
+        """
+        from safetensors.torch import save
+
         data = self.to_bytes()
+        if self._saved is not None:
+            data = save(read_tensors(data))
         # The header is left out: it holds the base's name, which may be another path to the same weights.
         body = data[8 + int.from_bytes(data[:8], "little") :] if data else self.backbone.name.encode("utf8")
         return hashlib.sha256(body).hexdigest()
@@ -186,7 +193,6 @@ class LabelShim(TorchShim):
             return
         import torch
         from safetensors import SafetensorError
-        from safetensors.torch import load
 
         base = read_metadata(self._saved)
         if base.get("hash") != self.backbone.fingerprint:
@@ -199,7 +205,7 @@ class LabelShim(TorchShim):
                 )
             )
         try:
-            tensors = load(self._saved)
+            tensors = read_tensors(self._saved)
         except SafetensorError as error:
             raise ValueError(Errors.R108.format(problem=f"damaged ({error})")) from error
         if "head.weight" not in tensors or "head.bias" not in tensors:

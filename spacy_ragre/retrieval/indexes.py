@@ -92,6 +92,26 @@ def nearest(index: Any, keys: np.ndarray, count: int, *, effort: int) -> Tuple[n
     return found
 
 
+def to_half(index: Any) -> Any:
+    """RETURNS (faiss.Index): a flat index with the same keys in half precision; another index as it is."""
+    faiss = load_faiss()
+    if not isinstance(index, faiss.IndexFlat):
+        return index
+    half = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    half.add(index.reconstruct_n(0, index.ntotal))
+    return half
+
+
+def from_half(index: Any) -> Any:
+    """RETURNS (faiss.Index): the index of which `to_half` made one, with keys in float32."""
+    faiss = load_faiss()
+    if not isinstance(index, faiss.IndexScalarQuantizer):
+        return index
+    single = faiss.IndexFlatIP(index.d)
+    single.add(index.reconstruct_n(0, index.ntotal))
+    return single
+
+
 def _train_ivfpq(keys: np.ndarray) -> Any:
     faiss = load_faiss()
     width = keys.shape[1]

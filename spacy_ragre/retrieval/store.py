@@ -13,7 +13,7 @@ import srsly
 from ..errors import Errors
 from ..files import existing, file_hash, replace_folder
 from ..instances import Answer, Instance
-from .indexes import IndexKind, add_keys, load_faiss, nearest, overwrite_keys
+from .indexes import IndexKind, add_keys, from_half, load_faiss, nearest, overwrite_keys, to_half
 from .texts import normalise
 
 VERSION = 1
@@ -57,6 +57,8 @@ class ExampleStore:
             raise ValueError(Errors.R202.format(setting="index", value=kind, what="the store", expected=expected))
         self.kind = kind
         self.fingerprint = fingerprint
+        #: Keys of a `flat` index are saved in half precision; in memory they are in float32.
+        self.half = False
         self.instances: List[Instance] = []
         self._index: Any = None
         self._by_text: Dict[str, List[int]] = {}
@@ -275,6 +277,7 @@ class ExampleStore:
             "width": self.width,
             "index": self.kind,
             "fingerprint": self.fingerprint,
+            **({"half": True} if self.half else {}),
             "sha256": hashes,
         }
 
@@ -292,7 +295,8 @@ class ExampleStore:
         elif self._index is not None:
             # FAISS's own file writer overlooks errors that come up when the file is closed.
             faiss = load_faiss()
-            faiss.write_index(self._index, faiss.PyCallbackIOWriter(write_and_hash, 1 << 20))
+            index = to_half(self._index) if self.half else self._index
+            faiss.write_index(index, faiss.PyCallbackIOWriter(write_and_hash, 1 << 20))
         return digest.hexdigest()
 
     def _restore(
@@ -304,7 +308,8 @@ class ExampleStore:
         if not meta["count"] == len(instances) == (0 if index is None else index.ntotal):
             raise ValueError(Errors.R211.format(file=where, problem="its files have different numbers of examples"))
         loaded = ExampleStore(meta["index"], fingerprint=meta["fingerprint"])
-        loaded._index = index
+        loaded.half = bool(meta.get("half"))
+        loaded._index = from_half(index) if loaded.half else index
         loaded._remember(instances)
         self.__dict__ = loaded.__dict__
         return self

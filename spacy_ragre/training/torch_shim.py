@@ -7,6 +7,8 @@ from thinc.api import Optimizer, Shim, torch2xp, xp2torch
 from thinc.compat import has_cupy_gpu
 from thinc.types import FloatsXd
 
+from .tensors import Precision, shrink
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
@@ -22,6 +24,15 @@ class TorchShim(Shim):
     def rate(self, name: str) -> float:
         """RETURNS (float): a parameter's learning rate, as a multiple of the optimizer's."""
         return 1.0
+
+    def shrink(self, precision: Precision) -> None:
+        """Keep what was trained in fewer bits, as it is read from now on, until it is trained further.
+
+        precision (str): "half" or "int8"; see `training.tensors.shrink`.
+        """
+        data = self.to_bytes()
+        if data:
+            self.from_bytes(shrink(data, precision))
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Take a step. The optimizer works on the parameters' own memory, as in Thinc's `PyTorchShim`. On a GPU it

@@ -22,6 +22,7 @@ from ...labels import LabelSet, check_config_labels, label_table
 from ...prompts import Prompt
 from ...retrieval import Neighbour
 from ...training.locks import one_at_a_time
+from ...training.tensors import Precision
 from ..base import Scorer
 from ..relations.annotations import SCORE_WEIGHTS, with_proposals
 from ..relations.examples import as_shown
@@ -265,6 +266,13 @@ class ETRAGExtractor(RelationExtractor):
         return {**report, "pairs": float(len(instances))}
 
     # Serialisation
+
+    def shrink(self, precision: Precision) -> None:
+        """Not supported: raises a ValueError. The instances' keys are of an encoder that is trained with the rest.
+
+        precision (str): "half" or "int8".
+        """
+        raise ValueError(Errors.R652.format(name=self.name))
 
     def _before_saving(self) -> None:
         # Instances are saved with the keys of the trained encoder.

@@ -9,6 +9,7 @@ from thinc.api import Model
 from ...errors import Errors
 from ...registry import registry
 from ...training.locks import use_own_threads
+from ...training.tensors import read_tensors
 from ...training.torch_shim import TorchShim
 from .context_pooling import ContextPooling, Encoded, distance_buckets
 from .encoders import HuggingFaceEncoder, PairInput
@@ -273,11 +274,10 @@ class PairFilterShim(TorchShim):
         if self._saved is None:
             return
         from safetensors import SafetensorError
-        from safetensors.torch import load
 
         info = _read_info(self._saved)
         try:
-            tensors = load(self._saved)
+            tensors = read_tensors(self._saved)
             self.types, self._labels = json.loads(info["types"]), json.loads(info.get("labels", "[]"))
             pooling = self._make_pooling(int(info["width"]))
             pooling.load_state_dict({n[len("pooling.") :]: t for n, t in tensors.items() if n.startswith("pooling.")})

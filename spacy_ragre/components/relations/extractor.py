@@ -32,7 +32,7 @@ from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
-from ...retrieval import read_examples
+from ...retrieval import Retriever, read_examples
 from ...training.locks import keep_turn, one_at_a_time
 from ..base import Component, Scorer
 from ..saving import Part
@@ -413,6 +413,9 @@ class RelationExtractor(Component):
         return scores
 
     # Serialisation
+
+    def _retrievers(self) -> List[Retriever]:
+        return [self.predictor.retriever]
 
     def _parts(self) -> Dict[str, Part]:
         pending = Part.file(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 from ...bundled import BUNDLED, locate
 from ...errors import Errors
 from ...llm.label_model import read_metadata
+from ...training.tensors import read_tensors
 from ...training.torch_shim import TorchShim
 
 if TYPE_CHECKING:
@@ -113,7 +114,6 @@ class OpenShim(TorchShim):
         if self._reader is not None:
             return self._reader
         from safetensors import SafetensorError
-        from safetensors.torch import load
 
         from .open_labels import OpenRelations
 
@@ -121,7 +121,7 @@ class OpenShim(TorchShim):
             raise ValueError(Errors.R571.format(problem="missing"))
         about = read_metadata(self._saved)
         try:
-            reader = OpenRelations.build(about["settings"], load(self._saved))
+            reader = OpenRelations.build(about["settings"], read_tensors(self._saved))
         except (SafetensorError, RuntimeError, TypeError) as error:
             raise ValueError(Errors.R571.format(problem=f"damaged ({error})")) from error
         if reader.base_hash != about["hash"]:

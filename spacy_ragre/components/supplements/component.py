@@ -389,6 +389,9 @@ class SupplementUsageClassifier(Component):
 
     # Serialisation
 
+    def _retrievers(self) -> List[Retriever]:
+        return list(self.predictor.stores.values())
+
     def _parts(self) -> Dict[str, Part]:
         return {f"store_{task}": Part.of(store) for task, store in self.predictor.stores.items()}
 

@@ -135,6 +135,20 @@ def test_frozen_words_stay_and_only_differences_are_saved(make_model, inputs, en
     assert len(model.shims[0].to_bytes()) < len(make_model().shims[0].to_bytes()) - words.numel() * 4
 
 
+@pytest.mark.parametrize("precision", ["half", "int8"])
+def test_fewer_bits_give_the_same_scores(make_model, inputs, precision):
+    model = make_model(freeze_words=True)
+    train(model, inputs, steps=5)
+    expected, large = model.predict(inputs), model.shims[0].to_bytes()
+    model.shims[0].shrink(precision)
+    small = model.to_bytes()
+    assert len(model.shims[0].to_bytes()) < len(large)
+    again = make_model(freeze_words=True, initialize=False).from_bytes(small)
+    for own in (model, again):
+        for one, other in zip(own.predict(inputs), expected):
+            assert one == pytest.approx(other, abs=0.02)
+
+
 def test_lora_with_frozen_words(encoder_path):
     with pytest.raises(ValueError, match=r"R650.*'rank': 2"):
         HuggingFaceEncoder(encoder_path, lora={"rank": 2}, freeze_words=True)

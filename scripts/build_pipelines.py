@@ -1,0 +1,189 @@
+"""Build the trained pipelines under pipelines/, measure them, write their cards, and pack them as wheels.
+
+    python scripts/build_pipelines.py assemble en_ragre_semeval_sm training/full/model-best
+    python scripts/build_pipelines.py assemble en_ragre_open_sm
+    python scripts/build_pipelines.py measure en_ragre_semeval_sm --assets assets
+    python scripts/build_pipelines.py wheels packages
+
+What is said of a pipeline by hand is in configs/pipelines/NAME.json: meta, embedded models that it needs, the checks
+without their values, data, licence and limits. One that nothing was trained for has its config in NAME.cfg.
+"""
+
+import argparse
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
+
+from spacy import util
+from spacy.training import Example
+
+from spacy_ragre.cli._card import CARD, Card, Check
+from spacy_ragre.cli._pipelines import write_manifest
+from spacy_ragre.cli._wheels import MANIFEST, META, build_wheel
+from spacy_ragre.cli.shrink import shrink
+from spacy_ragre.cli.verify import measure
+from spacy_ragre.files import file_hash
+
+SOURCES = Path("configs/pipelines")
+PIPELINES = Path("pipelines")
+MOST = 25_000_000
+BINS = 5
+SCORES = ("semeval_macro_f", "docred_p", "docred_r", "docred_f", "rels_micro_p", "rels_micro_r", "rels_micro_f")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("assemble", help="make the pipeline's folder")
+    command.add_argument("name")
+    command.add_argument("trained", type=Path, nargs="?", help="the trained pipeline; none where nothing was trained")
+    command = commands.add_parser("measure", help="measure it, and write its card")
+    command.add_argument("name")
+    command.add_argument("--assets", type=Path, default=Path("assets"))
+    command = commands.add_parser("wheels", help="make a wheel of each pipeline, and the manifest")
+    command.add_argument("output", type=Path)
+    args = parser.parse_args()
+    if args.command == "assemble":
+        assemble(args.name, args.trained)
+    elif args.command == "measure":
+        write_card(args.name, args.assets)
+    else:
+        pack(args.output)
+
+
+def read_source(name: str) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): what is said of a pipeline by hand."""
+    source: Dict[str, Any] = json.loads((SOURCES / f"{name}.json").read_text(encoding="utf8"))
+    return source
+
+
+def assemble(name: str, trained: "Path | None") -> None:
+    """Make a pipeline's folder anew.
+
+    name (str): the pipeline.
+    trained (Optional[Path]): the folder of the trained one; where None, it is built of its config.
+    """
+    source, folder = read_source(name), PIPELINES / name
+    shutil.rmtree(folder, ignore_errors=True)
+    PIPELINES.mkdir(exist_ok=True)
+    if trained is None:
+        util.load_model_from_config(util.load_config(SOURCES / f"{name}.cfg"), auto_fill=True).to_disk(folder)
+    else:
+        shrink(str(trained), folder, source["precision"])
+    meta = json.loads((folder / META).read_text(encoding="utf8"))
+    # The scores of training are those of the large pipeline; the card has those of this one.
+    meta.update(source["meta"], lang=name.split("_")[0], name=name.split("_", 1)[1], performance={}, notes="")
+    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf8")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if size > MOST:
+        raise SystemExit(f"{folder} has {size / 1e6:.1f} MB, more than {MOST / 1e6:.0f}")
+
+
+def write_card(name: str, assets: Path) -> None:
+    """Measure a pipeline, and write `card.json` and the page README.md into its folder."""
+    source, folder = read_source(name), PIPELINES / name
+    checks: List[Check] = []
+    rows: List[Dict[str, Any]] = []
+    about = dict(source["about"])
+    for number, given in enumerate(source["checks"]):
+        check = Check(sha256=file_hash(assets / given["data"]), **given)
+        measured = measure(str(folder), check, assets)
+        checks.append(replace(check, value=round(float(measured.scores[check.score]), 4)))
+        scores = {key: round(float(measured.scores[key]), 4) for key in SCORES if measured.scores.get(key) is not None}
+        size, speed = len(measured.examples), round(len(measured.examples) / measured.seconds, 2)
+        rows.append({"name": check.name, "entities": check.entities, "documents": size, "per_second": speed, **scores})
+        if not number:
+            about["calibration"] = calibration(measured.examples)
+    about["figures"] = rows
+    card = Card(source["needs"], checks, about)
+    (folder / CARD).write_bytes(card.dump())
+    meta = json.loads((folder / META).read_text(encoding="utf8"))
+    (folder / "README.md").write_text(render(name, meta, card), encoding="utf8")
+    print(f"Wrote {folder / CARD}: " + ", ".join(f"{c.name} {100 * c.value:.2f}" for c in checks))
+
+
+def calibration(examples: Iterable[Example]) -> List[Dict[str, float]]:
+    """How often relations hold, by their scores.
+
+    examples (Iterable[Example]): documents with the same tokens, annotated by the pipeline and by hand.
+    RETURNS (List[Dict[str, float]]): for each range of scores the mean `score`, the share that holds (`right`), and
+        the number of `relations`.
+    """
+    found: List[List[Tuple[float, bool]]] = [[] for _ in range(BINS)]
+    for example in examples:
+        gold = _pairs(example.reference)
+        known = example.reference._.annotated_labels
+        for rel in example.predicted._.relations:
+            if known is None or rel.label in known:
+                head, tail = rel.head, rel.tail
+                right = (head.start_char, head.end_char, tail.start_char, tail.end_char, rel.label) in gold
+                found[min(BINS - 1, int(rel.score * BINS))].append((rel.score, right))
+    return [
+        {
+            "score": round(sum(score for score, _ in part) / len(part), 3),
+            "right": round(sum(right for _, right in part) / len(part), 3),
+            "relations": len(part),
+        }
+        for part in found
+        if part
+    ]
+
+
+def _pairs(doc: Any) -> Set[Tuple[int, int, int, int, str]]:
+    clusters = doc._.entity_clusters
+    pairs = set()
+    for rel in doc._.relations:
+        heads = [rel.head] if rel.head_cluster is None else clusters[rel.head_cluster]
+        tails = [rel.tail] if rel.tail_cluster is None else clusters[rel.tail_cluster]
+        pairs |= {(h.start_char, h.end_char, t.start_char, t.end_char, rel.label) for h in heads for t in tails}
+    return pairs
+
+
+def render(name: str, meta: Mapping[str, Any], card: Card) -> str:
+    """RETURNS (str): the card as a page."""
+    about = card.about
+    lines = [f"# {name} {meta['version']}", "", meta["description"], "", "```python", "import spacy", ""]
+    lines += [f'nlp = spacy.load("{name}")', "```", "", f"Install: `python -m spacy ragre download {name}`.", ""]
+    lines += [f"- **Components.** {', '.join(meta['pipeline'])}. Beside this package: {', '.join(card.needs)}."]
+    lines += [
+        f"- **{title}.** {about[key]}" for title, key in (("Data", "data"), ("Licence", "licence")) if key in about
+    ]
+    lines += ["", "## Figures", "", "Written by `scripts/build_pipelines.py`; in percent.", ""]
+    keys = [key for key in SCORES if any(key in row for row in about["figures"])]
+    lines += ["| | entities | documents | " + " | ".join(keys) + " | documents a second |"]
+    lines += ["| --- | --- | ---: |" + " ---: |" * (len(keys) + 1)]
+    for row in about["figures"]:
+        cells = [f"{100 * row[key]:.2f}" if key in row else "" for key in keys]
+        lines.append(
+            f"| {row['name']} | {row['entities']} | {row['documents']} | {' | '.join(cells)} | {row['per_second']} |"
+        )
+    tolerance = 100 * card.checks[0].tolerance
+    lines += [
+        "",
+        f"`python -m spacy ragre verify {name}` measures the first of them again, within {tolerance:.1f} points.",
+    ]
+    lines += ["", "## What a score means", "", "On the documents of the first figure.", ""]
+    lines += ["| score | holds | relations |", "| ---: | ---: | ---: |"]
+    lines += [f"| {row['score']:.2f} | {row['right']:.2f} | {row['relations']} |" for row in about["calibration"]]
+    lines += ["", "## Limits", "", *(f"- {limit}" for limit in about["limits"])]
+    if "properties" in about:
+        lines += ["", "## Labels", "", "| label | Wikidata |", "| --- | --- |"]
+        lines += [f"| {label} | {number or '-'} |" for label, number in about["properties"].items()]
+    return "\n".join([*lines, ""])
+
+
+def pack(output: Path) -> None:
+    """Make a wheel of each pipeline, and write the manifest beside the wheels and beside the pipelines."""
+    output.mkdir(parents=True, exist_ok=True)
+    for old in output.glob("*_ragre_*.whl"):
+        old.unlink()
+    for folder in sorted(path.parent for path in PIPELINES.glob(f"*/{META}")):
+        print(build_wheel(folder, output))
+    write_manifest(output, PIPELINES / MANIFEST)
+    shutil.copy(PIPELINES / MANIFEST, output / MANIFEST)
+
+
+if __name__ == "__main__":
+    main()
