@@ -66,8 +66,8 @@ def build_wheel(folder: Path, output: Path) -> Path:
     files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""]).encode("utf8")
     wheel = output / f"{name}-{version}-py3-none-any.whl"
     with atomic_write(wheel) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for path, data in files.items():
-            entry = zipfile.ZipInfo(path, _DATE)
+        for member, data in files.items():
+            entry = zipfile.ZipInfo(member, _DATE)
             entry.external_attr = 0o644 << 16
             entry.create_system = 3
             archive.writestr(entry, data)

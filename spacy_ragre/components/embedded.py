@@ -40,7 +40,7 @@ def make_embedded_pipeline(nlp: Language, name: str, pipeline: str, exclude: Lis
     return EmbeddedPipeline(name, pipeline=pipeline, exclude=exclude)
 
 
-class EmbeddedPipeline(Pipe):  # type: ignore[misc]
+class EmbeddedPipeline(Pipe):
     """Run the components of an embedded pipeline: its tags, parse and entities are set on the documents.
 
     name (str): the component's name in the pipeline.

@@ -30,7 +30,7 @@ class TorchShim(Shim):
 
         precision (str): "half" or "int8"; see `training.tensors.shrink`.
         """
-        data = self.to_bytes()
+        data: bytes = self.to_bytes()  # type: ignore[no-untyped-call]
         if data:
             self.from_bytes(shrink(data, precision))
 
