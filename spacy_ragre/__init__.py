@@ -8,6 +8,7 @@ from .relations import CandidatePair, EntityCluster, Relation
 
 if TYPE_CHECKING:
     from .components.clusters.component import EntityClusterer
+    from .components.embedded import EmbeddedPipeline
     from .components.etrag.component import ETRAGExtractor
     from .components.pair_filter.component import PairCandidateFilter
     from .components.relations.component import RagRelationExtractor
@@ -20,6 +21,7 @@ __all__ = [
     "CandidatePair",
     "ETRAGExtractor",
     "EntityCluster",
+    "EmbeddedPipeline",
     "EntityClusterer",
     "LabelSet",
     "LabelSpec",
@@ -36,6 +38,7 @@ __all__ = [
 # Names whose modules are imported when they are first asked for, since these import much.
 _LAZY: Dict[str, str] = {
     "ETRAGExtractor": "components.etrag.component",
+    "EmbeddedPipeline": "components.embedded",
     "EntityClusterer": "components.clusters.component",
     "LabelSet": "labels",
     "LabelSpec": "labels",
