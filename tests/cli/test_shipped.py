@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import spacy
 
+from spacy_ragre import LabelSet
 from spacy_ragre.cli._card import Card
 from spacy_ragre.cli._wheels import MANIFEST, build_wheel, package_name, read_manifest
 from spacy_ragre.files import file_hash
@@ -36,8 +37,8 @@ def test_the_open_one_answers_and_takes_other_labels():
     assert json.loads((PIPELINES / "en_ragre_open_sm" / "card.json").read_text())["about"]["properties"].keys() == set(
         nlp.get_pipe("rag_relation_extractor").labels
     )
-    nlp.get_pipe("rag_relation_extractor").labels = {"started": "started the company"}
-    doc = nlp("Microsoft was founded by Bill Gates in 1975.")
+    with nlp.get_pipe("rag_relation_extractor").asking(LabelSet({"started": "started the company"})):
+        doc = nlp("Microsoft was founded by Bill Gates in 1975.")
     assert {rel.label for rel in doc._.relations} <= {"started"}
 
 
