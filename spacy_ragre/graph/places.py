@@ -1,7 +1,8 @@
 """Where a relation was read: the document, the sentence and the offsets of its mentions."""
 
 import hashlib
-from typing import Any, Dict, List, Tuple, TypedDict
+import json
+from typing import Any, Dict, List, Tuple, TypedDict, Union
 
 from spacy.tokens import Doc, Span
 
@@ -63,9 +64,13 @@ def turn(place: Place) -> Place:
     return turned
 
 
-def rank(place: Place) -> Tuple[float, str, List[int], List[int], str, str]:
-    """RETURNS: what places are ordered by, best first, so that the order of documents changes nothing."""
-    return (-place["score"], place["document"], place["head"], place["tail"], place["label"], place["sentence"])
+def rank(place: Place) -> Tuple[Union[float, str, List[int]], ...]:
+    """RETURNS: what places are ordered by, best first, and of those that are the same place the one with more evidence
+    first, so that the order of documents and relations changes nothing.
+    """
+    where = (place["document"], place["head"], place["tail"], place["label"], place["sentence"])
+    evidence = json.dumps(place["evidence"], sort_keys=True)
+    return (-place["score"], *where, -len(evidence), evidence)
 
 
 def key(place: Place) -> Tuple[str, str, Tuple[int, ...]]:

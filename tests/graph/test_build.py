@@ -135,12 +135,17 @@ def test_the_order_of_documents_changes_nothing(corpus: Sequence[Doc]) -> None:
 
 def test_merged_parts_are_the_graph_of_the_whole(corpus: Sequence[Doc]) -> None:
     settings: Dict[str, Any] = {"functional": ["runs"], "symmetric": ["knows"], "min_count": 1, "min_score": 0.55}
+    # One place that says the same in both directions, with the evidence at the second one.
+    ends, evidence = corpus[2].ents, {"sentences": [0]}
+    told = [(ends[0], ends[1], {"sentences": []}), (ends[1], ends[0], evidence)]
+    corpus[2]._.relations = [{"head": h, "tail": t, "label": "knows", "score": 0.6, "evidence": e} for h, t, e in told]
     parts = [build([doc], isolated=True) for doc in corpus]
     before = json.dumps([nx.node_link_data(part, edges="edges") for part in parts])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         merged = merge(parts, **settings)
     assert nx.utils.graphs_equal(merged, build(corpus, **settings))
+    assert merged.edges[ANN, BOB, "knows"]["provenance"][0]["evidence"] == evidence
     # A part that was written as JSON is as good as before.
     read = [nx.node_link_graph(data, edges="edges") for data in json.loads(before)]
     assert nx.utils.graphs_equal(merge(read, **settings), merged)
