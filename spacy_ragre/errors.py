@@ -641,6 +641,14 @@ class Errors(metaclass=_WithCodes):
     R619 = "The format {format!r} has no use for {option}, which is for {known}. Leave it out, or choose one of these."
     R615 = "Can't use GPU {gpu_id}: {problem}. Give another --gpu-id, or -1 for the CPU."
 
+    # entities
+    R640 = "The setting rules of component {name!r} names {unknown}, which it does not have. Its rules are {known}."
+    R641 = (
+        "Component {name!r} needs {missing}, which this document does not have ({text!r}). Put a tagger and a parser "
+        "before it, as en_core_web_sm has them, or leave out the rule 'terms', which is the only one that needs DEP."
+    )
+    R642 = "The setting types={value!r} of component {name!r} is not valid: 'auto', 'near' or 'strict' is needed."
+
     # pictures
     R690 = (
         "Can't draw {value!r}: it is of type {type}. Give a Doc, a Span, or a list of them, such as "
@@ -679,6 +687,17 @@ class Warnings(metaclass=_WithCodes):
         "{count} pair(s) with a relation in a batch are not learned: no window of the reader of open labels holds "
         "both mentions, which are too far apart, or have no token of their own. Such pairs are never answered, "
         "either; this is said once."
+    )
+
+    # entities
+    W640 = (
+        "The rules of component {name!r} are for English, and the pipeline's language is {lang!r}. What they find may "
+        "be of no use: measure it, or leave the component out."
+    )
+    W641 = (
+        "No component before {name!r} finds entities of type {types}, which its labels ask for (types that are found: "
+        "{known}). {consequence} Add what finds them ('entity_ruler', a recogniser of your own), or ask for types that "
+        "are found."
     )
 
     # backbones

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from thinc.api import Config
 
+from .entity_types import FORBIDDEN, STRICT, TypeRules
 from .errors import Errors
 from .instances import Answer, Instance
 
@@ -119,25 +120,29 @@ class LabelSet:
         labels = {*(instance.annotated or ()), *(answer.label for answer in instance.answers)}
         return [bool(instance.answers) if answer is None else answer.label in labels for answer in self.classes]
 
-    def allowed(self, first_type: str, second_type: str) -> List[bool]:
+    def allowed(self, first_type: str, second_type: str, types: TypeRules = STRICT) -> List[bool]:
         """Which classes the labels' type constraints allow.
 
         first_type (str): entity type of the first mention.
         second_type (str): entity type of the second mention.
+        types (TypeRules): which types may stand for others.
         RETURNS (List[bool]): one value a class; "no relation" is always allowed.
         """
-        result = [True]
+        return [cost < FORBIDDEN for cost in self.costs(first_type, second_type, types)]
+
+    def costs(self, first_type: str, second_type: str, types: TypeRules = STRICT) -> List[float]:
+        """What the classes cost for entities whose types are not those of the labels. Arguments are those of `allowed`.
+
+        RETURNS (List[float]): log-odds, one value a class; infinite for what is not allowed, 0 for "no relation".
+        """
+        result = [0.0]
         for answer in self._index:
             spec = self.specs[answer.label]
             pairs = [(second_type, first_type) if answer.reversed else (first_type, second_type)]
             if spec.symmetric:
                 pairs.append((second_type, first_type))
             result.append(
-                any(
-                    (not spec.head_types or head in spec.head_types)
-                    and (not spec.tail_types or tail in spec.tail_types)
-                    for head, tail in pairs
-                )
+                min(types.cost(head, spec.head_types) + types.cost(tail, spec.tail_types) for head, tail in pairs)
             )
         return result
 

@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 # The rooms from the ground up: a room may import rooms of lower floors, and itself.
 FLOORS: Tuple[Set[str], ...] = (
     {"errors", "registry", "bundled", "files", "plain", "coreference", "relations", "extensions"}
-    | {"instances", "labels", "pipelines"},
+    | {"entity_types", "instances", "labels", "pipelines"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
     {"llm", "scoring", "visual", "graph"},
     {"retrieval"},
@@ -44,7 +44,8 @@ GROUND: Dict[str, Set[str]] = {
     "extensions": {"errors", "relations"},
     "instances": set(),
     "pipelines": set(),
-    "labels": {"errors", "instances"},
+    "entity_types": set(),
+    "labels": {"entity_types", "errors", "instances"},
 }
 # Slow to import, and needed only once weights are loaded or a store is searched.
 HEAVY = (

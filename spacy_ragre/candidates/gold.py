@@ -5,6 +5,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
+from ..entity_types import STRICT, TypeRules
 from ..instances import Answer
 from ..labels import LabelSet
 from ..relations import Relation, cluster_entities, get_relations
@@ -94,28 +95,29 @@ def _overlap(one: Tuple[int, int], other: Tuple[int, int]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def filter_by_types(candidates: Sequence[Candidate], labels: LabelSet) -> List[Candidate]:
+def filter_by_types(candidates: Sequence[Candidate], labels: LabelSet, types: TypeRules = STRICT) -> List[Candidate]:
     """Drop the pairs that can hold no relation, because no label allows their entity types.
 
     candidates (Sequence[Candidate]): the candidates.
     labels (LabelSet): the labels with their type constraints.
+    types (TypeRules): which types may stand for others.
     RETURNS (List[Candidate]): those for which a label is allowed in a direction that they ask for.
     """
     directions: Dict[Tuple[str, str], Tuple[bool, bool]] = {}
     result = []
     for candidate in candidates:
-        types = (candidate.instance.first_type, candidate.instance.second_type)
-        if types not in directions:
-            directions[types] = _allowed_directions(labels, *types)
-        forward, inverse = directions[types]
+        pair = (candidate.instance.first_type, candidate.instance.second_type)
+        if pair not in directions:
+            directions[pair] = _allowed_directions(labels, *pair, types)
+        forward, inverse = directions[pair]
         if (forward and candidate.forward) or (inverse and candidate.reversed):
             result.append(candidate)
     return result
 
 
-def _allowed_directions(labels: LabelSet, first_type: str, second_type: str) -> Tuple[bool, bool]:
+def _allowed_directions(labels: LabelSet, first_type: str, second_type: str, types: TypeRules) -> Tuple[bool, bool]:
     forward = inverse = False
-    for answer, allowed in zip(labels.classes, labels.allowed(first_type, second_type)):
+    for answer, allowed in zip(labels.classes, labels.allowed(first_type, second_type, types)):
         if answer is not None and allowed:
             symmetric = labels.specs[answer.label].symmetric
             forward = forward or symmetric or not answer.reversed

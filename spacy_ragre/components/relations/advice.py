@@ -6,7 +6,9 @@ from typing import Optional, Sequence, Set, Tuple
 from spacy.tokens import Doc
 
 from ...candidates import CandidateGenerator, needs_proposals
+from ...entity_types import TypeRules
 from ...errors import Errors, Warnings
+from ...labels import LabelSet
 from ...relations import ID_KEY, PAIRS_KEY, Relation, entity_spans, has_relations
 
 # Characters of a document that a message shows.
@@ -45,6 +47,23 @@ class Advice:
                 self._give("W512", Warnings.W512.format(name=self.name, text=blind.text[:_SHOWN]))
         if self.needs_proposals and all(PAIRS_KEY not in doc.user_data for doc in docs):
             self._give("W514", Warnings.W514.format(name=self.name))
+
+    def check_types(self, labels: LabelSet, types: TypeRules, near: bool) -> None:
+        """Warn where labels ask for entity types that nothing before this component finds.
+
+        labels (LabelSet): the labels.
+        types (TypeRules): what is found.
+        near (bool): whether other types may stand for those.
+        """
+        specs = labels.specs.values()
+        wanted = dict.fromkeys(type_ for spec in specs for type_ in (*spec.head_types, *spec.tail_types))
+        missing = types.unknown(list(wanted)) if near else tuple(t for t in wanted if t not in (types.given or ()))
+        if missing:
+            consequence = "They get none." if not near else "Names and phrases of other types stand for them."
+            known = ", ".join(sorted(types.given or ())) or "none"
+            shown = ", ".join(missing)
+            message = Warnings.W641.format(name=self.name, types=shown, known=known, consequence=consequence)
+            self._give(f"W641 {shown}", message)
 
     def check_examples(self, one_sided: Optional[bool], count: int) -> None:
         """Warn where all examples in the store are of one kind.

@@ -11,6 +11,7 @@ from spacy.util import minibatch
 
 from ...candidates import Candidate
 from ...corpora.reader import copy_input
+from ...entity_types import STRICT, TypeRules
 from ...instances import Instance
 from ...labels import LabelSet
 from ...relations import PAIRS_KEY, cluster_entities, entity_spans
@@ -53,11 +54,12 @@ class RelationPrediction(NamedTuple):
     evidence: Dict[str, Any]
 
 
-def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> "np.ndarray":
+def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules = STRICT) -> "np.ndarray":
     """The classes that the labels' type constraints and the candidates' directions allow.
 
     candidates (Sequence[Candidate]): the pairs.
     labels (LabelSet): the labels.
+    rules (TypeRules): which types may stand for others.
     RETURNS (numpy.ndarray): bool, *Shape* (pairs, classes).
     """
     import numpy as np
@@ -72,7 +74,7 @@ def allowed_classes(candidates: Sequence[Candidate], labels: LabelSet) -> "np.nd
         key = (*types, candidate.forward, candidate.reversed)
         if key not in known:
             direction = (inverse & candidate.reversed) | (~inverse & candidate.forward) | symmetric
-            known[key] = np.array(labels.allowed(*types)) & direction
+            known[key] = np.array(labels.allowed(*types, rules)) & direction
         rows.append(known[key])
     return np.array(rows, dtype=bool).reshape(len(rows), len(labels.classes))
 

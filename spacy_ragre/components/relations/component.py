@@ -15,12 +15,15 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
 from ...candidates import CandidateGenerator
+from ...entity_types import ONTONOTES, STRICT, TypeRules
+from ...errors import Errors
 from ...labels import LabelSet, check_config_labels, label_table
 from ...prompts import Prompt
 from ...retrieval import DEFAULT_K, Retriever
 from ..base import Scorer
 from .annotations import SCORE_WEIGHTS
 from .extractor import RelationExtractor
+from .given_types import GivenTypes
 from .open_scorer import BUNDLED_WEIGHTS
 from .predictor import RelationPredictor
 
@@ -34,6 +37,7 @@ multi_label = false
 threshold = 0.0
 label_smoothing = 0.0
 both_orders = false
+types = "auto"
 spans_key = null
 
 [rag_relation_extractor.model]
@@ -82,6 +86,7 @@ def make_rag_relation_extractor(
     threshold: Union[float, Dict[str, Any]],
     label_smoothing: float,
     both_orders: bool,
+    types: str,
     spans_key: Optional[str],
     prompt: Prompt,
     candidates: CandidateGenerator,
@@ -107,6 +112,9 @@ def make_rag_relation_extractor(
         Of no effect with `multi_label`.
     both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the
         work in prediction.
+    types (str): how strictly entities must have the types of the labels. "strict": no others. "near": other kinds of
+        names, and types that the pipeline never gives, must score higher. "auto": near where a trained recogniser or
+        `entity_phrases` finds the entities and nothing was trained or calibrated, else strict.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
     candidates (CandidateGenerator): which pairs are asked about.
@@ -128,6 +136,8 @@ def make_rag_relation_extractor(
         threshold=threshold,
         label_smoothing=label_smoothing,
         both_orders=both_orders,
+        types=types,
+        given=GivenTypes(nlp, name),
         spans_key=spans_key,
         prompt=prompt,
         candidates=candidates,
@@ -139,7 +149,8 @@ def make_rag_relation_extractor(
 class RagRelationExtractor(RelationExtractor):
     """Find relations between the entities of a document.
 
-    The arguments are those of the factory; see `make_rag_relation_extractor`.
+    The arguments are those of the factory; see `make_rag_relation_extractor`. `given` says which entity types the
+    pipeline finds; without it, "near" takes those of OntoNotes.
     """
 
     def __init__(
@@ -159,9 +170,13 @@ class RagRelationExtractor(RelationExtractor):
         threshold: Union[float, Dict[str, float]] = 0.0,
         label_smoothing: float = 0.0,
         both_orders: bool = False,
+        types: str = "auto",
+        given: Optional[GivenTypes] = None,
         spans_key: Optional[str] = None,
         scorer: Optional[Scorer] = None,
     ) -> None:
+        if types not in ("auto", "near", "strict"):
+            raise ValueError(Errors.R642.format(name=name, value=types))
         predictor = RelationPredictor(
             model,
             prompt,
@@ -186,3 +201,17 @@ class RagRelationExtractor(RelationExtractor):
             scorer=scorer,
         )
         self.advice.check_retriever(retriever.k, DEFAULT_K, n_examples)
+        self.types = types
+        self._given = given
+
+    def _type_rules(self) -> TypeRules:
+        predictor = self.predictor
+        given = None if self._given is None or self.spans_key is not None else self._given.found()
+        untouched = not predictor.open.shim.tuned and predictor.calibration == predictor.calibration.plain()
+        near = self.types == "near" or (self.types == "auto" and untouched and given is not None)
+        near = near and predictor.mode == "open"
+        known = ONTONOTES if given is None else given
+        if near or given is not None:
+            self.advice.check_types(predictor.labels, TypeRules(known), near)
+        predictor.open.types = TypeRules(known) if near else STRICT
+        return predictor.open.types

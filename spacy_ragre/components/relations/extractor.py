@@ -28,6 +28,7 @@ from thinc.api import Model, Optimizer
 
 from ...calibration.settings import Calibration, read_thresholds
 from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
+from ...entity_types import STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet
@@ -236,8 +237,12 @@ class RelationExtractor(Component):
 
     # Pairs
 
-    def _candidates(self, doc: Doc) -> List[Candidate]:
-        return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.predictor.labels)
+    def _candidates(self, doc: Doc, types: TypeRules = STRICT) -> List[Candidate]:
+        return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.predictor.labels, types)
+
+    def _type_rules(self) -> TypeRules:
+        """RETURNS (TypeRules): which entity types may stand for those of the labels in prediction."""
+        return STRICT
 
     def _labelled(self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Candidate]:
         """The pairs of a document with what is known of them. A gold relation whose mention is no entity, or that no
@@ -278,7 +283,8 @@ class RelationExtractor(Component):
             raise ValueError(Errors.R501.format(name=self.name))
         self._check_thresholds()
         self.advice.check_documents(docs)
-        per_doc = [self._candidates(doc) for doc in docs]
+        types = self._type_rules()
+        per_doc = [self._candidates(doc, types) for doc in docs]
         if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
             warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
         owner = {id(candidate): number for number, candidates in enumerate(per_doc) for candidate in candidates}

@@ -9,10 +9,12 @@ import hashlib
 import json
 import random
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from ...entity_types import FORBIDDEN, STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...files import file_hash
 from ...instances import Instance
@@ -46,6 +48,8 @@ class OpenScorer:
 
     def __init__(self, weights: Optional[str] = BUNDLED_WEIGHTS) -> None:
         self.weights = weights
+        # Which types may stand for others. Where these are not strict, the reader is not told any.
+        self.types: TypeRules = STRICT
         self._reader: Optional[OpenRelations] = None
         self._known: Dict[str, Any] = {}
         # Labels as they were last read, and the states of each by what was read of it.
@@ -66,11 +70,13 @@ class OpenScorer:
 
     def __getstate__(self) -> Dict[str, Any]:
         # Another process loads the reader itself.
-        return {"weights": self.weights, "shim": self.shim, "frozen": self.frozen, "readings": self.readings}
+        parts = {"weights": self.weights, "types": self.types, "shim": self.shim}
+        return {**parts, "frozen": self.frozen, "readings": self.readings}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__init__(state["weights"])  # type: ignore[misc]
-        self.shim, self.frozen, self.readings = state["shim"], state["frozen"], state["readings"]
+        self.types, self.shim = state["types"], state["shim"]
+        self.frozen, self.readings = state["frozen"], state["readings"]
 
     @property
     def known(self) -> Dict[str, Any]:
@@ -98,7 +104,9 @@ class OpenScorer:
 
     def decision(self, labels: LabelSet) -> float:
         """RETURNS (float): a relation must be likelier than this, where nothing else was chosen."""
-        return float(self.known["decision"][_kind(labels)])
+        decision, kind = self.known["decision"], _kind(labels)
+        found = kind if self.types == STRICT else f"{kind}_found"
+        return float(decision.get(found, decision[kind]))
 
     @property
     def _folder(self) -> Path:
@@ -120,6 +128,21 @@ class OpenScorer:
             own text or document tell it nothing.
         RETURNS (numpy.ndarray): float32, *Shape* (pairs, classes): log-odds that each holds; 0 for class 0.
         """
+        if self.types == STRICT:
+            return self._class_scores(instances, labels, examples)
+        import numpy as np
+
+        from .open_labels import NEVER
+
+        scores = self._class_scores([_untyped(instance) for instance in instances], labels, examples)
+        types = [(instance.first_type, instance.second_type) for instance in instances]
+        known = {pair: labels.costs(*pair, self.types) for pair in set(types)}
+        costs = np.array([known[pair] for pair in types], dtype="float32").reshape(scores.shape)
+        return np.where(costs < FORBIDDEN, scores - costs, np.float32(NEVER))
+
+    def _class_scores(
+        self, instances: Sequence[Instance], labels: LabelSet, examples: Sequence[Instance]
+    ) -> "np.ndarray":
         import numpy as np
 
         from .open_labels import by_text, group_pairs
@@ -323,6 +346,8 @@ class OpenScorer:
         """What examples tell, found again where labels or examples changed."""
         if not examples or not self.reads_examples:
             return None
+        if self.types != STRICT:
+            examples = [_untyped(example) for example in examples]
         told = json.dumps(labels.to_dict()), examples
         if self._evidence is None or told != self._told_by:
             import numpy as np
@@ -337,6 +362,13 @@ class OpenScorer:
             self._evidence = weigh(examples, places, first_rows(texts), pairs, odds, labels, settings)
             self._told_by = told
         return self._evidence
+
+
+def _untyped(instance: Instance) -> Instance:
+    """RETURNS (Instance): a pair of which the reader is told no entity types, since those that are found are too often
+    wrong.
+    """
+    return replace(instance, first_type="", second_type="")
 
 
 def _label_key(label: "OpenLabel") -> str:

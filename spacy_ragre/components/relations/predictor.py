@@ -315,8 +315,8 @@ class RelationPredictor(Predictor):
         if not candidates:
             return []
         scored = self.score([candidate.instance for candidate in candidates])
-        allowed, odds = allowed_classes(candidates, self.labels), proposal_odds(candidates, self.labels)
-        probability = self._probabilities(scored, allowed, odds)
+        allowed = allowed_classes(candidates, self.labels, self.open.types)
+        probability = self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
         chosen = self.decision.pick(probability, self.settings, self.labels)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels)
 
