@@ -4,8 +4,9 @@
 
 The paragraphs are those of `corpora_src/paragraphs`. They are development data: settings may be chosen on them. All
 settings of the component but labels and answer are its defaults, and labels are measured with and without the entity
-types of head and tail. Rows with gold entities are given the annotated ones. Rows with entities of en_core_web_sm run
-that pipeline on the plain text.
+types of head and tail. Rows with gold entities are given the annotated ones. Rows with entities of a pipeline run it on
+the plain text, en_core_web_sm or what `--pipeline` names, by itself and with `entity_phrases` behind it. For those, the
+recall of the relations whose names were both found is told, too.
 
 A relation counts between names, not mentions: mentions of a paragraph with one text are one entity, and a symmetric
 relation has one direction. Texts are compared in lower case and without a determiner in front ("the Reds" is "Reds").
@@ -42,7 +43,11 @@ ANSWERS = {
     "clusters": "labels are read so, of the pairs of a whole document that `entity_clusterer` has grouped",
     "trie": "likelihood of each label's words, by the language model as it was published",
 }
-ENTITIES = {"gold": "gold entities", "own": f"entities of {PIPELINE}"}
+ENTITIES = {
+    "gold": "gold entities",
+    "own": "entities of {pipeline}",
+    "phrases": "entities of {pipeline} and entity_phrases",
+}
 DETERMINERS = ("the ", "a ", "an ")
 
 # Head, label and tail; a name that is no gold entity's is marked as such.
@@ -51,13 +56,16 @@ Fact = Tuple[Name, str, Name]
 
 
 class Counts(NamedTuple):
-    """Of relations: how many were right, predicted and gold. Of gold names: how many were found, and are there."""
+    """Of relations: how many were right, predicted and gold. Of gold names: how many were found, and are there. Of gold
+    relations: of how many both names were found.
+    """
 
     right: int
     predicted: int
     gold: int
     found: int
     names: int
+    reached: int
 
 
 def read(folder: Path = PARAGRAPHS) -> List[SourceSchema]:
@@ -78,9 +86,12 @@ def subset(schemas: Sequence[SourceSchema], limit: int) -> List[SourceSchema]:
     return [schema for schema in chosen if schema.texts]
 
 
-def make_pipeline(labels: Dict[str, Any], answer: str, entities: str, **settings: Any) -> Language:
-    """RETURNS (Language): the component, after what finds sentences and, for "own", entities.
+def make_pipeline(
+    labels: Dict[str, Any], answer: str, entities: str, pipeline: str = PIPELINE, **settings: Any
+) -> Language:
+    """RETURNS (Language): the component, after what finds sentences and, for "own" and "phrases", entities.
 
+    pipeline (str): what finds them: an embedded pipeline, or one that `spacy.load` knows.
     labels, answer: settings of the component, as are `settings`; others are its defaults. "clusters" is the answer
         "open" behind `entity_clusterer`, which needs a parse.
     """
@@ -88,10 +99,13 @@ def make_pipeline(labels: Dict[str, Any], answer: str, entities: str, **settings
     if entities == "gold" and not clusters:
         nlp = spacy.blank("en")
         nlp.add_pipe("sentencizer")
-    elif locate(PIPELINE) is None:
-        raise ValueError(Errors.R102.format(name=PIPELINE, package=BUNDLED[PIPELINE].package))
+    elif pipeline in BUNDLED and locate(pipeline) is None:
+        raise ValueError(Errors.R102.format(name=pipeline, package=BUNDLED[pipeline].package))
     else:
-        nlp = spacy.load(BUNDLED[PIPELINE].module, exclude=["ner"] if entities == "gold" else [])
+        name = BUNDLED[pipeline].module if pipeline in BUNDLED else pipeline
+        nlp = spacy.load(name, exclude=["ner"] if entities == "gold" else [])
+    if entities == "phrases":
+        nlp.add_pipe("entity_phrases")
     if clusters:
         nlp.add_pipe("entity_clusterer")
         settings["candidates"] = {"@ragre_candidates": "ragre.WholeDocument.v1"}
@@ -153,30 +167,34 @@ def count(doc: Doc, text: SourceText, symmetric: FrozenSet[str]) -> Counts:
     gold = gold_facts(text, symmetric)
     predicted = {predicted_fact(relation, text, symmetric) for relation in doc._.relations}
     found = {name_of(ent.start_char, ent.end_char, text) for ent in doc.ents} & gold_names
-    return Counts(len(gold & predicted), len(predicted), len(gold), len(found), len(gold_names))
+    reached = sum(head in found and tail in found for head, _, tail in gold)
+    return Counts(len(gold & predicted), len(predicted), len(gold), len(found), len(gold_names), reached)
 
 
 def scores_of(counts: Sequence[Counts]) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): micro precision, recall and F1 of relations, and recall of names, from 0 to 1."""
-    right, predicted, gold, found, names = (sum(column) for column in zip(*counts))
+    """RETURNS (Dict[str, float]): micro precision, recall and F1 of relations, their recall where both names were
+    found, and recall of names, from 0 to 1.
+    """
+    right, predicted, gold, found, names, reached = (sum(column) for column in zip(*counts))
     precision, recall = right / max(1, predicted), right / max(1, gold)
     f1 = 2 * precision * recall / (precision + recall) if right else 0.0
     return {
         "relations_p": precision,
         "relations_r": recall,
         "relations_f": f1,
+        "relations_reached_r": right / max(1, reached),
         "entities_r": found / max(1, names),
     }
 
 
 def measure(
-    schemas: Sequence[SourceSchema], answer: str, types: bool, entities: str
+    schemas: Sequence[SourceSchema], answer: str, types: bool, entities: str, pipeline: str = PIPELINE
 ) -> Tuple[Dict[str, float], Dict[str, float]]:
     """RETURNS (Tuple[Dict[str, float], Dict[str, float]]): scores, and what depends on the machine."""
     counts: List[Counts] = []
     seconds = 0.0
     for schema in schemas:
-        nlp = make_pipeline(component_labels(schema, types=types), answer, entities)
+        nlp = make_pipeline(component_labels(schema, types=types), answer, entities, pipeline)
         symmetric = frozenset(label.name for label in schema.labels.values() if label.symmetric)
         docs = [with_gold(nlp, text) if entities == "gold" else nlp.make_doc(text.text) for text in schema.texts]
         started = time.perf_counter()
@@ -190,6 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", nargs="+", choices=ANSWERS, default=list(ANSWERS))
     parser.add_argument("--entities", nargs="+", choices=ENTITIES, default=list(ENTITIES))
+    parser.add_argument("--pipeline", default=PIPELINE, help="what finds entities; its name stands in the rows")
     parser.add_argument("--limit", type=int, default=0, help="measure a seeded subset of this size")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
@@ -197,13 +216,14 @@ def main() -> None:
     total = sum(len(schema.texts) for schema in schemas)
     kind = ", seeded subset" if args.limit else ""
     for entities in args.entities:
+        found_by = ENTITIES[entities].format(pipeline=Path(args.pipeline).name)
         for answer in args.answers:
             for types in (True, False):
-                scores, costs = measure(schemas, answer, types, entities)
+                scores, costs = measure(schemas, answer, types, entities, args.pipeline)
                 row = {
                     "name": f"{answer}, {'with' if types else 'without'} entity types",
                     "description": ANSWERS[answer],
-                    "split": f"paragraphs{kind} ({total}), {ENTITIES[entities]}",
+                    "split": f"paragraphs{kind} ({total}), {found_by}",
                 }
                 add_row(args.output, TITLE, row, 0, scores, costs)
                 shown = {key: round(value, 3) for key, value in {**scores, **costs}.items()}

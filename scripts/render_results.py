@@ -35,6 +35,7 @@ COLUMNS = {
     "recall": ("relations_r",),
     "F1": ("docred_f", "relations_f"),
     **{f"B-cubed {name}": (f"clusters_{name[0].lower()}",) for name in ("precision", "recall", "F1")},
+    "recall, names found": ("relations_reached_r",),
     "entities found": ("entities_r",),
     "Ign F1": ("docred_ign_f",),
     "intra": ("docred_intra_f",),

@@ -696,8 +696,8 @@ class Warnings(metaclass=_WithCodes):
     )
     W641 = (
         "No component before {name!r} finds entities of type {types}, which its labels ask for (types that are found: "
-        "{known}). {consequence} Add what finds them ('entity_ruler', a recogniser of your own), or ask for types that "
-        "are found."
+        "{known}). {consequence} Add what finds them ('entity_phrases', 'entity_ruler', a recogniser of your own), "
+        "or ask for types that are found."
     )
 
     # backbones

@@ -45,24 +45,24 @@ def test_relations_count_between_names(text):
     mentions = [("Reds", 1), ("Blues", 0), ("Ann Lee", 1)]
     doc = make_doc(text, mentions, [(2, "owns", 0), (0, "partner_of", 1)])
     # Of the other mention of a name, and in the other direction of a symmetric label.
-    assert paragraphs.count(doc, text, SYMMETRIC) == (2, 2, 2, 3, 3)
+    assert paragraphs.count(doc, text, SYMMETRIC) == (2, 2, 2, 3, 3, 2)
     doc = make_doc(text, mentions, [(0, "owns", 2), (0, "owns", 1)])
-    assert paragraphs.count(doc, text, SYMMETRIC) == (0, 2, 2, 3, 3)
+    assert paragraphs.count(doc, text, SYMMETRIC) == (0, 2, 2, 3, 3, 2)
 
 
 def test_an_entity_is_found_where_it_overlaps_and_reads_the_same_up_to_determiners(text):
     doc = make_doc(text, [("The Reds", 0), ("Blues", 0), ("Ann Lee", 1)], [(2, "owns", 0)])
-    assert paragraphs.count(doc, text, SYMMETRIC) == (1, 1, 2, 3, 3)
+    assert paragraphs.count(doc, text, SYMMETRIC) == (1, 1, 2, 3, 3, 2)
     # A longer span is another name, and so is one that overlaps with no gold mention.
     doc = make_doc(text, [("Reds belong", 0), ("Ann Lee", 0)], [(1, "owns", 0)])
-    assert paragraphs.count(doc, text, SYMMETRIC) == (0, 1, 2, 0, 3)
+    assert paragraphs.count(doc, text, SYMMETRIC) == (0, 1, 2, 0, 3, 0)
 
 
 def test_scores_are_micro_averages():
-    counts = [paragraphs.Counts(1, 4, 2, 3, 4), paragraphs.Counts(1, 0, 2, 1, 4)]
-    scores = {"relations_p": 0.5, "relations_r": 0.5, "relations_f": 0.5, "entities_r": 0.5}
+    counts = [paragraphs.Counts(1, 4, 2, 3, 4, 2), paragraphs.Counts(1, 0, 2, 1, 4, 0)]
+    scores = {"relations_p": 0.5, "relations_r": 0.5, "relations_f": 0.5, "relations_reached_r": 1.0, "entities_r": 0.5}
     assert paragraphs.scores_of(counts) == scores
-    assert paragraphs.scores_of([paragraphs.Counts(0, 0, 3, 0, 0)])["relations_f"] == 0
+    assert paragraphs.scores_of([paragraphs.Counts(0, 0, 3, 0, 0, 0)])["relations_f"] == 0
 
 
 def test_gold_entities_are_those_of_the_paragraph(text):
@@ -106,6 +106,7 @@ def test_the_benchmark_writes_a_row(tmp_path, monkeypatch, entities, answer):
     paragraphs.main()
     rows = json.loads(output.read_text())["rows"]
     assert [row["name"] for row in rows] == [f"{answer}, {kind} entity types" for kind in ("with", "without")]
-    assert all(row["split"] == f"paragraphs, seeded subset (2), {paragraphs.ENTITIES[entities]}" for row in rows)
+    found_by = paragraphs.ENTITIES[entities].format(pipeline=paragraphs.PIPELINE)
+    assert all(row["split"] == f"paragraphs, seeded subset (2), {found_by}" for row in rows)
     assert all(0 <= value <= 1 for row in rows for values in row["scores"].values() for value in values)
     assert (rows[0]["scores"]["entities_r"] == [1.0]) == (entities == "gold")

@@ -153,7 +153,7 @@ def find_terms(doc: Doc, ents: Sequence[Span]) -> List[Span]:
     """RETURNS (List[Span]): noun phrases outside of entities, up to their head: without determiners, numbers, owners
     ("the bank's") and adjectives that say how something is.
     """
-    taken = {token.i for ent in ents for token in ent}
+    taken = {token.i for ent in ents if not _is_part(ent) for token in ent}
     out = []
     for chunk in doc.noun_chunks:
         head = chunk.root
@@ -171,7 +171,14 @@ def find_terms(doc: Doc, ents: Sequence[Span]) -> List[Span]:
         # Of one word: neither a unit nor a sign.
         if len(words) > 1 or (len(words) == 1 and words[0].lower_ not in UNITS and _is_word(words[0])):
             out.append(Span(doc, start, end, TERM))
-    return [span for span in filter_spans(out) if not overlaps(span, ents)]
+    return filter_spans(out)
+
+
+def _is_part(ent: Span) -> bool:
+    """RETURNS (bool): whether an entity is a number inside a noun phrase: the 2 of "type 2 diabetes"."""
+    start, end = ent.start, ent.end
+    inside = start > 0 and end < len(ent.doc) and ent.doc[start - 1].pos_ == ent.doc[end].pos_ == "NOUN"
+    return inside and ent.label_ == "CARDINAL"
 
 
 def _is_word(token: Token) -> bool:
@@ -200,8 +207,8 @@ def find_phrases(doc: Doc, ents: Sequence[Span], rules: Sequence[str]) -> List[S
     terms = find_terms(doc, found) if "terms" in rules else []
     # Of a name inside a longer noun phrase, the phrase ("Savoy cabbage"); the name where they are equal.
     names = [name for name in names if not any(term.start <= name.start and name.end < term.end for term in terms)]
-    found = [*found, *names]
-    found += [term for term in terms if not overlaps(term, found)]
+    found = [*(ent for ent in found if not overlaps(ent, terms)), *names]
+    found += [term for term in terms if not overlaps(term, names)]
     return sorted(filter_spans(found), key=lambda span: span.start)
 
 

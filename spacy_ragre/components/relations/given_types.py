@@ -1,7 +1,7 @@
 """Which entity types the pipeline of a component can give, as its other components say."""
 
 import weakref
-from typing import Any, Dict, FrozenSet, Optional
+from typing import Any, Dict, FrozenSet, Optional, Set
 
 from spacy.language import Language
 
@@ -39,7 +39,7 @@ class GivenTypes:
         nlp = self._nlp() if self._nlp is not None else None
         if nlp is None or self._name not in nlp.pipe_names:
             return self._last
-        types = set()
+        types: Set[str] = set()
         errs = False
         for name in nlp.pipe_names[: nlp.pipe_names.index(self._name)]:
             factory = nlp.get_pipe_meta(name).factory
