@@ -58,7 +58,9 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
     before = json.loads((WEIGHTS / f"{READER}.json").read_text(encoding="utf8"))
     known = json.loads((tmp_path / f"{READER}.json").read_text(encoding="utf8"))
     assert known == {**before, "decision": written}
-    assert set(written) == {"types", "no_types"} and all(0 < limit < 1 for limit in written.values())
+    assert set(written) == {"types", "no_types", "types_found", "no_types_found"} and all(
+        0 < limit < 1 for limit in written.values()
+    )
 
 
 @pytest.mark.real

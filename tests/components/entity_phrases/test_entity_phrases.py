@@ -1,0 +1,133 @@
+"""Entities by rules: what is added, what becomes whole, and that nothing is lost."""
+
+import pytest
+import spacy
+from spacy.tokens import Doc, Span
+
+from spacy_ragre.bundled import BUNDLED
+from spacy_ragre.components.entity_phrases.rules import RULES, find_phrases
+
+NAME = "entity_phrases"
+
+
+@pytest.fixture(scope="module")
+def parsed():
+    """Gives a parsed document with these entities, and no others."""
+    nlp = spacy.load(BUNDLED["en_core_web_sm"].module, exclude=["ner", "lemmatizer"])
+
+    def make(text, ents=()):
+        doc = nlp(text)
+        spans = []
+        for words, label in ents:
+            start = text.index(words)
+            spans.append(doc.char_span(start, start + len(words), label=label))
+        doc.set_ents(spans)
+        return doc
+
+    return make
+
+
+def phrases(doc, *rules):
+    return [(span.text, span.label_) for span in find_phrases(doc, doc.ents, rules or RULES)]
+
+
+def tagged(words, pos, ents=()):
+    doc = Doc(spacy.blank("en").vocab, words=words, pos=pos, tags=["X"] * len(words))
+    doc.set_ents([Span(doc, start, end, label) for start, end, label in ents])
+    return doc
+
+
+def test_names_become_whole():
+    doc = tagged(["He", "left", "FC", "Linden", "."], ["PRON", "VERB", "PROPN", "PROPN", "PUNCT"], [(3, 4, "PERSON")])
+    assert phrases(doc, "boundaries") == [("FC Linden", "PERSON")]
+    doc = tagged(["At", "Town", "Hall", "on"], ["ADP", "PROPN", "PROPN", "ADP"], [(1, 4, "FAC")])
+    assert phrases(doc, "boundaries") == [("Town Hall", "FAC")]
+    doc = tagged(
+        ["Regional", "Court", "of", "Mainz"], ["PROPN", "PROPN", "ADP", "PROPN"], [(0, 2, "ORG"), (3, 4, "GPE")]
+    )
+    assert phrases(doc, "boundaries") == [("Regional Court of Mainz", "ORG")]
+
+
+def test_what_stands_beside_a_name_is_no_part_of_it():
+    words, pos = ["Justice", "Iyer", "met", "Italian", "Lodi", "."], ["PROPN", "PROPN", "VERB", "ADJ", "PROPN", "PUNCT"]
+    doc = tagged(words, pos, [(1, 2, "PERSON"), (3, 4, "NORP"), (4, 5, "PERSON")])
+    assert phrases(doc, "boundaries", "names") == [("Iyer", "PERSON"), ("Italian", "NORP"), ("Lodi", "PERSON")]
+
+
+def test_types_of_a_recogniser_of_one_s_own_stay_as_they_are():
+    doc = tagged(["The", "Dow", "Jones"], ["DET", "PROPN", "PROPN"], [(2, 3, "TICKER")])
+    assert phrases(doc, "boundaries") == [("Jones", "TICKER")]
+
+
+def test_ids_of_entities_stay(parsed):
+    doc = parsed("She met Ana Crețu of Acme.")
+    doc.set_ents([Span(doc, 3, 4, "PERSON", kb_id="Q1")])
+    assert [(span.text, span.kb_id_) for span in find_phrases(doc, doc.ents, RULES)][0] == ("Ana Crețu", "Q1")
+
+
+def test_amounts_get_their_unit():
+    words = ["took", "850", "mg", "twice", "a", "day", "for", "£", "20"]
+    pos = ["VERB", "NUM", "NOUN", "ADV", "DET", "NOUN", "ADP", "SYM", "NUM"]
+    doc = tagged(words, pos, [(1, 2, "CARDINAL"), (8, 9, "MONEY")])
+    wanted = [("850 mg", "QUANTITY"), ("twice a day", "FREQUENCY"), ("£ 20", "MONEY")]
+    assert phrases(doc, "boundaries", "measures") == wanted
+    # An entity that is no number goes before.
+    doc = tagged(["Every", "Day", "news"], ["PROPN", "PROPN", "NOUN"], [(0, 3, "ORG")])
+    assert phrases(doc, "measures") == [("Every Day news", "ORG")]
+
+
+def test_names_that_were_missed_are_found():
+    words = ["Dear", "Tom", ",", "Bank", "of", "Velm", "sued", "Dr.", "."]
+    pos = ["PROPN", "PROPN", "PUNCT", "PROPN", "ADP", "PROPN", "VERB", "PROPN", "PUNCT"]
+    assert phrases(tagged(words, pos), "names") == [("Tom", "NAME"), ("Bank of Velm", "NAME")]
+
+
+@pytest.mark.real
+def test_terms_are_noun_phrases_without_what_does_not_say_their_kind(parsed):
+    text = "Fry the cold butter with her red lentils in a small pan."
+    assert phrases(parsed(text)) == [("butter", "TERM"), ("red lentils", "TERM"), ("pan", "TERM")]
+    assert phrases(parsed(text), "names") == []
+
+
+@pytest.mark.real
+def test_a_number_inside_a_term_is_a_part_of_it(parsed):
+    doc = parsed("Dr. Kehl gave insulin for type 2 diabetes.", [("2", "CARDINAL")])
+    assert phrases(doc, "terms")[-1] == ("type 2 diabetes", "TERM")
+
+
+@pytest.mark.real
+def test_entities_that_are_there_go_before(parsed):
+    doc = parsed("The drug metformin lowers blood sugar.", [("metformin", "DRUG")])
+    assert ("metformin", "DRUG") in phrases(doc)
+    assert ("blood sugar", "TERM") in phrases(doc)
+
+
+@pytest.mark.real
+def test_the_component_in_a_pipeline(parsed):
+    nlp = spacy.blank("en")
+    pipe = nlp.add_pipe(NAME, config={"rules": ["names"]})
+    doc = pipe(parsed("Ann Lee works for Globex.", [("Ann Lee", "PERSON")]))
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Ann Lee", "PERSON"), ("Globex", "NAME")]
+    assert len(pipe(nlp.make_doc("")).ents) == 0
+    # It has nothing to save but its settings.
+    again = spacy.blank("en").from_config(nlp.config)
+    assert again.get_pipe(NAME).rules == ("names",)
+
+
+def test_r640_unknown_rules():
+    with pytest.raises(ValueError, match=r"R640.*'quotes'.*boundaries, measures, names, terms"):
+        spacy.blank("en").add_pipe(NAME, config={"rules": ["names", "quotes"]})
+
+
+def test_r641_without_tags_or_a_parse():
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME)
+    with pytest.raises(ValueError, match="R641.*TAG, POS, DEP"):
+        nlp("Ann Lee works.")
+    with pytest.raises(ValueError, match="R641.*needs DEP,"):
+        nlp.get_pipe(NAME)(tagged(["Ann"], ["PROPN"]))
+
+
+def test_w640_another_language():
+    with pytest.warns(UserWarning, match="W640.*'de'"):
+        spacy.blank("de").add_pipe(NAME)
