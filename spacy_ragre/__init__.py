@@ -9,6 +9,7 @@ from .relations import CandidatePair, EntityCluster, Relation
 if TYPE_CHECKING:
     from .components.clusters.component import EntityClusterer
     from .components.embedded import EmbeddedPipeline
+    from .components.entity_phrases.component import EntityPhrases
     from .components.etrag.component import ETRAGExtractor
     from .components.pair_filter.component import PairCandidateFilter
     from .components.relations.component import RagRelationExtractor
@@ -23,6 +24,7 @@ __all__ = [
     "EntityCluster",
     "EmbeddedPipeline",
     "EntityClusterer",
+    "EntityPhrases",
     "LabelSet",
     "LabelSpec",
     "PairCandidateFilter",
@@ -40,6 +42,7 @@ _LAZY: Dict[str, str] = {
     "ETRAGExtractor": "components.etrag.component",
     "EmbeddedPipeline": "components.embedded",
     "EntityClusterer": "components.clusters.component",
+    "EntityPhrases": "components.entity_phrases.component",
     "LabelSet": "labels",
     "LabelSpec": "labels",
     "PairCandidateFilter": "components.pair_filter.component",
