@@ -215,3 +215,11 @@ class RagRelationExtractor(RelationExtractor):
             self.advice.check_types(predictor.labels, TypeRules(known), near)
         predictor.open.types = TypeRules(known) if near else STRICT
         return predictor.open.types
+
+    def _settings(self) -> Dict[str, Any]:
+        return {**super()._settings(), "types": self.types}
+
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        super()._apply(settings)
+        if self.types == "auto" and "types" not in settings:
+            self.types = "strict"  # as all were when it was saved

@@ -68,6 +68,16 @@ def test_another_process_knows_the_types(make):
     assert given.found() == {"PERSON", "ORG"}
 
 
+def test_what_was_saved_before_there_were_near_types_stays_strict(make):
+    nlp = make()
+    component = nlp.get_pipe(NAME)
+    settings = component._settings()
+    component._apply(settings)
+    assert rules_of(nlp) != STRICT
+    component._apply({key: value for key, value in settings.items() if key != "types"})
+    assert rules_of(nlp) == STRICT
+
+
 def test_r642_unknown_strictness(make_nlp):
     with pytest.raises(ValueError, match="R642.*'loose'"):
         make_nlp(labels=TYPED, types="loose")
