@@ -1,6 +1,9 @@
-"""Relations of a paragraph: en_core_web_sm finds the entities, rag_relation_extractor their relations."""
+"""Relations of a paragraph: en_core_web_sm finds the entities, rag_relation_extractor their relations. Then they are
+drawn, and joined to a graph.
+"""
 
 import sys
+from pathlib import Path
 from typing import Any, Dict
 
 import spacy
@@ -8,7 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spacy_ragre import graph, visual
 from spacy_ragre.bundled import BUNDLED, locate
+
+PICTURE = Path("relations.html")
 
 TEXT = (
     "Marie Curie was born in Warsaw. She moved to Paris and married Pierre Curie. Their daughter Irene worked at the "
@@ -40,6 +46,15 @@ def main() -> int:
     for rel in doc._.relations:
         table.add_row(escape(rel.head.text), rel.label, escape(rel.tail.text), f"{rel.score:.2f}")
     console.print(table)
+    PICTURE.write_text(visual.render(doc, page=True, jupyter=False), encoding="utf8")
+    console.print(f"\nThe picture is {PICTURE}: open it in a browser. The same as a graph:\n")
+    knowledge = graph.build([doc])
+    for node, name in knowledge.nodes(data="name"):
+        edges = [
+            (known["label"], knowledge.nodes[tail]["name"]) for _, tail, known in knowledge.out_edges(node, data=True)
+        ]
+        if edges:
+            console.print(escape(f"  {name}: " + ", ".join(f"{label} -> {tail}" for label, tail in edges)))
     console.print(
         "\nThis is zero-shot: an encoder that comes with the package reads the words of the labels, and nothing was "
         "trained for this demo. A score is how often such an answer was right on hard texts written for development."
