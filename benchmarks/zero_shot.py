@@ -11,6 +11,7 @@
 | crossre | CrossRE, test (arXiv 2210.09345): all pairs of gold entities | micro-F1 |
 | openrel | openrel's development schemas, on which settings are chosen: all pairs of gold entities | micro-F1 |
 | paragraphs | `corpora_src/paragraphs`, on which settings are chosen: all pairs of gold entities | micro-F1 |
+| redocred | Re-DocRED, test: all pairs of gold entities of whole documents; see `zero_shot_documents` | official F1 |
 
 Systems are what the package ships with its default settings ("open"), the language model as it was published ("trie"),
 and the cosine of a sentence and a statement of head, label and tail by all-MiniLM-L6-v2 ("cosine"). A system that is
@@ -40,12 +41,14 @@ from .paragraphs import read as read_paragraphs
 from .paragraphs import subset
 from .results import add_published, add_row
 from .zero_shot_corpora import read_crossre, read_fewrel, read_nominals, read_openrel
+from .zero_shot_documents import add_results
 from .zero_shot_words import FEWREL_PUBMED, FEWREL_WIKI, PUBLISHED
 
 NAME = "rag_relation_extractor"
 OUTPUT = Path(__file__).parent / "results"
 GROUP_SIZES, GROUPS = (5, 10, 15), 5
 CHUNK = 200  # texts that are scored at once
+DOCUMENTS = "redocred"
 
 Triple = Tuple[int, str, int]
 
@@ -376,17 +379,20 @@ def make_system(key: str, weights: Optional[Path], texts: int) -> System:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("benchmarks", nargs="+", choices=list(BENCHMARKS))
+    parser.add_argument("benchmarks", nargs="+", choices=[*BENCHMARKS, DOCUMENTS])
     parser.add_argument("--systems", nargs="+", choices=[*SYSTEMS, "published"], default=[*SYSTEMS, "published"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RAGRE_ASSETS", "assets")))
     parser.add_argument("--weights", type=Path, help="folder with another reader of open labels")
     parser.add_argument("--limit", type=int, default=0, help="measure a seeded subset of this many texts")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the results")
     args = parser.parse_args(argv)
-    decides = any(BENCHMARKS[name].measure is not rank_labels for name in args.benchmarks)
+    if DOCUMENTS in args.benchmarks and "open" in args.systems:
+        add_results(args.data, args.output / f"zero_shot_{DOCUMENTS}.json", args.weights, args.limit)
+    names = [name for name in args.benchmarks if name != DOCUMENTS]
+    decides = any(BENCHMARKS[name].measure is not rank_labels for name in names)
     texts = min(args.limit or THRESHOLD_TEXTS, THRESHOLD_TEXTS) if decides else 0
-    systems = {key: make_system(key, args.weights, texts) for key in args.systems if key in SYSTEMS}
-    for name in args.benchmarks:
+    systems = {key: make_system(key, args.weights, texts) for key in args.systems if names and key in SYSTEMS}
+    for name in names:
         benchmark, path = BENCHMARKS[name], args.output / f"zero_shot_{name}.json"
         whole = benchmark.read(args.data) if systems else []
         total = sum(len(schema.texts) for schema in whole)

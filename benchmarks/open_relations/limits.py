@@ -5,13 +5,18 @@ for ordinary text. So it is chosen on `corpora_src/paragraphs`: of the limits th
 most relations. The component's default settings; once with gold entities and once with those that en_core_web_sm and
 `entity_phrases` find, where types may only be near.
 
-    python -m benchmarks.open_relations.limits    # what such a limit gives on subjects that it was not chosen on
+Relations between neighbouring sentences are rarer and harder, so that they have a limit of their own, with gold
+entities: of those with which all together, also those of single sentences, keep `TOGETHER`, the one that finds most.
+(Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
+limits give that were chosen without the subject that they are measured on.
+
+    python -m benchmarks.open_relations.limits    # what such limits give on subjects that they were not chosen on
 """
 
 import json
 import math
 from pathlib import Path
-from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -22,34 +27,50 @@ from spacy_ragre.files import atomic_write
 from .. import paragraphs
 from . import evaluate
 
-PRECISION, FOUND_PRECISION = 0.75, 0.7
+PRECISION, TOGETHER, FOUND_PRECISION = 0.75, 0.74, 0.7
 # Below this nothing is worth a look; a limit must leave so many relations that a lucky few decide nothing.
 LEAST, FEW = 0.02, 50
 # So many times recall weighs as much as precision, once the precision is reached.
 RECALL = 100.0
 
 
+class Found(NamedTuple):
+    """A relation between names that was found.
+
+    subject (str): its schema.
+    within (float): its best score in one sentence, from 0 to 1; 0 where it was found in none.
+    across (float): that over two sentences.
+    right (bool): whether it is gold.
+    """
+
+    subject: str
+    within: float
+    across: float
+    right: bool
+
+
 def scored(
     schemas: Sequence[SourceSchema], weights: str, types: bool, entities: str = "gold"
-) -> Tuple[List[Tuple[float, bool]], int]:
-    """RETURNS (Tuple[List[Tuple[float, bool]], int]): score and correctness of each relation between names that is
-    found with a limit of `LEAST`, and the number of gold ones.
+) -> Tuple[List[Found], Dict[str, int]]:
+    """RETURNS (Tuple[List[Found], Dict[str, int]]): what is found with a limit of `LEAST`, and the number of gold
+    relations of each subject.
     """
-    found: List[Tuple[float, bool]] = []
-    total = 0
+    found: List[Found] = []
+    total: Dict[str, int] = {}
     for schema in schemas:
         labels = component_labels(schema, types=types)
         nlp = paragraphs.make_pipeline(labels, "open", entities, weights=weights, threshold=LEAST)
         symmetric: FrozenSet[str] = frozenset(label.name for label in schema.labels.values() if label.symmetric)
         for text in schema.texts:
             doc = nlp(paragraphs.with_gold(nlp, text) if entities == "gold" else text.text)
-            best: Dict[paragraphs.Fact, float] = {}
+            best: Dict[paragraphs.Fact, List[float]] = {}
             for relation in doc._.relations:
-                fact = paragraphs.predicted_fact(relation, text, symmetric)
-                best[fact] = max(relation.score, best.get(fact, 0.0))
+                scores = best.setdefault(paragraphs.predicted_fact(relation, text, symmetric), [0.0, 0.0])
+                across = relation.head.sent != relation.tail.sent
+                scores[across] = max(relation.score, scores[across])
             gold: Set[paragraphs.Fact] = paragraphs.gold_facts(text, symmetric)
-            found += [(score, fact in gold) for fact, score in best.items()]
-            total += len(gold)
+            found += [Found(schema.name, near, far, fact in gold) for fact, (near, far) in best.items()]
+            total[schema.name] = total.get(schema.name, 0) + len(gold)
     return found, total
 
 
@@ -69,47 +90,67 @@ def choose(found: Sequence[Tuple[float, bool]], precision: float = PRECISION) ->
     return 0.5
 
 
-def write_limits(folder: Path) -> Dict[str, float]:
+def choose_across(found: Sequence[Found], within: float, precision: float = TOGETHER) -> float:
+    """The limit across sentences that finds most relations, so that all together have at least this precision.
+
+    found (Sequence[Found]): what was found.
+    within (float): the limit for those of one sentence.
+    precision (float): from 0 to 1.
+    RETURNS (float): in the middle between two scores, not less than `within`; 1 where none is good enough.
+    """
+    kept = [item.right for item in found if item.within > within]
+    more = sorted(((item.across, item.right) for item in found if item.within <= within), reverse=True)
+    limit, right = 1.0, sum(kept)
+    for count, (score, good) in enumerate(more, 1):
+        right += good
+        following = more[count][0] if count < len(more) else 0.0
+        if score > following and right / (len(kept) + count) >= precision:
+            limit = (score + following) / 2
+    return max(limit, within)
+
+
+def choose_both(found: Sequence[Found], precision: float = PRECISION) -> Tuple[float, float]:
+    """RETURNS (Tuple[float, float]): the limit in one sentence, for a precision, and the one across sentences."""
+    within = choose([(item.within, item.right) for item in found if item.within], precision)
+    return within, choose_across(found, within)
+
+
+def held_out(found: Sequence[Found], total: Mapping[str, int], precision: float = PRECISION) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): precision and recall in percent, each subject with limits chosen on the others."""
+    right = kept = 0
+    for subject in total:
+        within, across = choose_both([item for item in found if item.subject != subject], precision)
+        own = [item for item in found if item.subject == subject and (item.within > within or item.across > across)]
+        right += sum(item.right for item in own)
+        kept += len(own)
+    return {"p": round(100 * right / max(1, kept), 1), "r": round(100 * right / max(1, sum(total.values())), 1)}
+
+
+def write_limits(folder: Path) -> Dict[str, Dict[str, float]]:
     """Write the limits into the description of weights.
 
     folder (Path): the weights with their description.
-    RETURNS (Dict[str, float]): the limit with entity types ("types") and without ("no_types"), and the same for
-        entities that are found ("types_found" and "no_types_found").
+    RETURNS (Dict[str, Dict[str, float]]): what was written: the limits with entity types ("types") and without
+        ("no_types") in one sentence, the same for entities that are found ("types_found" and "no_types_found"), the
+        limits across sentences, and what limits give that are chosen on other subjects.
     """
     schemas = paragraphs.read()
-    limits = {
-        f"{kind}{ending}": choose(scored(schemas, str(folder), kind == "types", entities)[0], precision)
-        for entities, ending, precision in (("gold", "", PRECISION), ("phrases", "_found", FOUND_PRECISION))
-        for kind in ("types", "no_types")
-    }
+    limits: Dict[str, Dict[str, Any]] = {"decision": {}, "decision_across": {}, "decision_held_out": {}}
+    for kind in ("types", "no_types"):
+        found, total = scored(schemas, str(folder), kind == "types")
+        limits["decision"][kind], limits["decision_across"][kind] = choose_both(found)
+        limits["decision_held_out"][kind] = held_out(found, total)
+    for kind in ("types", "no_types"):
+        found, _ = scored(schemas, str(folder), kind == "types", "phrases")
+        limits["decision"][f"{kind}_found"] = choose_both(found, FOUND_PRECISION)[0]
     path = folder / f"{READER}.json"
-    known = json.loads(path.read_text(encoding="utf8"))
-    known["decision"] = limits
+    known = {**json.loads(path.read_text(encoding="utf8")), **limits}
     with atomic_write(path) as file_:
         file_.write((json.dumps(known, indent=1) + "\n").encode("utf8"))
     return limits
 
 
-def held_out(
-    schemas: Sequence[SourceSchema], weights: str, types: bool, entities: str, precision: float
-) -> Tuple[float, float]:
-    """RETURNS (Tuple[float, float]): precision and recall where each subject has the limit that others chose.
-
-    schemas (Sequence[SourceSchema]): the subjects.
-    weights (str): a folder of weights, or "open".
-    types, entities: as for `scored`.
-    precision (float): as for `choose`.
-    """
-    parts = [scored([schema], weights, types, entities) for schema in schemas]
-    kept: List[bool] = []
-    for left, (found, _) in enumerate(parts):
-        limit = choose([item for i, (others, _) in enumerate(parts) if i != left for item in others], precision)
-        kept += [right for score, right in found if score > limit]
-    return sum(kept) / max(1, len(kept)), sum(kept) / sum(total for _, total in parts)
-
-
 if __name__ == "__main__":
     for entities, precision in (("gold", PRECISION), ("phrases", FOUND_PRECISION)):
         for types in (True, False):
-            right, found = held_out(paragraphs.read(), "open", types, entities, precision)
-            print(f"{entities}, types {types}: precision {right:.3f}, recall {found:.3f}", flush=True)
+            print(entities, types, held_out(*scored(paragraphs.read(), "open", types, entities), precision), flush=True)

@@ -26,6 +26,10 @@ class Candidate:
     forward_proposal (Optional[CandidatePair]): what `doc._.candidate_pairs` says of relations with the first mention as
         head; None where these were not proposed.
     reversed_proposal (Optional[CandidatePair]): the same with the second mention as head.
+    across (bool): True where the second mention stands in a later sentence than the first.
+    mention_pairs (Tuple[Instance, ...]): of two clusters, the nearest pairs of their mentions, each in its own
+        sentences, the first cluster's mention as first wherever it stands; for readers of sentences. Empty at sentence
+        level.
     """
 
     first: Tuple[int, int]
@@ -37,6 +41,8 @@ class Candidate:
     second_cluster: Optional[int] = None
     forward_proposal: Optional[CandidatePair] = None
     reversed_proposal: Optional[CandidatePair] = None
+    across: bool = False
+    mention_pairs: Tuple[Instance, ...] = ()
 
 
 CandidateGenerator = Callable[[Doc, Sequence[Span]], List[Candidate]]
@@ -119,4 +125,5 @@ def make_candidate(
         second_cluster=second.cluster,
         forward_proposal=forward_proposal,
         reversed_proposal=reversed_proposal,
+        across=windows.are_apart(first.offsets, second.offsets),
     )

@@ -4,16 +4,22 @@ A generator is called with a document and its entity mentions, and gives each pa
 the text. Mentions may be nested or overlap; two mentions with the same offsets are no pair.
 """
 
+from dataclasses import replace
 from functools import partial
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
 from ..errors import Errors
+from ..instances import Instance
 from ..registry import registry
 from ..relations import CandidatePair, EntityCluster, cluster_entities
 from .base import Candidate, CandidateGenerator, Mention, is_blank, make_candidate, sorted_mentions, text_order
 from .windows import Windows, check_max_tokens
+
+# Of two clusters, so many pairs of mentions are read, which stand so many sentences from each other at most.
+MENTION_PAIRS, MENTION_SENTENCES = 2, 1
+SENTENCE_TOKENS = 200
 
 
 @registry.ragre_candidates("ragre.SameSentence.v1")
@@ -171,13 +177,14 @@ def whole_document(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[
     clusters = _cluster_mentions(cluster_entities(doc, spans))
     if len(clusters) < 2:
         return []
-    windows = Windows(doc, max_tokens, shared=True)
+    windows, sentences = Windows(doc, max_tokens, shared=True), Windows(doc, SENTENCE_TOKENS)
     result = []
     for i, cluster in enumerate(clusters):
         for other in clusters[i + 1 :]:
-            pair = nearest(cluster, other)
-            if pair is not None:
-                result.append(make_candidate(doc, windows, *pair))
+            pairs = nearest(cluster, other)
+            if pairs:
+                candidate = make_candidate(doc, windows, *pairs[0])
+                result.append(replace(candidate, mention_pairs=_in_sentences(doc, sentences, pairs)))
     return result
 
 
@@ -196,50 +203,65 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
             directions = grouped.setdefault((min(head, tail), max(head, tail)), {})
             known = directions.get((head, tail), proposal)
             directions[head, tail] = max(proposal, known, key=lambda pair: pair.score)
-    windows = Windows(doc, max_tokens, shared=True)
+    windows, sentences = Windows(doc, max_tokens, shared=True), Windows(doc, SENTENCE_TOKENS)
     result = []
     for (a, b), directions in grouped.items():
-        pair = nearest(clusters[a], clusters[b])
-        if pair is None:
+        pairs = nearest(clusters[a], clusters[b])
+        if not pairs:
             continue
-        order = (a, b) if pair[0].cluster == a else (b, a)
+        order = (a, b) if pairs[0][0].cluster == a else (b, a)
         candidate = make_candidate(
             doc,
             windows,
-            *pair,
+            *pairs[0],
             forward=order in directions,
             reversed=order[::-1] in directions,
             forward_proposal=directions.get(order),
             reversed_proposal=directions.get(order[::-1]),
         )
-        result.append(candidate)
+        result.append(replace(candidate, mention_pairs=_in_sentences(doc, sentences, pairs)))
     return result
 
 
-def nearest(cluster: Sequence[Mention], other: Sequence[Mention]) -> Optional[Tuple[Mention, Mention]]:
-    """The two mentions of two clusters with the fewest tokens between them; of equal ones, the first in the text.
+def nearest(
+    cluster: Sequence[Mention], other: Sequence[Mention], most: int = MENTION_PAIRS
+) -> List[Tuple[Mention, Mention]]:
+    """The pairs of mentions of two clusters with the fewest tokens between them; of equal ones, the first in the text.
 
     Takes time linear in the number of mentions: of all mentions that start before a mention, the one that ends last
-    is the nearest. Two are kept, since the nearest may have the very same offsets and then is no pair.
+    is the nearest. Two are kept, since the nearest may have the very same offsets and then is no pair. So the first
+    pair is the nearest of all, and the others are each mention's nearest ones before it.
 
     cluster (Sequence[Mention]): the mentions of one cluster, in the order of the text.
     other (Sequence[Mention]): the mentions of the other cluster, in the order of the text.
-    RETURNS (Optional[Tuple[Mention, Mention]]): the two mentions in the order of the text; None where there is no
-        such pair, as for clusters that consist of the same single mention.
+    most (int): how many pairs.
+    RETURNS (List[Tuple[Mention, Mention]]): the mentions in the order of the text, the nearest pair first; empty where
+        there is no pair, as for clusters that consist of the same single mention.
     """
-    best: Optional[Tuple[Mention, Mention]] = None
-    best_distance = -1
+    found: List[Tuple[int, Mention, Mention]] = []
     last: Tuple[List[Mention], List[Mention]] = ([], [])
     merged = [(mention, 0) for mention in cluster] + [(mention, 1) for mention in other]
     for mention, side in sorted(merged, key=lambda item: text_order(item[0])):
         for earlier in last[1 - side]:
             distance = max(0, mention.start - earlier.end)
-            if earlier.offsets != mention.offsets and (best is None or distance < best_distance):
-                best, best_distance = (earlier, mention), distance
+            if earlier.offsets != mention.offsets:
+                found.append((distance, earlier, mention))
         last[side].append(mention)
         last[side].sort(key=lambda item: -item.end)
         del last[side][2:]
-    return best
+    return [(first, second) for _, first, second in sorted(found, key=lambda pair: pair[0])[:most]]
+
+
+def _in_sentences(doc: Doc, windows: Windows, pairs: Sequence[Tuple[Mention, Mention]]) -> Tuple[Instance, ...]:
+    """RETURNS (Tuple[Instance, ...]): pairs of mentions that stand near each other, each in its own sentences."""
+    result = []
+    for first, second in pairs:
+        places = windows.sentence_numbers(*first.offsets), windows.sentence_numbers(*second.offsets)
+        if places[1][0] - places[0][1] <= MENTION_SENTENCES:
+            bounds = windows.sentences(first.start, max(first.end, second.end))
+            instance = make_candidate(doc, windows, first, second, bounds=bounds).instance
+            result.append(instance if first.cluster == pairs[0][0].cluster else instance.swapped())
+    return tuple(result)
 
 
 def _names(doc: Doc, spans: Sequence[Span], mentions: Sequence[Mention]) -> List[Set[object]]:

@@ -59,6 +59,10 @@ class Windows:
         """RETURNS (Tuple[int, int]): numbers of the first and of the last sentence that hold these tokens."""
         return bisect_right(self.borders, start) - 1, bisect_left(self.borders, end) - 1
 
+    def are_apart(self, first: Offsets, second: Offsets) -> bool:
+        """RETURNS (bool): whether the second mention stands in later sentences than the first."""
+        return self.sentence_numbers(*first)[1] < self.sentence_numbers(*second)[0]
+
     def cut(self, first: Offsets, second: Offsets, bounds: Optional[Offsets] = None) -> Tuple[str, Offsets, Offsets]:
         """The text for a pair.
 

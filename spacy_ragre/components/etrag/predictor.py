@@ -19,7 +19,8 @@ from ...training.locks import use_own_threads
 from ...training.losses import vote_likelihood
 from ..relations.annotations import known_classes
 from ..relations.examples import as_shown
-from ..relations.predictor import LabelScores, RelationPredictor
+from ..relations.pair_scores import LabelScores
+from ..relations.predictor import RelationPredictor
 from .batch import Batch, Preselected, Search, Selection
 from .model import ETRAGShim
 

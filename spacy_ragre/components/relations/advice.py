@@ -20,13 +20,13 @@ class Advice:
 
     name (str): the component's name.
     spans_key (Optional[str]): where its mentions are; None for `doc.ents`.
-    candidates (CandidateGenerator): which pairs it asks about.
+    candidates (Optional[CandidateGenerator]): which pairs it asks about, where that was set.
     """
 
-    def __init__(self, name: str, spans_key: Optional[str], candidates: CandidateGenerator) -> None:
+    def __init__(self, name: str, spans_key: Optional[str], candidates: Optional[CandidateGenerator]) -> None:
         self.name = name
         self.spans_key = spans_key
-        self.needs_proposals = needs_proposals(candidates)
+        self.needs_proposals = candidates is not None and needs_proposals(candidates)
         self._given: Set[str] = set()
 
     def check_documents(self, docs: Sequence[Doc]) -> None:

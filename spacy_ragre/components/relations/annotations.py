@@ -163,6 +163,41 @@ def gather(
     return found
 
 
+def drop_rivals(found: Sequence[RelationPrediction], labels: LabelSet) -> List[RelationPrediction]:
+    """Leave out relations across sentences that a likelier one explains: in "Apple was founded by Steve Jobs. Amazon
+    is in Seattle.", he founded Apple and not Amazon, too.
+
+    found (Sequence[RelationPrediction]): the relations of a document.
+    labels (LabelSet): the labels, which tell what is symmetric.
+    RETURNS (List[RelationPrediction]): without those across sentences of which the head, or the tail, has the same
+        label with another name, and likelier. Relations of clusters all stay.
+    """
+
+    def ends(item: RelationPrediction) -> List[Tuple[Tuple[str, bool, str], str]]:
+        pair, symmetric = item.candidate.instance, labels.specs[item.label].symmetric
+        head, tail = (text.casefold() for text in (pair.first_text, pair.second_text)[:: -1 if item.reversed else 1])
+        return [((item.label, True, head), tail), ((item.label, symmetric, tail), head)]
+
+    known: Dict[Tuple[str, bool, str], Dict[str, float]] = {}
+    for item in found:
+        for end, other in ends(item):
+            partners = known.setdefault(end, {})
+            partners[other] = max(item.score, partners.get(other, 0.0))
+
+    def has_rival(item: RelationPrediction) -> bool:
+        return any(
+            score > item.score
+            for end, other in ends(item)
+            for partner, score in known.get(end, {}).items()
+            if partner != other
+        )
+
+    def is_apart(item: RelationPrediction) -> bool:
+        return item.candidate.across and item.candidate.first_cluster is None
+
+    return [item for item in found if not (is_apart(item) and has_rival(item))]
+
+
 def to_relations(
     found: Sequence[RelationPrediction], spans: Sequence[Span], clusters: Sequence[Sequence[Span]] = ()
 ) -> List[Dict[str, Any]]:

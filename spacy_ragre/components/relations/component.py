@@ -39,6 +39,7 @@ label_smoothing = 0.0
 both_orders = false
 types = "auto"
 spans_key = null
+candidates = null
 
 [rag_relation_extractor.model]
 @architectures = "ragre.LabelModel.v1"
@@ -49,9 +50,6 @@ name = "smollm2-135m-instruct"
 
 [rag_relation_extractor.prompt]
 @ragre_prompts = "ragre.Relation.v1"
-
-[rag_relation_extractor.candidates]
-@ragre_candidates = "ragre.SameSentence.v1"
 
 [rag_relation_extractor.retriever]
 @ragre_retrievers = "ragre.Retriever.v1"
@@ -89,7 +87,7 @@ def make_rag_relation_extractor(
     types: str,
     spans_key: Optional[str],
     prompt: Prompt,
-    candidates: CandidateGenerator,
+    candidates: Optional[CandidateGenerator],
     retriever: Retriever,
     scorer: Optional[Scorer],
 ) -> "RagRelationExtractor":
@@ -117,7 +115,8 @@ def make_rag_relation_extractor(
         `entity_phrases` finds the entities and nothing was trained or calibrated, else strict.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
-    candidates (CandidateGenerator): which pairs are asked about.
+    candidates (Optional[CandidateGenerator]): which pairs are asked about. If null, those of neighbouring sentences
+        (`ragre.NearSentences.v1`) where the answer is "open", else those of one sentence (`ragre.SameSentence.v1`).
     retriever (Retriever): encoder and store of examples.
     scorer (Optional[Callable]): the scoring method.
     """
@@ -160,8 +159,8 @@ class RagRelationExtractor(RelationExtractor):
         name: str = "rag_relation_extractor",
         *,
         prompt: Prompt,
-        candidates: CandidateGenerator,
         retriever: Retriever,
+        candidates: Optional[CandidateGenerator] = None,
         labels: Optional[Dict[str, Any]] = None,
         weights: Optional[str] = BUNDLED_WEIGHTS,
         answer: str = "auto",

@@ -11,7 +11,7 @@
 """
 
 from dataclasses import replace
-from typing import Optional, Protocol, Sequence, Tuple
+from typing import List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
@@ -211,6 +211,18 @@ class BestLabel(MultiLabel):
 
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return tuple(classes[:1] for classes in super().pick(probability, settings, labels))
+
+
+def pick_each(
+    decision: Decision, probability: np.ndarray, settings: Sequence[Calibration], labels: LabelSet
+) -> List[Tuple[int, ...]]:
+    """RETURNS (List[Tuple[int, ...]]): the classes that each pair is given by its own settings, likeliest first."""
+    chosen: List[Tuple[int, ...]] = [()] * len(settings)
+    for own in {id(each): each for each in settings}.values():
+        rows = [row for row, each in enumerate(settings) if each is own]
+        for row, classes in zip(rows, decision.pick(probability[rows], own, labels)):
+            chosen[row] = classes
+    return chosen
 
 
 def model_probabilities(

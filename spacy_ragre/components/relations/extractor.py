@@ -27,7 +27,16 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
 from ...calibration.settings import Calibration, read_thresholds
-from ...candidates import Candidate, CandidateGenerator, filter_by_types, is_near, label_candidates, unreached
+from ...candidates import (
+    Candidate,
+    CandidateGenerator,
+    filter_by_types,
+    is_near,
+    label_candidates,
+    make_near_sentences,
+    make_same_sentence,
+    unreached,
+)
 from ...entity_types import STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...instances import Instance
@@ -40,8 +49,7 @@ from ..saving import Part
 from .advice import Advice, explain_no_pairs
 from .annotations import (
     RelationPrediction,
-    allowed_classes,
-    proposal_odds,
+    drop_rivals,
     propose,
     to_relations,
     with_proposals,
@@ -58,7 +66,7 @@ class RelationExtractor(Component):
     """Find relations between the entities of a document: what the extractors have in common, whatever answers.
 
     predictor (RelationPredictor): scores the classes of pairs.
-    candidates (CandidateGenerator): which pairs are asked about.
+    candidates (Optional[CandidateGenerator]): which pairs are asked about; by the way to answer if None.
     threshold (Union[float, Dict[str, float]]): least probability of a relation, from 0 to 1, or that of each label.
     open_labels (bool): whether labels are taken from annotated documents.
     Other arguments are those of `Component`.
@@ -73,7 +81,7 @@ class RelationExtractor(Component):
         name: str,
         *,
         predictor: RelationPredictor,
-        candidates: CandidateGenerator,
+        candidates: Optional[CandidateGenerator],
         threshold: Union[float, Dict[str, float]],
         open_labels: bool,
         spans_key: Optional[str],
@@ -237,27 +245,45 @@ class RelationExtractor(Component):
 
     # Pairs
 
-    def _candidates(self, doc: Doc, types: TypeRules = STRICT) -> List[Candidate]:
-        return filter_by_types(self.candidates(doc, entity_spans(doc, self.spans_key)), self.predictor.labels, types)
-
     def _type_rules(self) -> TypeRules:
         """RETURNS (TypeRules): which entity types may stand for those of the labels in prediction."""
         return STRICT
 
-    def _labelled(self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Candidate]:
+    def _generator(self, training: bool = False) -> CandidateGenerator:
+        """RETURNS (CandidateGenerator): that of the settings; where they leave it open, pairs of neighbouring sentences
+        for the reader of open labels, where types are strict, and else pairs of one sentence.
+
+        training (bool): whether it is for what is trained, which may be another way to answer than that of now.
+        """
+        if self.candidates is not None:
+            return self.candidates
+        answer = self.predictor.answer
+        if answer == "auto" and not training:
+            answer = self.predictor.mode
+        is_open = answer == "open" and self.predictor.open.types == STRICT
+        return make_near_sentences() if is_open else make_same_sentence()
+
+    def _candidates(self, doc: Doc, types: TypeRules = STRICT, *, training: bool = False) -> List[Candidate]:
+        pairs = self._generator(training)(doc, entity_spans(doc, self.spans_key))
+        return filter_by_types(pairs, self.predictor.labels, types)
+
+    def _labelled(
+        self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None, training: bool = False
+    ) -> List[Candidate]:
         """The pairs of a document with what is known of them. A gold relation whose mention is no entity, or that no
         pair reaches, says of the pairs whose mentions overlap with its own that they are not without relation: these
         are left out.
 
         doc (Doc): the document.
         lost (Optional[List[Tuple[Doc, Relation]]]): where such relations are told, with their document.
+        training (bool): see `_generator`.
         RETURNS (List[Candidate]): the pairs of which something is known; none of a document whose relations were never
             set, and of one that was annotated for other labels only those with a relation.
         """
         if not has_relations(doc):
             return []
         spans = entity_spans(doc, self.spans_key)
-        candidates = label_candidates(doc, self._candidates(doc), spans, self.predictor.labels)
+        candidates = label_candidates(doc, self._candidates(doc, training=training), spans, self.predictor.labels)
         missed = unreached(doc, candidates, spans, self.predictor.labels)
         candidates = [c for c in candidates if any(self.predictor.labels.known(c.instance))]
         if not missed:
@@ -266,8 +292,10 @@ class RelationExtractor(Component):
             lost.extend((doc, relation) for relation in missed)
         return [c for c in candidates if c.instance.answers or not any(is_near(c, relation) for relation in missed)]
 
-    def _gold(self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None) -> List[Instance]:
-        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost)]
+    def _gold(
+        self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None, training: bool = False
+    ) -> List[Instance]:
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost, training)]
 
     # Prediction
 
@@ -291,7 +319,9 @@ class RelationExtractor(Component):
         found: List[List[RelationPrediction]] = [[] for _ in docs]
         for item in self.predictor.predict([candidate for candidates in per_doc for candidate in candidates]):
             found[owner[id(item.candidate)]].append(item)
-        return found
+        if self.predictor.mode != "open" or self.predictor.open.shim.tuned:
+            return found
+        return [drop_rivals(items, self.predictor.labels) for items in found]
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.
@@ -345,7 +375,7 @@ class RelationExtractor(Component):
         lost: List[Tuple[Doc, Relation]] = []
         for example in propose(get_examples(), nlp, self):
             doc = with_proposals(example, self.spans_key)
-            instances.extend(self._gold([doc], lost))
+            instances.extend(self._gold([doc], lost, training=True))
         self.advice.lost_relations(lost)
         has_relations = any(instance.answers for instance in instances)
         # A head is made again, and one with another number of classes has to be.
@@ -374,7 +404,7 @@ class RelationExtractor(Component):
         self._take_labels(docs)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
-        instances = self._gold(docs)
+        instances = self._gold(docs, training=True)
         if not instances:
             return None
         if not self.predictor.can_learn:
@@ -392,7 +422,7 @@ class RelationExtractor(Component):
         RETURNS (Tuple[float, numpy.ndarray]): the mean loss and the gradient, *Shape* (pairs, classes).
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
-        return self.predictor.loss(self._gold(docs), scores)
+        return self.predictor.loss(self._gold(docs, training=True), scores)
 
     @one_at_a_time
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:
@@ -406,9 +436,8 @@ class RelationExtractor(Component):
         docs = [with_proposals(example, self.spans_key) for example in examples]
         candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
         if not candidates:
-            raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self.candidates))
-        allowed, odds = (make(candidates, self.predictor.labels) for make in (allowed_classes, proposal_odds))
-        return self.predictor.calibrate([c.instance for c in candidates], allowed, odds)
+            raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self._generator()))
+        return self.predictor.calibrate(candidates)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""

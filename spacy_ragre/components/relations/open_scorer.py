@@ -102,10 +102,18 @@ class OpenScorer:
         if checksum is not None and self.weights is not None and checksum != self.checksum:
             warnings.warn(Warnings.W160.format(name=name, weights=self.weights), stacklevel=3)
 
-    def decision(self, labels: LabelSet) -> float:
-        """RETURNS (float): a relation must be likelier than this, where nothing else was chosen."""
-        decision, kind = self.known["decision"], _kind(labels)
+    def decision(self, labels: LabelSet, across: bool = False) -> float:
+        """RETURNS (float): a relation must be likelier than this, where nothing else was chosen.
+
+        labels (LabelSet): the labels.
+        across (bool): between mentions that stand in different sentences.
+        """
+        kind = _kind(labels)
         found = kind if self.types == STRICT else f"{kind}_found"
+        decision = self.known["decision"]
+        if across and "decision_across" in self.known:
+            # Of entities that are found, none was good enough across sentences.
+            return float(self.known["decision_across"].get(found, 1.0))
         return float(decision.get(found, decision[kind]))
 
     @property

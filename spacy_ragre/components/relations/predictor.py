@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from thinc.api import Model, Optimizer
 from tqdm import tqdm
@@ -24,10 +24,11 @@ from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
 from ..predictor import Predictor
 from .annotations import RelationPrediction, allowed_classes, gather, known_classes, proposal_odds
-from .decisions import BestLabel, Decision, MultiLabel, SingleLabel, model_probabilities
+from .decisions import BestLabel, Decision, MultiLabel, SingleLabel, model_probabilities, pick_each
 from .examples import as_shown, both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
 from .open_scorer import OpenScorer
+from .pair_scores import LabelScores, likeliest, mention_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,17 +36,6 @@ if TYPE_CHECKING:
 # Work on fewer pairs than this shows no progress bar.
 _LONG = 2000
 _CHUNK = 512
-
-
-class LabelScores(NamedTuple):
-    """Scores of pairs.
-
-    scores (numpy.ndarray): *Shape* (pairs, classes).
-    neighbours (List[List[Neighbour]]): the examples that were found for each pair, most similar first.
-    """
-
-    scores: Any
-    neighbours: List[List[Neighbour]]
 
 
 class RelationPredictor(Predictor):
@@ -118,9 +108,14 @@ class RelationPredictor(Predictor):
         """RETURNS (Calibration): what was chosen on development documents. Where nothing was, relations under open
         labels must be as likely as the user says, or as the weights say; once they are trained, likelier than none.
         """
+        return self._settings()
+
+    def _settings(self, across: bool = False) -> Calibration:
+        """RETURNS (Calibration): for pairs of one sentence, or for those across sentences."""
         chosen = self.calibration
         if self.mode == "open" and not self.open.shim.tuned and chosen == chosen.plain():
-            return replace(chosen, decision=0.0, threshold=chosen.threshold or self.open.decision(self.labels))
+            threshold = chosen.threshold or self.open.decision(self.labels, across)
+            return replace(chosen, decision=0.0, threshold=threshold)
         return chosen
 
     @property
@@ -314,11 +309,19 @@ class RelationPredictor(Predictor):
         """
         if not candidates:
             return []
-        scored = self.score([candidate.instance for candidate in candidates])
+        scored = self._score_pairs(candidates)
         allowed = allowed_classes(candidates, self.labels, self.open.types)
         probability = self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
-        chosen = self.decision.pick(probability, self.settings, self.labels)
+        settings = self._settings(), self._settings(across=True)
+        chosen = pick_each(self.decision, probability, [settings[pair.across] for pair in candidates], self.labels)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels)
+
+    def _score_pairs(self, candidates: Sequence[Candidate], count: Optional[int] = None) -> LabelScores:
+        """See `score`. Before training, open labels are looked for wherever mentions of two clusters are near."""
+        if self.mode != "open" or self.open.shim.tuned:
+            return self.score([candidate.instance for candidate in candidates], count)
+        instances, starts = mention_pairs(candidates)
+        return likeliest(self.score(instances, count), starts)
 
     def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
         """Score every class of every pair.
@@ -470,28 +473,22 @@ class RelationPredictor(Predictor):
         loss, gradient = self._decision.loss(logits, self.targets(instances), known_classes(instances, self.labels))
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
 
-    def calibrate(
-        self,
-        instances: Sequence[Instance],
-        allowed: "Optional[np.ndarray]" = None,
-        odds: "Optional[np.ndarray]" = None,
-    ) -> Dict[str, float]:
+    def calibrate(self, candidates: Sequence[Candidate]) -> Dict[str, float]:
         """Choose prior, temperature and neighbours on pairs that were not trained on; with several relations a pair,
         also how much a filter's score counts, and how likely a relation must be.
 
-        instances (Sequence[Instance]): pairs with answers.
-        allowed (Optional[numpy.ndarray]): bool, *Shape* (pairs, classes).
-        odds (Optional[numpy.ndarray]): as for `probabilities`.
+        candidates (Sequence[Candidate]): pairs with answers, at least one.
         RETURNS (Dict[str, float]): micro-F1, from 0 to 1; see `choose`.
         """
         self.refresh()
-        scored = self.score(instances, max(*NEIGHBOURS, self.shown))
+        scored = self._score_pairs(candidates, max(*NEIGHBOURS, self.shown))
+        instances = [candidate.instance for candidate in candidates]
         pairs = DevelopmentPairs(
             scored.scores,
             scored.neighbours,
             self.targets(instances),
-            allowed,
-            odds,
+            allowed_classes(candidates, self.labels),
+            proposal_odds(candidates, self.labels),
             [instance.id or instance.text for instance in instances],
             known_classes(instances, self.labels),
         )

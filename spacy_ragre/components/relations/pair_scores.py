@@ -1,0 +1,47 @@
+"""Scores of pairs, and of pairs of entity clusters, which a reader of sentences answers from pairs of mentions."""
+
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence, Tuple
+
+from ...candidates import Candidate
+from ...instances import Instance
+from ...retrieval import Neighbour
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class LabelScores(NamedTuple):
+    """Scores of pairs.
+
+    scores (numpy.ndarray): *Shape* (pairs, classes).
+    neighbours (List[List[Neighbour]]): the examples that were found for each pair, most similar first.
+    """
+
+    scores: Any
+    neighbours: List[List[Neighbour]]
+
+
+def mention_pairs(candidates: Sequence[Candidate]) -> "Tuple[List[Instance], np.ndarray]":
+    """The texts to read for pairs.
+
+    candidates (Sequence[Candidate]): the pairs.
+    RETURNS (Tuple[List[Instance], numpy.ndarray]): of each pair its pairs of mentions, one after the other: those that
+        stand near each other, or the nearest one where none does; and where those of each pair begin, *Shape* (pairs,).
+    """
+    import numpy as np
+
+    groups = [candidate.mention_pairs or (candidate.instance,) for candidate in candidates]
+    starts = np.cumsum([0, *map(len, groups)])[:-1]
+    return [instance for group in groups for instance in group], starts
+
+
+def likeliest(scored: LabelScores, starts: "np.ndarray") -> LabelScores:
+    """A relation of two clusters is as likely as it is where it is likeliest.
+
+    scored (LabelScores): of pairs of mentions, in log-odds.
+    starts (numpy.ndarray): as `mention_pairs` gave them.
+    RETURNS (LabelScores): of pairs, with what was found for their nearest mentions.
+    """
+    import numpy as np
+
+    return LabelScores(np.maximum.reduceat(scored.scores, starts, axis=0), [scored.neighbours[at] for at in starts])
