@@ -319,7 +319,7 @@ class RelationExtractor(Component):
         found: List[List[RelationPrediction]] = [[] for _ in docs]
         for item in self.predictor.predict([candidate for candidates in per_doc for candidate in candidates]):
             found[owner[id(item.candidate)]].append(item)
-        if self.predictor.mode != "open" or self.predictor.open.shim.tuned:
+        if not any(found) or self.predictor.mode != "open" or self.predictor.open.shim.tuned:
             return found
         return [drop_rivals(items, self.predictor.labels) for items in found]
 
