@@ -171,7 +171,7 @@ def messages_page() -> str:
     ]
     for title, owner in (("Errors", Errors), ("Warnings", Warnings)):
         lines += ["", f"## {title}", ""]
-        codes = [code for code in vars(owner) if re.fullmatch(r"[RW]\d{3}", code)]
+        codes = [code for code in dir(owner) if re.fullmatch(r"[RW]\d{3}", code)]
         for code in sorted(codes):
             message = str(getattr(owner, code)).replace(f"[{code}] ", "")
             escaped = message.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_").replace("[", "\\[")

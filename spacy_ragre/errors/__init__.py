@@ -1,0 +1,49 @@
+"""Every message of the suite, numbered: one file for what a message is about, and two classes that hold them all.
+
+A message says what happened and how to mend it. Each file says which numbers are its own.
+"""
+
+from .annotations import AnnotationErrors, AnnotationWarnings
+from .command_line import CommandLineErrors
+from .components import ComponentErrors, ComponentWarnings
+from .corpora import CorpusErrors
+from .entities import EntityErrors, EntityWarnings
+from .graphs import GraphErrors, GraphWarnings
+from .models import ModelErrors, ModelWarnings
+from .open_labels import OpenLabelErrors, OpenLabelWarnings
+from .pictures import PictureErrors
+from .pipelines import PipelineErrors
+from .prompts import PromptErrors
+from .retrieval import RetrievalErrors, RetrievalWarnings
+from .service import ServiceErrors, ServiceWarnings
+
+
+class Errors(
+    AnnotationErrors,
+    CommandLineErrors,
+    ComponentErrors,
+    CorpusErrors,
+    EntityErrors,
+    GraphErrors,
+    ModelErrors,
+    OpenLabelErrors,
+    PictureErrors,
+    PipelineErrors,
+    PromptErrors,
+    RetrievalErrors,
+    ServiceErrors,
+):
+    """All errors that a user can mend: `Errors.R001` is the message with its number."""
+
+
+class Warnings(
+    AnnotationWarnings,
+    ComponentWarnings,
+    EntityWarnings,
+    GraphWarnings,
+    ModelWarnings,
+    OpenLabelWarnings,
+    RetrievalWarnings,
+    ServiceWarnings,
+):
+    """All warnings: `Warnings.W101` is the message with its number."""

@@ -1,0 +1,32 @@
+"""Entity phrases and clusters: R64x, W63x and W64x."""
+
+from .codes import WithCodes
+
+
+class EntityErrors(metaclass=WithCodes):
+    R640 = "The setting rules of component {name!r} names {unknown}, which it does not have. Its rules are {known}."
+    R641 = (
+        "Component {name!r} needs {missing}, which this document does not have ({text!r}). Put a tagger and a parser "
+        "before it, as en_core_web_sm has them, or leave out the rule 'terms', which is the only one that needs DEP."
+    )
+    R642 = "The setting types={value!r} of component {name!r} is not valid: 'auto', 'near' or 'strict' is needed."
+
+
+class EntityWarnings(metaclass=WithCodes):
+    W630 = (
+        "doc._.{attr} holds {value!r}, which is no list of coreference clusters, so that it is not read. Where another "
+        "package keeps something else under this name, set doc._.entity_clusters of the documents."
+    )
+    W631 = (
+        "Component {name!r} reads names alone, no pronouns and noun phrases: {reason}. Set pronouns and noun_phrases "
+        "to false to silence this."
+    )
+    W640 = (
+        "The rules of component {name!r} are for English, and the pipeline's language is {lang!r}. What they find may "
+        "be of no use: measure it, or leave the component out."
+    )
+    W641 = (
+        "No component before {name!r} finds entities of type {types}, which its labels ask for (types that are found: "
+        "{known}). {consequence} Add what finds them ('entity_phrases', 'entity_ruler', a recogniser of your own), "
+        "or ask for types that are found."
+    )

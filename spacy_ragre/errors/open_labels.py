@@ -1,0 +1,52 @@
+"""Labels that nobody trained on: R56x, R57x, R66x, W16x."""
+
+from .codes import WithCodes
+
+
+class OpenLabelErrors(metaclass=WithCodes):
+    R560 = (
+        "The folder {folder} has no {file}. The setting weights is 'open' for the weights of the package, a folder "
+        "with open_reader.safetensors and open_reader.json, or null."
+    )
+    R561 = (
+        "The answer 'open' needs weights of the reader of labels, and the setting weights is null. Set weights to "
+        "'open', or answer to 'auto'."
+    )
+    R562 = (
+        "The labels of component {name!r} can't be frozen, since it answers by {mode!r}. What is frozen is what the "
+        "encoder of the answer 'open' reads of them; the others keep no such reading."
+    )
+    R570 = (
+        "The reader of open labels that is saved with this pipeline was trained on top of {name!r} (hash {trained}), "
+        "and the one that is there has the hash {found}. Install the model that it was trained with."
+    )
+    R571 = (
+        "The reader of open labels that is saved with this pipeline is {problem}. Save the trained pipeline again, or "
+        "train it again."
+    )
+    R660 = (
+        "The reader of open labels can't be built on {name!r}, since its tokenizer ({tokenizer}) does not tell which "
+        "characters a token stands for. Use a model whose tokenizer is a fast one, with a file tokenizer.json."
+    )
+
+
+class OpenLabelWarnings(metaclass=WithCodes):
+    W160 = (
+        "The component {name!r} was saved with other weights for open labels than those of the setting weights = "
+        "{weights!r}, so that scores may differ. Calibrate it again (python -m spacy ragre calibrate), or install the "
+        "version that it was saved with."
+    )
+    W161 = (
+        "The component {name!r} answers by a reader whose weights ({weights!r}) say nothing of how much examples "
+        "count, so that it does not see them. Fit it: python -m benchmarks.few_shot fit --weights {weights}. Or let "
+        "the examples vote by 'python -m spacy ragre calibrate' on development documents."
+    )
+    W162 = (
+        "The labels of component {name!r} were frozen with other weights than those of the setting weights = "
+        "{weights!r}, so that they are read again. Call freeze_labels() and save the pipeline to freeze them anew."
+    )
+    W165 = (
+        "{count} pair(s) with a relation in a batch are not learned: no window of the reader of open labels holds "
+        "both mentions, which are too far apart, or have no token of their own. Such pairs are never answered, "
+        "either; this is said once."
+    )
