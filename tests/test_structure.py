@@ -26,8 +26,8 @@ FLOORS: Tuple[Set[str], ...] = (
     {"errors", "registry", "bundled", "files", "plain", "coreference", "relations", "extensions"}
     | {"entity_types", "instances", "labels", "pipelines"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
-    {"llm", "scoring", "visual", "graph"},
-    {"retrieval"},
+    {"llm", "scoring", "graph"},
+    {"retrieval", "visual"},
     {"components"},
     {"serve"},
     {"cli"},

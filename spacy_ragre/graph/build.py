@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Head, tail and label; the ends are ids of nodes.
 EdgeId = Tuple[str, str, str]
 NODE_FIELDS = ("name", "kb_id", "types", "names", "mentions")
+EDGE_FIELDS = ("label", "score", "count", "provenance")
 
 
 def build(
@@ -104,9 +105,8 @@ def check_graph(graph: "networkx.MultiDiGraph") -> None:
     """Raise a ValueError where a graph is not of the form that `build` gives it."""
     nx = need("networkx")
     fine = isinstance(graph, nx.MultiDiGraph) and isinstance(graph.graph.get("left_out"), dict)
-    if not fine or not all({*NODE_FIELDS, "type", "count"} <= data.keys() for _, data in graph.nodes(data=True)):
-        raise ValueError(Errors.R618.format(expected="a graph that spacy_ragre.graph.build made", value=graph))
-    if not all({"label", "score", "count", "provenance"} <= data.keys() for _, _, data in graph.edges(data=True)):
+    fine = fine and all({*NODE_FIELDS, "type", "count"} <= data.keys() for _, data in graph.nodes(data=True))
+    if not fine or not all(set(EDGE_FIELDS) <= data.keys() for _, _, data in graph.edges(data=True)):
         raise ValueError(Errors.R618.format(expected="a graph that spacy_ragre.graph.build made", value=graph))
 
 

@@ -30,6 +30,11 @@ class Entity(NamedTuple):
     types: Dict[str, int]
     mentions: Dict[str, int]
 
+    @property
+    def type(self) -> str:
+        """RETURNS (str): its most frequent entity type, "" where it has none."""
+        return first(self.types)
+
 
 class Entities:
     """The entities of a document.

@@ -8,15 +8,18 @@ from spacy.tokens import Doc, Span
 
 from ..relations import GAP, ID_KEY, Relation
 
+Offsets = Tuple[int, int]
 # Without sentences: so many tokens around a mention.
 _AROUND = 25
+# Sentences with more tokens between them are shown without what is between.
+_FAR = 120
 
 
 class Place(TypedDict):
     """One place that says a relation, as plain data.
 
     document (str): the document's id; of one without, "text-" and a hash of its text.
-    sentence (str): the sentence of head and tail; those of both, where they are two.
+    sentence (str): the sentence of head and tail; those of both, where they are two, see `passage`.
     head (List[int]), tail (List[int]): character offsets in the document, end exclusive, of the mentions of the edge's
         first and second node.
     label (str): the relation's label as it was told, of which the edge's may be the inverse.
@@ -49,7 +52,7 @@ def make_place(document: str, relation: Relation, turned: bool) -> Place:
     head, tail = reversed(ends) if turned else ends
     return {
         "document": document,
-        "sentence": _sentence(relation.head, relation.tail),
+        "sentence": passage(relation)[0],
         "head": head,
         "tail": tail,
         "label": relation.label,
@@ -78,15 +81,31 @@ def key(place: Place) -> Tuple[str, str, Tuple[int, ...]]:
     return (place["document"], place["sentence"], (*place["head"], *place["tail"]))
 
 
-def _sentence(head: Span, tail: Span) -> str:
-    doc = head.doc
-    (start, end), (other, last) = sorted((_around(head), _around(tail)))
-    if other <= end:
-        return str(doc[start : max(end, last)].text)
-    return f"{doc[start:end].text}{GAP}{doc[other:last].text}"
+def passage(relation: Relation) -> Tuple[str, Offsets, Offsets]:
+    """The text that a relation is read in: the sentences of its mentions and what is between them, or only those
+    sentences where they are far from each other.
+
+    RETURNS (Tuple[str, Tuple[int, int], Tuple[int, int]]): the text, and where head and tail are in it: character
+        offsets, end exclusive.
+    """
+    doc = relation.head.doc
+    first, second = sorted((_around(relation.head), _around(relation.tail)))
+    if second[0] - first[1] > _FAR:
+        before = doc[slice(*first)].text + GAP
+        shift = doc[second[0]].idx - len(before)
+        shifts = [shift if span.start >= second[0] else doc[first[0]].idx for span in (relation.head, relation.tail)]
+        text = before + doc[slice(*second)].text
+    else:
+        shifts = [doc[first[0]].idx] * 2
+        text = doc[first[0] : max(first[1], second[1])].text
+    head, tail = (
+        (span.start_char - shift, span.end_char - shift) for span, shift in zip((relation.head, relation.tail), shifts)
+    )
+    return text, head, tail
 
 
-def _around(span: Span) -> Tuple[int, int]:
+def _around(span: Span) -> Offsets:
+    """RETURNS (Tuple[int, int]): where the sentence of a mention begins and ends, in tokens."""
     doc = span.doc
     if doc.has_annotation("SENT_START"):
         return doc[span.start].sent.start, doc[span.end - 1].sent.end

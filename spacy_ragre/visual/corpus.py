@@ -11,24 +11,21 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, TypedDict, Union
 
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
-from ..errors import Errors
 from ..files import atomic_write
-from ..relations import GAP, ID_KEY, Relation
+from ..graph.entities import Entities, Entity
+from ..graph.places import passage
+from ..relations import ID_KEY, Relation
 from .colours import tone
-from .document import Entities, selected
+from .document import Source, doc_of, each_source, selected
 from .options import Options, read_options
 from .texts import markup, shown
 
 _STATIC = Path(__file__).parent / "static"
 # How many relations are drawn at once; more are in the table alone.
 DRAWN = 3000
-# What is shown around mentions: without sentences, so many characters; parts that are further apart are two.
-_AROUND = 160
-_FAR = 600
 
-Source = Union[Doc, Span]
 Place = Tuple[int, int]
 
 
@@ -91,8 +88,7 @@ def corpus_page(
     """Make a page of a corpus: a graph of its entities and relations, a table, search, filters by label and score, and
     for each relation the sentences that say so with the evidence that was kept. It is one file, which needs no network.
 
-    Entities of different documents are one where they have the same id in a knowledge base (`kb_id_`), or else the same
-    name, without regard to case, and the same type.
+    Entities of different documents are one as in `spacy_ragre.graph.build`.
 
     docs (Union[Doc, Span, Iterable[Union[Doc, Span]]]): the documents; they are read one at a time.
     path (Union[str, Path, None]): a file to write, which appears under its name only when it is whole.
@@ -100,10 +96,8 @@ def corpus_page(
     options (Optional[Mapping[str, Any]]): `labels`, `min_score`, `symmetric`, `colors` and `spans_key`, as in `render`.
     RETURNS (str): the page. A ValueError is raised for an unknown option and for what is no document.
     """
-    if isinstance(docs, (str, bytes, Mapping)) or not isinstance(docs, (Doc, Span, Iterable)):
-        raise ValueError(Errors.R690.format(value=docs, type=type(docs).__name__))
     corpus = Corpus(read_options(options or {}, without=("width",)))
-    for source in [docs] if isinstance(docs, (Doc, Span)) else docs:
+    for source in each_source(docs):
         corpus.add(source)
     html = fill_page(corpus.data(), title)
     if path is not None:
@@ -118,7 +112,7 @@ class Corpus:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._docs = 0
-        self._nodes: Dict[Tuple[str, ...], int] = {}
+        self._nodes: Dict[str, int] = {}
         self._names: List[Tuple[str, str, str]] = []
         self._labels: Dict[str, int] = {}
         self._edges: Dict[Tuple[int, int, int], EdgeData] = {}
@@ -132,12 +126,11 @@ class Corpus:
         relations = selected(source, selection)
         if not relations:
             return
-        doc = source.doc if isinstance(source, Span) else source
+        doc = doc_of(source)
         name = shown(str(doc.user_data.get(ID_KEY) or f"document {self._docs}"))
-        entities = Entities(doc, relations, selection.spans_key)
+        entities = Entities(doc, selection.spans_key)
         for relation in relations:
-            head = self._node(entities, entities.of(relation.head, relation.head_cluster))
-            tail = self._node(entities, entities.of(relation.tail, relation.tail_cluster))
+            head, tail = map(self._node, entities.ends(relation))
             both = relation.label in selection.symmetric
             if both and tail < head:
                 head, tail = tail, head
@@ -148,7 +141,7 @@ class Corpus:
             )
             score = round(relation.score, 4)
             edge["score"] = max(edge["score"], score)
-            text, (first, second) = around(doc, relation)
+            text, first, second = passage(relation)
             edge["found"].append(
                 {
                     "doc": name,
@@ -160,12 +153,10 @@ class Corpus:
                 }
             )
 
-    def _node(self, entities: Entities, number: int) -> int:
-        node, key = entities.node(number), entities.key(number)
-        name = ("kb", key) if key else ("name", shown(node.name).casefold(), node.label)
-        place = self._nodes.setdefault(name, len(self._nodes))
+    def _node(self, entity: Entity) -> int:
+        place = self._nodes.setdefault(entity.id, len(self._nodes))
         if place == len(self._names):
-            self._names.append((shown(node.name), shown(node.label), key))
+            self._names.append((shown(entity.name), shown(entity.type), entity.kb_id))
         return place
 
     def _find_support(self, doc: Doc, relation: Relation) -> int:
@@ -203,41 +194,6 @@ class Corpus:
         own = self._options.colors.get(name)
         light, dark = (own, own) if own is not None else tone(name)
         return light, dark
-
-
-def around(doc: Doc, relation: Relation) -> Tuple[str, Tuple[Place, Place]]:
-    """The text that a relation is read in: the sentences of its mentions and what is between them, or only those
-    sentences where they are far from each other.
-
-    RETURNS (Tuple[str, Tuple[Place, Place]]): the text, and where head and tail are in it: character offsets.
-    """
-    text = doc.text
-    parts = [_around(doc, span) for span in (relation.head, relation.tail)]
-    start, end = min(part[0] for part in parts), max(part[1] for part in parts)
-    first, second = sorted(parts)
-    if second[0] - first[1] > _FAR:
-        cut = text[first[0] : first[1]] + GAP
-        places = {first: 0, second: len(cut)}
-        shifts = [part[0] - places[part] for part in parts]
-        whole = cut + text[second[0] : second[1]]
-    else:
-        shifts = [start, start]
-        whole = text[start:end]
-    head, tail = (
-        (span.start_char - shift, span.end_char - shift) for span, shift in zip((relation.head, relation.tail), shifts)
-    )
-    return whole, (head, tail)
-
-
-def _around(doc: Doc, span: Span) -> Place:
-    """RETURNS (Place): where the sentence of a mention begins and ends, in characters."""
-    if doc.has_annotation("SENT_START"):
-        sentences = [doc[span.start].sent, doc[span.end - 1].sent]
-        return sentences[0].start_char, sentences[1].end_char
-    first, last = max(0, span.start_char - _AROUND), min(len(doc.text), span.end_char + _AROUND)
-    # Whole tokens.
-    part = doc.char_span(first, last, alignment_mode="expand")
-    return (part.start_char, part.end_char) if part is not None else (first, last)
 
 
 def fill_page(data: CorpusData, title: str) -> str:

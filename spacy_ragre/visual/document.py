@@ -1,13 +1,16 @@
 """What a picture shows of a document, as plain data: its text, mentions and relations."""
 
-from typing import Collection, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc, Span
 
 from ..errors import Errors
-from ..relations import EntityCluster, Relation, cluster_entities, entity_spans, get_clusters, get_relations
+from ..graph.entities import Entities
+from ..relations import Relation, entity_spans, get_relations
 
 Offsets = Tuple[int, int]
+# What is shown: a document, or a part of one.
+Source = Union[Doc, Span]
 
 
 class Mention(NamedTuple):
@@ -75,8 +78,8 @@ class TextPicture(NamedTuple):
 class Node(NamedTuple):
     """An entity with all its mentions.
 
-    name (str): what names it best: its longest mention that is an entity and no pronoun.
-    label (str): its entity type, "" where it has none.
+    name (str): the mention that names it best.
+    label (str): its most frequent entity type, "" where it has none.
     """
 
     name: str
@@ -96,11 +99,11 @@ class GraphPicture(NamedTuple):
     lang: str
 
 
-def selected(source: Union[Doc, Span], selection: Selection) -> List[Relation]:
+def selected(source: Source, selection: Selection) -> List[Relation]:
     """source (Union[Doc, Span]): a document, or a part of one, whose relations have both ends in it.
     RETURNS (List[Relation]): the relations that are shown, best first.
     """
-    doc = _doc(source)
+    doc = doc_of(source)
     first, last = (source.start, source.end) if isinstance(source, Span) else (0, len(doc))
     return [
         relation
@@ -111,17 +114,30 @@ def selected(source: Union[Doc, Span], selection: Selection) -> List[Relation]:
     ]
 
 
-def _doc(source: Union[Doc, Span]) -> Doc:
-    if isinstance(source, Span):
-        return source.doc
-    if not isinstance(source, Doc):
-        raise ValueError(Errors.R690.format(value=source, type=type(source).__name__))
-    return source
+def each_source(docs: Union[Source, Iterable[Source]]) -> Iterator[Source]:
+    """docs (Union[Doc, Span, Iterable[Union[Doc, Span]]]): document(s), or parts of some.
+    YIELDS (Union[Doc, Span]): each of them. A ValueError is raised for what is no document.
+    """
+    if isinstance(docs, (str, bytes, Mapping)) or not isinstance(docs, (Doc, Span, Iterable)):
+        raise _no_document(docs)
+    for source in [docs] if isinstance(docs, (Doc, Span)) else docs:
+        if not isinstance(source, (Doc, Span)):
+            raise _no_document(source)
+        yield source
 
 
-def read_text(source: Union[Doc, Span], selection: Selection) -> TextPicture:
+def _no_document(value: object) -> ValueError:
+    return ValueError(Errors.R690.format(value=value, type=type(value).__name__))
+
+
+def doc_of(source: Source) -> Doc:
+    """RETURNS (Doc): the document that is, or has, what is shown."""
+    return source.doc if isinstance(source, Span) else source
+
+
+def read_text(source: Source, selection: Selection) -> TextPicture:
     """RETURNS (TextPicture): what a picture of arcs shows of a document or of a part of one."""
-    doc = _doc(source)
+    doc = doc_of(source)
     relations = selected(source, selection)
     tokens = list(source)
     spans = [span for span in entity_spans(doc, selection.spans_key) if _inside(span, source)]
@@ -148,7 +164,7 @@ def read_text(source: Union[Doc, Span], selection: Selection) -> TextPicture:
     return TextPicture(doc.text, words, rows, mentions, joined(edges), doc.lang_)
 
 
-def _inside(span: Span, source: Union[Doc, Span]) -> bool:
+def _inside(span: Span, source: Source) -> bool:
     return isinstance(source, Doc) or (source.start <= span.start and span.end <= source.end)
 
 
@@ -181,56 +197,21 @@ def joined(edges: Sequence[Edge]) -> List[Edge]:
     return list(kept.values())
 
 
-def read_graph(source: Union[Doc, Span], selection: Selection) -> GraphPicture:
+def read_graph(source: Source, selection: Selection) -> GraphPicture:
     """RETURNS (GraphPicture): what a picture of a graph shows of a document or of a part of one."""
-    doc = _doc(source)
+    doc = doc_of(source)
     relations = selected(source, selection)
-    entities = Entities(doc, relations, selection.spans_key)
-    ends = [(entities.of(rel.head, rel.head_cluster), entities.of(rel.tail, rel.tail_cluster)) for rel in relations]
-    order = {entity: i for i, entity in enumerate(sorted({entity for pair in ends for entity in pair}))}
-    nodes = [entities.node(entity) for entity in order]
+    entities = Entities(doc, selection.spans_key)
+    ends = [entities.ends(relation) for relation in relations]
+    first: Dict[str, int] = {}
+    nodes: Dict[str, Node] = {}
+    for relation, pair in zip(relations, ends):
+        for span, entity in zip((relation.head, relation.tail), pair):
+            first[entity.id] = min(span.start, first.get(entity.id, span.start))
+            nodes.setdefault(entity.id, Node(entity.name, entity.type))
+    order = {id_: i for i, id_ in enumerate(sorted(first, key=first.__getitem__))}
     edges = [
-        Edge(order[head], order[tail], rel.label, rel.score, rel.label in selection.symmetric)
+        Edge(order[head.id], order[tail.id], rel.label, rel.score, rel.label in selection.symmetric)
         for (head, tail), rel in zip(ends, relations)
     ]
-    return GraphPicture(nodes, joined(edges), doc.lang_)
-
-
-class Entities:
-    """The entities that the relations of a document are between, by number, in the order of the text.
-
-    doc (Doc): the document.
-    relations (Sequence[Relation]): its relations.
-    spans_key (Optional[str]): entities are in `doc.spans[spans_key]` instead of `doc.ents`.
-    """
-
-    def __init__(self, doc: Doc, relations: Sequence[Relation], spans_key: Optional[str]) -> None:
-        named = entity_spans(doc, spans_key)
-        self._named = {_place(span) for span in named}
-        ends = [span for relation in relations for span in (relation.head, relation.tail)]
-        # The clusters that relations name by number are those of the attribute.
-        numbered = any(relation.head_cluster is not None or relation.tail_cluster is not None for relation in relations)
-        # What is known of an entity, such as its id in a knowledge base, is not known to the end of a relation.
-        others = [span for span in ends if _place(span) not in self._named]
-        self._clusters = get_clusters(doc) if numbered else cluster_entities(doc, [*named, *others])
-        self._number = {_place(span): i for i, cluster in enumerate(self._clusters) for span in cluster}
-        for span in ends:
-            if _place(span) not in self._number:
-                self._number[_place(span)] = len(self._clusters)
-                self._clusters.append(EntityCluster([span]))
-
-    def of(self, span: Span, cluster: Optional[int]) -> int:
-        """span (Span): an end of a relation. cluster (Optional[int]): the cluster that the relation names.
-        RETURNS (int): the number of the entity.
-        """
-        return self._number[_place(span)] if cluster is None else cluster
-
-    def node(self, number: int) -> Node:
-        """RETURNS (Node): the entity of a number."""
-        cluster = self._clusters[number]
-        names = [span for span in cluster if _place(span) in self._named and span.root.pos_ != "PRON"]
-        return Node(max((span.text for span in names or cluster), key=len), cluster.label)
-
-    def key(self, number: int) -> str:
-        """RETURNS (str): what an entity is called in a knowledge base, "" where that is not known."""
-        return next((span.kb_id_ for span in self._clusters[number] if span.kb_id_ not in ("", "NIL")), "")
+    return GraphPicture([nodes[id_] for id_ in order], joined(edges), doc.lang_)

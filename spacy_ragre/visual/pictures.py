@@ -1,18 +1,15 @@
 """`render`: relations of documents as pictures, called as displaCy is."""
 
-from typing import Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Union, overload
+from typing import Any, Callable, Dict, Iterable, Literal, Mapping, Optional, Union, overload
 
-from spacy.tokens import Doc, Span
 from spacy.util import is_in_jupyter
 
 from ..errors import Errors
 from .arcs_svg import draw_arcs
-from .document import read_graph, read_text
+from .document import Source, each_source, read_graph, read_text
 from .graph_svg import draw_graph
 from .options import Options, read_options
 from .style import wrap_page
-
-Source = Union[Doc, Span]
 
 
 @overload
@@ -64,9 +61,7 @@ def render(
     """
     if style not in STYLES:
         raise ValueError(Errors.R691.format(style=style, known=", ".join(STYLES)))
-    if isinstance(docs, (str, bytes, Mapping)) or not isinstance(docs, (Doc, Span, Iterable)):
-        raise ValueError(Errors.R690.format(value=docs, type=type(docs).__name__))
-    sources: List[Source] = [docs] if isinstance(docs, (Doc, Span)) else list(docs)
+    sources = list(each_source(docs))
     checked = read_options(options or {})
     pictures = [STYLES[style](source, checked) for source in sources]
     html = wrap_page(pictures) if page else "\n".join(pictures)

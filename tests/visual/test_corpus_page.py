@@ -9,9 +9,10 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
+from spacy_ragre.graph.places import passage
 from spacy_ragre.relations import ID_KEY, get_relations, set_relations
 from spacy_ragre.visual import corpus_page
-from spacy_ragre.visual.corpus import CorpusData, Found, around, fill_page
+from spacy_ragre.visual.corpus import CorpusData, Found, fill_page
 
 MakeDoc = Callable[..., Doc]
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -122,7 +123,7 @@ def test_the_text_around_a_relation(make_doc: MakeDoc, sentences: bool, between:
     if not sentences:
         for token in doc:
             token.is_sent_start = None
-    whole, (head, tail) = around(doc, get_relations(doc)[0])
+    whole, head, tail = passage(get_relations(doc)[0])
     assert whole[slice(*head)] == "Bob" and whole[slice(*tail)] == "Ann"
     assert len(whole) < 800 and (" ... " in whole) == (between == 400)
     assert ("The end." in whole) != sentences

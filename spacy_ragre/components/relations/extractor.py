@@ -47,13 +47,7 @@ from ...training.locks import keep_turn, one_at_a_time
 from ..base import Component, Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
-from .annotations import (
-    RelationPrediction,
-    drop_rivals,
-    propose,
-    to_relations,
-    with_proposals,
-)
+from .annotations import RelationPrediction, drop_rivals, propose, to_relations, with_proposals
 from .decisions import MultiLabel
 from .examples import as_shown
 from .predictor import RelationPredictor
@@ -319,9 +313,7 @@ class RelationExtractor(Component):
         found: List[List[RelationPrediction]] = [[] for _ in docs]
         for item in self.predictor.predict([candidate for candidates in per_doc for candidate in candidates]):
             found[owner[id(item.candidate)]].append(item)
-        if not any(found) or self.predictor.mode != "open" or self.predictor.open.shim.tuned:
-            return found
-        return [drop_rivals(items, self.predictor.labels) for items in found]
+        return [drop_rivals(items, self.predictor.labels) for items in found] if self.predictor.zero_shot else found
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.

@@ -99,9 +99,14 @@ class RelationPredictor(Predictor):
         return super().untrained_mode if self.open.weights is None else "open"
 
     @property
+    def zero_shot(self) -> bool:
+        """RETURNS (bool): whether labels are read that nothing was trained on."""
+        return self.mode == "open" and not self.open.shim.tuned
+
+    @property
     def decision(self) -> Decision:
         """RETURNS (Decision): how scores become answers now."""
-        return BestLabel() if self.mode == "open" and not (self.open.shim.tuned or self.multi_label) else self._decision
+        return BestLabel() if self.zero_shot and not self.multi_label else self._decision
 
     @property
     def settings(self) -> Calibration:
@@ -113,7 +118,7 @@ class RelationPredictor(Predictor):
     def _settings(self, across: bool = False) -> Calibration:
         """RETURNS (Calibration): for pairs of one sentence, or for those across sentences."""
         chosen = self.calibration
-        if self.mode == "open" and not self.open.shim.tuned and chosen == chosen.plain():
+        if self.zero_shot and chosen == chosen.plain():
             threshold = chosen.threshold or self.open.decision(self.labels, across)
             return replace(chosen, decision=0.0, threshold=threshold)
         return chosen
@@ -165,8 +170,7 @@ class RelationPredictor(Predictor):
         if self.pending or (learns and not self.trained):
             self.pending.extend(instances)
         else:
-            for _ in self._index(instances):
-                pass
+            list(self._index(instances))
 
     def unknown(self, instances: Sequence[Instance]) -> List[Instance]:
         """RETURNS (List[Instance]): those that are neither in the store nor pending for it."""
@@ -318,7 +322,7 @@ class RelationPredictor(Predictor):
 
     def _score_pairs(self, candidates: Sequence[Candidate], count: Optional[int] = None) -> LabelScores:
         """See `score`. Before training, open labels are looked for wherever mentions of two clusters are near."""
-        if self.mode != "open" or self.open.shim.tuned:
+        if not self.zero_shot:
             return self.score([candidate.instance for candidate in candidates], count)
         instances, starts = mention_pairs(candidates)
         return likeliest(self.score(instances, count), starts)
@@ -339,8 +343,7 @@ class RelationPredictor(Predictor):
         mixed = self.calibration.neighbours if self.calibration.weight > 0 else 0
         count = max(self.shown, mixed) if count is None else count
         if mode == "head" and self.uses_states and self.shown == 0:
-            nothing: List[List[Neighbour]] = [[] for _ in instances]
-            logits, states = self._read(instances, nothing)
+            logits, states = self._read(instances, [()] * len(instances))
             scored = LabelScores(logits, self._found(instances, count, normalize(states)))
         else:
             found = self._found(instances, count)
