@@ -1,6 +1,6 @@
 """What a candidate is: two mentions of a document, the text to read them in, and the directions to ask about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
@@ -14,7 +14,8 @@ from .windows import Windows
 class Candidate:
     """Two mentions that may hold a relation, in the order of the text.
 
-    The mention that starts first is `first`; of two that start together, the longer one.
+    The mention that starts first is `first`; of two that start together, the longer one. In a pair that was put head
+    first (`ragre.Proposed.v1`), the head is `first` wherever it stands.
 
     first (Tuple[int, int]): token offsets of the first mention, end exclusive.
     second (Tuple[int, int]): token offsets of the second mention.
@@ -43,6 +44,22 @@ class Candidate:
     reversed_proposal: Optional[CandidatePair] = None
     across: bool = False
     mention_pairs: Tuple[Instance, ...] = ()
+
+    def swapped(self) -> "Candidate":
+        """RETURNS (Candidate): the same pair, asked about in the other order."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            instance=self.instance.swapped(),
+            forward=self.reversed,
+            reversed=self.forward,
+            first_cluster=self.second_cluster,
+            second_cluster=self.first_cluster,
+            forward_proposal=self.reversed_proposal,
+            reversed_proposal=self.forward_proposal,
+            mention_pairs=tuple(instance.swapped() for instance in self.mention_pairs),
+        )
 
 
 CandidateGenerator = Callable[[Doc, Sequence[Span]], List[Candidate]]

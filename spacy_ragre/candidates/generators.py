@@ -85,16 +85,18 @@ def make_whole_document(max_tokens: int = 400) -> CandidateGenerator:
 
 
 @registry.ragre_candidates("ragre.Proposed.v1")
-def make_proposed(max_tokens: int = 400) -> CandidateGenerator:
+def make_proposed(max_tokens: int = 400, head_first: bool = False) -> CandidateGenerator:
     """The pairs of entity clusters in `doc._.candidate_pairs`, as a `pair_candidate_filter` sets them.
 
     (a, b) and (b, a) become one candidate that asks for both directions, with the score of each. A cluster
     paired with itself is left out.
 
     max_tokens (int): the largest text, in spaCy tokens, as for `ragre.WholeDocument.v1`.
+    head_first (bool): ask about a pair that was proposed in one direction with the head as first mention, wherever it
+        stands, so that a prompt tells which is which. For corpora that give a subject and an object, such as TACRED.
     RETURNS (CandidateGenerator): the generator.
     """
-    return partial(proposed, max_tokens=check_max_tokens(max_tokens))
+    return partial(proposed, max_tokens=check_max_tokens(max_tokens), head_first=head_first)
 
 
 def _check_distance(max_distance: int) -> int:
@@ -188,7 +190,7 @@ def whole_document(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[
     return result
 
 
-def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:
+def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int, head_first: bool = False) -> List[Candidate]:
     """See `make_proposed`."""
     pairs = doc._.candidate_pairs
     if not pairs:
@@ -219,7 +221,8 @@ def proposed(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candid
             forward_proposal=directions.get(order),
             reversed_proposal=directions.get(order[::-1]),
         )
-        result.append(replace(candidate, mention_pairs=_in_sentences(doc, sentences, pairs)))
+        candidate = replace(candidate, mention_pairs=_in_sentences(doc, sentences, pairs))
+        result.append(candidate.swapped() if head_first and not candidate.forward else candidate)
     return result
 
 

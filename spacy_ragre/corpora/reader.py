@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 
 from ..errors import Errors
 from ..registry import registry
-from ..relations import CLUSTERS_KEY, ID_KEY, LABELS_KEY
+from ..relations import CLUSTERS_KEY, ID_KEY, LABELS_KEY, PAIRS_KEY
 from .files import existing_path
 
 FILE_TYPE = ".spacy"
@@ -26,7 +26,8 @@ def create_corpus(
     """Create the reader of a corpus.
 
     path (Optional[Path]): a .spacy file, or a folder with such files.
-    gold_ents (bool): give the entities and entity clusters to the components. False to have them predicted.
+    gold_ents (bool): give the entities, entity clusters and, where the corpus says which pairs it asks about, candidate
+        pairs to the components. False to have them predicted.
     limit (int): read a subset of this size, picked by the seed and the same in each epoch; 0 for all.
     seed (int): of the subset and the shuffling.
     shuffle (bool): shuffle the documents anew in each epoch.
@@ -41,8 +42,8 @@ class Corpus:
     """Iterate over the Examples of a .spacy file, or of a folder with such files.
 
     In an Example, the predicted document has the tokens of the reference and, with `gold_ents`, its entities, span
-    groups, entity clusters and sentence borders: the components are asked for the relations only. Empty documents are
-    left out.
+    groups, entity clusters, candidate pairs and sentence borders: the components are asked for the relations only.
+    Empty documents are left out.
 
     path (Union[str, Path]): the file or folder.
     gold_ents (bool): give the entities to the predicted document.
@@ -102,12 +103,12 @@ def copy_input(reference: Doc, *, gold_ents: bool = True) -> Doc:
     a component may see.
 
     reference (Doc): the annotated document.
-    gold_ents (bool): copy entities, span groups, entity clusters and sentence borders, too.
+    gold_ents (bool): copy entities, span groups, entity clusters, candidate pairs and sentence borders, too.
     RETURNS (Doc): the new document, without relations, triples and usage.
     """
     spaces = None if reference.has_unknown_spaces else [bool(token.whitespace_) for token in reference]
     doc = Doc(reference.vocab, words=[token.text for token in reference], spaces=spaces)
-    keys = (ID_KEY, LABELS_KEY, CLUSTERS_KEY) if gold_ents else (ID_KEY, LABELS_KEY)
+    keys = (ID_KEY, LABELS_KEY, CLUSTERS_KEY, PAIRS_KEY) if gold_ents else (ID_KEY, LABELS_KEY)
     for key in keys:
         if key in reference.user_data:
             doc.user_data[key] = deepcopy(reference.user_data[key])

@@ -8,6 +8,7 @@ from .command_line import CommandLineErrors
 from .components import ComponentErrors, ComponentWarnings
 from .corpora import CorpusErrors
 from .entities import EntityErrors, EntityWarnings
+from .formats import FormatErrors
 from .graphs import GraphErrors, GraphWarnings
 from .models import ModelErrors, ModelWarnings
 from .open_labels import OpenLabelErrors, OpenLabelWarnings
@@ -24,6 +25,7 @@ class Errors(
     ComponentErrors,
     CorpusErrors,
     EntityErrors,
+    FormatErrors,
     GraphErrors,
     ModelErrors,
     OpenLabelErrors,

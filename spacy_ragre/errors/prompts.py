@@ -1,4 +1,4 @@
-"""Prompts and candidates: R30x to R320."""
+"""Prompts and candidates: R30x to R320, R376, R377."""
 
 from .codes import WithCodes
 
@@ -27,6 +27,8 @@ class PromptErrors(metaclass=WithCodes):
         "The pairs were made from other entities: give both components the same spans_key, or set "
         "doc._.entity_clusters."
     )
+    R376 = "Can't mark mentions by markers = {value!r}. Set markers of the prompt to one of: {known}."
+    R377 = "The prompt of RAG4RE has no form for family = {value!r}. Set family of the prompt to one of: {known}."
     R320 = (
         "Pattern {pattern} of the gazetteer holds no word. Give each pattern a name, as in {{'pattern': 'fish oil'}}."
     )

@@ -15,10 +15,13 @@ from .rendering import load_template, mark_mentions, mention_texts, one_line, sp
 TEMPLATE = "rag4re_v1.jinja"
 TAGS = (("<e1>", "</e1>"), ("<e2>", "</e2>"))
 ORGANIZATIONS = ("ORG", "ORGANIZATION")
+# What stands before and behind a prompt for each family of models.
+FAMILIES = {"flan-t5": ("", ""), "llama-2-chat": ("[INST]", "[/INST] Answer:")}
+FAMILIES["mistral-instruct"] = FAMILIES["llama-2-chat"]
 
 
 @registry.ragre_prompts("ragre.RAG4RE.v1")
-def make_rag4re_prompt(negative: str = "Other", directed: bool = True) -> Prompt:
+def make_rag4re_prompt(negative: str = "Other", directed: bool = True, family: str = "flan-t5") -> Prompt:
     """The prompt of "Retrieval-Augmented Generation-based Relation Extraction" (Efeoglu & Paschke 2024,
     https://arxiv.org/abs/2404.13397), used with fine-tuned models in https://arxiv.org/abs/2406.14745: problem
     definition, question, a retrieved sentence without its label, the query sentence, both entities, the relation
@@ -30,12 +33,17 @@ def make_rag4re_prompt(negative: str = "Other", directed: bool = True) -> Prompt
     directed (bool): True for tagged mentions and labels with directions, "Cause-Effect(e1,e2)", where e1 is the
         first mention. False for plain sentences and labels, with the first mention as head: an inverse class is
         then scored as "label(tail,head)", but not listed. To ask about a tail that stands before its head, as TACRED
-        does, make the Instance with the head's offsets as `first`.
+        does, make the Instance with the head's offsets as `first`, which `ragre.Proposed.v1` does with `head_first`.
+    family (str): the models that the prompt is for: "flan-t5", whose prompt stands alone; "llama-2-chat" or
+        "mistral-instruct", for which the authors put it between "[INST]" and "[/INST] Answer:". Their models are
+        flan-t5-xl, Llama-2-7b-chat and Mistral-7B-Instruct-v0.2.
     RETURNS (Prompt): the prompt.
     """
     if not negative.strip():
         raise ValueError(Errors.R303.format(value=negative, prompt="ragre.RAG4RE.v1"))
-    return RAG4REPrompt(negative, directed)
+    if family not in FAMILIES:
+        raise ValueError(Errors.R377.format(value=family, known=", ".join(FAMILIES)))
+    return RAG4REPrompt(negative, directed, family)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class RAG4REPrompt:
 
     negative: str = "Other"
     directed: bool = True
+    family: str = "flan-t5"
     example_labels: ClassVar[bool] = False
 
     def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
@@ -51,9 +60,9 @@ class RAG4REPrompt:
         macros = load_template(TEMPLATE)
         retrieved = bool(examples)
         return Segments(
-            instruction=macros.instruction(self.directed, retrieved),
+            instruction=FAMILIES[self.family][0] + macros.instruction(self.directed, retrieved),
             examples=tuple(split_pieces(macros.example(self.directed, self._text(example))) for example in examples),
-            query=split_pieces(self._query(query, labels, retrieved)),
+            query=split_pieces(self._query(query, labels, retrieved) + FAMILIES[self.family][1]),
         )
 
     def answers(self, query: Instance, labels: LabelSet) -> List[str]:
@@ -67,8 +76,11 @@ class RAG4REPrompt:
 
         As published, a class is looked for anywhere in the answer, without regard to case; a label of which only the
         part after the colon was given gets its prefix ("title" is "per:title"), for a part that several labels have
-        the one of the head's entity type. Unlike there, an answer that names several classes is not matched.
+        the one of the head's entity type. Unlike there, an answer that names several classes is not matched. Of a chat
+        model that says "Answer:" again, what stands behind the last one counts.
         """
+        if FAMILIES[self.family][1]:
+            answer_text = answer_text.rsplit("Answer:", 1)[-1]
         texts = self.answers(query, labels)
         options = [[text] for text in texts]
         options[0] += [NO_RELATION]

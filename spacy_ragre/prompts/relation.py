@@ -10,10 +10,11 @@ from ..labels import NO_RELATION, LabelSet
 from ..registry import registry
 from .base import ParsedAnswer, Prompt, Segments
 from .matching import match_classes
-from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces
+from .rendering import load_template, mark_mentions, mention_texts, one_line, split_pieces, typed_markers
 
 TEMPLATE = "relation_v1.jinja"
 BRACKETS = (("[", "]"), ("{", "}"))
+MARKERS = ("brackets", "typed", "typed_punct")
 
 
 @registry.ragre_prompts("ragre.Relation.v1")
@@ -23,6 +24,7 @@ def make_relation_prompt(
     example_labels: bool = True,
     marked: bool = True,
     types: bool = False,
+    markers: str = "brackets",
 ) -> Prompt:
     """Ask for a statement about the two mentions: " Microsoft was founded by Bill Gates."
 
@@ -32,9 +34,15 @@ def make_relation_prompt(
     example_labels (bool): show the relations of the examples. Without them, an example is only its text.
     marked (bool): mark the mentions in the texts, as [first] and {second}.
     types (bool): name the entity types in the question: "surgeon (PERSON)".
+    markers (str): how mentions are marked, where they are: "brackets"; or, with the roles and types of the mentions,
+        "typed" ("<S:PERSON> Bill </S:PERSON>") or "typed_punct" ("@ * person * Bill @" and "# ^ city ^ Seattle #"),
+        see `typed_markers`. The subject is the first mention: for corpora that give one, take candidates head first
+        (`ragre.Proposed.v1`).
     RETURNS (Prompt): the prompt.
     """
-    return RelationPrompt(instruction, document, example_labels, marked, types)
+    if markers not in MARKERS:
+        raise ValueError(Errors.R376.format(value=markers, known=", ".join(MARKERS)))
+    return RelationPrompt(instruction, document, example_labels, marked, types, markers)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class RelationPrompt:
     example_labels: bool = True
     marked: bool = True
     types: bool = False
+    markers: str = "brackets"
 
     def segments(self, query: Instance, labels: LabelSet, examples: Sequence[Instance] = ()) -> Segments:
         """See `Prompt.segments`. An example with an unknown label raises a ValueError."""
@@ -85,7 +94,11 @@ class RelationPrompt:
         return _render_instruction(self.marked, tuple((spec.text, spec.definition) for spec in labels.specs.values()))
 
     def _text(self, pair: Instance) -> str:
-        return mark_mentions(pair, BRACKETS) if self.marked else one_line(pair.text)
+        if not self.marked:
+            return one_line(pair.text)
+        if self.markers == "brackets":
+            return mark_mentions(pair, BRACKETS)
+        return mark_mentions(pair, typed_markers(pair, self.markers == "typed_punct"), inside=True)
 
     def _question(self, pair: Instance) -> str:
         types = (one_line(pair.first_type), one_line(pair.second_type)) if self.types else ("", "")

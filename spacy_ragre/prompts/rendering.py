@@ -73,7 +73,30 @@ def place_brackets(pair: Instance, brackets: Brackets) -> List[Tuple[int, bool, 
     return [(offset, opens, bracket) for (offset, opens, _, _), bracket in sorted(events)]
 
 
-def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True) -> str:
+def typed_markers(pair: Instance, punctuation: bool) -> Brackets:
+    """Brackets that say which mention is the subject and which the object, and of what types they are: the "typed
+    entity marker" of Zhou & Chen 2021, https://arxiv.org/abs/2102.01373.
+
+    pair (Instance): the text and the mentions. The first mention is the subject.
+    punctuation (bool): with punctuation and the type in words, "@ * person * Bill @" and "# ^ city ^ Seattle #", as
+        their "typed entity marker (punct)"; else "<S:PERSON> Bill </S:PERSON>" and "<O:CITY> Seattle </O:CITY>".
+        Without a type, these are "@ Bill @" and "<S> Bill </S>".
+    RETURNS (Tuple[Tuple[str, str], Tuple[str, str]]): opening and closing bracket of the first and of the second
+        mention. A space belongs between bracket and mention.
+    """
+    markers = []
+    for type_, name, (edge, inner) in ((pair.first_type, "S", "@*"), (pair.second_type, "O", "#^")):
+        type_ = one_line(type_)
+        if punctuation:
+            words = type_.replace("_", " ").lower()
+            markers.append((f"{edge} {inner} {words} {inner}" if words else edge, edge))
+        else:
+            tag = f"{name}:{type_}" if type_ else name
+            markers.append((f"<{tag}>", f"</{tag}>"))
+    return markers[0], markers[1]
+
+
+def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True, inside: bool = False) -> str:
     """The text with brackets around its two mentions, which may be nested or overlap.
 
     There is a cut after each opening bracket and before each closing one.
@@ -83,23 +106,26 @@ def mark_mentions(pair: Instance, brackets: Brackets, spaced: bool = True) -> st
         mention.
     spaced (bool): put exactly one space before an opening bracket, except at the start of the text and after
         another opening bracket. Otherwise the text is kept as it is there.
+    inside (bool): put a space between a bracket and its mention, too.
     RETURNS (str): the text on one line, with `CUT` at the cuts.
     """
     mention_texts(pair)
     result: List[str] = []
     position, after_opening = 0, True  # the start of the text is treated as if a bracket opened there
+    gap = ""  # what stands between an opening bracket and its mention
     for offset, opens, bracket in place_brackets(pair, brackets):
         text = _WHITESPACE.sub(" ", pair.text[position:offset])
         if after_opening:
-            text = text.lstrip()
+            text = gap + text.lstrip()
         if opens:
             if spaced:
                 text = text.rstrip()
-                if text or not after_opening:
+                if text or not after_opening or gap:
                     text += " "
             result.extend((text, bracket, CUT))
         else:
-            result.extend((text.rstrip(), CUT, bracket))
+            result.extend((text.rstrip(), CUT, " " + bracket if inside else bracket))
+        gap = " " if inside else ""
         position, after_opening = offset, opens
     result.append(_WHITESPACE.sub(" ", pair.text[position:]).rstrip())
     return "".join(result)

@@ -8,7 +8,7 @@ from spacy.training import Example
 from ..registry import registry
 from ..relations import CLUSTERS_KEY
 from .entities import clusters_of
-from .relations import SolidOffsets
+from .offsets import SolidOffsets
 
 
 @registry.scorers("ragre.cluster_scorer.v1")

@@ -7,7 +7,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..relations import cluster_entities, entity_spans
-from .relations import Offsets, SolidOffsets
+from .offsets import Offsets, SolidOffsets
 
 # A gold entity, ("cluster", index, 0), or what was predicted and is none, ("mention", start, end).
 Argument = Tuple[str, int, int]

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from functools import partial
-from typing import Any, Callable, Collection, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Set, Tuple
 
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span
@@ -18,8 +18,9 @@ from ..relations import (
     get_relations,
     has_relations,
 )
+from .offsets import Offsets, SolidOffsets
+from .tacred import score_tacred
 
-Offsets = Tuple[int, int]
 # An argument of a relation: a gold entity cluster, ("cluster", index, 0), or a mention, ("mention", start, end).
 Argument = Tuple[str, int, int]
 Triple = Tuple[Argument, Argument, str]
@@ -28,24 +29,30 @@ Pair = Tuple[Argument, Argument]
 
 @registry.scorers("ragre.relation_scorer.v1")
 def make_relation_scorer(
-    negative: bool = True, symmetric: Optional[List[str]] = None, spans_key: Optional[str] = None
+    negative: bool = True,
+    symmetric: Optional[List[str]] = None,
+    spans_key: Optional[str] = None,
+    tacred: bool = False,
 ) -> Callable[..., Dict[str, Any]]:
     """Create a scorer of relations.
 
     negative (bool): give the score with the negative class, too.
     symmetric (Optional[List[str]]): labels whose head and tail can be exchanged; the component's where None.
     spans_key (Optional[str]): the entities are in `doc.spans[spans_key]`; where None, in the component's place.
+    tacred (bool): give the official score of TACRED and its revisions, too: see `score_tacred`.
     RETURNS (Callable[..., Dict[str, Any]]): the scorer.
     """
     # A partial, since a component with a function made here could not be pickled for another process.
-    settings = {"negative": negative, "symmetric": tuple(symmetric or ()), "spans_key": spans_key}
+    settings = {"negative": negative, "symmetric": tuple(symmetric or ()), "spans_key": spans_key, "tacred": tacred}
     return partial(_score, settings=settings)
 
 
 def _score(examples: Iterable[Example], *, settings: Dict[str, Any], **kwargs: Any) -> Dict[str, Any]:
     # A component passes its own settings along; where the scorer has some, those hold.
     symmetric, spans_key = (settings[key] or kwargs.get(key) for key in ("symmetric", "spans_key"))
-    return score_relations(examples, negative=settings["negative"], symmetric=symmetric or (), spans_key=spans_key)
+    examples = list(examples)
+    scores = score_relations(examples, negative=settings["negative"], symmetric=symmetric or (), spans_key=spans_key)
+    return {**scores, **(score_tacred(examples, symmetric=symmetric or ()) if settings["tacred"] else {})}
 
 
 def score_relations(
@@ -103,32 +110,6 @@ def score_relations(
     if negative:
         scores["rels_micro_all_f"] = pairs.fscore if len(pairs) else None
     return scores
-
-
-class SolidOffsets(NamedTuple):
-    """Offsets of spans that can be compared between the two documents of an example.
-
-    They are character offsets, where both have the same text. Texts differ where one document was made from words
-    with unknown spaces; then offsets count only the characters that are no spaces, as spaCy's own alignment does.
-
-    counts (Optional[List[int]]): for each character offset, how many characters before it are no spaces.
-    """
-
-    counts: Optional[List[int]]
-
-    @classmethod
-    def of(cls, doc: Doc, other: Doc) -> "SolidOffsets":
-        if doc.text == other.text:
-            return cls(None)
-        counts = [0]
-        for char in doc.text:
-            counts.append(counts[-1] + (not char.isspace()))
-        return cls(counts)
-
-    def __call__(self, span: Span) -> Offsets:
-        if self.counts is None:
-            return (span.start_char, span.end_char)
-        return (self.counts[span.start_char], self.counts[span.end_char])
 
 
 class DocView:

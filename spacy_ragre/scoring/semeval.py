@@ -19,7 +19,8 @@ from ..errors import Errors
 from ..files import atomic_write
 from ..registry import registry
 from ..relations import ID_KEY, get_relations, has_relations
-from .relations import SolidOffsets, score_relations
+from .offsets import SolidOffsets
+from .relations import score_relations
 
 OTHER = "Other"
 _LABEL = re.compile(r"(.+)\((?:e1,e2|e2,e1)\)")

@@ -288,6 +288,22 @@ def test_proposed_direction_follows_the_text(vocab):
     assert (candidate.forward_proposal, candidate.reversed_proposal) == (None, CandidatePair(0, 1, 0.5))
 
 
+def test_proposed_head_first(vocab):
+    doc = make_doc(vocab, ["Bob met Ada and Eve ."])
+    doc._.entity_clusters = [[(2, 3, "P")], [(0, 1, "Q")], [(4, 5, "R")]]
+    doc._.candidate_pairs = [(0, 1, 0.5), (1, 2, 0.4), (2, 0, 0.3), (0, 2, 0.2)]
+    turned, forward, both = make_proposed(head_first=True)(doc, [])
+    assert (turned.first, turned.second, turned.forward, turned.reversed) == ((2, 3), (0, 1), True, False)
+    assert (turned.first_cluster, turned.second_cluster) == (0, 1)
+    assert (turned.forward_proposal, turned.reversed_proposal) == (CandidatePair(0, 1, 0.5), None)
+    assert (turned.instance.first_text, turned.instance.first_type, turned.instance.second_type) == ("Ada", "P", "Q")
+    assert [pair.first_text for pair in turned.mention_pairs] == ["Ada"]
+    # A pair that is asked about in both directions stays in the order of the text.
+    assert (forward.first, forward.forward) == ((0, 1), True)
+    assert (both.first, both.forward, both.reversed) == ((2, 3), True, True)
+    assert make_proposed()(doc, [])[0] == turned.swapped()
+
+
 def test_proposed_of_other_entities_is_an_error(vocab):
     doc = make_doc(vocab, ["Ada met Bob ."], [(0, 1, "P"), (2, 3, "P")])
     doc.ents = doc.spans["all"]

@@ -70,6 +70,15 @@ def test_without_gold_entities(path):
     assert len(eg.predicted) == len(eg.reference)
 
 
+def test_pairs_that_a_corpus_asks_about_are_given(tmp_path):
+    doc = make_doc(0)
+    doc._.candidate_pairs = [(1, 0)]
+    DocBin(store_user_data=True, docs=[doc]).to_disk(tmp_path / "a.spacy")
+    given, predicted = (next(iter(Corpus(tmp_path, gold_ents=gold)(nlp))).predicted for gold in (True, False))
+    assert [pair[:2] for pair in given._.candidate_pairs] == [(1, 0)]
+    assert predicted._.candidate_pairs == []
+
+
 def test_folder_and_registry(path):
     assert ids(Corpus(path)(nlp)) == [str(i) for i in range(20)]
     assert ids(Corpus(path / "a.spacy")(nlp)) == [str(i) for i in range(12)]

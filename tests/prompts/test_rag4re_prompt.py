@@ -171,3 +171,45 @@ def test_parse_undirected(text, head_type, expected):
     query = Instance(AUDITS.text, AUDITS.first, AUDITS.second, first_type=head_type)
     parsed = make_rag4re_prompt("no_relation", False).parse(text, query, TACRED)
     assert parsed == ((None, False) if expected == "unmatched" else (expected, True))
+
+
+# The published form for chat models: what stands between the instruction's marks is the prompt of Flan-T5.
+@pytest.mark.parametrize("family", ["llama-2-chat", "mistral-instruct"])
+@pytest.mark.parametrize("directed", [True, False])
+def test_chat_models(family, directed):
+    plain, chat = (make_rag4re_prompt("no_relation", directed, name) for name in ("flan-t5", family))
+    for examples in ([EXAMPLE], []):
+        segments = chat.segments(AUDITS, SEMEVAL, examples)
+        assert segments.text == f"[INST]{plain.segments(AUDITS, SEMEVAL, examples).text}[/INST] Answer:"
+        assert "".join(segments.pieces()) == segments.text
+    assert chat.answers(AUDITS, SEMEVAL) == plain.answers(AUDITS, SEMEVAL)
+
+
+def test_prompt_of_llama_2_for_tacred():
+    query = Instance("Ada , a surgeon , lives in Oslo .", (0, 3), (8, 15), "PERSON", "TITLE")
+    example = Instance("Bob is a painter .", (0, 3), (9, 16), answers=(Answer("per:title"),))
+    prompt = make_rag4re_prompt("no_relation", directed=False, family="llama-2-chat")
+    assert prompt.segments(query, TACRED, [example]).text == (
+        "[INST]Problem Definition: Relation extraction is to identify the relationship between two entities in a "
+        "sentence.\n"
+        " Question : What is the relation type between tail and head entities according to given relationships below "
+        "in the following sentence?\n"
+        " Example Sentence: Bob is a painter .\n"
+        " Query Sentence:Ada , a surgeon , lives in Oslo .\n"
+        " head: Ada. \n"
+        " tail: surgeon. \n"
+        " Relation types: per:title org:founded_by per:parents org:parents no_relation. \n"
+        " output format: relation_type[/INST] Answer:"
+    )
+
+
+def test_chat_models_may_say_answer_again():
+    prompt = make_rag4re_prompt("no_relation", False, "mistral-instruct")
+    query = Instance(AUDITS.text, AUDITS.first, AUDITS.second, first_type="PERSON")
+    assert prompt.parse(" org:parents or not? Answer: per:title", query, TACRED).answer == Answer("per:title")
+    assert prompt.parse(" per:title", query, TACRED).answer == Answer("per:title")
+
+
+def test_unknown_family():
+    with pytest.raises(ValueError, match="R377.*'gpt'.*flan-t5, llama-2-chat, mistral-instruct"):
+        make_rag4re_prompt(family="gpt")

@@ -180,6 +180,49 @@ def test_marks(text, first, second, expected):
     assert pieces == expected
 
 
+# Zhou & Chen 2021, table 1: with the types in the marks, in punctuation or not.
+@pytest.mark.parametrize(
+    "markers,expected",
+    [
+        ("typed", "<S:PERSON> Bill </S:PERSON> was born in <O:CITY> Seattle </O:CITY> ."),
+        ("typed_punct", "@ * person * Bill @ was born in # ^ city ^ Seattle # ."),
+    ],
+)
+def test_typed_markers(markers, expected):
+    query = pair("Bill was born in Seattle .", "Bill", "Seattle", first_type="PERSON", second_type="CITY")
+    prompt = make_relation_prompt(instruction=False, markers=markers)
+    assert prompt.segments(query, LABELS).text.split("\n")[0] == expected
+    # The subject is the first mention, also where it stands behind the object.
+    turned = prompt.segments(query.swapped(), LABELS).text.split("\n")[0]
+    assert turned.startswith({"typed": "<O:PERSON> Bill </O:PERSON>", "typed_punct": "# ^ person ^ Bill #"}[markers])
+    example = pair("Ada met Bob", "Ada", "Bob", second_type="STATE_OR_PROVINCE", answers=())
+    shown = prompt.segments(query, LABELS, [example]).text.split("\n")[0]
+    assert (
+        shown
+        == {
+            "typed": "<S> Ada </S> met <O:STATE_OR_PROVINCE> Bob </O:STATE_OR_PROVINCE>",
+            "typed_punct": "@ Ada @ met # ^ state or province ^ Bob #",
+        }[markers]
+    )
+
+
+@pytest.mark.parametrize(
+    "text,first,second,expected",
+    [
+        ("Bank of England", "Bank of England", "England", ["@", " Bank of #", " England", " #", " @"]),
+        ("Bank of England", "Bank of England", "Bank", ["@", " #", " Bank", " # of England", " @"]),
+        ("(Ada/Bob)", "Ada", "Bob", ["( @", " Ada", " @/ #", " Bob", " #)"]),
+    ],
+)
+def test_typed_markers_of_mentions_that_overlap(text, first, second, expected):
+    assert query_pieces(text, first, second, markers="typed_punct")[:-1] == expected
+
+
+def test_unknown_markers():
+    with pytest.raises(ValueError, match="R376.*'stars'.*brackets, typed, typed_punct"):
+        make_relation_prompt(markers="stars")
+
+
 def test_jinja_in_every_value():
     evil = "{{ 7 * 7 }}{% raw %}"
     query = pair(f"{evil} met Bob.", evil, "Bob", first_type=evil)
@@ -262,7 +305,15 @@ def test_parse_reads_every_answer_back():
 
 
 @pytest.mark.parametrize(
-    "prompt", [make_relation_prompt(document=True), make_rag4re_prompt(), make_rag4re_prompt("no", False)]
+    "prompt",
+    [
+        make_relation_prompt(document=True),
+        make_relation_prompt(markers="typed"),
+        make_relation_prompt(markers="typed_punct"),
+        make_rag4re_prompt(),
+        make_rag4re_prompt("no", False),
+        make_rag4re_prompt("no", False, "llama-2-chat"),
+    ],
 )
 def test_parts_are_safe_for_byte_level_bpe(prompt):
     split = ByteLevel(add_prefix_space=False).pre_tokenize_str

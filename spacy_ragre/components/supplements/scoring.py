@@ -15,7 +15,7 @@ from spacy.training import Example
 from ...prompts.rendering import one_line
 from ...registry import registry
 from ...relations import TRIPLES_KEY, entity_spans, get_relations, has_entity_annotation, has_relations
-from ...scoring.relations import SolidOffsets
+from ...scoring.offsets import SolidOffsets
 
 TASKS = ("ner", "re", "te", "uc")
 ENTITY_LABELS = ("SUPPLEMENT", "EVENT")
