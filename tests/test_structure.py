@@ -29,7 +29,7 @@ FLOORS: Tuple[Set[str], ...] = (
     {"llm", "scoring", "graph"},
     {"retrieval", "visual"},
     {"components"},
-    {"serve"},
+    {"serve", "assist"},
     {"cli"},
 )
 # What the modules of the ground floor may import of one another.

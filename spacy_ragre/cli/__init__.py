@@ -13,6 +13,7 @@ from .evaluate import evaluate
 from .export import export
 from .extract import extract
 from .index import index
+from .init_config import init_config
 from .neighbours import neighbours
 from .render import render
 from .serve import serve
@@ -30,6 +31,7 @@ __all__ = [
     "export",
     "extract",
     "index",
+    "init_config",
     "neighbours",
     "ragre_cli",
     "render",

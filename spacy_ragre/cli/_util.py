@@ -132,15 +132,22 @@ def load_pipeline(name: str) -> "Language":
     name (str): its folder or package, or the name of an embedded pipeline such as en_core_web_sm.
     RETURNS (Language): the pipeline. A ValueError is raised where it can't be loaded.
     """
-    from spacy.util import is_package, load_model
+    from spacy.util import load_model
 
-    if name in BUNDLED and not Path(name).exists() and not is_package(name) and locate(name) is not None:
-        name = BUNDLED[name].module
     try:
-        return load_model(name)
+        return load_model(module_of(name))
     # A damaged folder, a package with missing parts or a config with unknown names: spaCy raises one of these.
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ValueError(Errors.R602.format(name=name, problem=one_line(error).rstrip("."))) from error
+
+
+def module_of(name: str) -> str:
+    """RETURNS (str): the name by which spaCy loads a pipeline: the package's own for that of an embedded pipeline."""
+    from spacy.util import is_package
+
+    if name in BUNDLED and not Path(name).exists() and not is_package(name) and locate(name) is not None:
+        return BUNDLED[name].module
+    return name
 
 
 def read_corpus(

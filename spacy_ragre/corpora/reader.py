@@ -75,7 +75,11 @@ class Corpus:
             if self.shuffle:
                 self._shuffler.shuffle(docs)
         for reference in docs:
-            yield Example(copy_input(reference, gold_ents=self.gold_ents), reference)
+            predicted = copy_input(reference, gold_ents=self.gold_ents)
+            if self.gold_ents:
+                # A recogniser that comes before the component adds none to those that are given.
+                predicted.set_ents(list(predicted.ents), default="blocked")
+            yield Example(predicted, reference)
 
 
 def read_docs(path: Union[str, Path], vocab: Vocab) -> Iterator[Doc]:

@@ -17,6 +17,7 @@ from .pipelines import PipelineErrors
 from .prompts import PromptErrors
 from .retrieval import RetrievalErrors, RetrievalWarnings
 from .service import ServiceErrors, ServiceWarnings
+from .starting import StartingErrors, StartingWarnings
 
 
 class Errors(
@@ -34,6 +35,7 @@ class Errors(
     PromptErrors,
     RetrievalErrors,
     ServiceErrors,
+    StartingErrors,
 ):
     """All errors that a user can mend: `Errors.R001` is the message with its number."""
 
@@ -47,5 +49,6 @@ class Warnings(
     OpenLabelWarnings,
     RetrievalWarnings,
     ServiceWarnings,
+    StartingWarnings,
 ):
     """All warnings: `Warnings.W101` is the message with its number."""

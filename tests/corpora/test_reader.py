@@ -4,6 +4,7 @@ from collections import Counter
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
+from spacy.training import Example
 
 from spacy_ragre.corpora import (
     Corpus,
@@ -222,3 +223,16 @@ def test_messages_of_this_part_are_numbered():
     for name in vars(Errors):
         if name.startswith("R4"):
             assert getattr(Errors, name).startswith(f"[{name}] ")
+
+
+def test_a_recogniser_adds_nothing_to_the_entities_that_are_given(path):
+    trained = spacy.blank("en")
+    ner = trained.add_pipe("ner")
+    examples = [Example.from_dict(trained.make_doc("Ada Byron met0 Bob."), {"entities": [(10, 14, "EVENT")]})]
+    optimizer = trained.initialize(lambda: examples)
+    for _ in range(20):
+        trained.update(examples, sgd=optimizer)
+    given, free = (next(iter(create_corpus(path, gold_ents=gold)(trained))).predicted for gold in (True, False))
+    before = [(ent.text, ent.label_, ent.kb_id_, ent.id_) for ent in given.ents]
+    assert [(ent.text, ent.label_, ent.kb_id_, ent.id_) for ent in ner(given).ents] == before
+    assert [ent.text for ent in ner(free).ents] == ["met0"]

@@ -1,0 +1,24 @@
+"""From annotations to a pipeline (init config, debug data, suggest): R670 to R689, W670 to W679."""
+
+from .codes import WithCodes
+
+
+class StartingErrors(metaclass=WithCodes):
+    R670 = (
+        "None of the {count} document(s) in {path} holds a relation, so that there are no labels to train. Set "
+        "doc._.relations of the training documents, or check what `ragre convert` said of them."
+    )
+    R671 = "{path} is there already. Name another file, or replace it with --force."
+
+
+class StartingWarnings(metaclass=WithCodes):
+    W670 = (
+        "{name} finds {places} of {entities} annotated entities, {types} of them with their type. The trained pipeline "
+        "asks about the entities that {name} finds, so that it will miss most relations of new texts. Train an entity "
+        "recogniser on your entities first (python -m spacy init config --pipeline ner), and give that pipeline as "
+        "--base."
+    )
+    W671 = (
+        "The candidates reach {share}% of the relations; the others can't be found. `ragre debug data {config}` shows "
+        "some of them."
+    )
