@@ -1,5 +1,6 @@
 """`ragre train`: spaCy's training, as long as the corpus asks for."""
 
+import logging
 import math
 import sys
 from pathlib import Path
@@ -98,6 +99,8 @@ def train(
         config["training"]["logger"] = {"@loggers": "spacy.ConsoleLogger.v3", "progress_bar": "train"}
         msg.info(length.describe(patience))
         output_path.mkdir(parents=True, exist_ok=True)
+        # Components say in spaCy's log what they train.
+        util.logger.setLevel(logging.INFO)
         nlp = init_nlp(config)
     train_loop(nlp, output_path, stdout=sys.stdout, stderr=sys.stderr)
 

@@ -83,6 +83,14 @@ class Backbone:
             raise ValueError(Errors.R105.format(value=quantization))
         if dtype not in DTYPES:
             raise ValueError(Errors.R106.format(value=dtype))
+        # As given: the model may allow less.
+        self.settings: Dict[str, Any] = {
+            "name": str(name),
+            "quantization": quantization,
+            "dtype": dtype,
+            "device": device,
+        }
+        self.settings.update(lora=dict(lora or {}), max_length=max_length, batch_tokens=batch_tokens)
         self.name = str(name)
         self.quantization = quantization
         self.dtype_name = dtype

@@ -31,6 +31,7 @@ class CausalLM(Backbone):
 
     def __init__(self, name: str, *, engine: str = TORCH, **settings: Any) -> None:
         super().__init__(name, **settings)
+        self.settings["engine"] = engine
         self._compiler = Compiler(engine)
         self._shares: Optional[bool] = None
         # Keys and values of the last instruction, with what they depend on.

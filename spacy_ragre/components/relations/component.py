@@ -11,6 +11,7 @@ with neighbours (arXiv 1911.00172).
 from typing import Any, Dict, List, Optional, Union
 
 from spacy.language import Language
+from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
@@ -24,6 +25,7 @@ from ..base import Scorer
 from .annotations import SCORE_WEIGHTS
 from .extractor import RelationExtractor
 from .given_types import GivenTypes
+from .learning import explain
 from .open_scorer import BUNDLED_WEIGHTS
 from .predictor import RelationPredictor
 
@@ -99,8 +101,10 @@ def make_rag_relation_extractor(
         and `tail_types`. May be empty: labels then come from `initialize` or `add_examples`.
     weights (Optional[str]): of the encoder that reads labels which nobody trained on, and where its training starts:
         "open" for those that come with the package, a folder with others, or null for none.
-    answer (str): "open" (that encoder, trained or not), "head", "trie" or "generate" (the language model), or "auto"
-        for the head once it is trained, and before for "open", or for "trie" where there are no weights.
+    answer (str): "open" (that encoder, trained or not), "head", "trie" or "generate" (the language model). "auto"
+        trains that encoder, unless `weights` is null, a label has no words ("P17"), or `model`, `prompt`, `both_orders`
+        or keys of the model's states are set: then the language model. It answers by what was trained, and before by
+        "open", or by "trie" where there are no weights.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.
@@ -214,6 +218,10 @@ class RagRelationExtractor(RelationExtractor):
             self.advice.check_types(predictor.labels, TypeRules(known), near)
         predictor.open.types = TypeRules(known) if near else STRICT
         return predictor.open.types
+
+    def _begin_training(self) -> None:
+        super()._begin_training()
+        logger.info(explain(self.name, self.predictor))
 
     def _settings(self) -> Dict[str, Any]:
         return {**super()._settings(), "types": self.types}

@@ -243,26 +243,27 @@ class RelationExtractor(Component):
         """RETURNS (TypeRules): which entity types may stand for those of the labels in prediction."""
         return STRICT
 
-    def _generator(self, training: bool = False) -> CandidateGenerator:
+    def _generator(self, trained: Optional[str] = None) -> CandidateGenerator:
         """RETURNS (CandidateGenerator): that of the settings; where they leave it open, pairs of neighbouring sentences
         for the reader of open labels, where types are strict, and else pairs of one sentence.
 
-        training (bool): whether it is for what is trained, which may be another way to answer than that of now.
+        trained (Optional[str]): what they train, which may be another way to answer than that of now; None where they
+            are asked about.
         """
         if self.candidates is not None:
             return self.candidates
-        answer = self.predictor.answer
-        if answer == "auto" and not training:
+        answer = trained or self.predictor.answer
+        if answer == "auto":
             answer = self.predictor.mode
         is_open = answer == "open" and self.predictor.open.types == STRICT
         return make_near_sentences() if is_open else make_same_sentence()
 
-    def _candidates(self, doc: Doc, types: TypeRules = STRICT, *, training: bool = False) -> List[Candidate]:
-        pairs = self._generator(training)(doc, entity_spans(doc, self.spans_key))
+    def _candidates(self, doc: Doc, types: TypeRules = STRICT, trained: Optional[str] = None) -> List[Candidate]:
+        pairs = self._generator(trained)(doc, entity_spans(doc, self.spans_key))
         return filter_by_types(pairs, self.predictor.labels, types)
 
     def _labelled(
-        self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None, training: bool = False
+        self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None, trained: Optional[str] = None
     ) -> List[Candidate]:
         """The pairs of a document with what is known of them. A gold relation whose mention is no entity, or that no
         pair reaches, says of the pairs whose mentions overlap with its own that they are not without relation: these
@@ -270,14 +271,14 @@ class RelationExtractor(Component):
 
         doc (Doc): the document.
         lost (Optional[List[Tuple[Doc, Relation]]]): where such relations are told, with their document.
-        training (bool): see `_generator`.
+        trained (Optional[str]): see `_generator`.
         RETURNS (List[Candidate]): the pairs of which something is known; none of a document whose relations were never
             set, and of one that was annotated for other labels only those with a relation.
         """
         if not has_relations(doc):
             return []
         spans = entity_spans(doc, self.spans_key)
-        candidates = label_candidates(doc, self._candidates(doc, training=training), spans, self.predictor.labels)
+        candidates = label_candidates(doc, self._candidates(doc, trained=trained), spans, self.predictor.labels)
         missed = unreached(doc, candidates, spans, self.predictor.labels)
         candidates = [c for c in candidates if any(self.predictor.labels.known(c.instance))]
         if not missed:
@@ -287,9 +288,9 @@ class RelationExtractor(Component):
         return [c for c in candidates if c.instance.answers or not any(is_near(c, relation) for relation in missed)]
 
     def _gold(
-        self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None, training: bool = False
+        self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None, trained: Optional[str] = None
     ) -> List[Instance]:
-        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost, training)]
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost, trained)]
 
     # Prediction
 
@@ -367,16 +368,20 @@ class RelationExtractor(Component):
         lost: List[Tuple[Doc, Relation]] = []
         for example in propose(get_examples(), nlp, self):
             doc = with_proposals(example, self.spans_key)
-            instances.extend(self._gold([doc], lost, training=True))
+            instances.extend(self._gold([doc], lost, self.predictor.fresh))
         self.advice.lost_relations(lost)
         has_relations = any(instance.answers for instance in instances)
         # A head is made again, and one with another number of classes has to be.
         if has_relations or (self.predictor.shim.has_head and len(self.predictor.labels) > known):
-            self.predictor.init_head()
+            self._begin_training()
         if has_relations:
             if tune is not None:
                 self.predictor.tune_encoder(instances, tune)
             self.predictor.add_examples(self.predictor.unknown(instances))
+
+    def _begin_training(self) -> None:
+        """Make what is trained anew."""
+        self.predictor.init_head()
 
     def _check_annotation(self, docs: Iterable[Doc]) -> None:
         """Raise a ValueError for documents with entities of which none has a relation: nothing can be learned."""
@@ -396,11 +401,11 @@ class RelationExtractor(Component):
         self._take_labels(docs)
         if not len(self.predictor.labels):
             raise ValueError(Errors.R501.format(name=self.name))
-        instances = self._gold(docs, training=True)
+        instances = self._gold(docs, trained=self.predictor.learns)
         if not instances:
             return None
         if not self.predictor.can_learn:
-            self.predictor.init_head()
+            self._begin_training()
         return self.predictor.train(instances)
 
     def _step(self, sgd: Optimizer) -> None:
@@ -414,7 +419,7 @@ class RelationExtractor(Component):
         RETURNS (Tuple[float, numpy.ndarray]): the mean loss and the gradient, *Shape* (pairs, classes).
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
-        return self.predictor.loss(self._gold(docs, training=True), scores)
+        return self.predictor.loss(self._gold(docs, trained=self.predictor.learns), scores)
 
     @one_at_a_time
     def calibrate(self, examples: Iterable[Example]) -> Dict[str, float]:

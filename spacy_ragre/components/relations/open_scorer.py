@@ -218,6 +218,12 @@ class OpenScorer:
         self.shim.start(self.reader, self.checksum)
         self._reader = None
 
+    def stop(self) -> None:
+        """Drop weights that were trained, and what they read: those that come as a file answer again."""
+        if self.shim.tuned:
+            self.shim.from_bytes(b"")
+            self._forget()
+
     def begin_update(self, instances: Sequence[Instance], labels: LabelSet, dropout: float) -> Iterator[Pass]:
         """Score pairs, with gradients. See `OpenRelations.learn`.
 

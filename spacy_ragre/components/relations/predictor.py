@@ -13,22 +13,21 @@ from ...candidates import Candidate
 from ...errors import Errors
 from ...instances import Instance
 from ...labels import LabelSet
-from ...llm.attention.packing import TokenPrompt
-from ...llm.base import Pieces
 from ...llm.label_model import LabelShim
-from ...llm.label_scoring import PairPrompts, generate_texts, parse_texts, score_texts
+from ...llm.label_scoring import generate_texts, parse_texts, score_texts
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
-from ..predictor import Predictor
 from .annotations import RelationPrediction, allowed_classes, gather, known_classes, proposal_odds
 from .decisions import BestLabel, Decision, MultiLabel, SingleLabel, model_probabilities, pick_each
 from .examples import as_shown, both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
+from .learning import is_as_default, labels_without_words
 from .open_scorer import OpenScorer
 from .pair_scores import LabelScores, likeliest, mention_pairs
+from .prompted import PairPredictor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +37,7 @@ _LONG = 2000
 _CHUNK = 512
 
 
-class RelationPredictor(Predictor):
+class RelationPredictor(PairPredictor):
     """Scores the classes of pairs with a language model and the examples in a store.
 
     model (Model): a label model; see `spacy_ragre.llm.label_model`.
@@ -47,7 +46,7 @@ class RelationPredictor(Predictor):
     labels (LabelSet): the labels.
     weights (Optional[str]): of the reader of open labels; see `OpenScorer`.
     answer (str): "head", "trie", "generate", "open" (an encoder that reads labels nobody trained on; see
-        `open_scorer`), or "auto" for the head once it is trained, and before for "open", or the trie without weights.
+        `open_scorer`), or "auto" for what was trained, and before for "open", or the trie without weights.
     n_examples (int): most examples in a prompt.
     multi_label (bool): whether a pair may hold several relations.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
@@ -73,30 +72,47 @@ class RelationPredictor(Predictor):
     ) -> None:
         if answer == "open" and weights is None:
             raise ValueError(Errors.R561)
-        super().__init__(model, answer=answer, n_examples=n_examples, label_smoothing=label_smoothing)
-        self.prompt = prompt
-        self.prompts = PairPrompts()
+        settings: Dict[str, Any] = {"answer": answer, "n_examples": n_examples, "label_smoothing": label_smoothing}
+        super().__init__(model, prompt, labels, both_orders=both_orders, **settings)
         self.open = OpenScorer(weights)
         # Saved, averaged and stepped with the model. It takes the dropout of `update`.
         model.shims.append(self.open.shim)
-        if answer == "open":
+        if answer in ("open", "auto"):
             model.attrs["dropout_rate"] = 0.0
         self.retriever = retriever
-        self.labels = labels
         self.multi_label = multi_label
         self._decision: Decision = MultiLabel() if multi_label else SingleLabel(label_smoothing)
-        self.both_orders = both_orders
         self.calibration = Calibration()
         # Examples whose keys are of an older state of the model, or were never made.
         self.pending: List[Instance] = []
         if isinstance(retriever.encoder, BackboneEncoder):
             # Bound methods, since a lambda would keep the component from being pickled for another process.
             retriever.encoder.bind(self.states, self.fingerprint, self._width)
+        # Whether no setting of the language model's own asks for it.
+        self.is_plain = not both_orders and not self.uses_states and is_as_default(self.backbone, prompt)
 
     @property
     def untrained_mode(self) -> str:
-        """RETURNS (str): the way that "auto" answers before training."""
-        return super().untrained_mode if self.open.weights is None else "open"
+        """RETURNS (str): the way that "auto" answers while there is no trained head."""
+        known = self.open.shim.tuned or self.open.weights is not None
+        return "open" if known else super().untrained_mode
+
+    @property
+    def fresh(self) -> str:
+        """RETURNS (str): what training begins with when it begins anew: "open" for weights of the reader of open
+        labels, "head" for the language model's adapter and label head.
+        """
+        if self.answer != "auto":
+            return "open" if self.answer == "open" else "head"
+        reads = self.is_plain and self.open.weights is not None and not labels_without_words(self.labels)
+        return "open" if reads else "head"
+
+    @property
+    def learns(self) -> str:
+        """RETURNS (str): what an update trains, "open" or "head": what is there, or else what is made first."""
+        if self.answer != "auto" or not (self.open.shim.tuned or self.shim.has_head):
+            return self.fresh
+        return "open" if self.open.shim.tuned else "head"
 
     @property
     def zero_shot(self) -> bool:
@@ -197,7 +213,7 @@ class RelationPredictor(Predictor):
 
     def outdate(self) -> None:
         """Note that the model changed: keys that it made wait to be made again."""
-        if self.uses_states and len(self.retriever.store) and self.answer != "open":
+        if self.uses_states and len(self.retriever.store) and self.learns != "open":
             self.pending = list(self.retriever.store.instances) + self.pending
             self.retriever.clear()
 
@@ -237,70 +253,6 @@ class RelationPredictor(Predictor):
         if keys is None and self.uses_states:
             keys = normalize(self.states(instances))
         return self.retriever.retrieve(instances, k=count, keys=keys)
-
-    # Prompts
-
-    def pieces(self, instance: Instance, examples: Sequence[Neighbour] = ()) -> Pieces:
-        """The pieces of a pair's prompt, with as many examples as fit, the most similar one last.
-
-        instance (Instance): the pair.
-        examples (Sequence[Neighbour]): examples, most similar first.
-        RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): instruction, document, and the pieces of the pair, to be
-            tokenised one by one.
-        """
-        shown = [as_shown(neighbour.instance, self.labels) for neighbour in examples]
-        return self.prompts.pieces(self.backbone, self.prompt, instance, self.labels, shown)
-
-    def _ids(self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> List[TokenPrompt]:
-        return [
-            self.backbone.tokenize(self.pieces(instance, neighbours[: self.shown]))
-            for instance, neighbours in zip(instances, found)
-        ]
-
-    def states(self, instances: Sequence[Instance]) -> "np.ndarray":
-        """Hidden state at the end of each pair's prompt, without examples; with `both_orders`, the states of the pair
-        and of the turned pair, side by side.
-
-        instances (Sequence[Instance]): the pairs.
-        RETURNS (numpy.ndarray): float32, *Shape* (pairs, width), or (pairs, 2 * width) with `both_orders`.
-        """
-        return self._read(instances, [[] for _ in instances])[1]
-
-    def _read(
-        self, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]
-    ) -> "Tuple[np.ndarray, np.ndarray]":
-        """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits, the mean of both orders where both are asked in, and
-        hidden states, those of both orders side by side.
-        """
-        import numpy as np
-
-        logits, states = self._forward(self._ids(instances, found))
-        if not self.both_orders:
-            return logits, states
-        turned_logits, turned_states = self._forward(self._ids([instance.swapped() for instance in instances], found))
-        if self.shim.has_head:
-            classes = [0 if c is None else self.labels.index(c.swapped()) for c in self.labels.classes]
-            logits = (logits + turned_logits[:, classes]) / 2
-        return logits, np.concatenate([states, turned_states], axis=1)
-
-    def _forward(self, prompts: Sequence[TokenPrompt]) -> "Tuple[np.ndarray, np.ndarray]":
-        """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): logits (empty without a head) and hidden states."""
-        import numpy as np
-        import torch
-
-        width = len(self.labels.classes) if self.shim.has_head else 0
-        logits = np.zeros((len(prompts), width), dtype="float32")
-        states = np.zeros((len(prompts), self.backbone.width), dtype="float32")
-        self.prepare()
-        backbone = self.backbone
-        for chunk in backbone.pack(prompts):
-            if width:
-                logits[chunk.indexes], states[chunk.indexes] = self.model.predict(chunk)
-            else:
-                with torch.no_grad():
-                    states[chunk.indexes] = backbone.states(chunk).cpu().numpy()
-            chunk.release()
-        return logits, states
 
     # Answering
 
@@ -416,15 +368,17 @@ class RelationPredictor(Predictor):
     @property
     def can_learn(self) -> bool:
         """RETURNS (bool): whether there is something to train: a label head, or weights of the reader's own."""
-        return self.open.shim.tuned if self.answer == "open" else self.shim.has_head
+        return self.open.shim.tuned if self.learns == "open" else self.shim.has_head
 
     def init_head(self) -> None:
         """Make what is trained: the adapter and the label head, which answers once it has learned something, or weights
-        of the reader of open labels.
+        of the reader of open labels. There is one of both at most.
         """
-        if self.answer == "open":
+        if self.fresh == "open":
+            self.shim.from_bytes(b"")
             self.open.start()
         else:
+            self.open.stop()
             # With a space in front, as words stand inside a text.
             self.shim.init_head([f" {words}" for words in class_words(self.labels)])
         self.trained = self._has_gradients = False
@@ -443,7 +397,7 @@ class RelationPredictor(Predictor):
         instances (Sequence[Instance]): pairs with answers.
         RETURNS (float): the mean loss.
         """
-        if self.answer == "open":
+        if self.learns == "open":
             passes = self.open.begin_update(instances, self.labels, self.model.attrs["dropout_rate"])
         else:
             found = self._found(instances, 0 if self.uses_states else self.n_examples)
