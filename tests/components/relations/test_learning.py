@@ -1,4 +1,4 @@
-"""What the answer "auto" trains: the reader of open labels by default, the language model where somebody asks for it."""
+"""What the answer "auto" trains: the reader of open labels by default, the language model where it is asked for."""
 
 import logging
 from pathlib import Path
