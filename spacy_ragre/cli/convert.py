@@ -14,15 +14,20 @@ from ._util import Arg, Opt, ragre_cli, user_errors, visible
 def convert_cli(
     input_path: Path = Arg(..., metavar="IN", help="Corpus to convert"),
     output_path: Path = Arg(..., metavar="OUT.spacy", help="File to write"),
-    format: str = Opt("jsonl", "--format", "-f", help="Format of the corpus: jsonl (interchange), semeval or docred"),
+    format: Optional[str] = Opt(
+        None,
+        "--format",
+        "-f",
+        help="Format of the corpus, such as jsonl (interchange); found from what it holds if not given",
+    ),
     dev: Optional[Path] = Opt(None, "--dev", help="Put a share of the documents aside, into this .spacy file"),
     dev_share: float = Opt(0.1, "--dev-share", help="Share of the documents for --dev, between 0 and 1"),
     seed: int = Opt(0, "--seed", "-s", help="Seed of the choice of documents for --dev"),
     spans_key: Optional[str] = Opt(
-        None, "--spans-key", "-sk", help="Keep entities in doc.spans[KEY], where they may overlap (jsonl, docred)"
+        None, "--spans-key", "-sk", help="Keep entities in doc.spans[KEY], where they may overlap"
     ),
     split_tokens: bool = Opt(
-        False, "--split-tokens", help="Cut tokens where an entity begins or ends inside one (jsonl)"
+        False, "--split-tokens", help="Cut tokens where an entity begins or ends inside one (jsonl; others always do)"
     ),
     relation_names: Optional[Path] = Opt(
         None, "--relation-names", "-rn", help="JSON file of relation ids with names (docred); rel_info.json next to IN"
@@ -52,7 +57,7 @@ def convert_cli(
 def convert(
     input_path: Path,
     output_path: Path,
-    format: str,
+    format: Optional[str] = None,
     *,
     dev: Optional[Path] = None,
     dev_share: float = 0.1,

@@ -77,8 +77,8 @@ def export(
     """Export documents and say how many were written; see `spacy_ragre.corpora.export_docs`, and for the formats and
     settings of graphs `spacy_ragre.graph.build` and `spacy_ragre.graph.write`.
     """
-    from ..corpora import export_docs
-    from ..corpora.convert import WRITERS
+    from ..corpora import CorpusCounts, export_docs
+    from ..corpora.formats import WRITERS
     from ..graph import FORMATS
 
     if format not in (*WRITERS, *FORMATS):
@@ -93,8 +93,12 @@ def export(
         if value and value != defaults.get(name):
             option = f"--{name.replace('_', '-')}"
             raise ValueError(Errors.R619.format(format=format, option=option, known=", ".join(FORMATS)))
-    count = export_docs(docs_path, output_path, format, spans_key=spans_key, relation_names=relation_names)
+    counts = CorpusCounts()
+    names = relation_names
+    count = export_docs(docs_path, output_path, format, spans_key=spans_key, relation_names=names, counts=counts)
     msg.good(f"Wrote {count} documents to {output_path}")
+    if counts.dropped_items():
+        msg.info(f"Left out, as the format can't hold it: {'; '.join(counts.dropped_items())}")
 
 
 def _export_graph(

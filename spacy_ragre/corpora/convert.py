@@ -1,48 +1,34 @@
 """Corpora to .spacy files, and back."""
 
+import warnings
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterable, Iterator, Optional, Tuple, Union
+from typing import IO, Any, Iterable, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
-from ..errors import Errors
+from ..errors import Errors, Warnings
 from ..files import atomic_write
 from .counts import CorpusCounts
-from .docred import Names, read_docred, write_docred
-from .files import OnError
-from .jsonl import read_jsonl, write_jsonl
+from .docred import Names
+from .files import OnError, existing_path
+from .formats import FORMATS, READERS, WRITERS, recognise
 from .reader import read_docs, split
-from .semeval import read_semeval
+from .records import OVERLAP_KEY
 from .tokens import get_nlp
 
 # A converted corpus has tokens, sentences and entities: the attributes of a tagger or a parser would only take room.
 ATTRS = ("ORTH", "SPACY", "NORM", "SENT_START", "ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID")
 
-# Each takes all settings of `convert` and uses those that its format has.
-Reader = Callable[..., Iterator[Doc]]
-Writer = Callable[..., int]
-
-READERS: Dict[str, Reader] = {
-    "semeval": lambda path, nlp, on_error, **settings: read_semeval(path, nlp, on_error=on_error),
-    "jsonl": lambda path, nlp, spans_key, split_tokens, on_error, **settings: read_jsonl(
-        path, nlp, spans_key=spans_key, split_tokens=split_tokens, on_error=on_error
-    ),
-    "docred": lambda path, nlp, spans_key, relation_names, on_error, **settings: read_docred(
-        path, nlp, spans_key=spans_key, relation_names=relation_names, on_error=on_error
-    ),
-}
-WRITERS: Dict[str, Writer] = {
-    "jsonl": lambda docs, path, spans_key, **settings: write_jsonl(docs, path, spans_key=spans_key),
-    "docred": write_docred,
-}
+T = TypeVar("T")
 
 
 def convert(
     input_path: Union[str, Path],
     output_path: Union[str, Path],
-    format: str,
+    format: Optional[str] = None,
     nlp: Optional[Language] = None,
     *,
     spans_key: Optional[str] = None,
@@ -55,16 +41,18 @@ def convert(
 
     input_path (Union[str, Path]): the corpus.
     output_path (Union[str, Path]): the .spacy file to write.
-    format (str): the format of the corpus, "semeval", "jsonl" or "docred".
+    format (Optional[str]): the format of the corpus, one of `spacy_ragre.corpora.formats.READERS`. If None, it is found
+        from what the corpus holds.
     nlp (Optional[Language]): its tokenizer is used; blank English by default.
-    spans_key (Optional[str]): for "jsonl" and "docred": keep entities in `doc.spans[spans_key]`, where they may
-        overlap.
-    split_tokens (bool): for "jsonl": cut tokens where an entity begins or ends inside one.
+    spans_key (Optional[str]): keep entities in `doc.spans[spans_key]`, where they may overlap. If None, formats of
+        annotation tools keep them in `doc.spans["entities"]` where any overlap, and the longer ones in `doc.ents`.
+    split_tokens (bool): for "jsonl": cut tokens where an entity begins or ends inside one, as other formats always do.
     relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON
         file that has them; `rel_info.json` next to the corpus if None.
     on_error (Optional[OnError]): is given the place of a record that can't be read, the record and what is wrong with
         it; the rest is converted. Problems are gathered and raised where None.
-    counts (Optional[CorpusCounts]): where what is written is counted.
+    counts (Optional[CorpusCounts]): where what is written is counted, and what could not be kept; if None, a warning
+        tells of the latter.
     RETURNS (int): how many documents were written. A corpus without documents raises a ValueError.
     """
     docs = _read(
@@ -85,7 +73,7 @@ def convert_split(
     input_path: Union[str, Path],
     train_path: Union[str, Path],
     dev_path: Union[str, Path],
-    format: str,
+    format: Optional[str] = None,
     dev_share: float = 0.1,
     seed: int = 0,
     nlp: Optional[Language] = None,
@@ -101,7 +89,8 @@ def convert_split(
     input_path (Union[str, Path]): the corpus.
     train_path (Union[str, Path]): the .spacy file to write the larger part to.
     dev_path (Union[str, Path]): the .spacy file to write the share to.
-    format (str): the format of the corpus, "semeval", "jsonl" or "docred".
+    format (Optional[str]): the format of the corpus, one of `spacy_ragre.corpora.formats.READERS`. If None, it is found
+        from what the corpus holds.
     dev_share (float): the share of the documents that goes to `dev_path`.
     seed (int): of the choice.
     nlp, spans_key, split_tokens, relation_names, on_error, counts: as for `convert`; both files are counted together.
@@ -129,30 +118,65 @@ def export_docs(
     *,
     spans_key: Optional[str] = None,
     relation_names: Names = None,
+    counts: Optional[CorpusCounts] = None,
 ) -> int:
     """Write the documents of a .spacy file, or of a folder with such files, in another format.
 
     docs_path (Union[str, Path]): the file or folder.
-    output_path (Union[str, Path]): the file to write.
-    format (str): the format to write, "jsonl" or "docred" (the submission format).
-    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    output_path (Union[str, Path]): the file to write; for "brat" the folder.
+    format (str): the format to write, one of `spacy_ragre.corpora.formats.WRITERS`; "docred" is the submission format.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`. If None, they are
+        taken from `doc.spans["entities"]` where the first document has these, as `convert` leaves it.
     relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON
         file that has them; `rel_info.json` next to the output if None.
+    counts (Optional[CorpusCounts]): where what the format can't hold is counted; if None, a warning tells of it.
     RETURNS (int): how many documents were written. A file without documents raises a ValueError.
     """
-    if format not in WRITERS:
-        raise ValueError(Errors.R414.format(format=format, known=", ".join(WRITERS)))
+    write = _known(format, WRITERS)
     docs = not_empty(read_docs(docs_path, spacy.blank("xx").vocab), docs_path)
-    return WRITERS[format](docs, output_path, spans_key=spans_key, relation_names=relation_names)
+    first = next(docs)
+    if spans_key is None and OVERLAP_KEY in first.spans:
+        spans_key = OVERLAP_KEY
+    told = CorpusCounts() if counts is None else counts
+    count = write(
+        chain([first], docs), output_path, spans_key=spans_key, relation_names=relation_names, dropped=told.dropped
+    )
+    if counts is None:
+        _warn_of_dropped(told, output_path)
+    return count
 
 
 def _read(
-    path: Union[str, Path], format: str, nlp: Optional[Language], counts: Optional[CorpusCounts], **settings: Any
+    path: Union[str, Path],
+    format: Optional[str],
+    nlp: Optional[Language],
+    counts: Optional[CorpusCounts],
+    **settings: Any,
 ) -> Iterator[Doc]:
-    if format not in READERS:
-        raise ValueError(Errors.R414.format(format=format, known=", ".join(READERS)))
-    docs = not_empty(READERS[format](path, get_nlp(nlp), **settings), path)
-    return docs if counts is None else counts.counting(docs, settings["spans_key"])
+    name = recognise(path) if format is None else format
+    read = _known(name, READERS)
+    told = CorpusCounts() if counts is None else counts
+    told.format = FORMATS[name].title if format is None else ""
+    docs = read(existing_path(path), get_nlp(nlp), counts=told, **settings)
+    docs = told.counting(not_empty(docs, path), settings["spans_key"])
+    return docs if counts is not None else _warning(docs, told, path)
+
+
+def _known(format: str, known: Mapping[str, T]) -> T:
+    if format not in known:
+        raise ValueError(Errors.R414.format(format=format, known=", ".join(known)))
+    return known[format]
+
+
+def _warning(docs: Iterable[Doc], counts: CorpusCounts, path: Union[str, Path]) -> Iterator[Doc]:
+    yield from docs
+    _warn_of_dropped(counts, path)
+
+
+def _warn_of_dropped(counts: CorpusCounts, path: Union[str, Path]) -> None:
+    dropped = "; ".join(counts.dropped_items())
+    if dropped:
+        warnings.warn(Warnings.W337.format(path=path, dropped=dropped), UserWarning, stacklevel=2)
 
 
 def not_empty(docs: Iterable[Doc], path: Union[str, Path]) -> Iterator[Doc]:

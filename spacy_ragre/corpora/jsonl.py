@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.util import filter_spans, get_words_and_spaces
 from spacy.vocab import Vocab
 
 from ..errors import Errors
@@ -33,6 +34,7 @@ from ..relations import (
     has_relations,
     set_relations,
 )
+from .counts import CorpusCounts
 from .files import OnError, Problems, existing_path, read_lines
 from .parse import DocRecord, check_document, parse_document
 from .tokens import get_nlp, split_at
@@ -74,7 +76,7 @@ def read_jsonl(
         record = parse_document(line, messages)
         doc = None
         if record is not None and not messages:
-            doc = _make_doc(nlp, record, messages, spans_key=spans_key, split=split_tokens)
+            doc = make_doc(nlp, record, messages, spans_key=spans_key, split=split_tokens)
         if messages:
             problems.add(number, *messages, record=line)
         elif doc is not None and not problems:
@@ -119,25 +121,47 @@ def doc_from_dict(
     checked = check_document(plain(record, "the record"), messages)
     doc = None
     if checked is not None and not messages:
-        doc = _make_doc(get_nlp(nlp), checked, messages, spans_key=spans_key, split=split_tokens)
+        doc = make_doc(get_nlp(nlp), checked, messages, spans_key=spans_key, split=split_tokens)
     if doc is None:
         problems = "\n".join(f"- {message}" for message in messages)
         raise ValueError(Errors.R335.format(count=len(messages), problems=problems))
     return doc
 
 
-def _make_doc(
-    nlp: Language, record: DocRecord, messages: List[str], *, spans_key: Optional[str], split: bool
+def make_doc(
+    nlp: Language,
+    record: DocRecord,
+    messages: List[str],
+    *,
+    spans_key: Optional[str],
+    split: bool,
+    words: Optional[List[str]] = None,
+    counts: Optional[CorpusCounts] = None,
+    ents_too: bool = False,
 ) -> Optional[Doc]:
-    """The document of a record, or None where its entities don't fit the tokens; `messages` then says why."""
+    """Make the document of a record.
+
+    nlp (Language): its tokenizer is used.
+    record (DocRecord): the record, checked.
+    messages (List[str]): what is wrong is added here.
+    spans_key (Optional[str]): keep the entities in `doc.spans[spans_key]`, where they may overlap, instead of
+        `doc.ents`.
+    split (bool): cut tokens where an entity begins or ends inside one.
+    words (Optional[List[str]]): the tokens, where they are known.
+    counts (Optional[CorpusCounts]): where tokens that are cut are counted.
+    ents_too (bool): keep the entities in `doc.ents`, too; of those that overlap, the longer ones.
+    RETURNS (Optional[Doc]): the document; None where its entities don't fit the tokens.
+    """
     try:
-        doc = nlp.make_doc(record.text)
+        doc = nlp.make_doc(record.text) if words is None else _doc_of_words(nlp, words, record.text)
     except ValueError as err:
         messages.append(Errors.R425.format(problem=err))
         return None
-    places = [_trim(record.text, ent["start"], ent["end"]) for ent in record.ents]
+    places = [trim(record.text, ent["start"], ent["end"]) for ent in record.ents]
     if split:
-        split_at(doc, [offset for place in places for offset in place])
+        cut = split_at(doc, [offset for place in places for offset in place])
+        if counts is not None:
+            counts.split_tokens += cut
     spans: List[Span] = []
     for i, (ent, (start, end)) in enumerate(zip(record.ents, places)):
         span = doc.char_span(start, end, label=ent["label"], kb_id=ent.get("kb_id") or "")
@@ -151,6 +175,8 @@ def _make_doc(
         return None
     if spans_key is not None:
         doc.spans[spans_key] = spans
+        if ents_too:
+            doc.ents = tuple(filter_spans(spans))
     else:
         messages.extend(_overlaps(spans))
         if messages:
@@ -160,7 +186,12 @@ def _make_doc(
     return doc
 
 
-def _trim(text: str, start: int, end: int) -> Tuple[int, int]:
+def _doc_of_words(nlp: Language, words: List[str], text: str) -> Doc:
+    words, spaces = get_words_and_spaces(words, text)
+    return Doc(nlp.vocab, words=words, spaces=spaces)
+
+
+def trim(text: str, start: int, end: int) -> Tuple[int, int]:
     """RETURNS (Tuple[int, int]): a mention's offsets without the spaces at its edges, which annotation tools select
     with a word; as they are where there is nothing else.
     """
@@ -233,9 +264,9 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
     if ID_KEY in doc.user_data:
         result["id"] = plain(doc.user_data[ID_KEY], "the id of a document")
     result["text"] = doc.text
-    result["ents"] = [_write_ent(span) for span in spans]
+    result["ents"] = [write_ent(span) for span in spans]
     relations: List[Relation] = get_relations(doc)
-    index = _EntIndex(spans)
+    index = EntIndex(spans)
     clusters = _write_clusters(doc, spans, relations, index)
     if clusters is not None:
         result["clusters"] = [members for members, _ in clusters]
@@ -252,7 +283,7 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
 _Clusters = List[Tuple[List[int], int]]
 
 
-class _EntIndex:
+class EntIndex:
     """Finds a mention among the entities: by offsets and label or, where the label differs, by offsets."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
@@ -266,12 +297,19 @@ class _EntIndex:
         labelled = self._by_label.get((span.start, span.end, span.label_))
         return self._by_offsets.get(_offsets(span)) if labelled is None else labelled
 
+    def require(self, doc: Doc, span: Span, what: str) -> int:
+        """RETURNS (int): the index of a mention. A ValueError that names it is raised where it is not among them."""
+        found = self.get(span)
+        if found is None:
+            raise ValueError(_missing(doc, span, what, "entities"))
+        return found
+
 
 def _offsets(span: Span) -> Tuple[int, int]:
     return (span.start, span.end)
 
 
-def _write_ent(span: Span) -> Dict[str, Any]:
+def write_ent(span: Span) -> Dict[str, Any]:
     ent: Dict[str, Any] = {"start": span.start_char, "end": span.end_char, "label": span.label_}
     if span.kb_id_:
         ent["kb_id"] = span.kb_id_
@@ -283,7 +321,7 @@ def _write_ent(span: Span) -> Dict[str, Any]:
 
 
 def _write_clusters(
-    doc: Doc, spans: Sequence[Span], relations: Sequence[Relation], index: _EntIndex
+    doc: Doc, spans: Sequence[Span], relations: Sequence[Relation], index: EntIndex
 ) -> Optional[_Clusters]:
     named = {i for rel in relations for i in (rel.head_cluster, rel.tail_cluster) if i is not None}
     was_set = CLUSTERS_KEY in doc.user_data
@@ -300,7 +338,7 @@ def _write_clusters(
     return result
 
 
-def _write_relation(doc: Doc, rel: Relation, index: _EntIndex, clusters: Optional[_Clusters]) -> Dict[str, Any]:
+def _write_relation(doc: Doc, rel: Relation, index: EntIndex, clusters: Optional[_Clusters]) -> Dict[str, Any]:
     result: Dict[str, Any] = {}
     for role, span, own in (("head", rel.head, rel.head_cluster), ("tail", rel.tail, rel.tail_cluster)):
         found = index.get(span)

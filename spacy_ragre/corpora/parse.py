@@ -69,19 +69,19 @@ def check_document(data: Any, messages: List[str]) -> Optional[DocRecord]:
     if problems:
         messages.extend(problems)
         return None
-    check = _Checker(messages)
-    text = check.get(data, "text", "the document", _is_text, "a string")
+    check = Checker(messages)
+    text = check.get(data, "text", "the document", is_text, "a string")
     for key, others in OTHER_KEYS.items():
         found = [other for other in others if other in data]
         if key not in data and found:
             messages.append(Errors.R440.format(found=", ".join(map(repr, found)), key=key))
     if text is None or messages:
         return None
-    id_ = check.get(data, "id", "the document", _is_id, "a string or a whole number", required=False)
+    id_ = check.get(data, "id", "the document", is_id, "a string or a whole number", required=False)
     ents = check.items(data, "ents") or []
     for i, ent in enumerate(ents):
         check.ent(ent, f"ents[{i}]", len(text))
-    clusters = check.optional(data, "clusters", _is_clusters, "a list of lists, each with one index or more")
+    clusters = check.optional(data, "clusters", is_clusters, "a list of lists, each with one index or more")
     for i, cluster in enumerate(clusters or []):
         for j, index in enumerate(cluster):
             check.index(index, f"clusters[{i}][{j}]", len(ents), "entities")
@@ -89,10 +89,10 @@ def check_document(data: Any, messages: List[str]) -> Optional[DocRecord]:
     kind, count = ("entities", len(ents)) if clusters is None else ("clusters", len(clusters))
     for i, relation in enumerate(relations or []):
         check.relation(relation, f"relations[{i}]", count, kind)
-    triples = check.optional(data, "triples", _is_triples, "a list of lists of three strings")
-    labels = check.optional(data, "labels", _is_labels, "a list of strings that are not empty")
+    triples = check.optional(data, "triples", is_triples, "a list of lists of three strings")
+    labels = check.optional(data, "labels", is_labels, "a list of strings that are not empty")
     if labels is not None and relations:
-        unknown = sorted({r["label"] for r in relations if _is_name(r.get("label"))} - set(labels))
+        unknown = sorted({r["label"] for r in relations if is_name(r.get("label"))} - set(labels))
         if unknown:
             messages.append(Errors.R443.format(unknown=", ".join(map(repr, unknown))))
     return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples, labels)
@@ -123,7 +123,7 @@ def unfit_values(value: Any, where: str, depth: int = 0) -> Iterator[str]:
             yield from unfit_values(item, place, depth + 1)
 
 
-class _Checker:
+class Checker:
     """Gets values out of JSON and notes those that are missing or of the wrong kind."""
 
     def __init__(self, messages: List[str]) -> None:
@@ -146,27 +146,27 @@ class _Checker:
         return self.get(data, key, "the document", test, expected, required=False)
 
     def items(self, data: Dict[str, Any], key: str) -> Optional[List[Dict[str, Any]]]:
-        items: Optional[List[Dict[str, Any]]] = self.optional(data, key, _is_tables, "a list of objects")
+        items: Optional[List[Dict[str, Any]]] = self.optional(data, key, is_tables, "a list of objects")
         return items
 
     def ent(self, ent: Dict[str, Any], what: str, length: int) -> None:
-        start = self.get(ent, "start", what, _is_int, "a whole number")
-        end = self.get(ent, "end", what, _is_int, "a whole number")
+        start = self.get(ent, "start", what, is_int, "a whole number")
+        end = self.get(ent, "end", what, is_int, "a whole number")
         if start is not None and end is not None and not 0 <= start < end <= length:
             self.messages.append(Errors.R406.format(what=what, start=start, end=end, length=length))
-        self.get(ent, "label", what, _is_text, "a string")
-        self.get(ent, "usage", what, _is_text, "a string", required=False)
-        self.get(ent, "usage_score", what, _is_score, "a number", required=False)
-        self.get(ent, "kb_id", what, _is_text, "a string", required=False)
+        self.get(ent, "label", what, is_text, "a string")
+        self.get(ent, "usage", what, is_text, "a string", required=False)
+        self.get(ent, "usage_score", what, is_score, "a number", required=False)
+        self.get(ent, "kb_id", what, is_text, "a string", required=False)
 
     def relation(self, relation: Dict[str, Any], what: str, count: int, kind: str) -> None:
         for role in ("head", "tail"):
-            index = self.get(relation, role, what, _is_int, "a whole number")
+            index = self.get(relation, role, what, is_int, "a whole number")
             if index is not None:
                 self.index(index, f"{what}.{role}", count, kind)
-        self.get(relation, "label", what, _is_name, "a string that is not empty")
-        self.get(relation, "score", what, _is_score, "a number", required=False)
-        self.get(relation, "evidence", what, _is_table, "an object", required=False)
+        self.get(relation, "label", what, is_name, "a string that is not empty")
+        self.get(relation, "score", what, is_score, "a number", required=False)
+        self.get(relation, "evidence", what, is_table, "an object", required=False)
 
     def index(self, index: int, what: str, count: int, kind: str) -> None:
         if not count:
@@ -175,46 +175,46 @@ class _Checker:
             self.messages.append(Errors.R409.format(what=what, index=index, count=count, kind=kind, last=count - 1))
 
 
-def _is_int(value: Any) -> bool:
+def is_int(value: Any) -> bool:
     # A bool is an int to Python, and true as an offset is a mistake.
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_name(value: Any) -> bool:
+def is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) or _is_int(value)
+def is_id(value: Any) -> bool:
+    return isinstance(value, str) or is_int(value)
 
 
-def _is_score(value: Any) -> bool:
+def is_score(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_table(value: Any) -> bool:
+def is_table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _is_tables(value: Any) -> bool:
+def is_tables(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _is_labels(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_name(item) for item in value)
+def is_labels(value: Any) -> bool:
+    return isinstance(value, list) and all(is_name(item) for item in value)
 
 
-def _is_clusters(value: Any) -> bool:
+def is_clusters(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(item, list) and bool(item) and all(_is_int(index) for index in item) for item in value
+        isinstance(item, list) and bool(item) and all(is_int(index) for index in item) for item in value
     )
 
 
-def _is_triples(value: Any) -> bool:
+def is_triples(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(item, list) and len(item) == 3 and all(isinstance(part, str) for part in item) for item in value
     )

@@ -6,7 +6,7 @@ A message says what happened and how to mend it. Each file says which numbers ar
 from .annotations import AnnotationErrors, AnnotationWarnings
 from .command_line import CommandLineErrors
 from .components import ComponentErrors, ComponentWarnings
-from .corpora import CorpusErrors
+from .corpora import CorpusErrors, CorpusWarnings
 from .entities import EntityErrors, EntityWarnings
 from .formats import FormatErrors
 from .graphs import GraphErrors, GraphWarnings
@@ -43,6 +43,7 @@ class Errors(
 class Warnings(
     AnnotationWarnings,
     ComponentWarnings,
+    CorpusWarnings,
     EntityWarnings,
     GraphWarnings,
     ModelWarnings,

@@ -1,4 +1,4 @@
-"""Corpora and scoring: R33x, R35x, R4xx."""
+"""Corpora and scoring: R332 to R335, R337 to R369, R4xx, W337."""
 
 from .codes import WithCodes
 
@@ -20,6 +20,19 @@ class CorpusErrors(metaclass=WithCodes):
     R335 = (
         "Can't make a document of this record: {count} problem(s) found.\n{problems}\nMend them, as docs/training.md "
         "describes the interchange format."
+    )
+    R337 = (
+        "the id {id!r} is that of {place}, too. Ids must be different within a corpus: where a document was annotated "
+        "more than once, keep one of them (convert --skip-errors FILE keeps the first)."
+    )
+    R338 = "what stands here is {found}, but {wanted} is wanted. A file has one format: give each its own."
+    R339 = (
+        "the file is no whole JSON: {problem}, at {text!r}. Take the file as it was exported: one object a "
+        "line, or one list."
+    )
+    R340 = (
+        "Can't tell the format of {path}: it looks {looks}. It holds {found}. Known formats: {known}. Name the right "
+        "one with --format, or write the documents in the interchange format (docs/formats.md)."
     )
     R350 = (
         "the label can't be read: {problem}. A label line is 'name | wording; wording; ... | definition | head types | "
@@ -134,3 +147,7 @@ class CorpusErrors(metaclass=WithCodes):
         "Can't read {path}: it is one JSON value over several lines. Write one document a line (JSON Lines), for "
         "example with 'jq -c .'."
     )
+
+
+class CorpusWarnings(metaclass=WithCodes):
+    W337 = "Not everything in {path} could be kept. Left out: {dropped}. docs/formats.md says what each format holds."

@@ -1,0 +1,91 @@
+"""All formats that `convert` and `export` know, and how a file's own is found."""
+
+import re
+from pathlib import Path
+from typing import Any, Dict, Union
+
+from ..errors import Errors
+from .docred import read_docred, write_docred
+from .files import existing_path
+from .jsonl import read_jsonl, write_jsonl
+from .parse import OTHER_KEYS
+from .records import Format, Reader, Sample, Writer, describe, take_sample
+from .semeval import read_semeval
+from .spacy_llm import SPACY_LLM
+
+_SEMEVAL = re.compile(r'\d+\t"?.*<e1>')
+_KEYS = {"id", "text", "ents", "clusters", "relations", "triples", "labels"}
+
+
+def _is_interchange(sample: Sample) -> bool:
+    return any(map(_has_ents, sample.records)) or (bool(sample.records) and all(map(_has_text, sample.records)))
+
+
+def _has_ents(record: Any) -> bool:
+    ents = record.get("ents") if isinstance(record, dict) and isinstance(record.get("text"), str) else None
+    return isinstance(ents, list) and bool(ents) and isinstance(ents[0], dict) and "start" in ents[0]
+
+
+def _has_text(record: Any) -> bool:
+    """Whether it is a document of the interchange format without entities."""
+    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+        return False
+    others = {other for key, keys in OTHER_KEYS.items() if key not in record for other in keys}
+    return not record.get("ents") and not others & record.keys()
+
+
+def _is_semeval(sample: Sample) -> bool:
+    return bool(sample.lines) and _SEMEVAL.match(sample.lines[0]) is not None
+
+
+def _is_docred(sample: Sample) -> bool:
+    return any(isinstance(record, dict) and {"sents", "vertexSet"} <= record.keys() for record in sample.records)
+
+
+_ALL = (
+    Format(
+        "jsonl",
+        "the interchange format, JSONL",
+        _is_interchange,
+        lambda path, nlp, spans_key, split_tokens, on_error, **settings: read_jsonl(
+            path, nlp, spans_key=spans_key, split_tokens=split_tokens, on_error=on_error
+        ),
+        lambda docs, path, spans_key, **settings: write_jsonl(docs, path, spans_key=spans_key),
+    ),
+    Format(
+        "semeval",
+        "SemEval-2010 Task 8",
+        _is_semeval,
+        lambda path, nlp, on_error, **settings: read_semeval(path, nlp, on_error=on_error),
+    ),
+    Format(
+        "docred",
+        "DocRED and Re-DocRED, JSON",
+        _is_docred,
+        lambda path, nlp, spans_key, relation_names, on_error, **settings: read_docred(
+            path, nlp, spans_key=spans_key, relation_names=relation_names, on_error=on_error
+        ),
+        lambda docs, path, spans_key, relation_names, **settings: write_docred(
+            docs, path, spans_key=spans_key, relation_names=relation_names
+        ),
+    ),
+    SPACY_LLM,
+)
+FORMATS: Dict[str, Format] = {format_.name: format_ for format_ in _ALL}
+READERS: Dict[str, Reader] = {format_.name: format_.read for format_ in _ALL if format_.read is not None}
+WRITERS: Dict[str, Writer] = {format_.name: format_.write for format_ in _ALL if format_.write is not None}
+
+
+def recognise(path: Union[str, Path]) -> str:
+    """Find the format of a file or folder from what it holds, and not from its ending.
+
+    path (Union[str, Path]): the file or folder.
+    RETURNS (str): the format's name. A ValueError that says what was found is raised where that fits none, or several.
+    """
+    sample = take_sample(existing_path(path))
+    found = [name for name in READERS if FORMATS[name].matches(sample)]
+    if len(found) == 1:
+        return found[0]
+    looks = f"like {' and '.join(found)} at once" if found else "like no format that is known"
+    known = ", ".join(f"{name} ({FORMATS[name].title})" for name in READERS)
+    raise ValueError(Errors.R340.format(path=path, looks=looks, found=describe(sample), known=known))

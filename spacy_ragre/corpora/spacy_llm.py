@@ -1,0 +1,68 @@
+"""Few-shot examples of spacy-llm's task of relations, as `spacy.FewShotReader.v1` reads them from JSON or JSON lines.
+
+    {"text": "Ann runs Acme.", "ents": [{"start_char": 0, "end_char": 3, "label": "PERSON"},
+     {"start_char": 9, "end_char": 13, "label": "ORG"}], "relations": [{"dep": 0, "dest": 1, "relation": "runs"}]}
+
+`dep` and `dest` are indexes into `ents`: the relation goes from the first to the second.
+"""
+
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+from .files import Problems
+from .parse import Checker, is_int, is_name, is_tables, is_text
+from .records import Format, Record, Sample, from_records, json_records
+
+WANTED = "text, ents [start_char, end_char, label] and relations [dep, dest, relation]"
+
+
+def read_spacy_llm(path: Path, problems: Problems) -> Iterator[Record]:
+    """Read the records of a file.
+
+    path (Path): the file.
+    problems (Problems): is told what can't be read.
+    YIELDS (Record): the records.
+    """
+    for place, raw, example in json_records(path, problems, _may_be_mine, WANTED):
+        messages: List[str] = []
+        check = Checker(messages)
+        ents = check.get(example, "ents", "the example", is_tables, "a list of objects")
+        relations = check.get(example, "relations", "the example", is_tables, "a list of objects")
+        data = {
+            "text": check.get(example, "text", "the example", is_text, "a string"),
+            "ents": [_ent(ent, f"ents[{i}]", check) for i, ent in enumerate(ents or [])],
+            "relations": [_relation(item, f"relations[{i}]", check) for i, item in enumerate(relations or [])],
+        }
+        if messages:
+            problems.add(place, *messages, record=raw)
+        else:
+            yield Record(place, raw, data)
+
+
+def _ent(ent: Dict[str, Any], what: str, check: Checker) -> Dict[str, Any]:
+    return {
+        "start": check.get(ent, "start_char", what, is_int, "a whole number"),
+        "end": check.get(ent, "end_char", what, is_int, "a whole number"),
+        "label": check.get(ent, "label", what, is_text, "a string"),
+    }
+
+
+def _relation(relation: Dict[str, Any], what: str, check: Checker) -> Dict[str, Any]:
+    return {
+        "head": check.get(relation, "dep", what, is_int, "a whole number"),
+        "tail": check.get(relation, "dest", what, is_int, "a whole number"),
+        "label": check.get(relation, "relation", what, is_name, "a string that is not empty"),
+    }
+
+
+def _may_be_mine(example: Dict[str, Any]) -> bool:
+    return {"text", "ents", "relations"} <= example.keys() and all(
+        "start_char" in ent for ent in example["ents"] or () if isinstance(ent, dict)
+    )
+
+
+def _matches(sample: Sample) -> bool:
+    return any(isinstance(item, dict) and _may_be_mine(item) and item["ents"] for item in sample.records)
+
+
+SPACY_LLM = Format("spacy-llm", "few-shot examples of spacy-llm, JSON", _matches, from_records(read_spacy_llm))
