@@ -211,12 +211,12 @@ def test_convert_semeval(tmp_path):
 
 
 def test_unknown_formats(tmp_path):
-    with pytest.raises(ValueError, match="R414.*'brat'.*semeval, jsonl"):
-        convert("x", "y", "brat")
-    with pytest.raises(ValueError, match="R414.*'brat'"):
-        convert_split("x", "y", "z", "brat")
-    with pytest.raises(ValueError, match="R414.*'brat'.*jsonl"):
-        export_docs("x", "y", "brat")
+    with pytest.raises(ValueError, match="R414.*'odd'.*jsonl, semeval"):
+        convert("x", "y", "odd")
+    with pytest.raises(ValueError, match="R414.*'odd'"):
+        convert_split("x", "y", "z", "odd")
+    with pytest.raises(ValueError, match="R414.*'odd'.*jsonl"):
+        export_docs("x", "y", "odd")
 
 
 def test_messages_of_this_part_are_numbered():
