@@ -160,9 +160,28 @@ class LabelSet:
         }
 
 
-def label_table(labels: Union[Mapping[str, Any], Sequence[str]]) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): labels as a table; each of a list has its own words as its text."""
-    return dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
+def label_table(labels: Union[Mapping[str, Any], Sequence[Any]]) -> Dict[str, Any]:
+    """Labels of settings as a table.
+
+    labels (Union[Mapping[str, Any], Sequence[Any]]): a table, or a list of labels, each with its own words as its text,
+        or of tables with the key `label` beside those of `LabelSpec`.
+    RETURNS (Dict[str, Any]): each label with its text or table. A ValueError is raised for what is neither.
+    """
+    if isinstance(labels, Mapping):
+        return dict(labels)
+    table: Dict[str, Any] = {}
+    for item in labels:
+        if isinstance(item, Mapping):
+            label, value = item.get("label"), {key: part for key, part in item.items() if key != "label"}
+            if not isinstance(label, str):
+                problem = "each of a list is text, or a table with the key 'label'"
+                raise ValueError(Errors.R006.format(label=item, problem=problem))
+            if label in table:
+                raise ValueError(Errors.R006.format(label=label, problem="the list has it twice"))
+            table[label] = value
+        else:
+            table.setdefault(item, "")
+    return table
 
 
 def check_config_labels(labels: Mapping[str, Any]) -> None:

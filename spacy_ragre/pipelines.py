@@ -1,6 +1,6 @@
-"""What is done with spaCy's pipelines by the command line and by the service."""
+"""What is done with spaCy's pipelines by the command line, the service and the packages of pipelines."""
 
-from typing import Callable, List
+from typing import Any, Callable, Dict, List, Mapping
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -23,3 +23,27 @@ def set_error_handler(nlp: Language, handler: ErrorHandler) -> None:
                 pipe.set_error_handler(handler)
             except AttributeError:  # an extension type without room for it
                 continue
+
+
+def whole_labels(overrides: Mapping[str, Any]) -> Dict[str, Any]:
+    """Let the labels that are given to a package's `load` come in place of those in its config. spaCy adds a table to
+    the one in a config, and takes no table with tables that are new there; a list is taken as it is.
+
+    overrides (Mapping[str, Any]): the arguments of `load`.
+    RETURNS (Dict[str, Any]): the same, with tables of components' labels as lists.
+    """
+    return {**overrides, "config": _as_lists(overrides["config"])} if overrides.get("config") else dict(overrides)
+
+
+def _as_lists(config: Mapping[str, Any], path: str = "") -> Dict[str, Any]:
+    result: Dict[str, Any] = {}
+    for key, value in config.items():
+        parts = f"{path}{key}".split(".")
+        if isinstance(value, Mapping) and len(parts) == 3 and parts[0] == "components" and parts[2] == "labels":
+            tables = ({"text": item} if isinstance(item, str) else item for item in value.values())
+            result[key] = [{"label": label, **table} for label, table in zip(value, tables)]
+        elif isinstance(value, Mapping) and len(parts) < 3:
+            result[key] = _as_lists(value, f"{path}{key}.")
+        else:
+            result[key] = value
+    return result

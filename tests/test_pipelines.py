@@ -7,7 +7,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_ragre.pipelines import set_error_handler
+from spacy_ragre.pipelines import set_error_handler, whole_labels
 
 
 @Language.component("test_failing")
@@ -28,3 +28,22 @@ def test_a_pipeline_with_a_parser_takes_a_handler() -> None:
     with nlp.select_pipes(enable="test_failing"):
         assert [doc.text for doc in nlp.pipe(["This fails.", "This does not."])] == ["This does not."]
     assert told == [("test_failing", ["This fails."], "It fails.")]
+
+
+def test_labels_given_to_a_package_are_all_there_is() -> None:
+    table = {"met": "met", "saw": {"text": "saw", "symmetric": True}}
+    expected = [{"label": "met", "text": "met"}, {"label": "saw", "text": "saw", "symmetric": True}]
+    for config in (
+        {"components.x.labels": table},
+        {"components": {"x": {"labels": table}}},
+        {"components.x": {"labels": table}},
+    ):
+        given = whole_labels({"config": config, "vocab": True})
+        assert expected in (
+            given["config"].get("components.x.labels"),
+            given["config"].get("components.x", {}).get("labels"),
+            given["config"].get("components", {}).get("x", {}).get("labels"),
+        )
+        assert given["vocab"]
+    others = {"components.x.threshold": {"met": 0.5}, "components.x.labels": ["met"], "nlp": {"batch_size": 2}}
+    assert whole_labels({"config": others}) == {"config": others} and whole_labels({}) == {}

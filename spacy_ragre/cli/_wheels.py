@@ -23,12 +23,13 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _INIT = """from pathlib import Path
 
 from spacy.util import get_model_meta, load_model_from_init_py
+from spacy_ragre.pipelines import whole_labels
 
 __version__ = get_model_meta(Path(__file__).parent)["version"]
 
 
 def load(**overrides):
-    return load_model_from_init_py(__file__, **overrides)
+    return load_model_from_init_py(__file__, **whole_labels(overrides))
 """
 
 

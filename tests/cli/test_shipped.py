@@ -1,6 +1,7 @@
 """The pipelines under pipelines/: their size, cards and checksums, and that they load and answer."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_the_open_one_answers_and_takes_other_labels():
     with nlp.get_pipe("rag_relation_extractor").asking(LabelSet({"started": "started the company"})):
         doc = nlp("Microsoft was founded by Bill Gates in 1975.")
     assert {rel.label for rel in doc._.relations} <= {"started"}
+
+
+@pytest.mark.real
+def test_the_installed_one_takes_labels_when_it_is_loaded(tmp_path, monkeypatch):
+    with zipfile.ZipFile(build_wheel(PIPELINES / "en_ragre_open_sm", tmp_path)) as archive:
+        archive.extractall(tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    labels = {"started": {"text": "was started by", "head_types": ["ORG"], "tail_types": ["PERSON"]}}
+    nlp = spacy.load("en_ragre_open_sm", config={"components.rag_relation_extractor.labels": labels})
+    doc = nlp("Microsoft was founded by Bill Gates in 1975.")
+    assert [(r.head.text, r.label, r.tail.text) for r in doc._.relations] == [("Microsoft", "started", "Bill Gates")]
 
 
 @pytest.mark.real

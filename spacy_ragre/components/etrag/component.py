@@ -90,7 +90,7 @@ def make_etrag_extractor(
     nlp: Language,
     name: str,
     model: Model[Any, Any],
-    labels: Union[Dict[str, Any], List[str]],
+    labels: Union[Dict[str, Any], List[Any]],
     preselect: int,
     refresh_every: int,
     refresh_size: int,
@@ -107,9 +107,10 @@ def make_etrag_extractor(
     """Build the component. No weights are loaded before they are needed.
 
     model (Model): language model, encoder and soft selection; see `spacy_ragre.components.etrag.model`.
-    labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
+    labels (Union[Dict[str, Any], List[Any]]): a list of labels, or each label with its text between head and tail ("was
         founded by"), or with a table with `text` (one, or a list of wordings), `definition`, `symmetric`, `head_types`
-        and `tail_types`. May be empty: labels then come from `initialize`.
+        and `tail_types`; a list may hold such tables, with the key `label`. May be empty: labels then come from
+        `initialize`.
     preselect (int): instances that the index finds for a query; the soft selection runs inside them. At least k.
     refresh_every (int): steps of training after which kept keys are made again; 0 for never.
     refresh_size (int): most keys that are made again then, one part of the store after another; 0 for all of them.
@@ -126,8 +127,7 @@ def make_etrag_extractor(
     candidates (CandidateGenerator): which pairs are asked about.
     scorer (Optional[Callable]): the scoring method.
     """
-    labels = label_table(labels)
-    check_config_labels(labels)
+    check_config_labels(label_table(labels))
     check_config_labels(threshold if isinstance(threshold, dict) else {})
     return ETRAGExtractor(
         nlp.vocab,
@@ -165,7 +165,7 @@ class ETRAGExtractor(RelationExtractor):
         *,
         prompt: Prompt,
         candidates: CandidateGenerator,
-        labels: Optional[Dict[str, Any]] = None,
+        labels: Union[Dict[str, Any], List[Any], None] = None,
         preselect: int = 256,
         refresh_every: int = 100,
         refresh_size: int = 0,
@@ -180,7 +180,7 @@ class ETRAGExtractor(RelationExtractor):
         predictor = ETRAGPredictor(
             model,
             prompt,
-            LabelSet(labels or {}),
+            LabelSet(label_table(labels or {})),
             name=name,
             preselect=preselect,
             refresh_every=refresh_every,
@@ -197,7 +197,7 @@ class ETRAGExtractor(RelationExtractor):
             predictor=predictor,
             candidates=candidates,
             threshold=threshold,
-            open_labels=not labels,
+            labels=labels or {},
             spans_key=spans_key,
             scorer=scorer,
         )

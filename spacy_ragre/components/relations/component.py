@@ -78,7 +78,7 @@ def make_rag_relation_extractor(
     nlp: Language,
     name: str,
     model: Model[Any, Any],
-    labels: Union[Dict[str, Any], List[str]],
+    labels: Union[Dict[str, Any], List[Any]],
     weights: Optional[str],
     answer: str,
     n_examples: int,
@@ -96,9 +96,10 @@ def make_rag_relation_extractor(
     """Build the component. No weights are loaded before they are needed.
 
     model (Model): a label model around a language model.
-    labels (Union[Dict[str, Any], List[str]]): a list of labels, or each label with its text between head and tail ("was
+    labels (Union[Dict[str, Any], List[Any]]): a list of labels, or each label with its text between head and tail ("was
         founded by"), or with a table with `text` (one, or a list of wordings), `definition`, `symmetric`, `head_types`
-        and `tail_types`. May be empty: labels then come from `initialize` or `add_examples`.
+        and `tail_types`; a list may hold such tables, with the key `label`. May be empty: labels then come from
+        `initialize` or `add_examples`.
     weights (Optional[str]): of the encoder that reads labels which nobody trained on, and where its training starts:
         "open" for those that come with the package, a folder with others, or null for none.
     answer (str): "open" (that encoder, trained or not), "head", "trie" or "generate" (the language model). "auto"
@@ -124,8 +125,7 @@ def make_rag_relation_extractor(
     retriever (Retriever): encoder and store of examples.
     scorer (Optional[Callable]): the scoring method.
     """
-    labels = label_table(labels)
-    check_config_labels(labels)
+    check_config_labels(label_table(labels))
     check_config_labels(threshold if isinstance(threshold, dict) else {})
     return RagRelationExtractor(
         nlp.vocab,
@@ -165,7 +165,7 @@ class RagRelationExtractor(RelationExtractor):
         prompt: Prompt,
         retriever: Retriever,
         candidates: Optional[CandidateGenerator] = None,
-        labels: Optional[Dict[str, Any]] = None,
+        labels: Union[Dict[str, Any], List[Any], None] = None,
         weights: Optional[str] = BUNDLED_WEIGHTS,
         answer: str = "auto",
         n_examples: int = 3,
@@ -184,7 +184,7 @@ class RagRelationExtractor(RelationExtractor):
             model,
             prompt,
             retriever,
-            LabelSet(labels or {}),
+            LabelSet(label_table(labels or {})),
             weights=weights,
             answer=answer,
             n_examples=n_examples,
@@ -199,7 +199,7 @@ class RagRelationExtractor(RelationExtractor):
             predictor=predictor,
             candidates=candidates,
             threshold=threshold,
-            open_labels=not labels,
+            labels=labels or {},
             spans_key=spans_key,
             scorer=scorer,
         )

@@ -1,8 +1,6 @@
 """What the extractors of relations have in common, whatever answers: labels, examples, pairs, training, saving."""
 
 import warnings
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -11,7 +9,6 @@ from typing import (
     ClassVar,
     Dict,
     Iterable,
-    Iterator,
     List,
     Mapping,
     Optional,
@@ -26,7 +23,6 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
-from ...calibration.settings import Calibration, read_thresholds
 from ...candidates import (
     Candidate,
     CandidateGenerator,
@@ -40,30 +36,27 @@ from ...candidates import (
 from ...entity_types import STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...instances import Instance
-from ...labels import LabelSet
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import Retriever, read_examples
-from ...training.locks import keep_turn, one_at_a_time
-from ..base import Component, Scorer
+from ...training.locks import one_at_a_time
+from ..base import Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
 from .annotations import RelationPrediction, drop_rivals, propose, to_relations, with_proposals
-from .decisions import MultiLabel
 from .examples import as_shown
+from .labelled import Labelled
 from .predictor import RelationPredictor
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class RelationExtractor(Component):
+class RelationExtractor(Labelled):
     """Find relations between the entities of a document: what the extractors have in common, whatever answers.
 
     predictor (RelationPredictor): scores the classes of pairs.
     candidates (Optional[CandidateGenerator]): which pairs are asked about; by the way to answer if None.
-    threshold (Union[float, Dict[str, float]]): least probability of a relation, from 0 to 1, or that of each label.
-    open_labels (bool): whether labels are taken from annotated documents.
-    Other arguments are those of `Component`.
+    Other arguments are those of `Labelled` and `Component`.
     """
 
     old_names: ClassVar[Mapping[str, str]] = {"pending": "waiting"}
@@ -77,113 +70,24 @@ class RelationExtractor(Component):
         predictor: RelationPredictor,
         candidates: Optional[CandidateGenerator],
         threshold: Union[float, Dict[str, float]],
-        open_labels: bool,
+        labels: Union[Mapping[str, Any], Sequence[Any]],
         spans_key: Optional[str],
         scorer: Optional[Scorer],
     ) -> None:
-        super().__init__(vocab, model, name, scorer=scorer, spans_key=spans_key)
-        self.predictor = predictor
+        super().__init__(
+            vocab,
+            model,
+            name,
+            predictor=predictor,
+            threshold=threshold,
+            labels=labels,
+            spans_key=spans_key,
+            scorer=scorer,
+        )
         self.candidates = candidates
         self.advice = Advice(name, spans_key, candidates)
-        self._threshold = threshold
-        self._open_labels = open_labels
-        self._set_thresholds()
 
-    # Thresholds
-
-    def _set_thresholds(self) -> None:
-        """Take those of the settings."""
-        threshold, own = read_thresholds(self._threshold)
-        self.predictor.calibration = replace(self.predictor.calibration, threshold=threshold, thresholds=own)
-        self._check_thresholds()
-
-    def _check_thresholds(self) -> None:
-        """Raise a ValueError for thresholds of labels that are not there, once there are labels."""
-        known = self.predictor.labels
-        unknown = [label for label in self.predictor.calibration.thresholds if label not in known]
-        if unknown and len(known):
-            shown = ", ".join(map(repr, unknown))
-            raise ValueError(Errors.R549.format(name=self.name, unknown=shown, known=", ".join(known)))
-
-    # Labels
-
-    @property
-    def labels(self) -> Tuple[str, ...]:
-        """RETURNS (Tuple[str, ...]): the labels, in the order they were added."""
-        return tuple(self.predictor.labels)
-
-    @property
-    def label_data(self) -> Dict[str, Dict[str, Any]]:
-        """RETURNS (Dict[str, Dict[str, Any]]): the labels as `initialize` takes them."""
-        return self.predictor.labels.to_dict()
-
-    def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:
-        """Add a label.
-
-        label (str): the label.
-        text (Union[str, Dict[str, Any]]): the words between head and tail, or a table; see the factory.
-        RETURNS (int): 1 where it is new, else 0. Raises a ValueError once the label head is there.
-        """
-        if label in self.predictor.labels:
-            return 0
-        if self.predictor.shim.has_head:
-            raise ValueError(Errors.R505.format(label=label, name=self.name))
-        return int(self.predictor.add_label(label, text))
-
-    @property
-    def reads_any_label(self) -> bool:
-        """RETURNS (bool): whether the way to answer takes labels that were not there when it was trained."""
-        return self.predictor.mode in ("open", "trie", "generate")
-
-    @property
-    def least_score(self) -> float:
-        """RETURNS (float): least probability of a relation of a label without a threshold of its own."""
-        settings = self.predictor.settings
-        several = isinstance(self.predictor.decision, MultiLabel)
-        return max(settings.threshold, settings.decision) if several else settings.threshold
-
-    @contextmanager
-    def asking(self, labels: Optional[LabelSet] = None, threshold: Optional[float] = None) -> Iterator[None]:
-        """Answer for other labels, or with another threshold, inside of a `with` block. Nothing of it stays, and other
-        threads wait until it ends, so that they never see it.
-
-        labels (Optional[LabelSet]): the labels. What was calibrated, and the examples, are of the component's own, so
-            that they count for those only. A ValueError is raised where it has learned its labels.
-        threshold (Optional[float]): least probability of a relation, from 0 to 1, in place of all that is set.
-        """
-        with keep_turn():
-            predictor = self.predictor
-            own = labels is None or labels.to_dict() == self.label_data
-            if not own and not self.reads_any_label:
-                raise ValueError(Errors.R627.format(name=self.name, labels=", ".join(self.labels)))
-            asked = predictor.labels if labels is None or own else labels
-            calibration = predictor.calibration
-            if not own:
-                least, single = read_thresholds(self._threshold)
-                single = {label: value for label, value in single.items() if label in asked}
-                calibration = Calibration(threshold=least, thresholds=single)
-            if threshold is not None:
-                # With no limit beside it.
-                calibration = replace(calibration, threshold=threshold, thresholds={}, decision=0.0)
-            before = predictor.labels, predictor.calibration, predictor.uses_examples
-            predictor.labels, predictor.calibration, predictor.uses_examples = asked, calibration, own and before[2]
-            try:
-                yield
-            finally:
-                predictor.labels, predictor.calibration, predictor.uses_examples = before
-
-    @one_at_a_time
-    def freeze_labels(self) -> None:
-        """Read the labels now, and save what was read with the component, so that a loaded pipeline reads no label.
-        Scores stay the same. A label that is added or changed later is read when it is needed; freeze again to save it.
-
-        Raises a ValueError where another way to answer than "open" is used, which reads no labels so.
-        """
-        if not len(self.predictor.labels):
-            raise ValueError(Errors.R501.format(name=self.name))
-        if self.predictor.mode != "open":
-            raise ValueError(Errors.R562.format(name=self.name, mode=self.predictor.mode))
-        self.predictor.open.freeze(self.predictor.labels)
+    # Examples
 
     @one_at_a_time
     def add_examples(self, docs: Iterable[Doc]) -> int:
@@ -465,28 +369,3 @@ class RelationExtractor(Component):
         predictor = self.predictor
         is_open = predictor.answer != "head" and predictor.mode == "open"
         predictor.open.read_examples(predictor.labels, predictor.known_examples if is_open else [])
-
-    def _settings(self) -> Dict[str, Any]:
-        return {
-            "labels": self.label_data,
-            "open_labels": self._open_labels,
-            "trained": self.predictor.trained,
-            "calibration": self.predictor.calibration.to_dict(),
-            "threshold": self._threshold,
-            # One that was trained answers by weights of its own.
-            "reader": None if self.predictor.open.shim.tuned else self.predictor.open.checksum,
-        }
-
-    def _apply(self, settings: Dict[str, Any]) -> None:
-        self.predictor.labels.replace(settings["labels"])
-        self._open_labels = settings["open_labels"]
-        if "reader" in settings:
-            self.predictor.open.check(settings["reader"], self.name)
-        elif self.predictor.answer == "auto":  # version 0.1.0 asked the language model
-            self.predictor.open.weights = None
-        self.predictor.trained = settings["trained"]
-        self.predictor.calibration = Calibration.from_dict(settings["calibration"])
-        if settings.get("threshold", self._threshold) != self._threshold:
-            # Another one was given when the pipeline was loaded.
-            self._set_thresholds()
-        self._check_thresholds()

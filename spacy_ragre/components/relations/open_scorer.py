@@ -199,6 +199,14 @@ class OpenScorer:
         self._read_labels(self.reader, labels)
         self.frozen = {key: self._kept[key] for key in map(_label_key, self._labels)}
 
+    def keep_frozen(self, labels: LabelSet) -> None:
+        """Drop the frozen states of all but some labels.
+
+        labels (LabelSet): the labels. One with other words than those that were frozen is dropped, too.
+        """
+        keys = set(map(_label_key, open_labels(labels)))
+        self.frozen = {key: state for key, state in self.frozen.items() if key in keys}
+
     def read_examples(self, labels: LabelSet, examples: Sequence[Instance]) -> None:
         """Read what was not read of examples, so that it is saved, and drop what belongs to others.
 
