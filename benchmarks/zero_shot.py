@@ -91,7 +91,7 @@ class Package:
         candidates = [Candidate(pair.first, pair.second, pair) for pair in pairs]
         row = {id(candidate): i for i, candidate in enumerate(candidates)}
         found: List[List[Answer]] = [[] for _ in pairs]
-        for item in self.predictor.predict(candidates):
+        for item in self.predictor.predict(candidates)[0]:
             found[row[id(item.candidate)]].append(Answer(item.label, item.reversed))
         return found
 

@@ -18,6 +18,7 @@ from .neighbours import neighbours
 from .render import render
 from .serve import serve
 from .shrink import shrink
+from .suggest import suggest
 from .train import train
 from .verify import verify
 
@@ -37,6 +38,7 @@ __all__ = [
     "render",
     "serve",
     "shrink",
+    "suggest",
     "train",
     "verify",
 ]

@@ -8,6 +8,11 @@ class StartingErrors(metaclass=WithCodes):
         "None of the {count} document(s) in {path} holds a relation, so that there are no labels to train. Set "
         "doc._.relations of the training documents, or check what `ragre convert` said of them."
     )
+    R672 = (
+        "The pipeline {name!r} can't say how sure it is of relations, which the order {order!r} needs: none of its "
+        "components ({components}) is a rag_relation_extractor or an etrag_extractor. Use --order diverse, or another "
+        "pipeline."
+    )
     R671 = "{path} is there already. Name another file, or replace it with --force."
 
 

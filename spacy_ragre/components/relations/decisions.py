@@ -67,6 +67,12 @@ class Decision(Protocol):
         """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
         ...
 
+    def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
+        """RETURNS (numpy.ndarray): how near another answer is to what each pair is given, from 0 to 1, *Shape*
+        (pairs,).
+        """
+        ...
+
     def fit(
         self,
         scores: np.ndarray,
@@ -125,6 +131,12 @@ class SingleLabel:
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return pick_best(probability, limits(settings, labels))
 
+    def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
+        """The margin between the two likeliest classes (Scheffer et al. 2001), turned round."""
+        second, first = np.sort(probability, axis=1)[:, -2:].T
+        margin: np.ndarray = 1.0 - (first - second)
+        return margin
+
     def fit(
         self,
         scores: np.ndarray,
@@ -173,6 +185,14 @@ class MultiLabel:
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return pick_several(probability, limits(settings, labels), settings.decision)
 
+    def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
+        """How near the nearest of all labels is to its limit, as a share of the way from there to 0 or 1."""
+        limit = np.clip(np.maximum(limits(settings, labels), settings.decision), 0.01, 0.99)[1:]
+        above = probability[:, 1:] - limit
+        far: np.ndarray = np.where(above > 0, above / (1.0 - limit), -above / limit)
+        doubt: np.ndarray = 1.0 - far.min(axis=1)
+        return doubt
+
     def fit(
         self,
         scores: np.ndarray,
@@ -215,14 +235,18 @@ class BestLabel(MultiLabel):
 
 def pick_each(
     decision: Decision, probability: np.ndarray, settings: Sequence[Calibration], labels: LabelSet
-) -> List[Tuple[int, ...]]:
-    """RETURNS (List[Tuple[int, ...]]): the classes that each pair is given by its own settings, likeliest first."""
+) -> Tuple[List[Tuple[int, ...]], np.ndarray]:
+    """RETURNS (Tuple[List[Tuple[int, ...]], numpy.ndarray]): the classes that each pair is given by its own settings,
+    likeliest first, and the doubts about them.
+    """
     chosen: List[Tuple[int, ...]] = [()] * len(settings)
+    doubts = np.zeros(len(settings))
     for own in {id(each): each for each in settings}.values():
         rows = [row for row, each in enumerate(settings) if each is own]
+        doubts[rows] = decision.doubt(probability[rows], own, labels)
         for row, classes in zip(rows, decision.pick(probability[rows], own, labels)):
             chosen[row] = classes
-    return chosen
+    return chosen, doubts
 
 
 def model_probabilities(

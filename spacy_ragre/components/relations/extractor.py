@@ -198,12 +198,17 @@ class RelationExtractor(Labelled):
 
     # Prediction
 
-    @one_at_a_time
     def predict(self, docs: Iterable[Doc]) -> List[List[RelationPrediction]]:
-        """Find the relations of a batch of documents, without changing them.
+        """RETURNS (List[List[RelationPrediction]]): for every document its relations; see `predict_with_doubt`."""
+        return self.predict_with_doubt(docs)[0]
+
+    @one_at_a_time
+    def predict_with_doubt(self, docs: Iterable[Doc]) -> Tuple[List[List[RelationPrediction]], List[List[float]]]:
+        """Find the relations of a batch of documents, without changing them, and say how near another answer is.
 
         docs (Iterable[Doc]): the documents.
-        RETURNS (List[List[RelationPrediction]]): for every document its relations.
+        RETURNS (Tuple[List[List[RelationPrediction]], List[List[float]]]): for every document its relations, and the
+            doubts about all of its pairs, with a relation or without, from 0 to 1.
         """
         docs = list(docs)
         if not len(self.predictor.labels):
@@ -213,12 +218,16 @@ class RelationExtractor(Labelled):
         types = self._type_rules()
         per_doc = [self._candidates(doc, types) for doc in docs]
         if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
-            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=3)
+            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=4)
         owner = {id(candidate): number for number, candidates in enumerate(per_doc) for candidate in candidates}
         found: List[List[RelationPrediction]] = [[] for _ in docs]
-        for item in self.predictor.predict([candidate for candidates in per_doc for candidate in candidates]):
+        relations, doubts = self.predictor.predict([pair for pairs in per_doc for pair in pairs])
+        for item in relations:
             found[owner[id(item.candidate)]].append(item)
-        return [drop_rivals(items, self.predictor.labels) for items in found] if self.predictor.zero_shot else found
+        if self.predictor.zero_shot:
+            found = [drop_rivals(items, self.predictor.labels) for items in found]
+        following = iter(doubts)
+        return found, [[next(following) for _ in pairs] for pairs in per_doc]
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.

@@ -256,21 +256,22 @@ class RelationPredictor(PairPredictor):
 
     # Answering
 
-    def predict(self, candidates: Sequence[Candidate]) -> List[RelationPrediction]:
+    def predict(self, candidates: Sequence[Candidate]) -> Tuple[List[RelationPrediction], List[float]]:
         """Find the relations of pairs: the one entry, whatever the way to answer.
 
         candidates (Sequence[Candidate]): the pairs, of any number of documents.
-        RETURNS (List[RelationPrediction]): the relations, in the order of the pairs; of several of one pair, the
-            likeliest first.
+        RETURNS (Tuple[List[RelationPrediction], List[float]]): the relations, in the order of the pairs, of several of
+            one pair the likeliest first; and how near another answer is, for every pair, from 0 to 1.
         """
         if not candidates:
-            return []
+            return [], []
         scored = self._score_pairs(candidates)
         allowed = allowed_classes(candidates, self.labels, self.open.types)
         probability = self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
         settings = self._settings(), self._settings(across=True)
-        chosen = pick_each(self.decision, probability, [settings[pair.across] for pair in candidates], self.labels)
-        return gather(candidates, chosen, probability, scored.neighbours, self.labels)
+        own = [settings[pair.across] for pair in candidates]
+        chosen, doubts = pick_each(self.decision, probability, own, self.labels)
+        return gather(candidates, chosen, probability, scored.neighbours, self.labels), doubts.tolist()
 
     def _score_pairs(self, candidates: Sequence[Candidate], count: Optional[int] = None) -> LabelScores:
         """See `score`. Before training, open labels are looked for wherever mentions of two clusters are near."""
