@@ -308,7 +308,7 @@ BENCHMARKS = {
         lambda data: read_fewrel(data / "fewrel" / "val_wiki.json", FEWREL_WIKI),
         rank_labels,
         (False,),
-        {"trie": 320, "cosine": 1000},
+        {"trie": 200, "cosine": 1000},
     ),
     "pubmed": Benchmark(
         "Zero-shot: FewRel, 10 biomedical relations",
@@ -340,7 +340,7 @@ BENCHMARKS = {
         lambda data: read_openrel(),
         score_all_pairs,
         (True, False),
-        {"trie": 40, "cosine": 100},
+        {"trie": 200, "cosine": 200},
     ),
     "paragraphs": Benchmark(
         "Zero-shot: ordinary paragraphs, all pairs",
