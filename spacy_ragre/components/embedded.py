@@ -6,6 +6,7 @@ package at first use. It has no weights of its own to save.
 
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
+import srsly
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc
@@ -15,6 +16,7 @@ from ..bundled import BUNDLED, locate
 from ..errors import Errors
 
 _PIPELINE = "pipeline"
+_RECOGNISER = "ner"
 
 
 @Language.factory(
@@ -56,6 +58,16 @@ class EmbeddedPipeline(Pipe):
         self.pipeline = pipeline
         self.exclude = list(exclude)
         self._nlp: Optional[Language] = None
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): the types that the pipeline's recogniser gives entities, as its package says, so
+        that nothing is loaded for it; none where it is left out, or the package is not installed.
+        """
+        folder = locate(self.pipeline)
+        if folder is None or _RECOGNISER in self.exclude or not (folder / "meta.json").exists():
+            return ()
+        return tuple(srsly.read_json(folder / "meta.json").get("labels", {}).get(_RECOGNISER, ()))
 
     def __reduce__(self) -> Tuple[Any, ...]:
         # Another process loads the pipeline itself. spaCy's class asks no `__getstate__`.

@@ -1,6 +1,8 @@
 """The components of an embedded pipeline, as one component of another."""
 
+import json
 import pickle
+from pathlib import Path
 
 import pytest
 import spacy
@@ -23,7 +25,7 @@ def rules(monkeypatch):
         return nlp
 
     monkeypatch.setattr(embedded, "load_model", load)
-    monkeypatch.setattr(embedded, "locate", lambda name: name)
+    monkeypatch.setattr(embedded, "locate", lambda name: Path(name))
     return loads
 
 
@@ -83,3 +85,15 @@ def test_finds_the_entities_of_the_package():
     doc = nlp("Bill Gates founded Microsoft in 1975.")
     assert [ent.label_ for ent in doc.ents] == ["PERSON", "ORG", "DATE"]
     assert doc[0].tag_ == "NNP" and doc.has_annotation("DEP") and [sent.text for sent in doc.sents] == [doc.text]
+
+
+def test_labels_are_those_of_its_recogniser_and_nothing_is_loaded_for_them(rules, monkeypatch, tmp_path):
+    labels = {"ner": ["ORG", "PERSON"], "tagger": ["NN"]}
+    (tmp_path / "meta.json").write_text(json.dumps({"labels": labels}), encoding="utf8")
+    monkeypatch.setattr(embedded, "locate", lambda name: tmp_path)
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME)
+    assert nlp.pipe_labels[NAME] == ["ORG", "PERSON"] and not rules
+    assert EmbeddedPipeline("x", pipeline="en_core_web_sm", exclude=["ner"]).labels == ()
+    monkeypatch.setattr(embedded, "locate", lambda name: None)
+    assert nlp.get_pipe(NAME).labels == ()

@@ -207,12 +207,13 @@ class RagRelationExtractor(RelationExtractor):
         self.types = types
         self._given = given
 
-    def _type_rules(self) -> TypeRules:
+    def _type_rules(self, trained: Optional[str] = None) -> TypeRules:
         predictor = self.predictor
         given = None if self._given is None or self.spans_key is not None else self._given.found()
-        untouched = not predictor.open.shim.tuned and predictor.calibration == predictor.calibration.plain()
+        untouched = trained is None and not predictor.open.shim.tuned
+        untouched = untouched and predictor.calibration == predictor.calibration.plain()
         near = self.types == "near" or (self.types == "auto" and untouched and given is not None)
-        near = near and predictor.mode == "open"
+        near = near and (trained or predictor.mode) == "open"
         known = ONTONOTES if given is None else given
         if near or given is not None:
             self.advice.check_types(predictor.labels, TypeRules(known), near)

@@ -50,6 +50,9 @@ from .predictor import RelationPredictor
 if TYPE_CHECKING:
     import numpy as np
 
+# Gold relations that no pair reaches, each with its document.
+Lost = List[Tuple[Doc, Relation]]
+
 
 class RelationExtractor(Labelled):
     """Find relations between the entities of a document: what the extractors have in common, whatever answers.
@@ -99,7 +102,7 @@ class RelationExtractor(Labelled):
         """
         docs = list(docs)
         self._take_labels(docs)
-        lost: List[Tuple[Doc, Relation]] = []
+        lost: Lost = []
         instances = self._gold(docs, lost)
         self.advice.lost_relations(lost)
         self._store(instances)
@@ -143,8 +146,12 @@ class RelationExtractor(Labelled):
 
     # Pairs
 
-    def _type_rules(self) -> TypeRules:
-        """RETURNS (TypeRules): which entity types may stand for those of the labels in prediction."""
+    def _type_rules(self, trained: Optional[str] = None) -> TypeRules:
+        """RETURNS (TypeRules): which entity types may stand for those of the labels.
+
+        trained (Optional[str]): the way to answer that pairs train or calibrate; None where they are asked about, or
+            are examples.
+        """
         return STRICT
 
     def _generator(self, trained: Optional[str] = None) -> CandidateGenerator:
@@ -167,14 +174,15 @@ class RelationExtractor(Labelled):
         return filter_by_types(pairs, self.predictor.labels, types)
 
     def _labelled(
-        self, doc: Doc, lost: Optional[List[Tuple[Doc, Relation]]] = None, trained: Optional[str] = None
+        self, doc: Doc, types: TypeRules = STRICT, lost: Optional[Lost] = None, trained: Optional[str] = None
     ) -> List[Candidate]:
         """The pairs of a document with what is known of them. A gold relation whose mention is no entity, or that no
         pair reaches, says of the pairs whose mentions overlap with its own that they are not without relation: these
         are left out.
 
         doc (Doc): the document.
-        lost (Optional[List[Tuple[Doc, Relation]]]): where such relations are told, with their document.
+        types (TypeRules): which entity types may stand for those of the labels.
+        lost (Optional[Lost]): where such relations are told, with their document.
         trained (Optional[str]): see `_generator`.
         RETURNS (List[Candidate]): the pairs of which something is known; none of a document whose relations were never
             set, and of one that was annotated for other labels only those with a relation.
@@ -182,7 +190,7 @@ class RelationExtractor(Labelled):
         if not has_relations(doc):
             return []
         spans = entity_spans(doc, self.spans_key)
-        candidates = label_candidates(doc, self._candidates(doc, trained=trained), spans, self.predictor.labels)
+        candidates = label_candidates(doc, self._candidates(doc, types, trained), spans, self.predictor.labels)
         missed = unreached(doc, candidates, spans, self.predictor.labels)
         candidates = [c for c in candidates if any(self.predictor.labels.known(c.instance))]
         if not missed:
@@ -191,10 +199,9 @@ class RelationExtractor(Labelled):
             lost.extend((doc, relation) for relation in missed)
         return [c for c in candidates if c.instance.answers or not any(is_near(c, relation) for relation in missed)]
 
-    def _gold(
-        self, docs: Iterable[Doc], lost: Optional[List[Tuple[Doc, Relation]]] = None, trained: Optional[str] = None
-    ) -> List[Instance]:
-        return [candidate.instance for doc in docs for candidate in self._labelled(doc, lost, trained)]
+    def _gold(self, docs: Iterable[Doc], lost: Optional[Lost] = None, trained: Optional[str] = None) -> List[Instance]:
+        types = self._type_rules(trained)
+        return [candidate.instance for doc in docs for candidate in self._labelled(doc, types, lost, trained)]
 
     # Prediction
 
@@ -278,7 +285,7 @@ class RelationExtractor(Labelled):
             raise ValueError(Errors.R501.format(name=self.name))
         self._check_thresholds()
         instances: List[Instance] = []
-        lost: List[Tuple[Doc, Relation]] = []
+        lost: Lost = []
         for example in propose(get_examples(), nlp, self):
             doc = with_proposals(example, self.spans_key)
             instances.extend(self._gold([doc], lost, self.predictor.fresh))
@@ -344,7 +351,8 @@ class RelationExtractor(Labelled):
             same choice gives on documents that it was not made on, where there are two documents or more.
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
-        candidates = [candidate for doc in docs for candidate in self._labelled(doc)]
+        types = self._type_rules(self.predictor.mode)
+        candidates = [candidate for doc in docs for candidate in self._labelled(doc, types)]
         if not candidates:
             raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self._generator()))
         return self.predictor.calibrate(candidates)

@@ -9,8 +9,9 @@ from ...entity_types import NAME, TERM
 
 # What adds entities of which little is known.
 _PHRASES = "entity_phrases"
-# Recognisers that were trained, which err.
+# Recognisers that were trained, which err; the last is one where its pipeline has one, and then gives types.
 _TRAINED = ("ner", "beam_ner")
+_EMBEDDED = "embedded_pipeline"
 
 
 class GivenTypes:
@@ -43,8 +44,9 @@ class GivenTypes:
         errs = False
         for name in nlp.pipe_names[: nlp.pipe_names.index(self._name)]:
             factory = nlp.get_pipe_meta(name).factory
-            errs = errs or factory in (*_TRAINED, _PHRASES)
+            labels = getattr(nlp.get_pipe(name), "labels", ())
+            errs = errs or factory in (*_TRAINED, _PHRASES) or (factory == _EMBEDDED and bool(labels))
             if "doc.ents" in nlp.get_pipe_meta(name).assigns:
-                types.update(getattr(nlp.get_pipe(name), "labels", ()))
+                types.update(labels)
         self._last = frozenset(types - {NAME, TERM}) if errs else None
         return self._last

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 from ...entity_types import FORBIDDEN, STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...files import file_hash
-from ...instances import Instance
+from ...instances import Answer, Instance
 from ...labels import LabelSet
 from ..predictor import Pass
 from .open_shim import OpenShim
@@ -256,7 +256,8 @@ class OpenScorer:
                 places[number] = 1 + column[answer.label] + len(names) * answer.reversed
         drawn = places > 0
         symmetric = torch.tensor([label.symmetric for label in read])
-        texts, rows_of = group_pairs(instances)
+        near = self.types != STRICT
+        texts, rows_of = group_pairs([_untyped(instance) for instance in instances] if near else instances)
         reached: Set[int] = set()
         for scores, owners in self.shim.begin_update(dropout).learn(texts, read):
             row_of = {owner: row for row, owner in enumerate(owners)}
@@ -267,7 +268,9 @@ class OpenScorer:
             ahead = torch.where(symmetric, (ahead + back) / 2, ahead)
             logits = torch.cat([ahead.new_zeros(len(chosen), 1), ahead, back], dim=1)[:, places]
             types = [(instances[i].first_type, instances[i].second_type) for i in chosen]
-            known = np.array([labels.allowed(*both) for both in types], dtype=bool) & drawn
+            costs = np.array([labels.costs(*both, self.types) for both in types], dtype="float32")
+            known = (costs < FORBIDDEN) & drawn
+            logits = logits - torch.from_numpy(np.where(known, costs, np.float32(0)))
             for row, i in enumerate(chosen):
                 # An answer that the types of its label don't allow is one all the same.
                 known[row, [0, *map(labels.index, instances[i].answers or ())]] = True
@@ -368,22 +371,45 @@ class OpenScorer:
         """What examples tell, found again where labels or examples changed."""
         if not examples or not self.reads_examples:
             return None
-        if self.types != STRICT:
-            examples = [_untyped(example) for example in examples]
-        told = json.dumps(labels.to_dict()), examples
+        told = json.dumps([labels.to_dict(), sorted(self.types.given or ()), self.types == STRICT]), examples
         if self._evidence is None or told != self._told_by:
             import numpy as np
 
             from .open_examples import ExampleSettings, first_rows, read_examples, weigh
             from .open_labels import by_text, group_pairs
 
-            texts, places = group_pairs(examples)
+            near = self.types != STRICT
+            texts, places = group_pairs([_untyped(example) for example in examples] if near else examples)
             pairs, self.readings = read_examples(self.reader.read_pairs, texts, self.readings)
             odds = np.concatenate(by_text(self._match(pairs, labels), texts, open_labels(labels)))
+            if near:
+                odds = self._less_costs(odds, examples, places, first_rows(texts), labels)
             settings = ExampleSettings.of(self.known["examples"], _kind(labels))
             self._evidence = weigh(examples, places, first_rows(texts), pairs, odds, labels, settings)
             self._told_by = told
         return self._evidence
+
+    def _less_costs(
+        self,
+        odds: "np.ndarray",
+        examples: Sequence[Instance],
+        places: Sequence[Tuple[int, int, int]],
+        firsts: Sequence[int],
+        labels: LabelSet,
+    ) -> "np.ndarray":
+        """RETURNS (np.ndarray): the examples' log-odds as those of pairs that are asked about: without what types that
+        are near cost, and `NEVER` where none may stand. *Shape:* (P, L)
+        """
+        import numpy as np
+
+        from .open_labels import NEVER
+
+        costs = np.zeros_like(odds)
+        for example, (text, ahead, back) in zip(examples, places):
+            known = labels.costs(example.first_type, example.second_type, self.types)
+            for row, reverse in ((firsts[text] + ahead, False), (firsts[text] + back, True)):
+                costs[row] = [known[labels.index(Answer(label, reverse))] for label in labels]
+        return np.where(costs < FORBIDDEN, odds - costs, np.float32(NEVER))
 
 
 def _untyped(instance: Instance) -> Instance:

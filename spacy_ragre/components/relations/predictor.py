@@ -445,7 +445,7 @@ class RelationPredictor(PairPredictor):
             scored.scores,
             scored.neighbours,
             self.targets(instances),
-            allowed_classes(candidates, self.labels),
+            allowed_classes(candidates, self.labels, self.open.types),
             proposal_odds(candidates, self.labels),
             [instance.id or instance.text for instance in instances],
             known_classes(instances, self.labels),

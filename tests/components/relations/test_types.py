@@ -3,11 +3,18 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from spacy.training import Example
 
+from spacy_ragre.components.relations import open_examples
 from spacy_ragre.components.relations.given_types import GivenTypes
-from spacy_ragre.entity_types import FORBIDDEN, STRICT
+from spacy_ragre.components.relations.open_examples import pack_vector
+from spacy_ragre.components.relations.predictor import RelationPredictor
+from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.entity_types import FORBIDDEN, OTHER_NAME, STRICT
 
 NAME = "rag_relation_extractor"
 TYPED = {"founded_by": {"text": "was founded by", "head_types": ["ORG"], "tail_types": ["PERSON"]}}
@@ -60,6 +67,117 @@ def test_a_recogniser_behind_the_component_finds_nothing_for_it(make_nlp):
     nlp = make_nlp(labels=TYPED, weights="open")
     nlp.add_pipe("ner").add_label("ORG")
     assert rules_of(nlp) == STRICT
+
+
+def test_types_are_near_behind_an_embedded_pipeline_with_a_recogniser(make_nlp, monkeypatch):
+    def rules(labels):
+        monkeypatch.setattr("spacy_ragre.components.embedded.EmbeddedPipeline.labels", labels)
+        nlp = make_nlp(labels=TYPED, weights="open")
+        nlp.add_pipe("embedded_pipeline", first=True)
+        return rules_of(nlp)
+
+    assert rules(("ORG", "GPE")).given == {"ORG", "GPE"}
+    assert rules(()) == STRICT
+
+
+# Examples
+
+
+@pytest.fixture
+def small(make, open_settings):
+    """The small reader, answering near types; it is known how much examples count."""
+
+    def build(**settings):
+        return make(**{"weights": open_settings["weights"], "types": "near", **settings})
+
+    return build
+
+
+def wrong_type(nlp, make_doc, type_="GPE"):
+    """A recogniser's error: Acme is taken for a place."""
+    ents = [("Acme", type_), ("Ann", "PERSON"), ("1990", "DATE")]
+    return make_doc(nlp, "Acme was founded by Ann in 1990 .", ents, [(0, "founded_by", 1)])
+
+
+@pytest.mark.parametrize("predicted_before", [False, True])
+def test_examples_of_near_types_are_kept(small, make_doc, predicted_before):
+    """Those that types allow in prediction, whatever was predicted before."""
+    nlp = small()
+    pipe = nlp.get_pipe(NAME)
+    doc = wrong_type(nlp, make_doc)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*W161")
+        if predicted_before:
+            pipe.predict([doc])
+        assert pipe.add_examples([doc]) == 1  # and no W510
+    (example,) = pipe.predictor.known_examples
+    assert (example.first_type, example.second_type, len(example.answers)) == ("GPE", "PERSON", 1)
+    strict = small(types="strict")
+    with pytest.warns(UserWarning, match="W510"):
+        assert strict.get_pipe(NAME).add_examples([doc]) == 0
+
+
+def test_examples_start_from_what_near_types_cost(small, make_doc, monkeypatch):
+    """And those that no type allows say nothing against a label."""
+    nlp = small(
+        found=("PERSON", "ORG", "GPE", "DATE"),
+        labels={**TYPED, "born_in": {"text": "was born in", "tail_types": ["DATE"]}},
+    )
+    pipe = nlp.get_pipe(NAME)
+    known = {**pipe.predictor.open.known, "examples": {"centre": pack_vector(np.zeros(64, "f"))}}
+    known["examples"].update({kind: {"variance": 1.0} for kind in ("types", "no_types")})
+    pipe.predictor.open._known = known
+    seen = {}
+
+    def learn(vectors, scores, holds, known, variance):
+        seen.update(scores=scores, holds=holds, known=known)
+        return np.zeros((scores.shape[1], vectors.shape[1]), "f"), np.zeros(scores.shape, "f")
+
+    monkeypatch.setattr(open_examples, "learn", learn)
+    found = []
+    for type_ in ("GPE", "ORG"):
+        doc = wrong_type(nlp, make_doc, type_)
+        pipe.predictor.retriever.clear()
+        pipe.add_examples([doc])
+        pipe.predict([doc])
+        found.append({key: value.copy() for key, value in seen.items()})
+    near, right = found
+    # Rows are both directions of each pair, columns the labels.
+    holds = np.argwhere(near["holds"])
+    assert holds.tolist() == [[0, 0]] and near["known"][0, 0]
+    assert right["scores"][0, 0] - near["scores"][0, 0] == pytest.approx(OTHER_NAME)
+    # A person can be no tail that is a date, and a date neither founder nor organisation.
+    assert not near["known"][0, 1] and not near["known"][2:, 0].any() and near["known"][2:, 1].any()
+
+
+def test_a_reader_that_was_trained_with_near_types_reads_as_it_was_trained(small, make_doc, train):
+    nlp = small(labels=TYPED, answer="open")
+    doc = wrong_type(nlp, make_doc)
+    other = make_doc(nlp, "Paris is located in France .", [("Paris", "GPE"), ("France", "GPE")], [])
+    examples = [Example(copy_input(each), each) for each in (doc, other)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no relation is lost, as W510 would say
+        train(nlp, examples, steps=2, learn_rate=0.005)
+    pipe = nlp.get_pipe(NAME)
+    pairs = [candidate.instance for candidate in pipe._candidates(doc, pipe._type_rules())]
+    targets = [replace(pair, answers=()) for pair in pairs]
+    (part,) = pipe.predictor.open.begin_update(targets, pipe.predictor.labels, 0.0)
+    expected = pipe.predictor.score(pairs).scores[list(part.rows)]
+    assert part.logits[part.known] == pytest.approx(expected[part.known], abs=1e-4)
+
+
+def test_calibration_is_for_the_types_that_answer_after_it(make, open_settings, make_doc, monkeypatch):
+    """With `types = "auto"` those are strict, and what was fitted for near ones is not true of them."""
+    seen = []
+    monkeypatch.setattr(RelationPredictor, "calibrate", lambda self, pairs: seen.append(self.open.types) or {})
+    for types in ("auto", "near"):
+        nlp = make(weights=open_settings["weights"], types=types)
+        doc = make_doc(nlp, "Acme was founded by Ann .", [("Acme", "ORG"), ("Ann", "PERSON")], [(0, "founded_by", 1)])
+        pipe = nlp.get_pipe(NAME)
+        pipe.predict([doc])
+        assert pipe.predictor.open.types != STRICT
+        pipe.calibrate([Example(copy_input(doc), doc)])
+    assert seen[0] == STRICT and seen[1] != STRICT
 
 
 def test_another_process_knows_the_types(make):
