@@ -160,7 +160,7 @@ def _training(plan: Plan, kept: Sequence[str]) -> Dict[str, Any]:
                 "@schedules": "warmup_linear.v1",
                 "warmup_steps": "${vars.warmup_steps}",
                 "total_steps": "${vars.steps}",
-                "initial_rate": 0.0002 if plan.answer == "open" else 0.001,
+                "initial_rate": 0.001,
             },
         },
         "logger": {"@loggers": "spacy.ConsoleLogger.v3", "progress_bar": "train"},

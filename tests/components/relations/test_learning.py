@@ -56,7 +56,7 @@ def test_the_reader_is_trained_saved_and_answers_by_default(
     if labels:
         assert predictor_of(nlp).mode == "open"
         before = scores(nlp, examples)
-    train(nlp, examples, steps=3, learn_rate=0.005)
+    train(nlp, examples, steps=3, learn_rate=0.025)
     predictor = predictor_of(nlp)
     assert predictor.learns == predictor.mode == "open" and predictor.trained
     assert not predictor.shim.has_head and not predictor.backbone.is_loaded
@@ -70,7 +70,7 @@ def test_the_reader_is_trained_saved_and_answers_by_default(
         assert predictor_of(other).learns == predictor_of(other).mode == "open"
         assert (scores(other, examples) == trained).all()
     # Training goes on with the reader.
-    train(again, examples, steps=2, learn_rate=0.005, initialize=False)
+    train(again, examples, steps=2, learn_rate=0.025, initialize=False)
     assert not predictor_of(again).backbone.is_loaded
     assert abs(scores(again, examples) - trained).max() > 1e-3
 
@@ -160,7 +160,7 @@ def test_training_anew_leaves_one_of_both(make_nlp, make_default, gold_examples,
     train(nlp, examples, steps=2)
     nlp.to_disk(tmp_path)
     again = spacy.load(tmp_path, config={f"components.{NAME}": open_settings})
-    train(again, examples, steps=2, learn_rate=0.005)
+    train(again, examples, steps=2, learn_rate=0.025)
     predictor = predictor_of(again)
     assert predictor.open.shim.tuned and not predictor.shim.has_head
     again.to_disk(tmp_path / "second")
@@ -175,7 +175,7 @@ def test_without_weights_a_trained_reader_still_answers_and_the_language_model_i
 ):
     nlp = make_default()
     examples = gold_examples(nlp)
-    train(nlp, examples, steps=2, learn_rate=0.005)
+    train(nlp, examples, steps=2, learn_rate=0.025)
     trained = scores(nlp, examples)
     nlp.to_disk(tmp_path)
     again = spacy.load(tmp_path, config={f"components.{NAME}.weights": None})
@@ -190,7 +190,7 @@ def test_frozen_labels_of_a_reader_that_is_given_up_are_read_again(make_nlp, ope
     nlp = make_nlp(**open_settings)
     examples = gold_examples(nlp)
     untrained = scores(nlp, examples)
-    train(nlp, examples, steps=2, learn_rate=0.005)
+    train(nlp, examples, steps=2, learn_rate=0.025)
     nlp.get_pipe(NAME).freeze_labels()
     predictor = predictor_of(nlp)
     predictor.open.stop()
@@ -226,7 +226,7 @@ def test_pairs_of_training_are_those_of_prediction(make_default, make_doc, train
     doc = make_doc(nlp, "Acme is old . Ann founded it .", ents, [(0, "founded_by", 1)])
     doc = nlp.get_pipe("sentencizer")(doc)
     examples = [Example(copy_input(doc), doc)]
-    train(nlp, examples, steps=1, learn_rate=0.005)
+    train(nlp, examples, steps=1, learn_rate=0.025)
     assert len(predictor_of(nlp).pending) == 1 and len(nlp.get_pipe(NAME)._candidates(doc)) == 1
 
 

@@ -109,7 +109,7 @@ def test_a_pipeline_answers_and_is_trained_by_such_weights(reader, tmp_path, mak
     nlp = make_nlp(weights=str(tmp_path), answer="open", n_examples=0)
     docs = [copy_input(example.reference) for example in gold_examples(nlp)]
     list(nlp.pipe(docs))
-    train(nlp, gold_examples(nlp), steps=2, learn_rate=0.005)
+    train(nlp, gold_examples(nlp), steps=2, learn_rate=0.025)
     predictor = nlp.get_pipe(NAME).predictor
     pairs = [c.instance for doc in docs for c in nlp.get_pipe(NAME)._candidates(doc)]
     trained = predictor.score(pairs).scores

@@ -37,7 +37,7 @@ def make_open(make_nlp, open_settings):
 @pytest.fixture
 def fit(train):
     """As `train`, at a rate that this small reader learns at."""
-    return lambda nlp, examples, steps=120, **how: train(nlp, examples, steps=steps, learn_rate=0.005, **how)
+    return lambda nlp, examples, steps=120, **how: train(nlp, examples, steps=steps, learn_rate=0.025, **how)
 
 
 def predictor_of(nlp):
@@ -64,7 +64,7 @@ def learned(make_nlp, reader_files, gold_examples, train, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spacy_ragre.components.relations.open_shim.locate", lambda name: reader_files[0])
         nlp = make_nlp(labels={}, answer="open", weights=str(reader_files[1]))
-        losses = train(nlp, gold_examples(nlp)[::-1], steps=120, learn_rate=0.005)
+        losses = train(nlp, gold_examples(nlp)[::-1], steps=120, learn_rate=0.025)
     assert losses[-1] < 0.1 < losses[0]
     nlp.to_disk(path)
     return path
@@ -350,7 +350,7 @@ def test_the_config_for_any_corpus(gold_docs, open_settings, tmp_path):
     docs = gold_docs(nlp)
     DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "corpus.spacy")
     paths = {f"paths.{name}": str(tmp_path / "corpus.spacy") for name in ("train", "dev")}
-    own = {"vars.learn_rate": 0.005, f"components.{NAME}.weights": open_settings["weights"]}
+    own = {"vars.learn_rate": 0.025, f"components.{NAME}.weights": open_settings["weights"]}
     config = Path(__file__).parents[3] / "configs" / "open_relations.cfg"
     train_by_config(config, tmp_path / "out", overrides={**paths, **own}, epochs=40, patience=0)
     again = spacy.load(tmp_path / "out" / "model-best")

@@ -157,7 +157,7 @@ def test_a_reader_that_was_trained_with_near_types_reads_as_it_was_trained(small
     examples = [Example(copy_input(each), each) for each in (doc, other)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no relation is lost, as W510 would say
-        train(nlp, examples, steps=2, learn_rate=0.005)
+        train(nlp, examples, steps=2, learn_rate=0.025)
     pipe = nlp.get_pipe(NAME)
     pairs = [candidate.instance for candidate in pipe._candidates(doc, pipe._type_rules())]
     targets = [replace(pair, answers=()) for pair in pairs]
