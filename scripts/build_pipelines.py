@@ -2,28 +2,35 @@
 
     python scripts/build_pipelines.py assemble en_ragre_semeval_sm training/full/model-best
     python scripts/build_pipelines.py assemble en_ragre_open_sm
+    python scripts/build_pipelines.py assemble en_ragre_wiki_sm training/redocred/model-best --dev dev.spacy
     python scripts/build_pipelines.py measure en_ragre_semeval_sm --assets assets
     python scripts/build_pipelines.py wheels packages
+    python scripts/build_pipelines.py verify --assets assets
 
 What is said of a pipeline by hand is in configs/pipelines/NAME.json: meta, embedded models that it needs, the checks
-without their values, data, licence and limits. One that nothing was trained for has its config in NAME.cfg.
+without their values, data, licence and limits. One that nothing was trained for has its config in NAME.cfg; one with
+other components before the trained ones has a config there, which takes these from `paths.trained`.
 """
 
 import argparse
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
+from spacy import load as load_model
 from spacy import util
 from spacy.training import Example
 
 from spacy_ragre.cli._card import CARD, Card, Check
 from spacy_ragre.cli._pipelines import write_manifest
 from spacy_ragre.cli._wheels import MANIFEST, META, build_wheel
+from spacy_ragre.cli.calibrate import calibrate
 from spacy_ragre.cli.shrink import shrink
-from spacy_ragre.cli.verify import Measured, measure
+from spacy_ragre.cli.verify import Measured, measure, verify
+from spacy_ragre.components.relations.extractor import RelationExtractor
 from spacy_ragre.files import file_hash
 
 SOURCES = Path("configs/pipelines")
@@ -51,14 +58,21 @@ def main() -> None:
     command = commands.add_parser("assemble", help="make the pipeline's folder")
     command.add_argument("name")
     command.add_argument("trained", type=Path, nargs="?", help="the trained pipeline; none where nothing was trained")
+    command.add_argument(
+        "--dev", type=Path, help="calibrates it again, where examples that count are left out (.spacy)"
+    )
     command = commands.add_parser("measure", help="measure it, and write its card")
     command.add_argument("name")
     command.add_argument("--assets", type=Path, default=Path("assets"))
     command = commands.add_parser("wheels", help="make a wheel of each pipeline, and the manifest")
     command.add_argument("output", type=Path)
+    command = commands.add_parser("verify", help="measure the headline figures of all cards again")
+    command.add_argument("--assets", type=Path, default=Path("assets"))
     args = parser.parse_args()
     if args.command == "assemble":
-        assemble(args.name, args.trained)
+        assemble(args.name, args.trained, args.dev)
+    elif args.command == "verify":
+        verify_all(args.assets)
     elif args.command == "measure":
         write_card(args.name, args.assets)
     else:
@@ -71,19 +85,31 @@ def read_source(name: str) -> Dict[str, Any]:
     return source
 
 
-def assemble(name: str, trained: "Path | None") -> None:
+def assemble(name: str, trained: "Path | None" = None, dev: "Path | None" = None) -> None:
     """Make a pipeline's folder anew.
 
     name (str): the pipeline.
     trained (Optional[Path]): the folder of the trained one; where None, it is built of its config.
+    dev (Optional[Path]): development documents, for calibrating without examples.
     """
     source, folder = read_source(name), PIPELINES / name
     shutil.rmtree(folder, ignore_errors=True)
     PIPELINES.mkdir(exist_ok=True)
-    if trained is None:
-        util.load_model_from_config(util.load_config(SOURCES / f"{name}.cfg"), auto_fill=True).to_disk(folder)
-    else:
-        shrink(str(trained), folder, source["precision"])
+    config = SOURCES / f"{name}.cfg"
+    with tempfile.TemporaryDirectory() as temporary:
+        own = Path(temporary) / "trained"
+        if trained is not None and not source.get("examples", True):
+            leave_examples(trained, own, dev)
+            trained = own
+        whole = Path(temporary) / "whole"
+        if config.is_file():
+            overrides = {"paths.trained": str(trained)} if trained is not None else {}
+            util.load_model_from_config(util.load_config(config, overrides), auto_fill=True).to_disk(whole)
+            forget_paths(whole / "config.cfg")
+        if trained is None:
+            shutil.copytree(whole, folder)
+        else:
+            shrink(str(whole if whole.exists() else trained), folder, source["precision"])
     meta = json.loads((folder / META).read_text(encoding="utf8"))
     # The scores of training are those of the large pipeline; the card has those of this one.
     meta.update(source["meta"], lang=name.split("_")[0], name=name.split("_", 1)[1], performance={}, notes="")
@@ -91,6 +117,49 @@ def assemble(name: str, trained: "Path | None") -> None:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if size > MOST:
         raise SystemExit(f"{folder} has {size / 1e6:.1f} MB, more than {MOST / 1e6:.0f}")
+
+
+def leave_examples(trained: Path, output: Path, dev: "Path | None") -> None:
+    """Save a trained pipeline without its examples. Where they count, it is calibrated again.
+
+    trained (Path): the pipeline.
+    output (Path): the folder to save it in.
+    dev (Optional[Path]): development documents (.spacy).
+    """
+    nlp = load_model(trained)
+    counts = False
+    for _, pipe in nlp.pipeline:
+        if isinstance(pipe, RelationExtractor):
+            counts |= pipe.predictor.calibration.weight > 0
+            pipe.predictor.retriever.clear()
+            pipe.predictor.pending = []
+    nlp.to_disk(output)
+    if counts:
+        if dev is None:
+            raise SystemExit(f"The examples of {trained} count: give --dev, so that it is calibrated without them.")
+        calibrate(str(output), dev)
+
+
+def forget_paths(file: Path) -> None:
+    """Take the paths of this machine out of a config, those of the scorers, too."""
+    config = util.load_config(file)
+    config["paths"] = dict.fromkeys(config["paths"])
+    for component in config["components"].values():
+        if component.get("scorer", {}).get("train"):
+            component["scorer"]["train"] = None
+    config.to_disk(file)
+
+
+def verify_all(assets: Path) -> None:
+    """Verify each pipeline that is there; all are tried before the first failure ends the script."""
+    failed = []
+    for folder in sorted(path.parent for path in PIPELINES.glob(f"*/{META}")):
+        try:
+            verify(str(folder), assets)
+        except ValueError as error:
+            failed.append(str(error))
+    if failed:
+        raise SystemExit("\n".join(failed))
 
 
 def write_card(name: str, assets: Path) -> None:

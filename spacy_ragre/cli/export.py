@@ -1,11 +1,12 @@
 """`ragre export`: annotated documents to another format, or to a knowledge graph."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from wasabi import msg
 
 from ..errors import Errors
+from ._card import CARD, Card
 from ._util import Arg, Opt, ragre_cli, user_errors
 
 GRAPH = "Graphs"
@@ -28,7 +29,8 @@ def export_cli(
         None,
         "--relation-names",
         "-rn",
-        help="JSON file of relation ids, such as P17, with names (docred, ttl, nt); rel_info.json next to OUT",
+        help="Relation ids, such as P17, with names (docred, ttl, nt): a JSON file, or a pipeline whose card has them; "
+        "rel_info.json next to OUT",
     ),
     min_score: float = Opt(0.0, "--min-score", help="Leave relations below out, from 0 to 1", rich_help_panel=GRAPH),
     min_count: int = Opt(1, "--min-count", help="Leave out what fewer places say", rich_help_panel=GRAPH),
@@ -85,8 +87,12 @@ def export(
         raise ValueError(Errors.R414.format(format=format, known=", ".join((*WRITERS, *FORMATS))))
     if base is not None and format not in RDF:
         raise ValueError(Errors.R619.format(format=format, option="--base", known=", ".join(RDF)))
+    named = ("docred", *RDF)
+    if relation_names is not None and format not in named:
+        raise ValueError(Errors.R619.format(format=format, option="--relation-names", known=", ".join(named)))
+    names = None if relation_names is None else _names(relation_names)
     if format in FORMATS:
-        _export_graph(docs_path, output_path, format, spans_key, relation_names, base, settings)
+        _export_graph(docs_path, output_path, format, spans_key, names, base, settings)
         return
     defaults = {"min_score": 0.0, "min_count": 1}
     for name, value in settings.items():
@@ -101,12 +107,29 @@ def export(
         msg.info(f"Left out, as the format can't hold it: {'; '.join(counts.dropped_items())}")
 
 
+def _names(source: Path) -> Union[Path, Dict[str, str]]:
+    """RETURNS (Union[Path, Dict[str, str]]): a file of names, or the names by their ids that the card of a pipeline
+    has. A ValueError is raised for a pipeline whose card has none.
+    """
+    from spacy.util import get_package_path, is_package
+
+    folder = source
+    if not source.exists() and is_package(str(source)):
+        folder = next((path.parent for path in get_package_path(str(source)).glob(f"*/{CARD}")), source)
+    if not folder.is_dir():
+        return source
+    names = {id_: label for label, id_ in Card.read(folder).about.get("properties", {}).items() if id_}
+    if not names:
+        raise ValueError(Errors.R664.format(name=source))
+    return names
+
+
 def _export_graph(
     docs_path: Path,
     output_path: Path,
     format: str,
     spans_key: Optional[str],
-    relation_names: Optional[Path],
+    relation_names: Union[Path, Dict[str, str], None],
     base: Optional[str],
     settings: Dict[str, Any],
 ) -> None:

@@ -19,6 +19,8 @@ from .reader import read_docs, split
 from .records import OVERLAP_KEY
 from .tokens import get_nlp
 
+DOCRED = "docred"
+
 # A converted corpus has tokens, sentences and entities: the attributes of a tagger or a parser would only take room.
 ATTRS = ("ORTH", "SPACY", "NORM", "SENT_START", "ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID")
 
@@ -155,6 +157,8 @@ def _read(
 ) -> Iterator[Doc]:
     name = recognise(path) if format is None else format
     read = _known(name, READERS)
+    if settings["relation_names"] is not None and name != DOCRED:
+        raise ValueError(Errors.R619.format(format=name, option="relation_names", known=DOCRED))
     told = CorpusCounts() if counts is None else counts
     told.format = FORMATS[name].title if format is None else ""
     docs = read(existing_path(path), get_nlp(nlp), counts=told, **settings)

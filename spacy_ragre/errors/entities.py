@@ -10,6 +10,10 @@ class EntityErrors(metaclass=WithCodes):
         "before it, as en_core_web_sm has them, or leave out the rule 'terms', which is the only one that needs DEP."
     )
     R642 = "The setting types={value!r} of component {name!r} is not valid: 'auto', 'near' or 'strict' is needed."
+    R663 = (
+        "The setting types of component {name!r} maps {type!r} to {value!r}. An entity type maps to the one that is "
+        "written in its place, or to null, which leaves such entities out."
+    )
 
 
 class EntityWarnings(metaclass=WithCodes):

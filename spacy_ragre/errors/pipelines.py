@@ -1,4 +1,4 @@
-"""Pipelines that are shipped and installed: R65x."""
+"""Pipelines that are shipped and installed: R65x, R664."""
 
 from .codes import WithCodes
 
@@ -39,3 +39,7 @@ class PipelineErrors(metaclass=WithCodes):
         "{known}. Other pipelines are put in front by nlp.add_pipe(..., source=...)."
     )
     R659 = "Can't install the pipeline {name!r}: {problem}"
+    R664 = (
+        "The card of the pipeline {name} has no ids of relations. Give a JSON file of ids with names: "
+        '{{"P17": "country"}}.'
+    )

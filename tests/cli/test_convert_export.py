@@ -146,6 +146,8 @@ def test_docred_there_and_back(run: Callable[..., Result], fails: Callable[..., 
     result = run("convert", source, docs, "--format", "docred", "--relation-names", names)
     assert result.exit_code == 0, result.output
     assert [rel.label for rel in load(docs)[0]._.relations] == ["employer"]
+    message = fails("convert", docs, tmp_path / "x.spacy", "--format", "jsonl", "--relation-names", names)
+    assert "[R619]" in message and "--relation-names" in message
     assert "[R435]" in fails("export", docs, tmp_path / "out.json", "--format", "docred")
     assert run("export", docs, tmp_path / "out.json", "-f", "docred", "-rn", names).exit_code == 0
     answers = json.loads((tmp_path / "out.json").read_text(encoding="utf8"))
@@ -182,9 +184,37 @@ def test_r619_options_of_graphs(
     assert "[R619]" in fails("export", docs, output, "--min-count", 2)
     assert "--functional" in fails("export", docs, output, "--functional", "runs", "-f", "docred")
     assert "[R619]" in fails("export", docs, output, "-f", "csv", "--base", "http://a.org/")
+    names = tmp_path / "names.json"
+    for format in ("jsonl", "csv", "graphml"):
+        assert "--relation-names" in fails("export", docs, output, "-f", format, "--relation-names", names)
     assert "[R617]" in fails("export", docs, output, "-f", "csv", "--inverse", "runs")
     assert "[R617]" in fails("export", docs, output, "-f", "csv", "--min-score", 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "networkx", None)
         assert "[R616]" in fails("export", docs, output, "-f", "graphml")
     assert not output.exists()
+
+
+def test_ids_of_relations_are_taken_from_a_pipelines_card(
+    run: Callable[..., Result],
+    fails: Callable[..., str],
+    write_jsonl: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    docs, output = tmp_path / "docs.spacy", tmp_path / "graph.nt"
+    assert (
+        run("convert", write_jsonl({**DOC, "relations": [{"head": 0, "tail": 1, "label": "runs"}]}), docs).exit_code
+        == 0
+    )
+    folder = tmp_path / "site" / "en_ragre_names_sm" / "en_ragre_names_sm-0.1.0"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("", encoding="utf8")
+    card = {"needs": [], "checks": [], "about": {"properties": {"runs": "P1037", "owns": ""}}}
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf8")
+    assert run("export", docs, output, "-f", "nt", "--relation-names", folder).exit_code == 0
+    assert "<http://www.wikidata.org/prop/direct/P1037>" in output.read_text(encoding="utf8")
+    (folder / "card.json").write_text(json.dumps({**card, "about": {}}), encoding="utf8")
+    assert "[R664]" in fails("export", docs, output, "-f", "nt", "--relation-names", folder)
+    (folder / "card.json").unlink()
+    assert "[R654]" in fails("export", docs, output, "-f", "nt", "--relation-names", folder)

@@ -10,7 +10,18 @@ from spacy.tokens import Doc, Span, Token
 from spacy.util import filter_spans
 
 from ...entity_types import FREQUENCY, NAME, NAMES, NUMBERS, QUANTITY, TERM
-from .words import COURTESY, CURRENCIES, DESCRIBING, GREETINGS, INSIDE_NAMES, INSTITUTIONS, OFFICES, UNITS
+from .words import (
+    ARTICLES,
+    COURTESY,
+    CURRENCIES,
+    DESCRIBING,
+    GREETINGS,
+    INSIDE_NAMES,
+    INSTITUTIONS,
+    OFFICES,
+    POSSESSIVES,
+    UNITS,
+)
 
 _COUNT = r"(?:once|twice|(?:\d+|two|three|four) times)"
 _PERIOD = r"(?:hour|day|week|month|year)"
@@ -89,6 +100,21 @@ def _mend_number(doc: Doc, ent: Span) -> Span:
 
 def _relabel(doc: Doc, ent: Span, start: int, end: int, label: str = "") -> Span:
     return Span(doc, start, end, label or ent.label, kb_id=ent.kb_id, span_id=ent.id)
+
+
+def trim(doc: Doc, ents: Sequence[Span]) -> List[Span]:
+    """RETURNS (List[Span]): entities without an article in front and a possessive ending behind, as many corpora have
+    them: "World Bank" for "the World Bank's".
+    """
+    out = []
+    for ent in ents:
+        start, end = ent.start, ent.end
+        if end - start > 1 and doc[start].lower_ in ARTICLES:
+            start += 1
+        if end - start > 1 and doc[end - 1].lower_ in POSSESSIVES:
+            end -= 1
+        out.append(_relabel(doc, ent, start, end))
+    return out
 
 
 def find_measures(doc: Doc, ents: Sequence[Span]) -> List[Span]:
@@ -196,10 +222,11 @@ def find_phrases(doc: Doc, ents: Sequence[Span], rules: Sequence[str]) -> List[S
 
     doc (Doc): the document, tagged and parsed.
     ents (Sequence[Span]): its entities.
-    rules (Sequence[str]): those of `RULES` to use.
+    rules (Sequence[str]): those of `ALL_RULES` to use.
     RETURNS (List[Span]): the entities, in order.
     """
     found = mend(doc, ents) if "boundaries" in rules else list(ents)
+    found = trim(doc, found) if "articles" in rules else found
     if "measures" in rules:
         measures = find_measures(doc, found)
         found = [ent for ent in found if not overlaps(ent, measures)] + measures
@@ -212,5 +239,6 @@ def find_phrases(doc: Doc, ents: Sequence[Span], rules: Sequence[str]) -> List[S
     return sorted(filter_spans(found), key=lambda span: span.start)
 
 
-#: All rules, by name.
+#: The rules that are used where none are named, and all there are.
 RULES = ("boundaries", "measures", "names", "terms")
+ALL_RULES = (*RULES, "articles")

@@ -30,3 +30,5 @@ UNITS = CURRENCIES | frozenset(
     "tonne tonnes cup cups spoon spoons tablespoon tablespoons teaspoon teaspoons tbsp tsp percent unit units mmol "
     "tablet tablets drop drops pinch".split()
 )
+ARTICLES = frozenset(("the", "a", "an"))
+POSSESSIVES = frozenset(("'s", "’s", "'", "’"))

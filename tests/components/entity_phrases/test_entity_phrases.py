@@ -115,7 +115,7 @@ def test_the_component_in_a_pipeline(parsed):
 
 
 def test_r640_unknown_rules():
-    with pytest.raises(ValueError, match=r"R640.*'quotes'.*boundaries, measures, names, terms"):
+    with pytest.raises(ValueError, match=r"R640.*'quotes'.*boundaries, measures, names, terms, articles"):
         spacy.blank("en").add_pipe(NAME, config={"rules": ["names", "quotes"]})
 
 
@@ -131,3 +131,25 @@ def test_r641_without_tags_or_a_parse():
 def test_w640_another_language():
     with pytest.warns(UserWarning, match="W640.*'de'"):
         spacy.blank("de").add_pipe(NAME)
+
+
+def test_articles_and_possessives_are_left_out_where_asked_for():
+    words, pos = (
+        ["The", "World", "Bank", "'s", "head", "met", "The"],
+        ["DET", "PROPN", "PROPN", "PART", "NOUN", "VERB", "DET"],
+    )
+    doc = tagged(words, pos, [(0, 4, "ORG"), (6, 7, "WORK_OF_ART")])
+    assert phrases(doc, "articles") == [("World Bank", "ORG"), ("The", "WORK_OF_ART")]
+    assert phrases(doc, "measures") == [("The World Bank 's", "ORG"), ("The", "WORK_OF_ART")]
+
+
+def test_types_of_another_corpus():
+    nlp = spacy.blank("en")
+    pipe = nlp.add_pipe(NAME, config={"rules": ["names"], "types": {"GPE": "LOC", "NAME": "MISC", "ORDINAL": None}})
+    doc = tagged(["Oslo", "first", "saw", "Globex", "Ann"], ["PROPN", "ADJ", "VERB", "PROPN", "PROPN"])
+    doc.set_ents([Span(doc, 0, 1, "GPE", kb_id="Q585"), Span(doc, 1, 2, "ORDINAL"), Span(doc, 4, 5, "PERSON")])
+    found = [(ent.text, ent.label_, ent.kb_id_) for ent in pipe(doc).ents]
+    assert found == [("Oslo", "LOC", "Q585"), ("Globex", "MISC", ""), ("Ann", "PERSON", "")]
+    assert spacy.blank("en").from_config(nlp.config).get_pipe(NAME).types == pipe.types
+    with pytest.raises(ValueError, match="R663.*'GPE'"):
+        nlp.add_pipe(NAME, "other", config={"types": {"GPE": " "}})
