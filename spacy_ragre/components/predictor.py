@@ -7,6 +7,7 @@ from thinc.api import Model
 from ..errors import Errors
 from ..llm.attention.packing import TokenPrompt
 from ..llm.base import Backbone
+from ..llm.remote.backbone import RemoteLM
 from ..training.locks import use_own_threads
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Predictor:
     """
 
     modes: ClassVar[Tuple[str, ...]] = ("auto", "head", "trie")
+    #: Those that a language model on a server can do.
+    remote_modes: ClassVar[Tuple[str, ...]] = ()
 
     def __init__(self, model: Model[Any, Any], *, answer: str, n_examples: int, label_smoothing: float) -> None:
         if answer not in self.modes:
@@ -46,6 +49,9 @@ class Predictor:
             raise ValueError(Errors.R540.format(setting="n_examples", value=n_examples, expected="0 or more"))
         if not 0 <= label_smoothing < 1:
             raise ValueError(Errors.R508.format(value=label_smoothing))
+        server = getattr(model.shims[0], "backbone", None)
+        if isinstance(server, RemoteLM) and answer not in self.remote_modes:
+            raise ValueError(server.lacks(f"the way to answer {answer!r} of this component"))
         self.model = model
         self.answer = answer
         self.n_examples = n_examples
@@ -97,4 +103,4 @@ class Predictor:
     @property
     def untrained_mode(self) -> str:
         """RETURNS (str): the way that "auto" answers before training."""
-        return "trie"
+        return "generate" if isinstance(self.backbone, RemoteLM) else "trie"

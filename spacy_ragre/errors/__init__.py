@@ -15,6 +15,7 @@ from .open_labels import OpenLabelErrors, OpenLabelWarnings
 from .pictures import PictureErrors
 from .pipelines import PipelineErrors
 from .prompts import PromptErrors
+from .remote import RemoteErrors, RemoteWarnings
 from .retrieval import RetrievalErrors, RetrievalWarnings
 from .service import ServiceErrors, ServiceWarnings
 from .starting import StartingErrors, StartingWarnings
@@ -33,6 +34,7 @@ class Errors(
     PictureErrors,
     PipelineErrors,
     PromptErrors,
+    RemoteErrors,
     RetrievalErrors,
     ServiceErrors,
     StartingErrors,
@@ -48,6 +50,7 @@ class Warnings(
     GraphWarnings,
     ModelWarnings,
     OpenLabelWarnings,
+    RemoteWarnings,
     RetrievalWarnings,
     ServiceWarnings,
     StartingWarnings,

@@ -11,6 +11,7 @@ from ...errors import Errors
 from ...instances import Instance
 from ...labels import LabelSet
 from ...llm.attention.packing import PackedBatch, pack
+from ...llm.remote.backbone import Documents
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever
 from ...retrieval.indexes import IndexKind
@@ -97,6 +98,8 @@ class ETRAGPredictor(RelationPredictor):
     retrieval_loss (float): how much the likelihood of the right votes counts in the loss, beside that of the answers.
     **settings (Any): see `RelationPredictor`.
     """
+
+    remote_modes = ()
 
     def __init__(
         self,
@@ -288,11 +291,14 @@ class ETRAGPredictor(RelationPredictor):
 
     # Answering
 
-    def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
+    def score(
+        self, instances: Sequence[Instance], count: Optional[int] = None, documents: Documents = None
+    ) -> LabelScores:
         """Score every class of every pair.
 
         instances (Sequence[Instance]): the pairs.
         count (Optional[int]): number of neighbours to tell of; as many as the model and calibration use if None.
+        documents (Optional[Sequence[int]]): of no effect here.
         RETURNS (LabelScores): logits of the head, and the neighbours with their weights.
         """
         import numpy as np

@@ -226,15 +226,17 @@ class RelationExtractor(Labelled):
         per_doc = [self._candidates(doc, types) for doc in docs]
         if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
             warnings.warn(Warnings.W501.format(name=self.name), stacklevel=4)
-        owner = {id(candidate): number for number, candidates in enumerate(per_doc) for candidate in candidates}
+        pairs = [candidate for candidates in per_doc for candidate in candidates]
+        documents = [number for number, candidates in enumerate(per_doc) for _ in candidates]
+        owner = {id(candidate): number for candidate, number in zip(pairs, documents)}
         found: List[List[RelationPrediction]] = [[] for _ in docs]
-        relations, doubts = self.predictor.predict([pair for pairs in per_doc for pair in pairs])
+        relations, doubts = self.predictor.predict(pairs, documents)
         for item in relations:
             found[owner[id(item.candidate)]].append(item)
         if self.predictor.zero_shot:
             found = [drop_rivals(items, self.predictor.labels) for items in found]
         following = iter(doubts)
-        return found, [[next(following) for _ in pairs] for pairs in per_doc]
+        return found, [[next(following) for _ in candidates] for candidates in per_doc]
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from thinc.api import Model, Optimizer
 from tqdm import tqdm
@@ -15,6 +15,7 @@ from ...instances import Instance
 from ...labels import LabelSet
 from ...llm.label_model import LabelShim
 from ...llm.label_scoring import generate_texts, parse_texts, score_texts
+from ...llm.remote.backbone import Asked, Documents, RemoteLM
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
@@ -55,6 +56,7 @@ class RelationPredictor(PairPredictor):
     """
 
     modes = ("auto", "head", "trie", "generate", "open")
+    remote_modes: ClassVar[Tuple[str, ...]] = ("auto", "generate", "open")
 
     def __init__(
         self,
@@ -72,6 +74,8 @@ class RelationPredictor(PairPredictor):
     ) -> None:
         if answer == "open" and weights is None:
             raise ValueError(Errors.R561)
+        if answer != "open" and isinstance(getattr(model.shims[0], "backbone", None), RemoteLM):
+            weights = None  # "auto" asks the server that somebody chose
         settings: Dict[str, Any] = {"answer": answer, "n_examples": n_examples, "label_smoothing": label_smoothing}
         super().__init__(model, prompt, labels, both_orders=both_orders, **settings)
         self.open = OpenScorer(weights)
@@ -256,16 +260,19 @@ class RelationPredictor(PairPredictor):
 
     # Answering
 
-    def predict(self, candidates: Sequence[Candidate]) -> Tuple[List[RelationPrediction], List[float]]:
+    def predict(
+        self, candidates: Sequence[Candidate], documents: Documents = None
+    ) -> Tuple[List[RelationPrediction], List[float]]:
         """Find the relations of pairs: the one entry, whatever the way to answer.
 
         candidates (Sequence[Candidate]): the pairs, of any number of documents.
+        documents (Optional[Sequence[int]]): the number of each pair's document, for models that read it at once.
         RETURNS (Tuple[List[RelationPrediction], List[float]]): the relations, in the order of the pairs, of several of
             one pair the likeliest first; and how near another answer is, for every pair, from 0 to 1.
         """
         if not candidates:
             return [], []
-        scored = self._score_pairs(candidates)
+        scored = self._score_pairs(candidates, documents=documents)
         allowed = allowed_classes(candidates, self.labels, self.open.types)
         probability = self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
         settings = self._settings(), self._settings(across=True)
@@ -273,18 +280,23 @@ class RelationPredictor(PairPredictor):
         chosen, doubts = pick_each(self.decision, probability, own, self.labels)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels), doubts.tolist()
 
-    def _score_pairs(self, candidates: Sequence[Candidate], count: Optional[int] = None) -> LabelScores:
+    def _score_pairs(
+        self, candidates: Sequence[Candidate], count: Optional[int] = None, documents: Documents = None
+    ) -> LabelScores:
         """See `score`. Before training, open labels are looked for wherever mentions of two clusters are near."""
         if not self.zero_shot:
-            return self.score([candidate.instance for candidate in candidates], count)
+            return self.score([candidate.instance for candidate in candidates], count, documents)
         instances, starts = mention_pairs(candidates)
         return likeliest(self.score(instances, count), starts)
 
-    def score(self, instances: Sequence[Instance], count: Optional[int] = None) -> LabelScores:
+    def score(
+        self, instances: Sequence[Instance], count: Optional[int] = None, documents: Documents = None
+    ) -> LabelScores:
         """Score every class of every pair.
 
         instances (Sequence[Instance]): the pairs.
         count (Optional[int]): number of neighbours to find; as many as prompts and calibration use if None.
+        documents (Optional[Sequence[int]]): see `predict`.
         RETURNS (LabelScores): logits of the head, or the likelihood scores of the classes' texts.
         """
         import numpy as np
@@ -302,7 +314,8 @@ class RelationPredictor(PairPredictor):
             found = self._found(instances, count)
             shown = self._examples(instances, found)
             # What is told as evidence is what was shown, where nothing else is done with neighbours.
-            scored = LabelScores(self._score_mode(mode, instances, shown), found if count > self.shown else shown)
+            scores = self._score_mode(mode, instances, shown, documents)
+            scored = LabelScores(scores, found if count > self.shown else shown)
         if not np.isfinite(scored.scores[:, 0]).all() or np.isnan(scored.scores).any():
             raise ValueError(Errors.R504.format(model=self.backbone.name))
         return scored
@@ -340,14 +353,21 @@ class RelationPredictor(PairPredictor):
         """
         return only_kind(self.known_examples, self.labels)
 
-    def _score_mode(self, mode: str, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]) -> Any:
+    def _score_mode(
+        self, mode: str, instances: Sequence[Instance], found: Sequence[List[Neighbour]], documents: Documents
+    ) -> "np.ndarray":
         if mode == "head":
             return self._read(instances, found)[0]
         if mode == "open":
             return self.open.scores(instances, self.labels, self.known_examples)
+        backbone = self.backbone
+        if isinstance(backbone, RemoteLM):
+            allowed = [self.labels.allowed(i.first_type, i.second_type, self.open.types) for i in instances]
+            examples = [[as_shown(near.instance, self.labels) for near in own[: self.shown]] for own in found]
+            asked = Asked(self.prompt, self.labels, instances, allowed, examples, documents, self.multi_label)
+            return backbone.score_pairs(asked)
         prompts = [self.pieces(i, n[: self.shown]) for i, n in zip(instances, found)]
         self.prepare()
-        backbone = self.backbone
         if mode == "trie":
             answers = [self.prompt.answers(i, self.labels) for i in instances]
             return score_texts(backbone, prompts, answers)
