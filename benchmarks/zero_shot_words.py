@@ -63,16 +63,26 @@ SEMEVAL: Dict[str, Tuple[str, str]] = {
     "Message-Topic": ("is about", "HEAD is a message, text or speech about the topic TAIL."),
 }
 
-# Figures of others, by benchmark: a row and its scores from 0 to 1. They were not measured here.
+# Figures of others, by benchmark: a row and its scores from 0 to 1. They were not measured here. GLiREL's are those of
+# table 1 of its paper as a reproduction of it quotes them; the paper's own table was not at hand.
 PUBLISHED: Dict[str, List[Tuple[Dict[str, str], Dict[str, float]]]] = {
     "fewrel": [
         (
             {
                 "name": "GLiREL (published)",
-                "description": "467M weights; arXiv 2501.03172; 15 unseen relations, drawn from all of FewRel's",
+                "description": "arXiv 2501.03172, table 1, quoted by others; 15 unseen relations of all of FewRel's, "
+                "trained on the rest and on synthetic data",
                 "split": "other groups of labels",
             },
-            {"macro_f_15": 0.845},
+            {"macro_f_15": 0.8448},
+        ),
+        (
+            {
+                "name": "GLiREL, without synthetic data (published)",
+                "description": "arXiv 2501.03172, table 1, quoted by others; trained on the other relations of FewRel",
+                "split": "other groups of labels",
+            },
+            {"macro_f_15": 0.7040},
         ),
     ],
 }

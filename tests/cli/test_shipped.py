@@ -11,6 +11,7 @@ from spacy_ragre import LabelSet
 from spacy_ragre.cli._card import Card
 from spacy_ragre.cli._wheels import MANIFEST, build_wheel, package_name, read_manifest
 from spacy_ragre.files import file_hash
+from spacy_ragre.instances import Answer
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 FOLDERS = sorted(path.parent for path in PIPELINES.glob("*/meta.json"))
@@ -41,6 +42,26 @@ def test_the_open_one_answers_and_takes_other_labels():
     with nlp.get_pipe("rag_relation_extractor").asking(LabelSet({"started": "started the company"})):
         doc = nlp("Microsoft was founded by Bill Gates in 1975.")
     assert {rel.label for rel in doc._.relations} <= {"started"}
+
+
+@pytest.mark.real
+def test_a_successor_is_not_who_was_succeeded():
+    """However it is said: "replaces" was read the wrong way round in the passive."""
+    pipe = spacy.load(PIPELINES / "en_ragre_open_sm").get_pipe("rag_relation_extractor")
+    labels = pipe.predictor.labels
+    first, second = (labels.index(Answer("replaces", reverse)) for reverse in (False, True))
+    nlp = spacy.blank("en")
+    for text, passive in (
+        ("Elena Marsh was succeeded as chair by Tobias Wolf.", True),
+        ("Elena Marsh retired and was replaced by Tobias Wolf.", True),
+        ("Elena Marsh succeeded Tobias Wolf as chair.", False),
+        ("Elena Marsh is the successor of Tobias Wolf.", False),
+    ):
+        doc = nlp.make_doc(text)
+        places = [(text.index(name), text.index(name) + len(name)) for name in ("Elena Marsh", "Tobias Wolf")]
+        doc.set_ents([doc.char_span(*place, label="PERSON") for place in places])
+        scores = pipe.predictor.score([candidate.instance for candidate in pipe._candidates(doc)]).scores[0]
+        assert (scores[second] > scores[first]) == passive, text
 
 
 @pytest.mark.real

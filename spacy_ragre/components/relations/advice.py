@@ -49,15 +49,18 @@ class Advice:
             self._give("W514", Warnings.W514.format(name=self.name))
 
     def check_types(self, labels: LabelSet, types: TypeRules, near: bool) -> None:
-        """Warn where labels ask for entity types that nothing before this component finds.
+        """Warn where labels ask for entity types that nothing before this component finds; where only those that are
+        asked for count, for a head or tail that may have none of the types that are found.
 
         labels (LabelSet): the labels.
         types (TypeRules): what is found.
         near (bool): whether other types may stand for those.
         """
-        specs = labels.specs.values()
-        wanted = dict.fromkeys(type_ for spec in specs for type_ in (*spec.head_types, *spec.tail_types))
-        missing = types.unknown(list(wanted)) if near else tuple(t for t in wanted if t not in (types.given or ()))
+        ends = [end for spec in labels.specs.values() for end in (spec.head_types, spec.tail_types)]
+        if not near:
+            ends = [end for end in ends if (types.given or frozenset()).isdisjoint(end)]
+        wanted = tuple(dict.fromkeys(type_ for end in ends for type_ in end))
+        missing = types.unknown(wanted) if near else wanted
         if missing:
             consequence = "They get none." if not near else "Names and phrases of other types stand for them."
             known = ", ".join(sorted(types.given or ())) or "none"

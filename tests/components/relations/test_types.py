@@ -210,6 +210,11 @@ def test_w641_types_that_nothing_finds_are_told_once(make):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nlp.get_pipe(NAME)._type_rules()
+    # Of several types that may stand there, one is enough.
+    either = {"treats": {"text": "treats", "head_types": ["DRUG", "ORG"], "tail_types": ["PER", "PERSON"]}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(either, types="strict").get_pipe(NAME)._type_rules()
     strict = make(UNFOUND, types="strict")
     with pytest.warns(UserWarning, match="W641.*They get none"):
         strict.get_pipe(NAME)._type_rules()
