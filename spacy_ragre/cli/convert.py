@@ -32,6 +32,7 @@ def convert_cli(
     relation_names: Optional[Path] = Opt(
         None, "--relation-names", "-rn", help="JSON file of relation ids with names (docred); rel_info.json next to IN"
     ),
+    patch: Optional[Path] = Opt(None, "--patch", help="Patch of TACREV or Re-TACRED for this file (tacred)"),
     skip_errors: Optional[Path] = SKIP_ERRORS,
 ) -> None:
     """
@@ -50,6 +51,7 @@ def convert_cli(
             spans_key=spans_key,
             split_tokens=split_tokens,
             relation_names=relation_names,
+            patch=patch,
             skip_errors=skip_errors,
         )
 
@@ -65,6 +67,7 @@ def convert(
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
     relation_names: Optional[Path] = None,
+    patch: Optional[Path] = None,
     skip_errors: Optional[Path] = None,
 ) -> None:
     """Convert a corpus and say what was written; see `spacy_ragre.corpora.convert`.
@@ -81,6 +84,7 @@ def convert(
         "spans_key": spans_key,
         "split_tokens": split_tokens,
         "relation_names": relation_names,
+        "patch": patch,
         "on_error": None if skip_errors is None else left_out_to(left_out),
         "counts": counts,
     }

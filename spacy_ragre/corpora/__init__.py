@@ -6,11 +6,13 @@ from .docred import read_docred, write_docred
 from .jsonl import doc_from_dict, doc_to_dict, read_jsonl, write_jsonl
 from .reader import Corpus, create_corpus, split
 from .semeval import SEMEVAL_LABELS, read_semeval
+from .tacred import TACRED_WORDS, read_tacred, read_tacred_patch
 
 __all__ = [
     "Corpus",
     "CorpusCounts",
     "SEMEVAL_LABELS",
+    "TACRED_WORDS",
     "convert",
     "convert_split",
     "create_corpus",
@@ -20,6 +22,8 @@ __all__ = [
     "read_docred",
     "read_jsonl",
     "read_semeval",
+    "read_tacred",
+    "read_tacred_patch",
     "split",
     "write_docred",
     "write_jsonl",

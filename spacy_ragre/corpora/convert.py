@@ -17,6 +17,7 @@ from .files import OnError, existing_path
 from .formats import FORMATS, READERS, WRITERS, recognise
 from .reader import read_docs, split
 from .records import OVERLAP_KEY
+from .tacred import TACRED
 from .tokens import get_nlp
 
 DOCRED = "docred"
@@ -36,6 +37,7 @@ def convert(
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
     relation_names: Names = None,
+    patch: Union[str, Path, None] = None,
     on_error: Optional[OnError] = None,
     counts: Optional[CorpusCounts] = None,
 ) -> int:
@@ -51,6 +53,7 @@ def convert(
     split_tokens (bool): for "jsonl": cut tokens where an entity begins or ends inside one, as other formats always do.
     relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON
         file that has them; `rel_info.json` next to the corpus if None.
+    patch (Union[str, Path, None]): for "tacred": the patch of TACREV or Re-TACRED for this file.
     on_error (Optional[OnError]): is given the place of a record that can't be read, the record and what is wrong with
         it; the rest is converted. Problems are gathered and raised where None.
     counts (Optional[CorpusCounts]): where what is written is counted, and what could not be kept; if None, a warning
@@ -65,6 +68,7 @@ def convert(
         spans_key=spans_key,
         split_tokens=split_tokens,
         relation_names=relation_names,
+        patch=patch,
         on_error=on_error,
     )
     with atomic_write(output_path) as file_:
@@ -83,6 +87,7 @@ def convert_split(
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
     relation_names: Names = None,
+    patch: Union[str, Path, None] = None,
     on_error: Optional[OnError] = None,
     counts: Optional[CorpusCounts] = None,
 ) -> Tuple[int, int]:
@@ -95,7 +100,8 @@ def convert_split(
         from what the corpus holds.
     dev_share (float): the share of the documents that goes to `dev_path`.
     seed (int): of the choice.
-    nlp, spans_key, split_tokens, relation_names, on_error, counts: as for `convert`; both files are counted together.
+    nlp, spans_key, split_tokens, relation_names, patch, on_error, counts: as for `convert`; both files are counted
+        together.
     RETURNS (Tuple[int, int]): how many documents were written to each file.
     """
     docs = _read(
@@ -106,6 +112,7 @@ def convert_split(
         spans_key=spans_key,
         split_tokens=split_tokens,
         relation_names=relation_names,
+        patch=patch,
         on_error=on_error,
     )
     train, dev = split(docs, dev_share, seed)
@@ -159,6 +166,8 @@ def _read(
     read = _known(name, READERS)
     if settings["relation_names"] is not None and name != DOCRED:
         raise ValueError(Errors.R619.format(format=name, option="relation_names", known=DOCRED))
+    if settings["patch"] is not None and name != TACRED.name:
+        raise ValueError(Errors.R619.format(format=name, option="patch", known=TACRED.name))
     told = CorpusCounts() if counts is None else counts
     told.format = FORMATS[name].title if format is None else ""
     docs = read(existing_path(path), get_nlp(nlp), counts=told, **settings)

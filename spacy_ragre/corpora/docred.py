@@ -19,17 +19,13 @@ from ..files import atomic_write
 from ..relations import ID_KEY, Relation, cluster_entities, entity_spans, get_relations, set_relations
 from .files import OnError, Problems, decode, existing_path
 from .parse import unfit_values
-from .tokens import get_nlp
+from .tokens import english_spaces, get_nlp
 
 # The names of the mentions as the file has them, for each cluster: the official Ign F1 compares these.
 NAMES_KEY = "ragre.mention_names"
 RELATION_NAMES = "rel_info.json"
 
 Names = Union[str, Path, Mapping[str, str], None]
-
-_NO_SPACE_BEFORE = set(",.;:!?)]}%…”’") | {"'s", "’s", "'", "n't", "'m", "'re", "'ve", "'ll", "'d", "’"}
-_NO_SPACE_AFTER = set("([{$£€“‘#")
-_JOINS = set("-–/")
 
 
 class _Mention(NamedTuple):
@@ -252,7 +248,7 @@ def _make_doc(vocab: Vocab, record: _Record, spans_key: Optional[str]) -> Doc:
     for sent in record.sents:
         kept = [word for word in sent if word]
         words.extend(kept)
-        spaces.extend(_spaces(kept))
+        spaces.extend(english_spaces(kept))
         sent_starts.extend(i == 0 for i in range(len(kept)))
         for word in sent:
             places.append(places[-1] + bool(word))
@@ -278,28 +274,6 @@ def _make_doc(vocab: Vocab, record: _Record, spans_key: Optional[str]) -> Doc:
         ]
         set_relations(doc, relations)
     return doc
-
-
-def _spaces(words: Sequence[str]) -> List[bool]:
-    """Whether a space follows each token of a sentence, as English is written; the file does not say."""
-    spaces = [True] * len(words)
-    quoted = False
-    for i, word in enumerate(words):
-        before, after = False, False  # whether the token sticks to its neighbours
-        if word == '"':
-            before, after = quoted, not quoted
-            quoted = not quoted
-        elif word.isspace():
-            before = after = True
-        elif word in _JOINS and 0 < i < len(words) - 1:
-            before = after = words[i - 1][-1].isalnum() and words[i + 1][0].isalnum()
-        else:
-            before, after = word in _NO_SPACE_BEFORE, word in _NO_SPACE_AFTER
-        if before and i:
-            spaces[i - 1] = False
-        if after:
-            spaces[i] = False
-    return spaces
 
 
 # Writing

@@ -12,6 +12,7 @@ from .parse import OTHER_KEYS
 from .records import Format, Reader, Sample, Writer, describe, take_sample
 from .semeval import read_semeval
 from .spacy_llm import SPACY_LLM
+from .tacred import TACRED
 
 _SEMEVAL = re.compile(r'\d+\t"?.*<e1>')
 _KEYS = {"id", "text", "ents", "clusters", "relations", "triples", "labels"}
@@ -70,6 +71,7 @@ _ALL = (
         ),
     ),
     SPACY_LLM,
+    TACRED,
 )
 FORMATS: Dict[str, Format] = {format_.name: format_ for format_ in _ALL}
 READERS: Dict[str, Reader] = {format_.name: format_.read for format_ in _ALL if format_.read is not None}

@@ -218,3 +218,9 @@ def is_triples(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(item, list) and len(item) == 3 and all(isinstance(part, str) for part in item) for item in value
     )
+
+
+def is_words(value: Any) -> bool:
+    """RETURNS (bool): whether a value is a list of tokens, one or more, which don't begin or end with spaces."""
+    words = value if isinstance(value, list) else []
+    return bool(words) and all(isinstance(word, str) and word and word.strip() == word for word in words)

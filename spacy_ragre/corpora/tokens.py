@@ -1,11 +1,16 @@
 """Tokens of corpora: which tokenizer reads them, and tokens cut where an entity begins or ends."""
 
-from typing import Iterable, List, Optional, Union
+from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+
+
+_NO_SPACE_BEFORE = set(",.;:!?)]}%…”’") | {"'s", "’s", "'", "n't", "'m", "'re", "'ve", "'ll", "'d", "’"}
+_NO_SPACE_AFTER = set("([{$£€“‘#")
+_JOINS = set("-–/")
 
 
 def get_nlp(nlp: Union[Language, Vocab, None] = None) -> Language:
@@ -34,3 +39,39 @@ def split_at(doc: Doc, offsets: Iterable[int]) -> int:
                 # Each part is its own head: there is no parse yet, and the retokenizer asks for heads.
                 retokenizer.split(token, orths, heads=[(token, i) for i in range(len(orths))])
     return count
+
+
+def english_spaces(words: Sequence[str]) -> List[bool]:
+    """Whether a space follows each token of a sentence, as English is written, for formats that don't say.
+
+    words (Sequence[str]): the tokens, none of them empty.
+    RETURNS (List[bool]): one value a token.
+    """
+    spaces = [True] * len(words)
+    quoted = False
+    for i, word in enumerate(words):
+        before, after = False, False  # whether the token sticks to its neighbours
+        if word == '"':
+            before, after = quoted, not quoted
+            quoted = not quoted
+        elif word.isspace():
+            before = after = True
+        elif word in _JOINS and 0 < i < len(words) - 1:
+            before = after = words[i - 1][-1].isalnum() and words[i + 1][0].isalnum()
+        else:
+            before, after = word in _NO_SPACE_BEFORE, word in _NO_SPACE_AFTER
+        if before and i:
+            spaces[i - 1] = False
+        if after:
+            spaces[i] = False
+    return spaces
+
+
+def join_words(words: Sequence[str]) -> Tuple[str, List[int]]:
+    """RETURNS (Tuple[str, List[int]]): the text of tokens, with spaces as English is written, and where each begins."""
+    text = ""
+    starts = []
+    for word, space in zip(words, english_spaces(words)):
+        starts.append(len(text))
+        text += word + " " * space
+    return text.rstrip(" "), starts

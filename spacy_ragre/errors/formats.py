@@ -4,8 +4,37 @@ from .codes import WithCodes
 
 
 class FormatErrors(metaclass=WithCodes):
+    R370 = (
+        "The format {format!r} has no patches. A patch (--patch) gives a file of TACRED the relations of TACREV or "
+        "Re-TACRED: leave it out, or give the file of TACRED that it belongs to."
+    )
+    R371 = (
+        "Can't use the patch {path}: {problem}. Wanted is a patch as it was published, each id once: for TACREV a list "
+        'of records like {{"id": "e7798", "relation": "per:title"}}, for Re-TACRED an object like '
+        '{{"e7798": "per:title"}}.'
+    )
+    R372 = (
+        "{count} of the {total} ids of {patch} are not in the file, such as {shown}. A patch belongs to one part of "
+        "TACRED (train, dev or test): give that part's patch, and the file as the LDC publishes it."
+    )
+    R373 = "subject and object of record {id!r} are the same tokens, {start} to {end}: a relation needs two mentions."
+    R374 = (
+        "{role}_start={start} and {role}_end={end} are no range of tokens: there are {count}, numbered from 0, and the "
+        "end is that of the last token (inclusive)."
+    )
     R375 = (
         "Document {id!r} has {count} candidate pair(s), but the score of TACRED asks about exactly one, subject and "
         "object. Convert the corpus with --format tacred and keep gold_ents = true for evaluation, or leave the setting"
         " 'tacred' of ragre.relation_scorer.v1 off."
     )
+    R378 = (
+        "{what} goes from start={start} to end={end}, but there are {count} tokens and 0 <= start < end <= {count} is "
+        "needed (token indexes, end exclusive)."
+    )
+    R379 = (
+        "{line!r} can't be read as a line of PubTator: {problem}. A document is ID|t|TITLE, ID|a|ABSTRACT, then mentions "
+        "(ID, start, end, mention, type, identifier) and relations (ID, label, identifier, identifier) with tabs between "
+        "them, and a blank line behind it."
+    )
+    R380 = "{what} can't be read: {problem}."
+    R381 = "the file is no XML of BioC: {problem}. Take the file as it was exported, with <collection> around all."
