@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import Any, Dict, Union
 
 from ..errors import Errors
+from .bioc import BIOC
 from .docred import read_docred, write_docred
 from .files import existing_path
 from .jsonl import read_jsonl, write_jsonl
 from .parse import OTHER_KEYS
+from .pubtator import PUBTATOR
 from .records import Format, Reader, Sample, Writer, describe, take_sample
 from .semeval import read_semeval
 from .spacy_llm import SPACY_LLM
+from .spert import SPERT
 from .tacred import TACRED
+from .uima import UIMA
+from .webanno import WEBANNO
 
 _SEMEVAL = re.compile(r'\d+\t"?.*<e1>')
 _KEYS = {"id", "text", "ents", "clusters", "relations", "triples", "labels"}
@@ -72,6 +77,11 @@ _ALL = (
     ),
     SPACY_LLM,
     TACRED,
+    SPERT,
+    PUBTATOR,
+    BIOC,
+    WEBANNO,
+    UIMA,
 )
 FORMATS: Dict[str, Format] = {format_.name: format_ for format_ in _ALL}
 READERS: Dict[str, Reader] = {format_.name: format_.read for format_ in _ALL if format_.read is not None}

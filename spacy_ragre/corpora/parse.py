@@ -14,6 +14,8 @@ OTHER_KEYS: Dict[str, Tuple[str, ...]] = {
 # What msgpack holds, in which documents are kept.
 _LARGEST = 2**63 - 1
 _DEEPEST = 64
+# What `is_words` wants, for messages.
+WORDS = "a list of tokens, one or more, without spaces around them"
 
 
 class DocRecord(NamedTuple):

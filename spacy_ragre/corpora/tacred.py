@@ -24,7 +24,7 @@ from ..errors import Errors
 from ..labels import NO_RELATION
 from .counts import CorpusCounts
 from .files import OnError, Problems, decode, existing_path
-from .parse import Checker, is_int, is_name, is_text, is_words
+from .parse import WORDS, Checker, is_int, is_name, is_text, is_words
 from .records import Format, Record, Sample, from_records, json_records
 from .tokens import get_nlp
 
@@ -187,9 +187,7 @@ def _record(
     """A record of the file, or None where it is not whole; `messages` then says why."""
     check = Checker(messages)
     id_ = check.get(data, "id", "the record", is_name, "a string that is not empty")
-    words = check.get(
-        data, "token", "the record", is_words, "a list of tokens, one or more, without spaces around them"
-    )
+    words = check.get(data, "token", "the record", is_words, WORDS)
     label = check.get(data, "relation", "the record", is_name, f"a string that is not empty ({NO_RELATION!r} for none)")
     mentions = [_mention(data, role, words, check) for role in ("subj", "obj")]
     if not messages and mentions[0][:2] == mentions[1][:2]:

@@ -7,7 +7,6 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-
 _NO_SPACE_BEFORE = set(",.;:!?)]}%…”’") | {"'s", "’s", "'", "n't", "'m", "'re", "'ve", "'ll", "'d", "’"}
 _NO_SPACE_AFTER = set("([{$£€“‘#")
 _JOINS = set("-–/")

@@ -1,13 +1,9 @@
-"""Formats of corpora, and the scores that belong to them: R370 to R375, R378 to R389, W370 to W379."""
+"""Formats of corpora, and the scores that belong to them: R371 to R375, R378 to R389."""
 
 from .codes import WithCodes
 
 
 class FormatErrors(metaclass=WithCodes):
-    R370 = (
-        "The format {format!r} has no patches. A patch (--patch) gives a file of TACRED the relations of TACREV or "
-        "Re-TACRED: leave it out, or give the file of TACRED that it belongs to."
-    )
     R371 = (
         "Can't use the patch {path}: {problem}. Wanted is a patch as it was published, each id once: for TACREV a list "
         'of records like {{"id": "e7798", "relation": "per:title"}}, for Re-TACRED an object like '
@@ -32,9 +28,14 @@ class FormatErrors(metaclass=WithCodes):
         "needed (token indexes, end exclusive)."
     )
     R379 = (
-        "{line!r} can't be read as a line of PubTator: {problem}. A document is ID|t|TITLE, ID|a|ABSTRACT, then mentions "
-        "(ID, start, end, mention, type, identifier) and relations (ID, label, identifier, identifier) with tabs between "
-        "them, and a blank line behind it."
+        "{line!r} can't be read as a line of PubTator: {problem}. A document is ID|t|TITLE, ID|a|ABSTRACT, mentions"
+        " (ID, start, end, mention, type, identifier) and relations (ID, label, identifier, identifier) with tabs, and "
+        "a blank line behind it."
     )
-    R380 = "{what} can't be read: {problem}."
-    R381 = "the file is no XML of BioC: {problem}. Take the file as it was exported, with <collection> around all."
+    R380 = "{what} can't be read: {problem}. Mend it there, or leave it out."
+    R381 = (
+        "Can't read {path} as XML of BioC: {problem}. Take the file as it was exported, with <collection> around all."
+    )
+    R382 = "the line can't be read as WebAnno TSV 3: {problem}. Take the file as INCEpTION exported it."
+    R383 = "Reading UIMA CAS needs dkpro-cassis. Install it with: pip install 'spacy-ragre[uima]'."
+    R384 = "it can't be read as UIMA CAS in JSON: {problem}. Take the file as INCEpTION exported it."

@@ -149,7 +149,7 @@ def test_patch_that_is_none(write, text, problem):
 
 def test_patch_of_another_format(write, tmp_path):
     path = write('{"text": "Ann runs.", "ents": [{"start": 0, "end": 3, "label": "P"}]}')
-    with pytest.raises(ValueError, match="R370.*'jsonl'"):
+    with pytest.raises(ValueError, match="R619.*'jsonl'.*patch.*tacred"):
         convert(path, tmp_path / "out.spacy", patch=path)
 
 

@@ -1,0 +1,318 @@
+"""WebAnno TSV 3, as INCEpTION and WebAnno export a document: a file, or a folder of them.
+
+https://inception-project.github.io/releases/33.0/docs/user-guide.html#sect_formats_webannotsv3: lines that say which
+layers there are (`#T_SP` of spans, `#T_RL` of relations, `#T_CH` of chains), then a line for each token or part of one,
+with a column for each feature. "PER[2]" is a part of annotation 2, "PER" one of this token alone, "*" one without a
+value, "_" none; of several, "|" stands between them. A relation stands at its target and names its source. Offsets
+count the 16-bit units of UTF-16.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..errors import Errors
+from .files import Problems, read_lines
+from .layers import TOKEN, choose_label, is_linguistic
+from .records import Format, Record, Sample, from_records
+
+_FORMAT = "#FORMAT=WebAnno TSV 3"
+_UNIT = re.compile(r"\d+-\d+(\.\d+)?")
+_REFERENCE = re.compile(r"(\d+-\d+(?:\.\d+)?)(?:\[(\d+)(?:_(\d+))?\])?")
+_ID = re.compile(r"(?<!\\)\[(\d+)\]$")
+_ESCAPED = re.compile(r"\\(.)")
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
+
+# A layer with an annotation's number, or with the unit that it has alone.
+_Key = Tuple[str, str]
+
+
+class _Layer(NamedTuple):
+    """A layer and its columns.
+
+    name (str): the type's name.
+    kind (str): "SP", "RL" or "CH".
+    features (List[str]): features of its first columns; "" for one that only says that there is an annotation.
+    slots (List[str]): features that link to annotations: each has a column of roles and one of targets.
+    targets (List[str]): the layers that these link to.
+    base (str): of relations, the layer that they connect; their last column has the sources.
+    """
+
+    name: str
+    kind: str
+    features: List[str]
+    slots: List[str]
+    targets: List[str]
+    base: str
+
+    @property
+    def width(self) -> int:
+        return len(self.features) + 2 * len(self.slots) + (self.kind == "RL")
+
+
+class _Row(NamedTuple):
+    """A token, or a part of one.
+
+    number (int): the line's number.
+    unit (str): its name, "2-5", or "2-5.1" for a part.
+    start, end (int): its offsets, in 16-bit units.
+    text (str): its text.
+    columns (List[str]): the columns of the layers.
+    """
+
+    number: int
+    unit: str
+    start: int
+    end: int
+    text: str
+    columns: List[str]
+
+
+class _Annotation:
+    """An annotation: what its rows say together."""
+
+    def __init__(self, layer: str, row: _Row) -> None:
+        self.layer = layer
+        self.start, self.end = row.start, row.end
+        self.features: Dict[str, str] = {}
+
+    def add(self, row: _Row) -> None:
+        self.start, self.end = min(self.start, row.start), max(self.end, row.end)
+
+
+def read_webanno(path: Path, problems: Problems) -> Iterator[Record]:
+    """Read a file, or all .tsv files of a folder and below it.
+
+    path (Path): the file or folder.
+    problems (Problems): is told what can't be read.
+    YIELDS (Record): a record a file, whose id is the file's name.
+    """
+    files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
+    for file in files:
+        name = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
+        where = f"{file.name}, " if path.is_dir() else ""
+        messages: List[Tuple[int, str]] = []
+        lines = list(read_lines(file, problems))
+        record = _Document(lines, messages).record(name)
+        for number, message in messages:
+            problems.add(f"{where}line {number}", message, record=dict(lines).get(number, ""))
+        if not messages:
+            yield record
+
+
+class _Document:
+    def __init__(self, lines: Sequence[Tuple[int, str]], messages: List[Tuple[int, str]]) -> None:
+        self.messages = messages
+        self.layers: List[_Layer] = []
+        self.rows: List[_Row] = []
+        self.spans: Dict[_Key, _Annotation] = {}
+        self.relations: List[Tuple[int, _Key, _Key, str, Dict[str, str]]] = []
+        self.dropped: Counter[str] = Counter()
+        if not lines or not lines[0][1].startswith(_FORMAT):
+            self._tell(1, f"the first line should begin with {_FORMAT!r}")
+            return
+        for number, line in lines[1:]:
+            if line.startswith("#T_"):
+                self.layers.append(_layer(line))
+            elif line.strip() and not line.startswith("#"):
+                self._row(number, line)
+
+    def _tell(self, number: int, problem: str) -> None:
+        self.messages.append((number, Errors.R382.format(problem=problem)))
+
+    def _row(self, number: int, line: str) -> None:
+        fields = line.split("\t")
+        offsets = fields[1].split("-") if len(fields) > 2 else []
+        width = sum(layer.width for layer in self.layers)
+        if len(offsets) != 2 or not all(map(str.isdigit, offsets)) or _UNIT.fullmatch(fields[0]) is None:
+            self._tell(number, "a token's line begins with number, offsets and text, with tabs between them")
+        elif len(fields) - 3 < width:
+            self._tell(number, f"it has {len(fields) - 3} columns behind the text, but the layers have {width}")
+        else:
+            start, end = map(int, offsets)
+            self.rows.append(_Row(number, fields[0], start, end, _plain(fields[2]), fields[3:]))
+
+    def record(self, name: str) -> Record:
+        text, index = self._text()
+        if not self.messages:
+            for row in self.rows:
+                first = 0
+                for layer in self.layers:
+                    self._annotations(row, layer, row.columns[first : first + layer.width])
+                    first += layer.width
+            for row in self.rows:
+                first = 0
+                for layer in self.layers:
+                    self._links(row, layer, row.columns[first : first + layer.width])
+                    first += layer.width
+        content = {"id": name, "text": text, **self._content(index)}
+        words = [row.text for row in self.rows if "." not in row.unit]
+        return Record(name, name, content, words=words, dropped=self.dropped)
+
+    def _text(self) -> Tuple[str, Dict[int, int]]:
+        """RETURNS (Tuple[str, Dict[int, int]]): the text, and its characters' indexes by their offsets in the file."""
+        text, place = "", 0
+        for row in self.rows:
+            if "." in row.unit:
+                continue
+            if row.start < place or row.end - row.start != _units(row.text):
+                self._tell(row.number, f"the token {row.text!r} does not fit its offsets, {row.start} to {row.end}")
+                break
+            text += " " * (row.start - place) + row.text
+            place = row.end
+        index, place = {0: 0}, 0
+        for i, char in enumerate(text, 1):
+            place += _units(char)
+            index[place] = i
+        return text, index
+
+    def _annotations(self, row: _Row, layer: _Layer, columns: Sequence[str]) -> None:
+        """Note the annotations that a row is a part of."""
+        if layer.kind == "CH":
+            self.dropped["links of chains"] += columns[0] != "_"
+        if layer.kind != "SP":
+            return
+        names = [*layer.features, *(name for name in layer.slots)]
+        cells = [*columns[: len(layer.features)], *columns[len(layer.features) :: 2]]
+        for name, cell in zip(names, cells):
+            for item in _items(cell):
+                value, number = _numbered(item)
+                key = (layer.name, f"[{number}]" if number else row.unit)
+                span = self.spans.setdefault(key, _Annotation(layer.name, row))
+                span.add(row)
+                if name and name in layer.features and value != "*":
+                    span.features[name] = _plain(value)
+
+    def _links(self, row: _Row, layer: _Layer, columns: Sequence[str]) -> None:
+        """Note the relations and slots of a row."""
+        if layer.kind == "RL":
+            sources = _items(columns[-1])
+            if is_linguistic(layer.name):
+                self.dropped[f"relations of the layer {layer.name.rsplit('.', 1)[-1]}"] += len(sources)
+                return
+            cells = [_items(cell) for cell in columns[: len(layer.features)]]
+            for i, source in enumerate(sources):
+                values = {
+                    name: _plain(_numbered(items[i])[0])
+                    for name, items in zip(layer.features, cells)
+                    if name and i < len(items) and items[i] not in ("*", "_")
+                }
+                head, own = self._find(row, layer.base, source)
+                label, concept, others = choose_label(values, layer.name)
+                others.update({"identifier": concept} if concept else {})
+                if head is not None:
+                    self.relations.append((row.number, head, (layer.base, own), label, others))
+        for n, (slot, target) in enumerate(zip(layer.slots, layer.targets)):
+            roles, ends = columns[len(layer.features) + 2 * n :][:2]
+            for role, end in zip(_items(roles), _items(ends)):
+                names, number = _numbered(role)
+                host = (layer.name, f"[{number}]" if number else row.unit)
+                for name, place in zip(names.split(";"), end.split(";")):
+                    tail, _ = self._find(row, target, place)
+                    if tail is not None:
+                        self.relations.append((row.number, host, tail, slot if name == "*" else _plain(name), {}))
+
+    def _find(self, row: _Row, layer: str, reference: str) -> Tuple[Optional[_Key], str]:
+        """RETURNS (Tuple[Optional[Tuple[str, str]], str]): the annotation that a reference names, and which one of its
+        own row a relation has as its target.
+        """
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            self._tell(row.number, f"{reference!r} names no token, as '1-2' or '1-2[3]' does")
+            return None, ""
+        unit, number, target = match.groups()
+        key = (layer, f"[{number}]" if number and number != "0" else unit)
+        if layer == TOKEN or key not in self.spans:
+            others = [item for item in self.rows if item.unit == unit]
+            # A slot may link to annotations of any layer.
+            found = [known for known in self.spans if known[1] == key[1]]
+            if layer != TOKEN and found and not any(known[0] == layer for known in self.spans):
+                key = found[0]
+            elif others and (layer == TOKEN or is_linguistic(layer)):
+                self.spans.setdefault(key, _Annotation(TOKEN, others[0]))
+            else:
+                self._tell(row.number, f"{reference!r} names an annotation of the layer {layer} that is not there")
+                return None, ""
+        own = f"[{target}]" if target and target != "0" else row.unit
+        if layer == TOKEN or is_linguistic(layer):
+            self.spans.setdefault((layer, own), _Annotation(TOKEN, row))
+        return key, own
+
+    def _content(self, index: Dict[int, int]) -> Dict[str, Any]:
+        used = {key for _, head, tail, _, _ in self.relations for key in (head, tail)}
+        places: Dict[_Key, int] = {}
+        ents: List[Dict[str, Any]] = []
+        for key, span in sorted(self.spans.items(), key=lambda item: (item[1].start, -item[1].end)):
+            if is_linguistic(span.layer) and key not in used:
+                self.dropped[f"annotations of the layer {span.layer.rsplit('.', 1)[-1]}"] += 1
+            elif span.start == span.end:
+                self.dropped["annotations without length"] += 1
+            elif not {span.start, span.end} <= index.keys():
+                self._tell(1, f"an annotation from {span.start} to {span.end} begins or ends outside of the text")
+            else:
+                label, concept, others = choose_label(span.features, span.layer)
+                self.dropped["further features of annotations"] += len(others)
+                places[key] = len(ents)
+                ent = {"start": index[span.start], "end": index[span.end], "label": label}
+                ents.append({**ent, **({"kb_id": concept} if concept else {})})
+        content: Dict[str, Any] = {"ents": ents}
+        if any(layer.slots or (layer.kind == "RL" and not is_linguistic(layer.name)) for layer in self.layers):
+            content["relations"] = []
+        for number, head, tail, label, others in self.relations:
+            if tail not in self.spans:
+                self._tell(number, f"a relation stands here, but no annotation of the layer {tail[0]}")
+            elif head not in places or tail not in places:
+                self.dropped["relations of annotations without length"] += 1
+            else:
+                relation = {"head": places[head], "tail": places[tail], "label": label}
+                content["relations"].append({**relation, **({"evidence": {"features": others}} if others else {})})
+        return content
+
+
+def _layer(line: str) -> _Layer:
+    kind, _, rest = line[3:].partition("=")
+    name, *columns = rest.split("|")
+    base = next((column[3:] for column in columns if column.startswith("BT_")), "")
+    features, slots, targets = [], [], []
+    following = iter(column for column in columns if not column.startswith("BT_"))
+    for column in following:
+        if column.startswith("ROLE_"):
+            # ROLE_layer:feature_type, and the layer that is linked to.
+            slots.append(column.rsplit(":", 1)[-1].split("_", 1)[0])
+            targets.append(next(following, ""))
+        else:
+            features.append(column)
+    return _Layer(name, kind, features or ([] if slots else [""]), slots, targets, base)
+
+
+def _items(cell: str) -> List[str]:
+    return [] if cell in ("_", "") else [item for item in re.split(r"(?<!\\)\|", cell) if item != "_"]
+
+
+def _numbered(item: str) -> Tuple[str, str]:
+    """RETURNS (Tuple[str, str]): a value, and the number of its annotation or ""."""
+    match = _ID.search(item)
+    return (item, "") if match is None else (item[: match.start()], match[1])
+
+
+def _plain(value: str) -> str:
+    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), value)
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _matches(sample: Sample) -> bool:
+    if sample.names:
+        return any(name.endswith(".tsv") and _is_mine(sample.path / name) for name in sample.names[:20])
+    return bool(sample.lines) and sample.lines[0].startswith(_FORMAT)
+
+
+def _is_mine(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(200).removeprefix(b"\xef\xbb\xbf").startswith(_FORMAT.encode())
+
+
+WEBANNO = Format("webanno", "WebAnno TSV 3 of INCEpTION", _matches, from_records(read_webanno))
