@@ -49,7 +49,7 @@ def test_states_do_not_depend_on_padding(backbone: CausalLM) -> None:
 
 
 def test_packed_prompts_equal_separate_ones(backbone: CausalLM) -> None:
-    names = ["Microsoft", "Bill Gates", "Paul Allen", "Albuquerque"]
+    names = ["Microsoft", "Bill Gates", "Albuquerque"]
     questions = [f"The relation between {a} and {b}:" for a in names for b in names if a != b]
     prompts = [backbone.tokenize(("Say how two entities are related.\n", (TEXT + "\n",), [q])) for q in questions]
     tries = [TokenTrie.build(backbone.encode_answers([" founded by", " founded in", " no relation"])) for _ in prompts]

@@ -47,41 +47,56 @@ def states(backbone: CausalLM, prompts: List[TokenPrompt] = PROMPTS) -> torch.Te
     return found
 
 
-@pytest.fixture
-def make(tiny_llama: Path) -> Callable[..., CausalLM]:
-    def build(engine: str, adapter: bool = True, **options: Any) -> CausalLM:
+@pytest.fixture(scope="module")
+def build(tiny_llama: Path) -> Callable[..., CausalLM]:
+    def make(engine: str, adapter: bool = True, **options: Any) -> CausalLM:
         backbone = CausalLM(str(tiny_llama), device="cpu", lora={"rank": 4}, engine=engine, **options)
         if adapter:
             backbone.init_adapter()
             spread_adapter(backbone, 0.1)
         return backbone
 
-    return build
+    return make
+
+
+@pytest.fixture(scope="module")
+def made(build: Callable[..., CausalLM]) -> Callable[[str], CausalLM]:
+    """`made("openvino")`: a model with an adapter, compiled once for all tests that leave it as it is."""
+    backbones = {engine: build(engine) for engine in ("torch", "openvino")}
+    return backbones.__getitem__
 
 
 @pytest.mark.parametrize("limit", [8, 4096])
 @pytest.mark.parametrize("adapter", [False, True])
-def test_states_are_those_of_torch(make: Callable[..., CausalLM], adapter: bool, limit: int) -> None:
-    expected = states(make("torch", adapter, batch_tokens=limit))
-    found = states(make("openvino", adapter, batch_tokens=limit))
+def test_states_are_those_of_torch(
+    build: Callable[..., CausalLM],
+    made: Callable[[str], CausalLM],
+    monkeypatch: pytest.MonkeyPatch,
+    adapter: bool,
+    limit: int,
+) -> None:
+    backbones = [made(engine) if adapter else build(engine, adapter) for engine in ("torch", "openvino")]
+    for backbone in backbones:
+        monkeypatch.setattr(backbone, "batch_tokens", limit)
+    expected, found = map(states, backbones)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     # Otherwise any row would do.
     assert torch.pdist(expected).min() > 1e-2
 
 
-def test_prompts_that_share_nothing(make: Callable[..., CausalLM]) -> None:
+def test_prompts_that_share_nothing(made: Callable[[str], CausalLM]) -> None:
     with torch.no_grad():
-        expected = make("torch").states(unshared(PROMPTS))
-        found = make("openvino").states(unshared(PROMPTS))
+        expected = made("torch").states(unshared(PROMPTS))
+        found = made("openvino").states(unshared(PROMPTS))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_states_of_trees_are_those_of_torch(make: Callable[..., CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_of_trees_are_those_of_torch(made: Callable[[str], CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [prompt.ids for prompt in PROMPTS]
     responses = [(5, 6), (), (7,)] * len(prompts)
     found = []
     for engine in ("torch", "openvino"):
-        backbone = make(engine)
+        backbone = made(engine)
         with torch.no_grad():
             passes = list(backbone.response_states(prompts, responses[: len(prompts)]))
             if engine == "openvino":
@@ -94,10 +109,11 @@ def test_states_of_trees_are_those_of_torch(make: Callable[..., CausalLM], monke
     torch.testing.assert_close(found[1][1], found[0][1], atol=1e-4, rtol=1e-4)
 
 
-def test_what_is_read_on_is_that_of_torch(make: Callable[..., CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_read_on_is_that_of_torch(made: Callable[[str], CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for engine in ("torch", "openvino"):
-        backbone = make(engine, batch_tokens=16)
+        backbone = made(engine)
+        monkeypatch.setattr(backbone, "batch_tokens", 16)
         with torch.no_grad():
             for _ in range(2):
                 context, states = backbone.prefill([prompt.ids for prompt in PROMPTS])
@@ -111,11 +127,11 @@ def test_what_is_read_on_is_that_of_torch(make: Callable[..., CausalLM], monkeyp
 
 
 @pytest.mark.parametrize("share", [False, True])
-def test_likelihoods_are_those_of_torch(make: Callable[..., CausalLM], share: bool) -> None:
+def test_likelihoods_are_those_of_torch(made: Callable[[str], CausalLM], share: bool) -> None:
     trie = TokenTrie.build(ANSWERS)
     totals = []
     for engine in ("torch", "openvino"):
-        backbone = make(engine)
+        backbone = made(engine)
         chunks = list(backbone.pack(PROMPTS, extra=lambda i: len(trie))) if share else [unshared(PROMPTS)]
         by_prompt = {}
         for chunk in chunks:
@@ -125,15 +141,15 @@ def test_likelihoods_are_those_of_torch(make: Callable[..., CausalLM], share: bo
     torch.testing.assert_close(torch.tensor(totals[1]), torch.tensor(totals[0]), atol=1e-3, rtol=1e-4)
 
 
-def test_eight_bits_are_near(make: Callable[..., CausalLM]) -> None:
-    expected, found = states(make("torch")), states(make("openvino-int8"))
+def test_eight_bits_are_near(build: Callable[..., CausalLM], made: Callable[[str], CausalLM]) -> None:
+    expected, found = states(made("torch")), states(build("openvino-int8"))
     assert torch.cosine_similarity(found, expected).min() > 0.99
     # Or it would be computed in 32 bits.
     assert (found - expected).abs().max() > 1e-3
 
 
-def test_new_weights_make_a_new_graph(make: Callable[..., CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled, torch_backbone = make("openvino"), make("torch")
+def test_new_weights_make_a_new_graph(build: Callable[..., CausalLM], monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, torch_backbone = build("openvino"), build("torch")
     made: List[Any] = []
     original = Compiler.compiled
 
@@ -152,10 +168,10 @@ def test_new_weights_make_a_new_graph(make: Callable[..., CausalLM], monkeypatch
     assert (first - second).abs().max() > 1e-2
 
 
-def test_training_is_not_compiled(make: Callable[..., CausalLM]) -> None:
+def test_training_is_not_compiled(build: Callable[..., CausalLM]) -> None:
     gradients = []
     for engine in ("torch", "openvino"):
-        backbone = make(engine)
+        backbone = build(engine)
         states(backbone)
         for chunk in backbone.pack(PROMPTS):
             backbone.states(chunk).sum().backward()
@@ -168,8 +184,8 @@ def test_training_is_not_compiled(make: Callable[..., CausalLM]) -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_copies_compile_their_own(make: Callable[..., CausalLM]) -> None:
-    backbone = make("openvino", adapter=False)
+def test_copies_compile_their_own(build: Callable[..., CausalLM]) -> None:
+    backbone = build("openvino", adapter=False)
     expected = states(backbone)
     torch.testing.assert_close(states(pickle.loads(pickle.dumps(backbone))), expected)
 
@@ -251,16 +267,16 @@ def test_unknown_engines(make_one: Any) -> None:
 
 @pytest.mark.parametrize("engine, package", [("openvino", "openvino"), ("openvino-int8", "nncf")])
 def test_a_missing_package(
-    make: Callable[..., CausalLM], engine: str, package: str, monkeypatch: pytest.MonkeyPatch
+    build: Callable[..., CausalLM], engine: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"\[R113\].*{package}.*spacy-ragre\[openvino\]"):
-        states(make(engine))
+        states(build(engine))
 
 
-def test_other_precision_is_refused(make: Callable[..., CausalLM]) -> None:
+def test_other_precision_is_refused(build: Callable[..., CausalLM]) -> None:
     with pytest.raises(ValueError, match=r"\[R114\].*bfloat16"):
-        states(make("openvino", dtype="bfloat16"))
+        states(build("openvino", dtype="bfloat16"))
 
 
 def test_it_is_set_in_a_config(tiny_llama: Path) -> None:
