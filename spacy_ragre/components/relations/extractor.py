@@ -233,7 +233,7 @@ class RelationExtractor(Labelled):
         relations, doubts = self.predictor.predict(pairs, documents)
         for item in relations:
             found[owner[id(item.candidate)]].append(item)
-        if self.predictor.zero_shot:
+        if pairs and self.predictor.zero_shot:
             found = [drop_rivals(items, self.predictor.labels) for items in found]
         following = iter(doubts)
         return found, [[next(following) for _ in candidates] for candidates in per_doc]
