@@ -109,7 +109,8 @@ def read_schema(
     path (Union[str, Path]): the file.
     problems (Optional[Problems]): gets everything that is wrong; what is wrong is left out of the schema. Without it a
         ValueError is raised that tells all.
-    min_wordings (int): least wordings of a label, 1 or more.
+    min_wordings (int): least wordings of a label, 1 or more. With 1, labels are as users give them, and need no
+        definition.
     RETURNS (SourceSchema): the schema, named as the file without its ending.
     """
     if min_wordings < 1:
@@ -174,7 +175,9 @@ def _parse_label(line: str, min_wordings: int, messages: List[str]) -> Optional[
     if len(texts) < min_wordings:
         tell(f"{parts[0]!r} has {len(texts)} wording(s), and {min_wordings} are needed")
     head_types, tail_types = _split(parts[3], ","), _split(parts[4], ",")
-    needed = {"name": parts[0], "definition": parts[2], "head types": head_types, "tail types": tail_types}
+    needed = {"name": parts[0], "head types": head_types, "tail types": tail_types}
+    if min_wordings > 1:
+        needed["definition"] = parts[2]
     for what, value in needed.items():
         if not value:
             tell(f"the label has no {what}")

@@ -158,12 +158,13 @@ def test_a_line_separator_inside_a_text_stays(tmp_path):
 
 
 def test_how_many_wordings_a_label_needs_is_asked_for(tmp_path):
-    text = SMALL.replace("owns; holds; is the owner of", "owns")
+    line = next(line for line in SMALL.splitlines() if line.startswith("owns |"))
+    text = SMALL.replace(line, "owns | owns | | " + " | ".join(line.split(" | ")[3:]))
     path = write(tmp_path, text)
-    with pytest.raises(ValueError, match="'owns' has 1 wording"):
+    with pytest.raises(ValueError, match="'owns' has 1 wording.*\n.*no definition"):
         openrel.read_schema(path)
     schema = openrel.read_schema(path, min_wordings=1)
-    assert schema.labels["owns"].texts == ("owns",)
+    assert schema.labels["owns"].texts == ("owns",) and schema.labels["owns"].definition == ""
     with pytest.raises(ValueError, match="R356"):
         openrel.read_schema(path, min_wordings=0)
 
