@@ -69,7 +69,7 @@ def test_other_answers_ask_about_one_sentence(make, make_doc, component, gold_ex
     doc = make_doc(nlp, TEXT, ENTS)
     nlp.get_pipe("sentencizer")(doc)
     extractor = component(nlp)
-    assert len(extractor._candidates(doc)) > 2 == len(extractor._candidates(doc, training=True))
+    assert len(extractor._candidates(doc)) > 2 == len(extractor._candidates(doc, trained="head"))
     train(nlp, gold_examples(nlp), steps=1)
     assert extractor.predictor.mode == "head" and len(extractor._candidates(doc)) == 2
 
