@@ -102,7 +102,10 @@ def measure(pipeline: str, check: Check, assets: Path) -> Measured:
 
     path = assets / check.data
     if not path.is_file():
-        raise ValueError(Errors.R656.format(file=path, variable=ASSETS))
+        # The steps of the project are called by the data's folder, but for the first of them.
+        data = Path(check.data).parts[0]
+        step = "assets" if data.startswith("semeval") else f"assets-{data}"
+        raise ValueError(Errors.R656.format(file=path, variable=ASSETS, step=step))
     if file_hash(path) != check.sha256:
         raise ValueError(Errors.R657.format(file=path, found=file_hash(path)[:12], expected=check.sha256[:12]))
     nlp = load_pipeline(pipeline)

@@ -28,7 +28,7 @@ class PipelineErrors(metaclass=WithCodes):
     )
     R656 = (
         "The data that the card was measured on are missing: {file}. Give their folder with --assets or the variable "
-        "{variable}, or get them with: python -m spacy project run assets"
+        "{variable}, or get them in a clone of the repository with: python -m spacy project run {step}"
     )
     R657 = (
         "{file} is not the file that the card was measured on (sha256 {found}, the card says {expected}). Get the data "

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import spacy
+import srsly
 
 from spacy_ragre import LabelSet
 from spacy_ragre.cli._card import Card
 from spacy_ragre.cli._wheels import MANIFEST, build_wheel, package_name, read_manifest
+from spacy_ragre.cli.verify import measure
 from spacy_ragre.files import file_hash
 from spacy_ragre.instances import Answer
 
@@ -28,6 +30,14 @@ def test_a_shipped_folder(folder, tmp_path):
     known = read_manifest((PIPELINES / MANIFEST).read_bytes(), MANIFEST)
     assert set(known) == {folder.name for folder in FOLDERS}
     assert file_hash(build_wheel(folder, tmp_path)) == known[name]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_missing_data_name_the_step_that_gets_them(folder, tmp_path):
+    steps = {command["name"] for command in srsly.read_yaml(PIPELINES.parent / "project.yml")["commands"]}
+    with pytest.raises(ValueError, match="R656") as error:
+        measure(str(folder), Card.read(folder).checks[0], tmp_path)
+    assert str(error.value).rsplit(" ", 1)[1] in steps
 
 
 @pytest.mark.real
