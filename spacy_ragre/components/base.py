@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from functools import partial
 from typing import (
     Any,
     Callable,
@@ -11,6 +12,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Tuple,
 )
 
 from spacy import util
@@ -98,10 +100,10 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         YIELDS (Doc): the documents, in order.
         """
         handler = self.get_error_handler()
-        for docs in util.minibatch(stream, size=batch_size):
+        for docs, predicted in self._begun(util.minibatch(stream, size=batch_size)):
             check_extensions()  # another package may have been imported since, and no document is at fault
             try:
-                self.set_annotations(docs, self.predict(docs))
+                self.set_annotations(docs, predicted())
             except Exception as error:  # one by one below, where the handler gets what fails
                 if len(docs) > 1:
                     logger.warning(
@@ -119,6 +121,13 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
                         yield doc
             else:
                 yield from docs
+
+    def _begun(self, batches: Iterable[List[Doc]]) -> Iterator[Tuple[List[Doc], Callable[[], Any]]]:
+        """batches (Iterable[List[Doc]]): batches of documents.
+        YIELDS (Tuple[List[Doc], Callable[[], Any]]): each batch, and what gives its predictions.
+        """
+        for docs in batches:
+            yield docs, partial(self.predict, docs)
 
     def _warn_without_mentions(self, docs: Iterable[Doc]) -> None:
         """Warn, once, where it is known of no document which mentions it has: then nothing will be found in any.

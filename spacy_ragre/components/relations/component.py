@@ -105,7 +105,7 @@ def make_rag_relation_extractor(
     answer (str): "open" (that encoder, trained or not), "head", "trie" or "generate" (the language model). "auto"
         trains that encoder, unless `weights` is null, a label has no words ("P17"), or `model`, `prompt`, `both_orders`
         or keys of the model's states are set: then the language model. It answers by what was trained, and before by
-        "open", or by "trie" where there are no weights.
+        "open", or by "trie" where there are no weights. A model on a server answers by "generate", the only way it can.
     n_examples (int): most retrieved examples in a prompt. Before the model is trained, as many with a relation as
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.

@@ -1,6 +1,7 @@
 """What the extractors of relations have in common, whatever answers: labels, examples, pairs, training, saving."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -9,6 +10,7 @@ from typing import (
     ClassVar,
     Dict,
     Iterable,
+    Iterator,
     List,
     Mapping,
     Optional,
@@ -36,6 +38,7 @@ from ...candidates import (
 from ...entity_types import STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...instances import Instance
+from ...llm.remote.backbone import RemoteLM
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import Retriever, read_examples
 from ...training.locks import one_at_a_time
@@ -237,6 +240,26 @@ class RelationExtractor(Labelled):
             found = [drop_rivals(items, self.predictor.labels) for items in found]
         following = iter(doubts)
         return found, [[next(following) for _ in candidates] for candidates in per_doc]
+
+    def _begun(self, batches: Iterable[List[Doc]]) -> Iterator[Tuple[List[Doc], Callable[[], Any]]]:
+        """See `Component`. While a server answers for a batch, the next one comes through the pipes before."""
+        backbone = self.predictor.backbone
+        if not isinstance(backbone, RemoteLM):
+            yield from super()._begun(batches)
+            return
+        worker = ThreadPoolExecutor(1)
+        begun: List[Tuple[List[Doc], Callable[[], Any]]] = []
+        try:
+            for docs in batches:
+                begun.append((docs, worker.submit(self.predict, docs).result))
+                if len(begun) > 1:
+                    yield begun.pop(0)
+            yield from begun
+        except BaseException:  # or the reader of the stream went away: what nobody waits for is not paid for
+            worker.shutdown(wait=False, cancel_futures=True)
+            backbone.cancel()
+            raise
+        worker.shutdown()
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.

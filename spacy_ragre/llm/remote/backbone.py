@@ -175,6 +175,10 @@ class RemoteLM(Backbone):
         self._warn(questions.cut, [reply for own in replies for reply in own])
         return scores
 
+    def cancel(self) -> None:
+        """Give up what another thread asks now."""
+        self._thread.cancel()
+
     def _ask(self, documents: Sequence[Sequence[Question]], choices: Choices) -> List[List[Reply]]:
         if find_spec(PACKAGE) is None:
             raise ImportError(Errors.R700.format(package=PACKAGE))

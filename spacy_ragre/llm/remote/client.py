@@ -150,7 +150,7 @@ class Client:
         room = self.dialect.room
         choice = await self._choice(question, repair)
         if choice.get("finish_reason") == "length" and not question.form.bare:
-            if not room:
+            if not room and not str(choice["message"].get("content") or "").lstrip().startswith("{"):
                 # A model that reasons first needs more tokens, for all questions.
                 self._adapt(room=MORE_ROOM)
                 choice = await self._choice(question, repair)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import weakref
+from concurrent.futures import Future
 from typing import Any, Callable, Coroutine, List, Optional, TypeVar
 
 _Result = TypeVar("_Result")
@@ -19,6 +20,7 @@ class LoopThread:
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._process = 0
         self._closing: List[Closing] = []
+        self._current: Optional[Future[Any]] = None
 
     @property
     def is_running(self) -> bool:
@@ -35,11 +37,17 @@ class LoopThread:
             threading.Thread(target=_run, args=(self._loop,), name="ragre-remote", daemon=True).start()
             weakref.finalize(self, _stop, self._loop, self._process, self._closing)
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._current = future
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def cancel(self) -> None:
+        """Cancel what another thread waits for, if there is anything."""
+        if self._current is not None:
+            self._current.cancel()
 
     def at_end(self, close: Closing) -> None:
         """close (Callable[[], Coroutine]): what to do last, such as to close connections; it must not hold this

@@ -21,6 +21,8 @@ from ...prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_co
 TEMPLATE = "remote_v1.jinja"
 # Most pairs of one question: what is said of one of many is less sure, and a longer answer is lost as a whole.
 _MOST_PAIRS = 40
+# Most labels of one pair, where it may hold several.
+_MOST_LABELS = 8
 # Words on each side of a mention that tell it from others of the same name.
 _CONTEXT = 3
 # Bytes of a token: fewer than those of any usual tokenizer have on average, so that what is counted fits.
@@ -70,10 +72,15 @@ class Question:
     def schema(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): JSON schema of the answer."""
         letters: List[Dict[str, Any]] = [{"type": "string", "enum": list(codes)} for codes in self.allowed]
-        values = [{"type": "array", "items": one} for one in letters] if self.form.several else letters
+        if self.form.several:
+            # A bound, since small models go on and on.
+            letters = [
+                {"type": "array", "items": one, "maxItems": _most_labels(codes)}
+                for one, codes in zip(letters, self.allowed)
+            ]
         return {
             "type": "object",
-            "properties": dict(zip(self.numbers, values)),
+            "properties": dict(zip(self.numbers, letters)),
             "required": self.numbers,
             "additionalProperties": False,
         }
@@ -86,7 +93,8 @@ class Question:
         rules = [f"v{number} ::= {own}" for number, own in zip(self.numbers, letters)]
         values = [f"v{number}" for number in self.numbers]
         if self.form.several:
-            values = [f'"[" ({value} (", " {value})*)? "]"' for value in values]
+            most = [_most_labels(codes) - 1 for codes in self.allowed]
+            values = [f'"[" ({value} (", " {value}){{0,{more}}})? "]"' for value, more in zip(values, most)]
         items = [f"{_quoted(json.dumps(number) + ': ')} {value}" for number, value in zip(self.numbers, values)]
         return "\n".join([f'root ::= "{{" {_JOINED.join(items)} "}}"', *rules])
 
@@ -97,6 +105,11 @@ _JOINED = ' ", " '
 def _quoted(text: str) -> str:
     """RETURNS (str): a literal of GBNF, which is written as in JSON."""
     return json.dumps(text)
+
+
+def _most_labels(codes: Sequence[str]) -> int:
+    """RETURNS (int): how many of the letters an answer may hold."""
+    return min(len(codes), _MOST_LABELS)
 
 
 def codes_of(count: int) -> List[str]:

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import time
 import warnings
 
 import numpy as np
@@ -112,6 +113,38 @@ def test_documents_are_asked_about_at_once_up_to_the_bound_over_kept_connections
     assert server.connections == 4
 
 
+def test_the_next_batch_is_made_while_the_server_answers(server, make_remote):
+    events = []
+
+    def react(body, number):
+        events.append("asked")
+        while "made 3" not in events and number == 0:  # the other thread goes on, or this never ends
+            time.sleep(0.001)
+        return founders(body)
+
+    def texts():
+        for number in range(6):
+            events.append(f"made {number}")
+            yield TEXT.replace("by", f"{number} by")
+
+    server.react = react
+    docs = quiet(make_remote(request="document"), texts(), batch_size=2)
+    assert [found(doc) for doc in docs] == [FACTS] * 6 and len(server.requests) == 6
+
+
+def test_a_stream_that_is_left_asks_no_more(answers, make_remote):
+    nlp = make_remote()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stream = nlp.pipe((TEXT.replace("by", f"{number} by") for number in range(100)), batch_size=2)
+        assert found(next(stream)) == FACTS
+        stream.close()
+        count = len(answers.requests)
+        assert count <= 6
+        # The pipeline goes on answering.
+        assert found(nlp("Acme was founded by Ann.")) == FACTS[:1] and len(answers.requests) <= count + 3
+
+
 def test_answers_are_counted_with_their_cost(answers, make_remote):
     nlp = make_remote(prices={"input": 2.0, "output": 5.0})
     quiet(nlp, [TEXT, TEXT, "Acme by Ann."])
@@ -176,7 +209,10 @@ def test_several_relations_of_a_pair(server, make_remote):
     (doc,) = quiet(nlp, [TEXT])
     assert found(doc) == [("Acme", "founded_by", "Ann"), ("Acme", "near", "Ann")]
     schema = server.requests[0]["response_format"]["json_schema"]["schema"]["properties"]["1"]
-    assert schema["type"] == "array"
+    assert schema["type"] == "array" and schema["maxItems"] == 4
+    nlp = make_remote({"multi_label": True}, constrain="grammar")
+    quiet(nlp, [TEXT])
+    assert '"[" (v1 (", " v1){0,3})? "]"' in server.requests[1]["grammar"]
 
 
 def test_a_grammar_for_llama_cpp(answers, make_remote):

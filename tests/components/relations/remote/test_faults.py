@@ -216,8 +216,12 @@ def test_models_that_reason(ask, server):
 
 def test_an_answer_that_stays_cut_off(ask, server):
     with pytest.raises(OSError, match="R714.*'tiny' was cut off after 41[0-9][0-9] tokens"):
-        ask(lambda body, number: completion('{"1": ', finish="length"))
+        ask(lambda body, number: completion("<think>Well", finish="length"))
     assert len(server.requests) == 2
+    # What is no thought has no more to say.
+    with pytest.raises(OSError, match="R714.*'tiny' was cut off after 48 tokens"):
+        ask(lambda body, number: completion('{"1": ', finish="length"))
+    assert len(server.requests) == 3
 
 
 def test_templates_without_a_system_role(ask, server):

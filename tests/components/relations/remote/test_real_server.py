@@ -1,0 +1,66 @@
+"""A real server on loopback: llama.cpp with the embedded SmolLM2."""
+
+import warnings
+from typing import Any, Callable, Iterator
+
+import pytest
+from spacy.language import Language
+
+from spacy_ragre.bundled import locate
+
+from .conftest import NAME, backbone_of
+
+MODEL = "smollm2-135m-instruct"
+TEXT = "Acme was founded by Ann."
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(locate(MODEL) is None, reason=f"{MODEL} is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    llama = pytest.importorskip("xllamacpp")
+    params = llama.CommonParams()
+    params.model.path = str(locate(MODEL))
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_ctx, params.n_parallel, params.cpuparams.n_threads, params.warmup = 1024, 1, 1, False
+    started = llama.Server(params)
+    yield f"{started.listening_address}/v1"
+    del started
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"constrain": "grammar"}, {"constrain": "logprobs", "request": "pair"}],
+    ids=["schema", "grammar", "letter"],
+)
+def test_it_answers_with_labels_and_probabilities(
+    url: str, make_remote: Callable[..., Language], settings: Any
+) -> None:
+    nlp = make_remote(url=url, max_length=1024, concurrency=2, **settings)
+    extractor: Any = nlp.get_pipe(NAME)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing is left out, and all pairs are answered
+        doc = nlp(TEXT)
+        (pair,) = extractor._candidates(doc)
+        scores = extractor.predictor.score([pair.instance], documents=[0]).scores
+    # A distribution in which nothing is certain.
+    assert scores.shape == (1, 4) and scores.max() < -1e-4 and scores.min() > -100
+    assert {relation.label for relation in doc._.relations} <= set(extractor.labels)
+    usage = backbone_of(nlp).usage
+    assert usage.requests == 1 and usage.input_tokens > 100 and usage.output_tokens > 0 and not usage.uncounted
+
+
+def test_several_relations_of_a_pair(url: str, make_remote: Callable[..., Language]) -> None:
+    nlp = make_remote({"multi_label": True}, url=url, max_length=1024)
+    assert all(0.5 < relation.score <= 1 for relation in nlp(TEXT)._.relations)
+
+
+def test_a_refused_request_is_told_in_the_words_of_the_server(url: str, make_remote: Callable[..., Language]) -> None:
+    # The text is longer than the server's window, which max_length does not say.
+    nlp = make_remote({"candidates": {"@ragre_candidates": "ragre.WholeDocument.v1", "max_tokens": 6000}}, url=url)
+    with pytest.raises(OSError, match="R713.*context"):
+        nlp("Acme was founded by Ann " + "and so on " * 500 + ".")
