@@ -20,6 +20,8 @@ class _Turn:
 
     def renew(self) -> None:
         self.lock = threading.RLock()
+        # How often the thread that asks keeps it for several calls.
+        self.kept = threading.local()
 
 
 _turn = _Turn()
@@ -47,7 +49,16 @@ def one_at_a_time(method: _Method) -> _Method:
 def keep_turn() -> Iterator[None]:
     """Keep what `one_at_a_time` decorates waiting in all other threads, for several calls."""
     with _turn.lock:
-        yield
+        _turn.kept.times = getattr(_turn.kept, "times", 0) + 1
+        try:
+            yield
+        finally:
+            _turn.kept.times -= 1
+
+
+def keeps_turn() -> bool:
+    """RETURNS (bool): whether this thread is inside of `keep_turn`, so that it must not wait for others."""
+    return getattr(_turn.kept, "times", 0) > 0
 
 
 def use_own_threads() -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -41,7 +42,7 @@ from ...instances import Instance
 from ...llm.remote.backbone import RemoteLM
 from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
 from ...retrieval import Retriever, read_examples
-from ...training.locks import one_at_a_time
+from ...training.locks import keeps_turn, one_at_a_time
 from ..base import Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
@@ -251,7 +252,9 @@ class RelationExtractor(Labelled):
         begun: List[Tuple[List[Doc], Callable[[], Any]]] = []
         try:
             for docs in batches:
-                begun.append((docs, worker.submit(self.predict, docs).result))
+                # Inside of `asking`, the other thread would wait for this one.
+                alone = keeps_turn()
+                begun.append((docs, partial(self.predict, docs) if alone else worker.submit(self.predict, docs).result))
                 if len(begun) > 1:
                     yield begun.pop(0)
             yield from begun

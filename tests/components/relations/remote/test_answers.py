@@ -132,6 +132,15 @@ def test_the_next_batch_is_made_while_the_server_answers(server, make_remote):
     assert [found(doc) for doc in docs] == [FACTS] * 6 and len(server.requests) == 6
 
 
+def test_a_stream_inside_of_asking_does_not_wait_for_itself(answers, make_remote):
+    nlp = make_remote()
+    other = LabelSet({"made_by": "was made by"})
+    with nlp.get_pipe(NAME).asking(labels=other):
+        docs = quiet(nlp, [TEXT, "Acme by Bob.", "Nobody.", "Bob of Globex"], batch_size=1)
+    assert [found(doc) for doc in docs][1] == [("Acme", "made_by", "Bob")]
+    assert [found(doc) for doc in quiet(nlp, [TEXT])] == [FACTS]
+
+
 def test_a_stream_that_is_left_asks_no_more(answers, make_remote):
     nlp = make_remote()
     with warnings.catch_warnings():
