@@ -1,7 +1,7 @@
 """What the extractors of relations have in common, whatever answers: labels, examples, pairs, training, saving."""
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import (
@@ -252,9 +252,7 @@ class RelationExtractor(Labelled):
         begun: List[Tuple[List[Doc], Callable[[], Any]]] = []
         try:
             for docs in batches:
-                # Inside of `asking`, the other thread would wait for this one.
-                alone = keeps_turn()
-                begun.append((docs, partial(self.predict, docs) if alone else worker.submit(self.predict, docs).result))
+                begun.append((docs, partial(self._answer, docs, worker.submit(self.predict, docs))))
                 if len(begun) > 1:
                     yield begun.pop(0)
             yield from begun
@@ -262,7 +260,15 @@ class RelationExtractor(Labelled):
             worker.shutdown(wait=False, cancel_futures=True)
             backbone.cancel()
             raise
-        worker.shutdown()
+        worker.shutdown(wait=False)
+
+    def _answer(self, docs: List[Doc], asked: "Future[Any]") -> Any:
+        """RETURNS (Any): what `predict` gives for documents that another thread was told to ask about."""
+        if keeps_turn() and not asked.done():
+            # Inside of `asking`, where that thread waits for this one.
+            asked.cancel()
+            return self.predict(docs)
+        return asked.result()
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.

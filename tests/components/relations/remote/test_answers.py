@@ -139,6 +139,10 @@ def test_a_stream_inside_of_asking_does_not_wait_for_itself(answers, make_remote
         docs = quiet(nlp, [TEXT, "Acme by Bob.", "Nobody.", "Bob of Globex"], batch_size=1)
     assert [found(doc) for doc in docs][1] == [("Acme", "made_by", "Bob")]
     assert [found(doc) for doc in quiet(nlp, [TEXT])] == [FACTS]
+    stream = nlp.pipe([TEXT, "Acme by Bob.", "Nobody.", "Bob of Globex"], batch_size=1)
+    assert found(next(stream)) == FACTS
+    with nlp.get_pipe(NAME).asking(threshold=0.5):
+        assert len(list(stream)) == 3
 
 
 def test_a_stream_that_is_left_asks_no_more(answers, make_remote):
