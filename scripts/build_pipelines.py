@@ -18,7 +18,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
 from spacy import load as load_model
 from spacy import util
@@ -32,6 +32,7 @@ from spacy_ragre.cli.shrink import shrink
 from spacy_ragre.cli.verify import Measured, measure, verify
 from spacy_ragre.components.relations.extractor import RelationExtractor
 from spacy_ragre.files import file_hash
+from spacy_ragre.scoring.curves import rank, reliability
 
 SOURCES = Path("configs/pipelines")
 PIPELINES = Path("pipelines")
@@ -197,34 +198,10 @@ def calibration(examples: Iterable[Example]) -> List[Dict[str, float]]:
     RETURNS (List[Dict[str, float]]): for each range of scores the mean `score`, the share that holds (`right`), and
         the number of `relations`.
     """
-    found: List[List[Tuple[float, bool]]] = [[] for _ in range(BINS)]
-    for example in examples:
-        gold = _pairs(example.reference)
-        known = example.reference._.annotated_labels
-        for rel in example.predicted._.relations:
-            if known is None or rel.label in known:
-                head, tail = rel.head, rel.tail
-                right = (head.start_char, head.end_char, tail.start_char, tail.end_char, rel.label) in gold
-                found[min(BINS - 1, int(rel.score * BINS))].append((rel.score, right))
     return [
-        {
-            "score": round(sum(score for score, _ in part) / len(part), 3),
-            "right": round(sum(right for _, right in part) / len(part), 3),
-            "relations": len(part),
-        }
-        for part in found
-        if part
+        {"score": round(part["score"], 3), "right": round(part["right"], 3), "relations": part["count"]}
+        for part in reliability(rank(examples), BINS)["bins"]
     ]
-
-
-def _pairs(doc: Any) -> Set[Tuple[int, int, int, int, str]]:
-    clusters = doc._.entity_clusters
-    pairs = set()
-    for rel in doc._.relations:
-        heads = [rel.head] if rel.head_cluster is None else clusters[rel.head_cluster]
-        tails = [rel.tail] if rel.tail_cluster is None else clusters[rel.tail_cluster]
-        pairs |= {(h.start_char, h.end_char, t.start_char, t.end_char, rel.label) for h in heads for t in tails}
-    return pairs
 
 
 def render(name: str, meta: Mapping[str, Any], card: Card) -> str:

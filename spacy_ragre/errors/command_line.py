@@ -1,4 +1,4 @@
-"""The command line: R60x, R61x, R32x to R331, R336."""
+"""The command line: R60x, R61x, R32x to R331, R336, R390."""
 
 from .codes import WithCodes
 
@@ -35,6 +35,10 @@ class CommandLineErrors(metaclass=WithCodes):
     R336 = (
         "Can't write documents that fail to {path} (--skip-errors): that is the {what}, which would be lost. Name "
         "another file."
+    )
+    R390 = (
+        "{name!r} and {other!r} can't be compared: no document of {path} has annotated relations. Name annotated "
+        "documents, or leave out --compare."
     )
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
     R602 = (

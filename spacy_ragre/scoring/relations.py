@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from functools import partial
-from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Callable, Collection, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc, Span
@@ -83,21 +83,51 @@ def score_relations(
         labels, or with "no relation". For pairs with one label this is the accuracy. Pairs that only a predicted
         relation has count, too.
     """
-    micro = PRFScore()
-    per_type: Dict[str, PRFScore] = defaultdict(PRFScore)
-    pairs = PRFScore()
-    gold_labels: Set[str] = set()
+    return sum_scores(count_relations(examples, symmetric=symmetric, spans_key=spans_key), negative)
+
+
+class DocCounts(NamedTuple):
+    """What is right, wrong and missed in one document.
+
+    by_label (Dict[str, PRFScore]): of the directed triples of each label.
+    pairs (PRFScore): of the pairs, with "no relation" among their labels.
+    """
+
+    by_label: Dict[str, PRFScore]
+    pairs: PRFScore
+
+
+def count_relations(
+    examples: Iterable[Example], *, symmetric: Collection[str] = (), spans_key: Optional[str] = None
+) -> List[DocCounts]:
+    """The arguments are those of `score_relations`.
+
+    RETURNS (List[DocCounts]): of each document whose reference has relations, or says that there are none.
+    """
+    counts = []
     for example in examples:
         if not has_relations(example.reference):
             continue
         view = DocView(example, frozenset(symmetric), spans_key)
-        micro.score_set(view.predicted, view.gold)
+        by_label: Dict[str, PRFScore] = defaultdict(PRFScore)
         for label in {triple[2] for triple in view.gold | view.predicted}:
             own = ({triple for triple in triples if triple[2] == label} for triples in (view.predicted, view.gold))
-            per_type[label].score_set(*own)
-        gold_labels.update(triple[2] for triple in view.gold)
-        if negative:
-            _score_pairs(pairs, view)
+            by_label[label].score_set(*own)
+        pairs = PRFScore()
+        _score_pairs(pairs, view)
+        counts.append(DocCounts(dict(by_label), pairs))
+    return counts
+
+
+def sum_scores(counts: Sequence[DocCounts], negative: bool = True) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): the scores of documents together, as `score_relations` gives them."""
+    micro, pairs = PRFScore(), PRFScore()
+    per_type: Dict[str, PRFScore] = defaultdict(PRFScore)
+    for doc in counts:
+        pairs += doc.pairs
+        for label, own in doc.by_label.items():
+            per_type[label] += own
+            micro += own
     scores: Dict[str, Any] = {
         "rels_micro_p": micro.precision if len(micro) else None,
         "rels_micro_r": micro.recall if len(micro) else None,
@@ -105,8 +135,9 @@ def score_relations(
         "rels_macro_f": None,
         "rels_per_type": {label: per_type[label].to_dict() for label in sorted(per_type)} if len(micro) else None,
     }
-    if gold_labels:
-        scores["rels_macro_f"] = sum(per_type[label].fscore for label in gold_labels) / len(gold_labels)
+    in_gold = [own.fscore for own in per_type.values() if own.tp + own.fn]
+    if in_gold:
+        scores["rels_macro_f"] = sum(in_gold) / len(in_gold)
     if negative:
         scores["rels_micro_all_f"] = pairs.fscore if len(pairs) else None
     return scores

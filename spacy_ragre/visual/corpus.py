@@ -6,7 +6,6 @@ of the page's two. The graph is drawn by force-graph (MIT, `static/force-graph.L
 
 import hashlib
 import json
-import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, TypedDict, Union
@@ -20,6 +19,7 @@ from ..relations import ID_KEY, Relation
 from .colours import tone
 from .document import Source, doc_of, each_source, selected
 from .options import Options, read_options
+from .style import fill
 from .texts import markup, shown
 
 _STATIC = Path(__file__).parent / "static"
@@ -161,18 +161,8 @@ class Corpus:
 
     def _find_support(self, doc: Doc, relation: Relation) -> int:
         """RETURNS (int): index of what supported a relation; -1 for nothing that a page could show."""
-        kept: Dict[str, Any] = {}
-        examples = relation.evidence.get("examples")
-        if isinstance(examples, list) and examples:
-            kept["examples"] = [example for example in examples if isinstance(example, dict)]
-        numbers = relation.evidence.get("sentences")
-        if isinstance(numbers, list) and numbers and doc.has_annotation("SENT_START"):
-            sentences = list(doc.sents)
-            inside = [number for number in numbers if isinstance(number, int) and 0 <= number < len(sentences)]
-            kept["sentences"] = [sentences[number].text.strip() for number in inside]
-        if not any(kept.values()):
-            return -1
-        return self._support.setdefault(json.dumps(kept), len(self._support))
+        kept = support_of(doc, relation.evidence)
+        return self._support.setdefault(json.dumps(kept), len(self._support)) if kept else -1
 
     def data(self) -> CorpusData:
         """RETURNS (CorpusData): what was collected, as plain data."""
@@ -196,6 +186,24 @@ class Corpus:
         return light, dark
 
 
+def support_of(doc: Doc, evidence: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a page can show of what supported a relation.
+
+    doc (Doc): the document. evidence (Mapping[str, Any]): the relation's.
+    RETURNS (Dict[str, Any]): `examples` and the texts of `sentences`, where there are some.
+    """
+    kept: Dict[str, Any] = {}
+    examples = evidence.get("examples")
+    if isinstance(examples, list):
+        kept["examples"] = [example for example in examples if isinstance(example, dict)]
+    numbers = evidence.get("sentences")
+    if isinstance(numbers, list) and doc.has_annotation("SENT_START"):
+        sentences = list(doc.sents)
+        inside = [number for number in numbers if isinstance(number, int) and 0 <= number < len(sentences)]
+        kept["sentences"] = [sentences[number].text.strip() for number in inside]
+    return {key: value for key, value in kept.items() if value}
+
+
 def fill_page(data: CorpusData, title: str) -> str:
     """data (CorpusData): what the page holds. title (str): its title. RETURNS (str): the page."""
     scripts = {name: (_STATIC / file).read_text(encoding="utf8") for name, file in _SCRIPTS.items()}
@@ -207,9 +215,7 @@ def fill_page(data: CorpusData, title: str) -> str:
         "hashes": " ".join(f"'sha256-{value}'" for value in hashes),
         "data": embedded(data),
     }
-    # In one pass, so that what is filled in is not filled again.
-    skeleton = (_STATIC / "corpus.html").read_text(encoding="utf8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], skeleton)
+    return fill(_STATIC / "corpus.html", parts)
 
 
 _SCRIPTS = {"library": "force-graph.min.js", "script": "corpus.js"}

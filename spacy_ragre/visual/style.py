@@ -1,5 +1,7 @@
 """How pictures look: one style sheet for light and dark grounds, and the page around pictures."""
 
+import re
+from pathlib import Path
 from typing import Iterable, List, Mapping, Optional, Tuple
 
 from .colours import tone
@@ -56,6 +58,13 @@ def wrap_page(pictures: Iterable[str], lang: str = "en") -> str:
     """pictures (Iterable[str]): SVG of documents. lang (str): language code. RETURNS (str): an HTML page with them."""
     figures = "\n".join(f'<figure tabindex="0">\n{picture}\n</figure>' for picture in pictures)
     return _PAGE.format(lang=markup(lang), figures=figures)
+
+
+def fill(skeleton: Path, parts: Mapping[str, str]) -> str:
+    """skeleton (Path): a page, with `{{name}}` where parts belong. parts (Mapping[str, str]): markup by name.
+    RETURNS (str): the page. What is filled in is not filled again.
+    """
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], skeleton.read_text(encoding="utf8"))
 
 
 def picture(kind: str, size: Tuple[float, float], lang: str, about: Tuple[str, str], parts: Iterable[str]) -> str:

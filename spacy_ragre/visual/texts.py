@@ -3,7 +3,7 @@
 import unicodedata
 from functools import lru_cache
 from html import escape
-from typing import Dict
+from typing import Dict, Tuple
 
 # Arial, and what stands in for it elsewhere, has these widths, in thousandths of the size of the letters.
 FONT = "Arial, Helvetica, 'Liberation Sans', 'Noto Sans', sans-serif"
@@ -56,6 +56,23 @@ def _allowed(char: str) -> str:
 def markup(text: str) -> str:
     """RETURNS (str): a text for markup, inside of elements and of attributes."""
     return escape(shown(text), quote=True)
+
+
+def marked(text: str, *marks: Tuple[int, int, str]) -> str:
+    """A passage of text with parts of it marked; those may overlap.
+
+    text (str): the text.
+    marks (Tuple[int, int, str]): offsets of a part, and the class of the elements that mark it.
+    RETURNS (str): the markup.
+    """
+    plain = "".join(" " if char.isspace() else _allowed(char) for char in text)
+    cuts = sorted({0, len(plain), *(cut for start, end, _ in marks for cut in (start, end))})
+    parts = []
+    for start, end in zip(cuts, cuts[1:]):
+        part = escape(plain[start:end], quote=True)
+        names = [name for first, last, name in marks if first <= start and end <= last]
+        parts.append(f'<mark class="{" ".join(names)}">{part}</mark>' if names else part)
+    return "".join(parts)
 
 
 def width(text: str, size: float) -> float:

@@ -36,6 +36,14 @@ def first_and_last(doc: Doc) -> Doc:
     return doc
 
 
+@Language.component("test_near_and_runs", assigns=["doc._.relations"], requires=["doc.ents"])
+def near_and_runs(doc: Doc) -> Doc:
+    """Relates the first entity to the last one where the text says how."""
+    labels = [label for label in ("near", "runs") if label in doc.text and len(doc.ents) > 1]
+    doc._.relations = [{"head": doc.ents[0], "tail": doc.ents[-1], "label": label, "score": 0.8} for label in labels]
+    return doc
+
+
 @pytest.fixture
 def run() -> Callable[..., Result]:
     """Calls a command in this process: `run("convert", "a.jsonl", ...)`."""

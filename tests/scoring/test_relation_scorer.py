@@ -8,7 +8,8 @@ from spacy.training import Example
 
 from spacy_ragre.registry import registry
 from spacy_ragre.scoring import make_relation_scorer, score_relations
-from spacy_ragre.scoring.confusions import find_confusions
+from spacy_ragre.scoring.comparison import find_disagreements
+from spacy_ragre.scoring.confusions import find_confusions, find_errors
 
 nlp = spacy.blank("en")
 WORDS = ["Ada", "Byron", "met", "Bob", "and", "Cy", "in", "Rome"]
@@ -240,3 +241,38 @@ def test_confusions_leave_out_labels_that_nobody_looked_for():
     partly = example([(A, B, "met")], [(A, B, "in"), (A, C, "knows")])
     partly.reference._.annotated_labels = ["met", "in"]
     assert [item[:3] for item in find_confusions([partly])] == [("met", "in", 1)]
+
+
+def test_errors_are_of_four_kinds():
+    gold = [(A, B, "met"), (A, C, "met"), (C, D, "in"), (B, C, "met")]
+    predicted = [(A, B, "knows", {"score": 0.6}), (C, A, "met"), (B, D, "in"), (B, C, "met")]
+    found = list(find_errors([example(None, predicted), example(gold, predicted)]))
+    assert sorted((error.kind, *error.names) for error in found) == [
+        ("missed", "in", "no_relation"),
+        ("not annotated", "no_relation", "in"),
+        ("wrong direction", "met", "met, reversed"),
+        ("wrong label", "met", "knows"),
+    ]
+    assert {error.number for error in found} == {1}
+    wrong = next(error for error in found if error.kind == "wrong label")
+    assert (wrong.score, wrong.relation.label, wrong.doc[0].text) == (0.6, "met", "Ada")
+    assert next(error.score for error in found if error.kind == "missed") is None
+
+
+def test_a_pair_with_a_wrong_label_the_other_way_round_is_a_wrong_label():
+    (error,) = find_errors([example([(A, B, "met")], [(B, A, "knows")])])
+    assert (error.kind, *error.names) == ("wrong label", "met", "knows, reversed")
+
+
+def test_where_one_of_two_pipelines_is_right():
+    gold = [(A, B, "met"), (A, B, "knows"), (C, D, "in")]
+    ours = [(A, B, "met"), (A, B, "knows"), (D, C, "in", {"score": 0.4})]
+    theirs = [(A, B, "met"), (C, D, "in"), (B, C, "met")]
+    found = list(find_disagreements([example(gold, ours)], [example(gold, theirs)]))
+    assert [(item.better, item.gold, item.wrong, item.score) for item in found] == [
+        (True, "knows + met", "met", None),
+        (True, "no_relation", "met", 1.0),
+        (False, "in", "in, reversed", 0.4),
+    ]
+    assert not list(find_disagreements([example(None, ours)], [example(None, theirs)]))
+    assert not list(find_disagreements([example(gold, ours)], [example(gold, ours)]))

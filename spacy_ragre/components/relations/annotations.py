@@ -9,6 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import minibatch
 
+from ...calibration.settings import Calibration
 from ...candidates import Candidate
 from ...corpora.reader import copy_input
 from ...entity_types import STRICT, TypeRules
@@ -16,6 +17,7 @@ from ...instances import Instance
 from ...labels import LabelSet
 from ...relations import PAIRS_KEY, cluster_entities, entity_spans
 from ...retrieval import Neighbour, evidence
+from .decisions import Decision
 from .examples import as_shown
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ SCORE_WEIGHTS: Dict[str, Optional[float]] = {
 
 # Probabilities of proposed pairs are kept this far from 0 and 1, so that none is certain.
 _LEAST_SCORE = 1e-4
+# Of all that pairs may hold, less likely relations are not told.
+_LEAST_TOLD = 0.01
 # Documents that other components propose pairs for at once.
 _PROPOSED = 64
 
@@ -161,6 +165,24 @@ def gather(
             support = {"text": candidate.instance.text, "examples": evidence(shown)}
         found += [RelationPrediction(candidate, *answer, float(scores[index]), support) for index, answer in given]
     return found
+
+
+def gather_all(
+    decision: Decision, candidates: Sequence[Candidate], probability: "np.ndarray", labels: LabelSet
+) -> List[RelationPrediction]:
+    """What pairs may hold, likely enough or not.
+
+    decision (Decision): one answer a pair, or several.
+    candidates (Sequence[Candidate]): the pairs.
+    probability (numpy.ndarray): of all classes, *Shape* (pairs, classes).
+    labels (LabelSet): the labels.
+    RETURNS (List[RelationPrediction]): of each pair the likeliest relation, or all where it may hold several, without
+        evidence; those that are next to impossible are left out.
+    """
+    relations = probability.copy()
+    relations[:, 0] = 0.0
+    chosen = decision.pick(relations, Calibration(threshold=_LEAST_TOLD, decision=_LEAST_TOLD), labels)
+    return gather(candidates, chosen, probability, [()] * len(candidates), labels)
 
 
 def drop_rivals(found: Sequence[RelationPrediction], labels: LabelSet) -> List[RelationPrediction]:

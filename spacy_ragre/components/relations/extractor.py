@@ -234,9 +234,16 @@ class RelationExtractor(Labelled):
         documents = [number for number, candidates in enumerate(per_doc) for _ in candidates]
         owner = {id(candidate): number for candidate, number in zip(pairs, documents)}
         found: List[List[RelationPrediction]] = [[] for _ in docs]
-        relations, doubts = self.predictor.predict(pairs, documents)
+        told: Optional[List[RelationPrediction]] = None if self._hear is None else []
+        relations, doubts = self.predictor.predict(pairs, documents, told)
         for item in relations:
             found[owner[id(item.candidate)]].append(item)
+        if self._hear is not None:
+            likely: List[List[RelationPrediction]] = [[] for _ in docs]
+            for item in told or ():
+                likely[owner[id(item.candidate)]].append(item)
+            for doc, items in zip(docs, likely):
+                self._hear(doc, items)
         if pairs and self.predictor.zero_shot:
             found = [drop_rivals(items, self.predictor.labels) for items in found]
         following = iter(doubts)

@@ -3,8 +3,9 @@
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
+from spacy.tokens import Doc
 from spacy.util import load_config
 from spacy.vocab import Vocab
 from thinc.api import Model
@@ -15,9 +16,12 @@ from ...instances import Instance
 from ...labels import LabelSet, label_table
 from ...training.locks import keep_turn, one_at_a_time
 from ..base import Component, Scorer
+from .annotations import RelationPrediction
 from .decisions import MultiLabel
 from .predictor import RelationPredictor
 
+# Is told of each document what its pairs may hold.
+Hear = Callable[[Doc, List[RelationPrediction]], None]
 # Labels with their fields, as `LabelSet.to_dict` gives them.
 Table = Dict[str, Dict[str, Any]]
 # Where spaCy saves the settings of a pipeline's components.
@@ -56,6 +60,7 @@ class Labelled(Component):
         self._given_labels: Optional[Table] = None
         self._given_threshold = False
         self._folder: Optional[Path] = None
+        self._hear: Optional[Hear] = None
         self._set_thresholds()
 
     # Thresholds
@@ -140,6 +145,21 @@ class Labelled(Component):
                 yield
             finally:
                 predictor.labels, predictor.calibration, predictor.uses_examples = before
+
+    @contextmanager
+    def telling(self, hear: Hear) -> Iterator[None]:
+        """Tell, inside of a `with` block, how all relations were scored that pairs may hold, likely enough or not, as
+        curves of precision and recall need it.
+
+        hear (Callable[[Doc, List[RelationPrediction]], None]): is called with each document and its relations: of each
+            pair the likeliest one, or all where a pair may hold several. Those below 0.01 are left out.
+        """
+        with keep_turn():
+            self._hear = hear
+            try:
+                yield
+            finally:
+                self._hear = None
 
     @one_at_a_time
     def freeze_labels(self) -> None:

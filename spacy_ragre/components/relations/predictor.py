@@ -21,7 +21,7 @@ from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
-from .annotations import RelationPrediction, allowed_classes, gather, known_classes, proposal_odds
+from .annotations import RelationPrediction, allowed_classes, gather, gather_all, known_classes, proposal_odds
 from .decisions import BestLabel, Decision, MultiLabel, SingleLabel, model_probabilities, pick_each
 from .examples import as_shown, both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
@@ -261,12 +261,16 @@ class RelationPredictor(PairPredictor):
     # Answering
 
     def predict(
-        self, candidates: Sequence[Candidate], documents: Documents = None
+        self,
+        candidates: Sequence[Candidate],
+        documents: Documents = None,
+        told: Optional[List[RelationPrediction]] = None,
     ) -> Tuple[List[RelationPrediction], List[float]]:
         """Find the relations of pairs: the one entry, whatever the way to answer.
 
         candidates (Sequence[Candidate]): the pairs, of any number of documents.
         documents (Optional[Sequence[int]]): the number of each pair's document, for models that read it at once.
+        told (Optional[List[RelationPrediction]]): gets what pairs may hold, though it is not likely enough.
         RETURNS (Tuple[List[RelationPrediction], List[float]]): the relations, in the order of the pairs, of several of
             one pair the likeliest first; and how near another answer is, for every pair, from 0 to 1.
         """
@@ -275,6 +279,8 @@ class RelationPredictor(PairPredictor):
         scored = self._score_pairs(candidates, documents=documents)
         allowed = allowed_classes(candidates, self.labels, self.open.types)
         probability = self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
+        if told is not None:
+            told += gather_all(self.decision, candidates, probability, self.labels)
         settings = self._settings(), self._settings(across=True)
         own = [settings[pair.across] for pair in candidates]
         chosen, doubts = pick_each(self.decision, probability, own, self.labels)

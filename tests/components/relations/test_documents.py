@@ -19,7 +19,7 @@ def answer_all(component, monkeypatch):
         asked: List[Any] = []
         predictor = component(nlp).predictor
 
-        def score(mode: str, instances: Any, neighbours: Any) -> Any:
+        def score(mode: str, instances: Any, neighbours: Any, documents: Any = None) -> Any:
             asked.extend(instances)
             scores = np.zeros((len(instances), len(predictor.labels.classes)), dtype="float32")
             scores[:, 1] = 9.0
