@@ -5,11 +5,14 @@ Hendrickx et al. 2010, https://aclanthology.org/S10-1006. A record is four lines
     1	"The <e1>fire</e1> was caused by a <e2>cigarette</e2>."
     Cause-Effect(e2,e1)
     Comment:
+
+Other corpora are written like this, too, such as KBP37 (Zhang & Wang 2015, https://arxiv.org/abs/1508.01006), with
+labels of any name and "no_relation"; and test files without labels, whose records are their first line alone.
 """
 
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -77,17 +80,20 @@ class _Record(NamedTuple):
     nominals: Tuple[Tuple[int, int], Tuple[int, int]]  # character offsets, in the order of the text
     label: str  # "" for Other
     reversed: bool  # True where the second nominal is the head
+    labelled: bool  # whether it is known what holds
 
 
 def read_semeval(
     path: Union[str, Path], nlp: Union[Language, Vocab, None] = None, *, on_error: Optional[OnError] = None
 ) -> Iterator[Doc]:
-    """Read a file of SemEval-2010 Task 8. Both nominals are in `doc.ents`, the relation is in `doc._.relations`
-    (which is empty for "Other") and the record's number, a string, is in `doc.user_data[ID_KEY]`.
+    """Read a file of SemEval-2010 Task 8, or of another corpus in its format. Both nominals are in `doc.ents`, the
+    relation is in `doc._.relations` (which is empty for "Other" and "no_relation", and not set in a file without
+    labels) and its number, a string, is in `doc.user_data[ID_KEY]`. Where a record has a label of the task, all
+    must have one; else labels have any name.
 
     Problems of the file are gathered and raised at its end; from the first of them on, no more documents come.
 
-    path (Union[str, Path]): the file, with labels (TRAIN_FILE.TXT, TEST_FILE_FULL.TXT).
+    path (Union[str, Path]): the file, with labels (TRAIN_FILE.TXT, TEST_FILE_FULL.TXT) or without (TEST_FILE.TXT).
     nlp (Union[Language, Vocab, None]): its tokenizer is used, and its pipes are not. Tokens are cut where a nominal
         begins or ends. Blank English by default, with this Vocab where one is given.
     on_error (Optional[OnError]): is given the place of a record that can't be read ("line 5"), the record and what is
@@ -98,15 +104,14 @@ def read_semeval(
     nlp = get_nlp(nlp)
     problems = Problems(path, on_error)
     lines_by_id: Dict[str, int] = {}
-    first = True
-    for lines in _read_blocks(path, problems):
+    blocks = list(_read_blocks(path, problems))
+    labelled = any(len(lines) > 1 for lines in blocks)
+    known = _known_labels(blocks)
+    for lines in blocks:
         number = lines[0][0]
         whole = "\n".join(line for _, line in lines)
-        if first and on_error is None:
-            _check_corpus(path, lines)
-        first = False
         try:
-            record = _parse_record(lines)
+            record = _parse_record(lines, known, labelled)
         except _RecordError as err:
             problems.add(err.line, err.message, record=whole)
             continue
@@ -131,12 +136,14 @@ class _RecordError(Exception):
         self.message = message
 
 
-def _check_corpus(path: Path, lines: List[Tuple[int, str]]) -> None:
-    """Raise a ValueError where the first record has a label of another corpus, as all others then have."""
-    label = lines[1][1].strip() if len(lines) > 1 else ""
-    parts = _LABEL.fullmatch(label)
-    if label == NO_RELATION or (parts is not None and parts[1] not in SEMEVAL_LABELS):
-        raise ValueError(Errors.R333.format(path=path, line=lines[1][0], label=label, known=", ".join(SEMEVAL_LABELS)))
+def _known_labels(blocks: Sequence[List[Tuple[int, str]]]) -> Collection[str]:
+    """RETURNS (Collection[str]): the labels of the task, where a record has one of them, or all have "Other"; none, for
+    any name, in another corpus.
+    """
+    labels = {lines[1][1].strip() for lines in blocks if len(lines) > 1}
+    names = {parts[1] for parts in map(_LABEL.fullmatch, labels) if parts is not None}
+    others = names or NO_RELATION in labels
+    return () if others and not names & SEMEVAL_LABELS.keys() else SEMEVAL_LABELS
 
 
 def _read_blocks(path: Path, problems: Problems) -> Iterator[List[Tuple[int, str]]]:
@@ -157,7 +164,7 @@ def _ends_record(line: str) -> bool:
     return line.startswith("Comment")
 
 
-def _parse_record(lines: List[Tuple[int, str]]) -> _Record:
+def _parse_record(lines: List[Tuple[int, str]], known: Collection[str], labelled: bool) -> _Record:
     number, line = lines[0]
     match = _SENTENCE.fullmatch(line)
     if match is None:
@@ -173,19 +180,19 @@ def _parse_record(lines: List[Tuple[int, str]]) -> _Record:
         raise _RecordError(number, Errors.R410.format(text=line, problem="a nominal is empty"))
     label_number, label = lines[1] if len(lines) > 1 else (number, "")
     label = label.strip()
-    if label == OTHER:
+    if not labelled or label == OTHER or (label == NO_RELATION and not known):
         name, inverse = "", False
     else:
         parts = _LABEL.fullmatch(label)
-        if parts is None or parts[1] not in SEMEVAL_LABELS:
-            known = ", ".join(SEMEVAL_LABELS)
-            raise _RecordError(label_number, Errors.R411.format(id=id_, label=label, known=known))
+        if parts is None or (known and parts[1] not in known):
+            shown = ", ".join(known) or "labels of any name"
+            raise _RecordError(label_number, Errors.R411.format(id=id_, label=label, known=shown))
         name, inverse = parts[1], parts[2] == "e2,e1"
     for number, line in lines[2:]:
         if not _ends_record(line):
             problem = "a comment line, a blank line or the next record should stand here"
             raise _RecordError(number, Errors.R410.format(text=line, problem=problem))
-    return _Record(id_, text, nominals, name, inverse)
+    return _Record(id_, text, nominals, name, inverse, labelled)
 
 
 def _untag(tagged: str, tags: List["re.Match[str]"]) -> Tuple[str, Tuple[Tuple[int, int], Tuple[int, int]]]:
@@ -213,5 +220,6 @@ def _make_doc(nlp: Language, record: _Record) -> Doc:
     doc.ents = (first, second)
     doc.user_data[ID_KEY] = record.id
     head, tail = (second, first) if record.reversed else (first, second)
-    set_relations(doc, [{"head": head, "tail": tail, "label": record.label}] if record.label else [])
+    if record.labelled:
+        set_relations(doc, [{"head": head, "tail": tail, "label": record.label}] if record.label else [])
     return doc

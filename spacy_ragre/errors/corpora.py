@@ -8,11 +8,6 @@ class CorpusErrors(metaclass=WithCodes):
         "{path} is not in UTF-8: {problem}. UTF-8 is wanted: convert the file, for example with "
         "'iconv -f {encoding} -t utf-8'."
     )
-    R333 = (
-        "{path} is in the format of SemEval-2010 Task 8, but its records are those of another corpus: line {line} has "
-        "the label {label!r}, and the labels of the task are Other, {known}. Write the records in the interchange "
-        "format (--format jsonl), where labels have any name; docs/training.md describes it."
-    )
     R334 = (
         "{path} holds no documents, so that nothing was written. Check the path, and that the file is whole and in the "
         "format that was named."

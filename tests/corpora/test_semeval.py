@@ -99,14 +99,18 @@ def test_vocab_or_nlp(tmp_path):
         ('1\t"The <e1>a <e2>b</e2></e1>."\nOther\n', "R410", "<e1> <e2>"),
         ('1\t"The <e1> </e1> <e2>b</e2>."\nOther\n', "R410", "empty"),
         ('1\t"The <e1>a</e1> <e2>b</e2>."\nCause-Effect\n', "R411", "'Cause-Effect'"),
-        ('1\t"The <e1>a</e1> <e2>b</e2>."\nOther\n\n2\t"<e1>a</e1> <e2>b</e2>"\nLikes(e1,e2)\n', "R411", "Member-"),
+        (
+            '1\t"The <e1>a</e1> <e2>b</e2>."\nLikes(e1,e2)\n\n2\t"<e1>a</e1> <e2>b</e2>"\nCause-Effect(e1,e2)\n',
+            "R411",
+            "Member-",
+        ),
         (
             '1\t"The <e1>a</e1> <e2>b</e2>."\nOther\nComment:\nx\t"The <e1>a</e1> <e2>b</e2>."\nOther\n',
             "R410",
             "number",
         ),
         ('1\t"The <e1>a</e1> <e2>b</e2>."\nComment:\n', "R411", "Comment:"),
-        ('1\t"The <e1>a</e1> <e2>b</e2>."', "R411", "''"),
+        ('1\t"<e1>a</e1> <e2>b</e2>"\nOther\n2\t"<e1>a</e1> <e2>b</e2>"', "R411", "''"),
         ('1\t"The <e1>a</e1> <e2>b</e2>."\nOther\njunk\n', "R410", "junk"),
     ],
 )
@@ -118,12 +122,24 @@ def test_malformed_records(tmp_path, record, code, shown):
     assert re.search(r"line \d", str(err.value))
 
 
-@pytest.mark.parametrize("label", ["per:title(e1,e2)", "no_relation"])
-def test_r333_another_corpus_in_the_same_format_is_one_message(tmp_path, label):
-    text = "".join(f'{i}\t"<e1>a</e1> <e2>b</e2>"\n{label}\nComment:\n\n' for i in range(30))
-    with pytest.raises(ValueError, match="R333.*line 2.*interchange") as err:
-        list(read_semeval(write(tmp_path / "a.txt", text)))
-    assert label in str(err.value) and "\n" not in str(err.value)
+def test_another_corpus_has_labels_of_any_name(tmp_path):
+    # The layout of KBP37, which has no comments.
+    labels = ["Other", "per:title(e2,e1)", "no_relation", "org:founded_by(e1,e2)"]
+    text = "".join(f'{i}\t" <e1> Ada </e1> met <e2> Bob </e2> . "\n{label}\n\n' for i, label in enumerate(labels))
+    docs = list(read_semeval(write(tmp_path / "a.txt", text)))
+    found = [[(rel.head.text, rel.label, rel.tail.text) for rel in doc._.relations] for doc in docs]
+    assert found == [[], [("Bob", "per:title", "Ada")], [], [("Ada", "org:founded_by", "Bob")]]
+    assert all(relations_key() in doc.user_data for doc in docs)
+    with pytest.raises(ValueError, match="R411.*'per:title'.*labels of any name"):
+        list(read_semeval(write(tmp_path / "a.txt", text.replace("per:title(e2,e1)", "per:title"))))
+
+
+def test_test_files_without_labels(tmp_path):
+    text = "".join(f'{i}\t"The <e1>fire</e1> by a <e2>spark</e2>."\n' for i in (8001, 8002))
+    docs = list(read_semeval(write(tmp_path / "a.txt", text)))
+    assert [doc.user_data[ID_KEY] for doc in docs] == ["8001", "8002"]
+    assert [ent.text for ent in docs[1].ents] == ["fire", "spark"]
+    assert not any(relations_key() in doc.user_data for doc in docs)
 
 
 def test_records_with_errors_can_be_left_out(tmp_path):
