@@ -61,7 +61,7 @@ def test_any_pipeline_can_be_diverse(
     out = tmp_path / "out.jsonl"
     assert "[R672]" in fails("suggest", pipeline, texts, out)
     assert "[R414]" in fails("suggest", pipeline, texts, out, "--format", "paper")
-    assert "[R401]" in fails("suggest", pipeline, tmp_path / "no.txt", out)
+    assert "[R401]" in fails("suggest", pipeline, tmp_path / "no.txt", out, "--order", "diverse")
     texts.write_text(TEXTS[0])
     assert run("suggest", pipeline, texts, out, "--order", "diverse").exit_code == 0
     assert [relation["label"] for record in read(out) for relation in record["relations"]] == ["near"]
