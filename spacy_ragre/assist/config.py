@@ -117,7 +117,7 @@ def make_config(
 def _extractor(plan: Plan, found: Profile, reach: Reach, spans_key: Optional[str]) -> Dict[str, Any]:
     result: Dict[str, Any] = {
         "factory": NAME,
-        "answer": "open" if plan.answer == "open" else "auto",
+        "answer": plan.answer,
         "multi_label": found.multi_label,
         "n_examples": 0,
         "spans_key": spans_key,

@@ -94,7 +94,9 @@ def init_config(
     from ..assist import choose_candidates, make_plan, profile, read_with, sample
     from ..assist.config import describe_reach, fits_config, make_config, make_labels
     from ..assist.reach import ENOUGH, SAMPLE
+    from ..components.relations.learning import labels_without_words
     from ..files import atomic_write
+    from ..labels import LabelSet
 
     if output_path.exists() and not force:
         raise ValueError(Errors.R671.format(path=output_path))
@@ -140,5 +142,8 @@ def init_config(
         msg.warn(Warnings.W671.format(share=f"{100 * reach.share:.1f}", config=output_path))
     if entities.types < _FEW * entities.entities:
         msg.warn(Warnings.W670.format(name=base, **entities._asdict()))
+    codes = labels_without_words(LabelSet(table))
+    if codes and plan.answer == "open":
+        msg.warn(Warnings.W672.format(labels=", ".join(codes), first=codes[0]))
     given = "" if dev is not None else " --paths.dev DEV.spacy"
     msg.text(f"Next: python -m spacy train {output_path} --output training{given}")

@@ -27,3 +27,7 @@ class StartingWarnings(metaclass=WithCodes):
         "The candidates reach {share}% of the relations; the others can't be found. `ragre debug data {config}` shows "
         "some of them."
     )
+    W672 = (
+        "The labels {labels} are codes that no reader of labels understands. Give them words: --labels "
+        "{first}='was founded by', or in the config."
+    )

@@ -86,7 +86,7 @@ def test_words_that_are_given_and_more_data_take_the_language_model(
     assert component["labels"]["founded"]["tail_types"] == ["ORG"]
     assert component["labels"]["owns"] == {"text": "has"}
     assert component["model"]["backbone"]["lora"]["rank"] == 16
-    assert (component["answer"], component["both_orders"]) == ("auto", True)
+    assert (component["answer"], component["both_orders"]) == ("head", True)
     assert config["paths"]["dev"] is None and "--paths.dev" in result.output
     load_model_from_config(load_config(out, interpolate=True))
 
@@ -134,4 +134,13 @@ def test_a_base_that_finds_other_entities_is_told(
     nlp.to_disk(tmp_path / "blank")
     result = run("init", "config", tmp_path / "out.cfg", "-t", write_corpus("founded"), "-b", tmp_path / "blank")
     assert result.exit_code == 0, result.output
+    assert "[W672]" not in result.output
     assert "[W670]" in result.output and "finds 0 of 12 annotated entities" in " ".join(result.output.split())
+
+
+def test_labels_that_are_codes_are_told(
+    run: Callable[..., Result], write_corpus: Callable[..., Path], pipeline: str, tmp_path: Path
+) -> None:
+    options = ("--train", write_corpus("P17"), "--base", pipeline, "--force")
+    assert "[W672]" in run("init", "config", tmp_path / "out.cfg", *options).output
+    assert "[W672]" not in run("init", "config", tmp_path / "out.cfg", *options, "--labels", "P17=is in").output
