@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
     from spacy.vocab import Vocab
 
+    from ..corpora import CorpusCounts
     from ..corpora.files import OnError
 
 HELP = """Relation extraction with language models that retrieve examples: install the models, convert and export
@@ -124,6 +125,15 @@ def cell(text: str) -> str:
     from rich.markup import escape
 
     return escape(visible(" ".join(text.split())))
+
+
+def tell_dropped(counts: "CorpusCounts") -> None:
+    """Say what the written format can't hold, where there was any of it.
+
+    counts (CorpusCounts): what the writer counted.
+    """
+    if counts.dropped_items():
+        typer.echo(f"Left out, as the format can't hold it: {'; '.join(counts.dropped_items())}", err=True)
 
 
 def load_pipeline(name: str) -> "Language":

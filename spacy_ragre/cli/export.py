@@ -7,7 +7,7 @@ from wasabi import msg
 
 from ..errors import Errors
 from ._card import CARD, Card
-from ._util import Arg, Opt, ragre_cli, user_errors
+from ._util import Arg, Opt, ragre_cli, tell_dropped, user_errors
 
 GRAPH = "Graphs"
 RDF = ("ttl", "nt")
@@ -16,12 +16,13 @@ RDF = ("ttl", "nt")
 @ragre_cli.command("export")
 def export_cli(
     docs_path: Path = Arg(..., metavar="DOCS.spacy", help="Documents to export, a .spacy file or a folder of them"),
-    output_path: Path = Arg(..., metavar="OUT", help="File to write; for csv the folder"),
+    output_path: Path = Arg(..., metavar="OUT", help="File to write; for brat and csv the folder"),
     format: str = Opt(
         "jsonl",
         "--format",
         "-f",
-        help="Format to write: jsonl (interchange) or docred; for a graph graphml, node-link (JSON), ttl or nt (RDF), "
+        help="Format to write: jsonl (interchange), prodigy, brat, labelstudio, doccano or docred; for a graph "
+        "graphml, node-link (JSON), ttl or nt (RDF), "
         "csv (tables for Neo4j's import) or cypher",
     ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="Take the entities from doc.spans[KEY]"),
@@ -103,8 +104,7 @@ def export(
     names = relation_names
     count = export_docs(docs_path, output_path, format, spans_key=spans_key, relation_names=names, counts=counts)
     msg.good(f"Wrote {count} documents to {output_path}")
-    if counts.dropped_items():
-        msg.info(f"Left out, as the format can't hold it: {'; '.join(counts.dropped_items())}")
+    tell_dropped(counts)
 
 
 def _names(source: Path) -> Union[Path, Dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from wasabi import msg
 
@@ -10,7 +10,7 @@ from ..errors import Errors
 from ..training.devices import choose_gpu
 from ._inputs import read_inputs
 from ._left_out import LeftOut
-from ._util import GPU_ID, Arg, Opt, load_pipeline, parse_labels, ragre_cli, user_errors
+from ._util import GPU_ID, Arg, Opt, load_pipeline, parse_labels, ragre_cli, tell_dropped, user_errors
 from .extract import add_labels
 
 
@@ -93,6 +93,7 @@ def suggest(
     gpu_id (Optional[int]): the GPU to use, or -1 for the CPU; see `choose_gpu`.
     """
     from ..assist.suggest import put_in_order, read_docs
+    from ..corpora import CorpusCounts
     from ..corpora.formats import WRITERS
 
     if format not in WRITERS:
@@ -105,9 +106,12 @@ def suggest(
     found = put_in_order(read_docs(nlp, docs, name=pipeline, order=order.value, batch_size=batch_size), order.value)
     if not found:
         raise ValueError(Errors.R334.format(path=input_path))
-    count = WRITERS[format]((item.doc for item in found), output_path, spans_key=spans_key, relation_names=None)
+    counts = CorpusCounts()
+    settings: Dict[str, Any] = {"spans_key": spans_key, "relation_names": None, "dropped": counts.dropped}
+    count = WRITERS[format]((item.doc for item in found), output_path, **settings)
     relations = sum(len(item.doc._.relations) for item in found)
     msg.good(f"Wrote {count} documents with {relations} relations to {output_path}, {order.value} ones first")
+    tell_dropped(counts)
     without = sum(item.doubt < 0 for item in found)
     if without and order is not Order.diverse:
         msg.info(f"{without} of them have no two entities to ask about, and come last.")

@@ -6,21 +6,26 @@ from typing import Any, Dict, Union
 
 from ..errors import Errors
 from .bioc import BIOC
+from .brat import BRAT
+from .doccano import DOCCANO
 from .docred import read_docred, write_docred
 from .files import existing_path
+from .glirel import GLIREL
 from .jsonl import read_jsonl, write_jsonl
+from .labelstudio import LABEL_STUDIO
 from .parse import OTHER_KEYS
+from .prodigy import PRODIGY
 from .pubtator import PUBTATOR
 from .records import Format, Reader, Sample, Writer, describe, take_sample
 from .semeval import read_semeval
 from .spacy_llm import SPACY_LLM
+from .spacy_rel import SPACY_REL
 from .spert import SPERT
 from .tacred import TACRED
 from .uima import UIMA
 from .webanno import WEBANNO
 
 _SEMEVAL = re.compile(r'\d+\t"?.*<e1>')
-_KEYS = {"id", "text", "ents", "clusters", "relations", "triples", "labels"}
 
 
 def _is_interchange(sample: Sample) -> bool:
@@ -37,7 +42,9 @@ def _has_text(record: Any) -> bool:
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
         return False
     others = {other for key, keys in OTHER_KEYS.items() if key not in record for other in keys}
-    return not record.get("ents") and not others & record.keys()
+    # What another format calls entities may be under any name.
+    tables = any(isinstance(value, list) and value and isinstance(value[0], dict) for value in record.values())
+    return not record.get("ents") and not tables and not others & record.keys()
 
 
 def _is_semeval(sample: Sample) -> bool:
@@ -75,6 +82,10 @@ _ALL = (
             docs, path, spans_key=spans_key, relation_names=relation_names
         ),
     ),
+    PRODIGY,
+    BRAT,
+    LABEL_STUDIO,
+    DOCCANO,
     SPACY_LLM,
     TACRED,
     SPERT,
@@ -82,6 +93,8 @@ _ALL = (
     BIOC,
     WEBANNO,
     UIMA,
+    SPACY_REL,
+    GLIREL,
 )
 FORMATS: Dict[str, Format] = {format_.name: format_ for format_ in _ALL}
 READERS: Dict[str, Reader] = {format_.name: format_.read for format_ in _ALL if format_.read is not None}

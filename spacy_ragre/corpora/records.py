@@ -12,13 +12,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..relations import ID_KEY, entity_spans, get_relations, has_relations
+from ..relations import CLUSTERS_KEY, ID_KEY, entity_spans, get_relations, has_relations
 from .counts import CorpusCounts
 from .files import OnError, Problems, check_encoding, decode, read_lines
 from .jsonl import EntIndex, make_doc, trim, write_ent
@@ -336,33 +336,66 @@ def _set_clusters(doc: Doc, record: Record, checked: DocRecord) -> None:
 # Writing
 
 
-def flat_dict(doc: Doc, spans_key: Optional[str], dropped: Counter[str]) -> Dict[str, Any]:
+def flat_dict(doc: Doc, spans_key: Optional[str], dropped: Counter[str], keeps: Collection[str] = ()) -> Dict[str, Any]:
     """A document for a writer: as in the interchange form, but `head` and `tail` of relations always index `ents`, and
-    there are neither clusters, triples nor usage.
+    there are neither scores, triples nor usage.
 
     doc (Doc): the document.
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
     dropped (Counter[str]): what is left out is counted here.
+    keeps (Collection[str]): what the format has: "clusters", "kb_id", and "unknown" where it tells documents without
+        relations from those of which nothing is known.
     RETURNS (Dict[str, Any]): the document. A ValueError is raised where a relation's mention is not among the entities.
     """
     spans = entity_spans(doc, spans_key)
     index = EntIndex(spans)
-    data: Dict[str, Any] = {"text": doc.text, "ents": [write_ent(span) for span in spans]}
+    ents = [write_ent(span) for span in spans]
+    for ent in ents:
+        dropped["usage of entities"] += ent.pop("usage", None) is not None
+        ent.pop("usage_score", None)
+        if "kb_id" not in keeps:
+            dropped["ids in a knowledge base"] += ent.pop("kb_id", None) is not None
+    data: Dict[str, Any] = {"text": doc.text, "ents": ents}
     if ID_KEY in doc.user_data:
         data["id"] = str(doc.user_data[ID_KEY])
-    for ent in data["ents"]:
-        for key in ("usage", "usage_score"):
-            if ent.pop(key, None) is not None and key == "usage":
-                dropped["usage of entities"] += 1
     if has_relations(doc):
-        data["relations"] = []
-        for rel in get_relations(doc):
-            head, tail = (index.require(doc, span, f"the {role} of {rel.label!r},") for role, span in _ends(rel))
-            data["relations"].append({"head": head, "tail": tail, "label": rel.label, "score": rel.score})
-            dropped["evidence of relations"] += bool(rel.evidence)
+        relations = get_relations(doc)
+        data["relations"] = [
+            {
+                "head": index.require(doc, rel.head, f"the head of {rel.label!r},"),
+                "tail": index.require(doc, rel.tail, f"the tail of {rel.label!r},"),
+                "label": rel.label,
+            }
+            for rel in relations
+        ]
+        dropped["scores of relations"] += sum(rel.score != 1.0 for rel in relations)
+        dropped["evidence of relations"] += sum(bool(rel.evidence) for rel in relations)
+    elif "unknown" not in keeps:
+        dropped["marks of documents that were not annotated for relations"] += 1
+    if CLUSTERS_KEY in doc.user_data and "clusters" in keeps:
+        found = ([index.get(mention) for mention in cluster] for cluster in doc._.entity_clusters)
+        data["clusters"] = [[i for i in cluster if i is not None] for cluster in found]
+    elif CLUSTERS_KEY in doc.user_data:
+        dropped["entity clusters"] += len(doc._.entity_clusters)
     dropped["triples"] += len(doc._.triples)
+    dropped["lists of annotated labels"] += doc._.annotated_labels is not None
     return data
 
 
-def _ends(relation: Any) -> Tuple[Tuple[str, Any], ...]:
-    return (("head", relation.head), ("tail", relation.tail))
+# Mentions
+
+
+def check_mention(text: str, start: int, end: int, wanted: str, what: str, messages: List[str]) -> None:
+    """Add a message where the text between two offsets is not the one that the annotation says, but for spaces."""
+    found = text[max(start, 0) : max(end, 0)]
+    if not same_text(found, wanted):
+        messages.append(Errors.R341.format(what=what, start=start, end=end, found=found, wanted=wanted))
+
+
+def same_text(found: str, wanted: str) -> bool:
+    """RETURNS (bool): whether two texts are the same but for spaces and line breaks."""
+    return _squeezed(found) == _squeezed(wanted)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.replace("\\n", " ").split())

@@ -29,6 +29,30 @@ class CorpusErrors(metaclass=WithCodes):
         "Can't tell the format of {path}: it looks {looks}. It holds {found}. Known formats: {known}. Name the right "
         "one with --format, or write the documents in the interchange format (docs/formats.md)."
     )
+    R341 = (
+        "{what} goes from {start} to {end}, where the text has {found!r}, but the annotation says {wanted!r}. The text "
+        "was changed after it was annotated, or offsets are counted in another way: give the text that was annotated."
+    )
+    R342 = "{what} refers to {reference!r}, but {problem}. Mend the reference, or leave the annotation out."
+    R343 = "{what} has the id {id!r}, which another annotation of the document has, too. Ids must be different."
+    R344 = (
+        "line {line} can't be read: {text!r}. Wanted is a line of brat, such as 'T1<tab>PERSON 0 3<tab>Ann' or "
+        "'R1<tab>runs Arg1:T1 Arg2:T2'."
+    )
+    R345 = "there is no {name} beside it. brat keeps a text in NAME.txt and its annotations in NAME.ann."
+    R346 = (
+        "Can't write the label {label!r} of document {id!r} for brat, whose labels are one word: rename it, or write "
+        "another format."
+    )
+    R347 = (
+        "its relations (doc._.rel) can't be read: {problem}. Wanted is a table such as {{(0, 5): {{'runs': 1.0}}}}, by "
+        "the tokens at which the two entities begin."
+    )
+    R348 = "Can't write document {id!r}: another one has the same id. Give each an id of its own."
+    R349 = (
+        "{what} can't be read: {problem}. Wanted are labels of a plain text, with start and end as character offsets: "
+        "export the project as JSON, with annotations."
+    )
     R350 = (
         "the label can't be read: {problem}. A label line is 'name | wording; wording; ... | definition | head types | "
         "tail types', with '| symmetric' behind it where both directions hold; the name has no spaces."

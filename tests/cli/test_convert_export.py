@@ -51,6 +51,25 @@ def test_export_gives_back_what_was_converted(
     assert json.loads(output.read_text(encoding="utf8")) == DOC
 
 
+def test_the_format_is_found_and_tools_are_written_for(
+    run: Callable[..., Result], write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs.spacy"
+    scored = {**DOC, "relations": [{**DOC["relations"][0], "score": 0.5}]}  # type: ignore[dict-item,index]
+    assert "Format: the interchange format" in run("convert", write_jsonl(scored), docs).stdout
+    for format, title in (
+        ("brat", "brat's"),
+        ("prodigy", "Prodigy's"),
+        ("labelstudio", "Label"),
+        ("doccano", "doccano"),
+    ):
+        result = run("export", docs, tmp_path / format, "-f", format)
+        assert result.exit_code == 0, result.output
+        assert "Left out, as the format can't hold it: scores of relations 1" in result.stderr
+        result = run("convert", tmp_path / format, tmp_path / "back.spacy")
+        assert f"Format: {title}" in result.stdout and "By label: runs 1" in result.stdout
+
+
 def test_convert_says_what_the_corpus_holds(
     run: Callable[..., Result], fails: Callable[..., str], semeval: Path, write_jsonl: Callable[..., Path]
 ) -> None:
@@ -131,7 +150,7 @@ def test_export_errors(fails: Callable[..., str], tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.spacy"
     damaged.write_bytes(b"no corpus")
     assert "[R415]" in fails("export", damaged, tmp_path / "out.jsonl")
-    assert "[R414]" in fails("export", damaged, tmp_path / "out.txt", "--format", "brat")
+    assert "[R414]" in fails("export", damaged, tmp_path / "out.txt", "--format", "odd")
     assert "[R401]" in fails("export", tmp_path / "missing.spacy", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
 

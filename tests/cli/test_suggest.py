@@ -65,5 +65,8 @@ def test_any_pipeline_can_be_diverse(
     texts.write_text(TEXTS[0])
     assert run("suggest", pipeline, texts, out, "--order", "diverse").exit_code == 0
     assert [relation["label"] for record in read(out) for relation in record["relations"]] == ["near"]
+    for format in ("prodigy", "doccano", "labelstudio", "brat"):
+        result = run("suggest", pipeline, texts, tmp_path / format, "--order", "diverse", "--format", format)
+        assert result.exit_code == 0 and "scores of relations" in result.stderr, result.output
     texts.write_text("\n")
     assert "[R334]" in fails("suggest", pipeline, texts, out, "--order", "diverse")

@@ -1,0 +1,121 @@
+"""Training data of GLiREL: JSON lines with tokens, entities and relations, whose token indexes include the end.
+
+    {"tokenized_text": ["Ann", "runs", "Acme", "."], "ner": [[0, 0, "PERSON", "Ann"], [2, 2, "ORG", "Acme"]],
+     "relations": [{"head": {"mention": "Ann", "position": [0, 0], "type": "PERSON"},
+                    "tail": {"mention": "Acme", "position": [2, 2], "type": "ORG"}, "relation_text": "runs"}]}
+
+See the section on training data of https://github.com/jackboyla/GLiREL. An entity may stand in `ner` more than once.
+"""
+
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from ..errors import Errors
+from .files import Problems
+from .parse import WORDS, Checker, is_int, is_name, is_table, is_tables, is_words
+from .records import Format, Record, Sample, check_mention, from_records, json_records
+from .tokens import join_words
+
+WANTED = "tokenized_text, ner and relations [head, tail, relation_text]"
+_NER = "a list of [first token, last token, type, text]"
+_POSITION = "[first token, last token]"
+
+
+def read_glirel(path: Path, problems: Problems) -> Iterator[Record]:
+    """Read the records of a file. The file says nothing about spaces: they stand as English is written.
+
+    path (Path): the file.
+    problems (Problems): is told what can't be read.
+    YIELDS (Record): the records.
+    """
+    for place, raw, data in json_records(path, problems, _may_be_mine, WANTED):
+        messages: List[str] = []
+        reader = _Example(data, Checker(messages))
+        document = reader.document()
+        if messages:
+            problems.add(place, *messages, record=raw)
+        else:
+            yield Record(place, raw, document, words=list(reader.words))
+
+
+class _Example:
+    """Reads one record."""
+
+    def __init__(self, data: Dict[str, Any], check: Checker) -> None:
+        self.data = data
+        self.check = check
+        self.words: Sequence[str] = check.get(data, "tokenized_text", "the record", is_words, WORDS) or ()
+        self.text, self.starts = join_words(self.words)
+        self.ents: List[Dict[str, Any]] = []
+        # By the first and last token. What a type is called may differ between `ner` and the relations.
+        self.index: Dict[Tuple[int, int], int] = {}
+
+    def document(self) -> Dict[str, Any]:
+        if not self.words:
+            return {}
+        for i, item in enumerate(self.check.get(self.data, "ner", "the record", _is_ner, _NER) or ()):
+            self._add(item[:2], item[2], item[3] if len(item) > 3 else None, f"ner[{i}]")
+        document: Dict[str, Any] = {"text": self.text, "ents": self.ents}
+        relations = self.check.get(self.data, "relations", "the record", is_tables, "a list of objects", required=False)
+        if relations is not None:
+            document["relations"] = [self._relation(item, f"relations[{i}]") for i, item in enumerate(relations)]
+        return document
+
+    def _relation(self, item: Dict[str, Any], what: str) -> Dict[str, Any]:
+        relation: Dict[str, Any] = {}
+        for role in ("head", "tail"):
+            mention = self.check.get(item, role, what, is_table, "an object") or {}
+            position = self.check.get(mention, "position", f"{what}.{role}", _is_position, _POSITION)
+            if position is not None:
+                type_ = mention.get("type")
+                label = str(type_) if is_name(type_) else "ENTITY"
+                relation[role] = self._add(position, label, mention.get("mention"), f"{what}.{role}")
+        relation["label"] = self.check.get(item, "relation_text", what, is_name, "a string that is not empty")
+        return relation
+
+    def _add(self, position: Sequence[int], label: str, mention: Any, what: str) -> Optional[int]:
+        """The index of the entity at a position, which is a new one where there was none."""
+        first, last = position
+        if not 0 <= first <= last < len(self.words):
+            count = len(self.words)
+            problem = f"the record has {count} tokens, and 0 <= first <= last < {count} is needed (the end is included)"
+            self.check.messages.append(Errors.R342.format(what=what, reference=list(position), problem=problem))
+            return None
+        if isinstance(mention, str):
+            words = " ".join(self.words)
+            before = len(" ".join(self.words[:first])) + bool(first)
+            end = before + len(" ".join(self.words[first : last + 1]))
+            check_mention(
+                words,
+                before,
+                end,
+                mention,
+                f"{what}, tokens {first} to {last} (the end included),",
+                self.check.messages,
+            )
+        if (first, last) not in self.index:
+            end = self.starts[last] + len(self.words[last])
+            self.index[first, last] = len(self.ents)
+            self.ents.append({"start": self.starts[first], "end": end, "label": label})
+        return self.index[first, last]
+
+
+def _is_position(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_int, value))
+
+
+def _is_ner(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, list) and len(item) in (3, 4) and _is_position(item[:2]) and is_name(item[2]) for item in value
+    )
+
+
+def _may_be_mine(data: Dict[str, Any]) -> bool:
+    return {"tokenized_text", "ner"} <= data.keys()
+
+
+def _matches(sample: Sample) -> bool:
+    return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
+
+
+GLIREL = Format("glirel", "training data of GLiREL, JSONL", _matches, from_records(read_glirel))
