@@ -8,6 +8,7 @@ from spacy.cli._util import app
 from ._util import ragre_cli
 from .calibrate import calibrate
 from .convert import convert
+from .debug_data import debug_data
 from .download import download
 from .evaluate import evaluate
 from .export import export
@@ -27,6 +28,7 @@ app.add_typer(ragre_cli)
 __all__ = [
     "calibrate",
     "convert",
+    "debug_data",
     "download",
     "evaluate",
     "export",

@@ -13,6 +13,11 @@ class StartingErrors(metaclass=WithCodes):
         "components ({components}) is a rag_relation_extractor or an etrag_extractor. Use --order diverse, or another "
         "pipeline."
     )
+    R673 = "Give either CONFIG or --train, and not {what}."
+    R674 = (
+        "The config {path} has no rag_relation_extractor and no etrag_extractor (its components: {components}), so "
+        "that it does not say which pairs are asked about. Look at the documents alone with --train and --dev."
+    )
     R671 = "{path} is there already. Name another file, or replace it with --force."
 
 

@@ -177,6 +177,10 @@ class RelationExtractor(Labelled):
         pairs = self._generator(trained)(doc, entity_spans(doc, self.spans_key))
         return filter_by_types(pairs, self.predictor.labels, types)
 
+    def asked(self, doc: Doc) -> List[Candidate]:
+        """RETURNS (List[Candidate]): the pairs of a document that training asks about."""
+        return self._candidates(doc, trained=self.predictor.learns)
+
     def _labelled(
         self, doc: Doc, types: TypeRules = STRICT, lost: Optional[Lost] = None, trained: Optional[str] = None
     ) -> List[Candidate]:
