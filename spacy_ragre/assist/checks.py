@@ -4,7 +4,7 @@ same words.
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Answers = Tuple[Answer, ...]
 # Pairs that are compared: all that hold a relation, and of the others as many as there is room for.
 MOST_PAIRS = 20_000
-# A pair is suspect where so many of its nearest others have much the same words between their mentions, most of them
-# have one other answer, and hardly any its own. Chosen on SemEval-2010 Task 8: of 4,000 pairs, the answers of 4% were
-# changed at random; they are nearly half of the 20 most suspect ones.
+# A pair is suspect where its nearest others, so many at least, have much the same words between their mentions, most
+# of them have one other answer, and hardly any its own. Chosen on SemEval-2010 Task 8: of 4,000 pairs, the answers of
+# 4% were changed at random; they are a third of the 50 most suspect ones.
 _NEIGHBOURS, _LEAST, _SIMILAR = 8, 4, 0.7
 _AGREE, _OWN = 0.75, 0.15
 
@@ -109,28 +109,39 @@ def find_suspects(instances: Sequence[Instance], encoder: "Optional[Encoder]" = 
     found = retriever.retrieve(texts, k=_NEIGHBOURS + 1, keys=keys, leak_free=False)
     result: List[Suspect] = []
     for numbers, near in zip(members, found):
-        around = [(m, item.score) for item in near if item.score >= _SIMILAR for m in members[int(item.instance.id)]]
+        # All that have the same words are asked, and not a few of them, which might happen to agree.
+        around: List[Tuple[Instance, float]] = []
+        for item in near:
+            if item.score >= _SIMILAR and len(around) <= _NEIGHBOURS:
+                around.extend((instances[m], item.score) for m in members[int(item.instance.id)])
+        votes: Dict[Answers, float] = {}
+        for other, score in around:
+            votes[_answers(other)] = votes.get(_answers(other), 0.0) + score
         for number in numbers:
-            others = [(instances[m], score) for m, score in around if m != number][:_NEIGHBOURS]
-            result.extend(_suspect(instances[number], others))
-    return sorted(result, key=lambda suspect: -suspect.share)
+            result.extend(_suspect(instances[number], around, votes))
+    return sorted(result, key=lambda suspect: (-round(suspect.share, 3), -suspect.others_count))
 
 
-def _suspect(instance: Instance, others: Sequence[Tuple[Instance, float]]) -> List[Suspect]:
-    """RETURNS (List[Suspect]): the pair, where the others are so many and so much of one mind."""
-    if len(others) < _LEAST:
+def _suspect(
+    instance: Instance, around: Sequence[Tuple[Instance, float]], votes: Mapping[Answers, float]
+) -> List[Suspect]:
+    """around (Sequence[Tuple[Instance, float]]): the nearest pairs and how similar they are, the pair among them.
+    votes (Mapping[Tuple[Answer, ...], float]): how much each answer has of them.
+    RETURNS (List[Suspect]): the pair, where the others are so many and so much of one mind.
+    """
+    count = len(around) - 1
+    if count < _LEAST:
         return []
-    votes: Dict[Answers, float] = {}
-    for other, score in others:
-        votes[_answers(other)] = votes.get(_answers(other), 0.0) + score
-    total = sum(votes.values())
-    best = max(votes, key=lambda answers: votes[answers])
     own = _answers(instance)
-    if best == own or votes[best] < _AGREE * total or votes.get(own, 0.0) > _OWN * total:
+    # It is as similar to itself as can be.
+    total = sum(votes.values()) - 1.0
+    best = max(votes, key=lambda answers: votes[answers])
+    if best == own or votes[best] < _AGREE * total or votes[own] - 1.0 > _OWN * total:
         return []
-    agreeing = [other for other, _ in others if _answers(other) == best]
-    # Fewer of them say less.
-    return [Suspect(instance, best, len(agreeing), agreeing[0], votes[best] / total * len(others) / _NEIGHBOURS)]
+    agreeing = [other for other, _ in around if _answers(other) == best]
+    # Few say less than many.
+    share = votes[best] / total * min(1.0, count / _NEIGHBOURS)
+    return [Suspect(instance, best, len(agreeing), agreeing[0], share)]
 
 
 def _answers(instance: Instance) -> Answers:

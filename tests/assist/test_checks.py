@@ -59,4 +59,7 @@ def test_a_pair_unlike_all_others_of_the_same_words_is_suspect() -> None:
     assert all(item.example.first_text == "Ann" for item in found)
     # Where the others are of two minds, nothing is said of any.
     assert find_suspects(gold_pairs([*docs[:3], wrong, wrong, wrong], make_same_sentence()), Words()) == []  # type: ignore[arg-type]
+    many = [make_doc(f"{name} runs Acme", "runs") for name in "ABCDEFGHIJKLMNOP"]
+    mixed = [*many, *[make_doc(f"{name} runs Acme", "owns") for name in "abcdefghijklmnop"]]
+    assert find_suspects(gold_pairs(mixed, make_same_sentence()), Words()) == []  # type: ignore[arg-type]
     assert find_suspects([], Words()) == []  # type: ignore[arg-type]
