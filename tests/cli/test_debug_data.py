@@ -91,7 +91,7 @@ def test_what_is_in_the_data(run: Callable[..., Result], files: Tuple[Path, Path
     assert "ragre.SameSentence.v1" in text and "100.0% of 24 relations" in text
     assert "1 training documents have the text of another one." in text
     assert "1 development documents are training documents, too." in text
-    assert "owns, where 8 others have runs [Ann] runs [Acme] alone ." in text
+    assert "owns, where 20 others have runs [Ann] runs [Acme] alone ." in text
 
 
 def test_a_config_says_what_is_asked_about(
