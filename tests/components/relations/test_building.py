@@ -325,7 +325,7 @@ def test_type_constraints(make_nlp, make_doc, component, monkeypatch, ents, expe
     pipe = component(nlp)
     asked = []
 
-    def sure_of_everything(mode: str, instances: Any, neighbours: Any) -> Any:
+    def sure_of_everything(mode: str, instances: Any, *others: Any) -> Any:
         asked.extend(instances)
         return np.tile(np.array([0.0, 5.0, 6.0, 7.0], dtype="float32"), (len(instances), 1))
 

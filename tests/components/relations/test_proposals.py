@@ -88,9 +88,9 @@ def test_components_before_propose(nlp, reference):
     assert len(example.predicted._.candidate_pairs) == 3
     (example,) = propose([Example(copy_input(reference), reference)], None, component)
     assert PAIRS_KEY not in example.predicted.user_data
-    reference._.candidate_pairs = [(0, 3)]
+    reference._.candidate_pairs = [(0, 3)]  # those of the corpus stay
     (example,) = propose([Example(copy_input(reference), reference)], nlp, component)
-    assert PAIRS_KEY not in example.predicted.user_data
+    assert [pair[:2] for pair in example.predicted.user_data[PAIRS_KEY]] == [[0, 3]]
 
 
 def test_components_before_propose_for_batches_of_documents(nlp, reference, monkeypatch):
@@ -110,7 +110,7 @@ def test_components_before_propose_for_batches_of_documents(nlp, reference, monk
     golds = [reference, given] * 50
     examples = list(propose([Example(copy_input(doc), doc) for doc in golds], nlp, component))
     assert [example.reference for example in examples] == golds
-    assert [len(example.predicted._.candidate_pairs) for example in examples] == [3, 0] * 50
+    assert [len(example.predicted._.candidate_pairs) for example in examples] == [3, 1] * 50
     # Two batches, and not a call a document.
     assert len(sizes) == 2 and sum(size for size, _ in sizes) == 50 and all(whole for _, whole in sizes)
 

@@ -273,7 +273,7 @@ def test_store_of_another_adapter(make_nlp, gold_examples, train, component, tmp
 
 def test_settings_are_plain_json(trained):
     cfg = json.loads((trained / NAME / "cfg").read_text())
-    assert set(cfg) == {"labels", "open_labels", "trained", "calibration", "threshold", "reader", "types"}
+    assert set(cfg) == {"labels", "open_labels", "trained", "calibration", "threshold", "reader", "types", "configured"}
     assert cfg["trained"] is True
 
 

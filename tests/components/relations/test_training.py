@@ -107,7 +107,7 @@ def test_only_proposed_directions_are_answered(make_nlp, make_doc, component, mo
     monkeypatch.setattr(
         component(nlp).predictor,
         "_score_mode",
-        lambda mode, instances, found: np.tile(np.array([0.0, 5, 5, 5, 5], dtype="float32"), (len(instances), 1)),
+        lambda mode, instances, *others: np.tile(np.array([0.0, 5, 5, 5, 5], dtype="float32"), (len(instances), 1)),
     )
     doc = make_doc(nlp, "Acme hired Ann .", [("Acme", "ORG"), ("Ann", "PERSON")])
     doc._.candidate_pairs = [(1, 0)]
