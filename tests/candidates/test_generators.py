@@ -1,5 +1,4 @@
 import pickle
-import time
 from itertools import product
 
 import pytest
@@ -342,7 +341,6 @@ def test_long_document(vocab, sentences):
     assert len(spans) == 400
     doc._.entity_clusters = [spans[i::100] for i in range(100)]
     doc._.candidate_pairs = [(i, j) for i in range(100) for j in range(100) if i != j]
-    start = time.perf_counter()
     for generate, limit in (
         (make_same_sentence(200), 200),
         (make_token_distance(100, 200), 200),
@@ -353,7 +351,6 @@ def test_long_document(vocab, sentences):
         assert candidates or (sentences and limit == 200)
         check_texts(doc, candidates[::7], limit)
     assert len(candidates) == 4950
-    assert time.perf_counter() - start < 20
 
 
 # Sentences next to each other

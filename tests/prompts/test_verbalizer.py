@@ -1,5 +1,3 @@
-import time
-
 from spacy_ragre.instances import Instance
 from spacy_ragre.labels import LabelSet
 from spacy_ragre.prompts import Segments, class_words, make_relation_prompt
@@ -25,12 +23,8 @@ def test_segments_skip_empty_parts():
     assert Segments(query="q").pieces() == ["q"]
 
 
-def test_many_labels_and_pairs_take_little_time():
+def test_many_labels_have_an_answer_each():
     labels = LabelSet({f"label_{i}": "" for i in range(100)})
     query = Instance("Ada met Bob. " * 30, (0, 3), (8, 11))
-    prompt = make_relation_prompt()
-    start = time.perf_counter()
-    for _ in range(100):
-        prompt.segments(query, labels)
-        prompt.answers(query, labels)
-    assert time.perf_counter() - start < 5
+    answers = make_relation_prompt().answers(query, labels)
+    assert len(answers) == len(set(answers)) == len(labels.classes) == 201

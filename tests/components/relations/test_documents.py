@@ -1,6 +1,5 @@
 """Documents of every kind: without entities, across sentences, nested, long, and in any script."""
 
-import time
 from typing import Any, List, Tuple
 
 import numpy as np
@@ -188,14 +187,12 @@ def test_a_long_document(make_nlp, component, answer_all, sentences):
     doc = Doc(nlp.vocab, words=words, sent_starts=[i % 100 == 0 for i in range(20_000)])
     ents = [Span(doc, i, i + 1, "ORG") for i in range(10, 20_000, 50)]
     doc.set_ents(ents)
-    start = time.perf_counter()
     doc = nlp(doc)
     assert len(doc.ents) == 400
     assert len(asked) == len(doc._.relations) == (200 if sentences else 399)
     assert max(len(instance.text.split()) for instance in asked) <= 200
     for relation in doc._.relations:
         assert relation.tail.start - relation.head.start == 50
-    assert time.perf_counter() - start < 20
 
 
 def test_a_long_document_is_answered_by_the_model(make_nlp, component):
