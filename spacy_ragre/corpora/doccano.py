@@ -7,18 +7,16 @@
 A project without relations is exported as `{"text": "...", "label": [[0, 3, "PERSON"]]}`, which is read, too.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, Dict, Iterable, Iterator, Optional, Union
 
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..files import atomic_write
-from .files import Problems
+from .files import Problems, write_json_lines
 from .parse import Checker, is_id, is_int, is_name, is_tables, is_text
-from .records import Format, Record, Sample, flat_dict, from_records, json_records
+from .records import Format, Record, Sample, checked_records, flat_dict, from_records
 
 WANTED = "text, entities [id, label, start_offset, end_offset] and relations [from_id, to_id, type]"
 _ID = "a string or a whole number"
@@ -31,14 +29,15 @@ def read_doccano(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    for place, raw, example in json_records(path, problems, _may_be_mine, WANTED):
-        messages: List[str] = []
-        data = _document(example, Checker(messages))
-        if messages:
-            problems.add(place, *messages, record=raw)
-            continue
-        comments = example.get("Comments") or example.get("comments") or ()
-        yield Record(place, raw, data, dropped=Counter({"comments": len(comments)}))
+    return checked_records(path, problems, _may_be_mine, WANTED, _record)
+
+
+def _record(place: str, raw: str, example: Dict[str, Any], check: Checker) -> Record:
+    data = _document(example, check)
+    if check.messages:
+        return Record(place, raw)
+    comments = example.get("Comments") or example.get("comments") or ()
+    return Record(place, raw, data, dropped=Counter({"comments": len(comments)}))
 
 
 def _document(example: Dict[str, Any], check: Checker) -> Dict[str, Any]:
@@ -120,24 +119,22 @@ def write_doccano(
     dropped (Counter[str]): what the format can't hold is counted here.
     RETURNS (int): how many documents were written.
     """
-    count = 0
-    with atomic_write(path) as file_:
-        for doc in docs:
-            data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
-            example: Dict[str, Any] = {"id": data["id"]} if "id" in data else {}
-            example["text"] = data["text"]
-            example["entities"] = [
-                {"id": i, "label": ent["label"], "start_offset": ent["start"], "end_offset": ent["end"]}
-                for i, ent in enumerate(data["ents"])
-            ]
-            if "relations" in data:
-                example["relations"] = [
-                    {"id": i, "from_id": item["head"], "to_id": item["tail"], "type": item["label"]}
-                    for i, item in enumerate(data["relations"])
-                ]
-            file_.write(json.dumps(example, ensure_ascii=False).encode("utf-8") + b"\n")
-            count += 1
-    return count
+    return write_json_lines(path, (_example(flat_dict(doc, spans_key, dropped, keeps=("unknown",))) for doc in docs))
+
+
+def _example(data: Dict[str, Any]) -> Dict[str, Any]:
+    example: Dict[str, Any] = {"id": data["id"]} if "id" in data else {}
+    example["text"] = data["text"]
+    example["entities"] = [
+        {"id": i, "label": ent["label"], "start_offset": ent["start"], "end_offset": ent["end"]}
+        for i, ent in enumerate(data["ents"])
+    ]
+    if "relations" in data:
+        example["relations"] = [
+            {"id": i, "from_id": item["head"], "to_id": item["tail"], "type": item["label"]}
+            for i, item in enumerate(data["relations"])
+        ]
+    return example
 
 
 DOCCANO = Format("doccano", "doccano, JSONL", _matches, from_records(read_doccano), write_doccano)

@@ -1,10 +1,12 @@
 """Files of corpora: lines with their numbers, and problems gathered over a file."""
 
+import json
 import re
 from pathlib import Path
-from typing import IO, Callable, Iterator, List, Optional, Tuple, Union
+from typing import IO, Any, Callable, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..errors import Errors
+from ..files import atomic_write
 
 MAX_SHOWN = 10
 # Takes the place of a record ("line 3"), the record as it stands in the file and all that is wrong with it.
@@ -118,3 +120,18 @@ def read_lines(path: Path, problems: Problems) -> Iterator[Tuple[int, str]]:
                 problems.add(number, Errors.R403.format(problem=err))
                 continue
             yield number, line
+
+
+def write_json_lines(path: Union[str, Path], records: Iterable[Mapping[str, Any]]) -> int:
+    """Write records as JSON, one a line. The file appears under its name only when it is whole.
+
+    path (Union[str, Path]): the file to write.
+    records (Iterable[Mapping[str, Any]]): the records; they are written one after the other.
+    RETURNS (int): how many there were.
+    """
+    count = 0
+    with atomic_write(path) as file_:
+        for record in records:
+            file_.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
+            count += 1
+    return count

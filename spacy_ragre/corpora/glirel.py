@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 from ..errors import Errors
 from .files import Problems
 from .parse import WORDS, Checker, is_int, is_name, is_table, is_tables, is_words
-from .records import Format, Record, Sample, check_mention, from_records, json_records
+from .records import Format, Record, Sample, check_mention, checked_records, from_records
 from .tokens import join_words
 
 WANTED = "tokenized_text, ner and relations [head, tail, relation_text]"
@@ -28,14 +28,13 @@ def read_glirel(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    for place, raw, data in json_records(path, problems, _may_be_mine, WANTED):
-        messages: List[str] = []
-        reader = _Example(data, Checker(messages))
-        document = reader.document()
-        if messages:
-            problems.add(place, *messages, record=raw)
-        else:
-            yield Record(place, raw, document, words=list(reader.words))
+    return checked_records(path, problems, _may_be_mine, WANTED, _record)
+
+
+def _record(place: str, raw: str, data: Dict[str, Any], check: Checker) -> Record:
+    reader = _Example(data, check)
+    document = reader.document()
+    return Record(place, raw, document, words=list(reader.words))
 
 
 class _Example:

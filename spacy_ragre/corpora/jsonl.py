@@ -10,7 +10,6 @@ Optional are `usage`, `usage_score` and `kb_id` on an entity, `score` and `evide
 edges of an entity are left out.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
@@ -21,7 +20,6 @@ from spacy.util import filter_spans, get_words_and_spaces
 from spacy.vocab import Vocab
 
 from ..errors import Errors
-from ..files import atomic_write
 from ..plain import plain
 from ..relations import (
     CLUSTERS_KEY,
@@ -35,7 +33,7 @@ from ..relations import (
     set_relations,
 )
 from .counts import CorpusCounts
-from .files import OnError, Problems, existing_path, read_lines
+from .files import OnError, Problems, existing_path, read_lines, write_json_lines
 from .parse import DocRecord, check_document, parse_document
 from .tokens import get_nlp, split_at
 
@@ -92,13 +90,7 @@ def write_jsonl(docs: Iterable[Doc], path: Union[str, Path], *, spans_key: Optio
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
     RETURNS (int): how many documents were written.
     """
-    count = 0
-    with atomic_write(path) as file_:
-        for doc in docs:
-            line = json.dumps(doc_to_dict(doc, spans_key=spans_key), ensure_ascii=False)
-            file_.write(line.encode("utf-8") + b"\n")
-            count += 1
-    return count
+    return write_json_lines(path, (doc_to_dict(doc, spans_key=spans_key) for doc in docs))
 
 
 # Reading

@@ -19,7 +19,7 @@ from ..errors import Errors
 from ..files import atomic_write
 from .files import Problems
 from .parse import Checker, is_int, is_labels, is_table, is_tables
-from .records import Format, Record, Sample, check_mention, flat_dict, from_records, json_records, same_text
+from .records import Format, Record, Sample, check_mention, checked_records, flat_dict, from_records, same_text
 
 WANTED = "data [text] and annotations [result], or in the small form text and label [start, end, labels]"
 # The type of a region without a label.
@@ -35,14 +35,13 @@ def read_label_studio(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    for place, raw, task in json_records(path, problems, _may_be_mine, WANTED):
-        messages: List[str] = []
-        reader = _Task(task, Checker(messages))
-        data = reader.document()
-        if messages:
-            problems.add(place, *messages, record=raw)
-        else:
-            yield Record(place, raw, data, dropped=reader.dropped)
+    return checked_records(path, problems, _may_be_mine, WANTED, _record)
+
+
+def _record(place: str, raw: str, task: Dict[str, Any], check: Checker) -> Record:
+    reader = _Task(task, check)
+    data = reader.document()
+    return Record(place, raw, data, dropped=reader.dropped)
 
 
 class _Task:

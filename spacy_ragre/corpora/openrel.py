@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 
 from ..errors import Errors
 from ..files import atomic_write
-from .files import Problems, existing_path, read_lines
+from .files import Problems, existing_path, read_lines, write_json_lines
 
 # Models and thresholds are chosen on these schemas of openrel; all others train.
 DEV_SCHEMAS = (
@@ -349,8 +349,7 @@ def write_corpus(schemas: Iterable[SourceSchema], out: Union[str, Path]) -> Dict
         records["dev" if schema.name in DEV_SCHEMAS else "train"].extend(to_records(schema))
         config[schema.name] = {"title": schema.title, "labels": label_config(schema)}
     for split, documents in records.items():
-        with atomic_write(out / f"{split}.jsonl") as file_:
-            file_.writelines(f"{json.dumps(document, ensure_ascii=False)}\n".encode() for document in documents)
+        write_json_lines(out / f"{split}.jsonl", documents)
     with atomic_write(out / "schemas.json") as file_:
         file_.write(f"{json.dumps(config, ensure_ascii=False, indent=1)}\n".encode())
     return {split: len(documents) for split, documents in records.items()}

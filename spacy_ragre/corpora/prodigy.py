@@ -7,7 +7,6 @@
 Character offsets have exclusive ends, `token_end` is inclusive; `head` and `child` are the last tokens of their spans.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
@@ -15,10 +14,9 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..files import atomic_write
-from .files import Problems
+from .files import Problems, write_json_lines
 from .parse import Checker, is_int, is_name, is_table, is_tables, is_text
-from .records import Format, Record, Sample, check_mention, flat_dict, from_records, json_records
+from .records import Format, Record, Sample, check_mention, checked_records, flat_dict, from_records
 
 WANTED = "text, spans [start, end, label] and relations [head, child, label]"
 # The type of a relation's argument that is no entity: relations may join any tokens.
@@ -34,18 +32,16 @@ def read_prodigy(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    for place, raw, task in json_records(path, problems, _may_be_mine, WANTED):
-        answer = task.get("answer", "accept")
-        if answer != "accept":
-            yield Record(place, raw, dropped=Counter({f"documents with the answer {answer!r}": 1}))
-            continue
-        messages: List[str] = []
-        reader = _Task(task, Checker(messages))
-        data = reader.document()
-        if messages:
-            problems.add(place, *messages, record=raw)
-        else:
-            yield Record(place, raw, data, dropped=reader.dropped)
+    return checked_records(path, problems, _may_be_mine, WANTED, _record)
+
+
+def _record(place: str, raw: str, task: Dict[str, Any], check: Checker) -> Record:
+    answer = task.get("answer", "accept")
+    if answer != "accept":
+        return Record(place, raw, dropped=Counter({f"documents with the answer {answer!r}": 1}))
+    reader = _Task(task, check)
+    data = reader.document()
+    return Record(place, raw, data, dropped=reader.dropped)
 
 
 class _Task:
@@ -152,13 +148,8 @@ def write_prodigy(
     dropped (Counter[str]): what the format can't hold is counted here.
     RETURNS (int): how many documents were written.
     """
-    count = 0
-    with atomic_write(path) as file_:
-        for doc in docs:
-            task = _task(doc, flat_dict(doc, spans_key, dropped, keeps=("kb_id", "unknown")))
-            file_.write(json.dumps(task, ensure_ascii=False).encode("utf-8") + b"\n")
-            count += 1
-    return count
+    keeps = ("kb_id", "unknown")
+    return write_json_lines(path, (_task(doc, flat_dict(doc, spans_key, dropped, keeps=keeps)) for doc in docs))
 
 
 def _task(doc: Doc, data: Dict[str, Any]) -> Dict[str, Any]:

@@ -22,7 +22,7 @@ from ..relations import CLUSTERS_KEY, ID_KEY, entity_spans, get_relations, has_r
 from .counts import CorpusCounts
 from .files import OnError, Problems, check_encoding, decode, read_lines
 from .jsonl import EntIndex, make_doc, trim, write_ent
-from .parse import DocRecord, check_document
+from .parse import Checker, DocRecord, check_document
 
 # Where all entities of a corpus are kept in which some overlap, in place of `doc.ents`.
 OVERLAP_KEY = "entities"
@@ -213,6 +213,29 @@ def json_records(
             yield place, raw, value
         else:
             problems.add(place, Errors.R338.format(found=describe_value(value), wanted=wanted), record=raw)
+
+
+def checked_records(
+    path: Path,
+    problems: Problems,
+    matches: Callable[[Dict[str, Any]], bool],
+    wanted: str,
+    read: Callable[[str, str, Dict[str, Any], Checker], Record],
+) -> Iterator[Record]:
+    """The records of a file of JSON objects, without those that something is wrong with.
+
+    path, problems, matches, wanted: as for `json_records`.
+    read (Callable[[str, str, Dict[str, Any], Checker], Record]): makes a record of an object, where it stands and what
+        stands there. The checker gets what is wrong with it; the record is left out then.
+    YIELDS (Record): the records.
+    """
+    for place, raw, value in json_records(path, problems, matches, wanted):
+        check = Checker([])
+        record = read(place, raw, value, check)
+        if check.messages:
+            problems.add(place, *check.messages, record=raw)
+        else:
+            yield record
 
 
 def _has_lines(path: Path) -> bool:

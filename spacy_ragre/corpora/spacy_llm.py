@@ -7,11 +7,11 @@
 """
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator
 
 from .files import Problems
 from .parse import Checker, is_int, is_name, is_tables, is_text
-from .records import Format, Record, Sample, from_records, json_records
+from .records import Format, Record, Sample, checked_records, from_records
 
 WANTED = "text, ents [start_char, end_char, label] and relations [dep, dest, relation]"
 
@@ -23,20 +23,18 @@ def read_spacy_llm(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    for place, raw, example in json_records(path, problems, _may_be_mine, WANTED):
-        messages: List[str] = []
-        check = Checker(messages)
-        ents = check.get(example, "ents", "the example", is_tables, "a list of objects")
-        relations = check.get(example, "relations", "the example", is_tables, "a list of objects")
-        data = {
-            "text": check.get(example, "text", "the example", is_text, "a string"),
-            "ents": [_ent(ent, f"ents[{i}]", check) for i, ent in enumerate(ents or [])],
-            "relations": [_relation(item, f"relations[{i}]", check) for i, item in enumerate(relations or [])],
-        }
-        if messages:
-            problems.add(place, *messages, record=raw)
-        else:
-            yield Record(place, raw, data)
+    return checked_records(path, problems, _may_be_mine, WANTED, _record)
+
+
+def _record(place: str, raw: str, example: Dict[str, Any], check: Checker) -> Record:
+    ents = check.get(example, "ents", "the example", is_tables, "a list of objects")
+    relations = check.get(example, "relations", "the example", is_tables, "a list of objects")
+    data = {
+        "text": check.get(example, "text", "the example", is_text, "a string"),
+        "ents": [_ent(ent, f"ents[{i}]", check) for i, ent in enumerate(ents or [])],
+        "relations": [_relation(item, f"relations[{i}]", check) for i, item in enumerate(relations or [])],
+    }
+    return Record(place, raw, data)
 
 
 def _ent(ent: Dict[str, Any], what: str, check: Checker) -> Dict[str, Any]:

@@ -9,12 +9,12 @@ Eberts & Ulges 2020, https://arxiv.org/abs/1909.07755, https://github.com/lavis-
 """
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 from ..errors import Errors
 from .files import Problems
 from .parse import WORDS, Checker, is_id, is_int, is_name, is_tables, is_words
-from .records import Format, Record, Sample, from_records, json_records
+from .records import Format, Record, Sample, checked_records, from_records
 from .tokens import join_words
 
 WANTED = "tokens, entities [type, start, end] and relations [type, head, tail]"
@@ -27,13 +27,7 @@ def read_spert(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    for place, raw, data in json_records(path, problems, _may_be_mine, WANTED):
-        messages: List[str] = []
-        record = _record(place, raw, data, Checker(messages))
-        if messages:
-            problems.add(place, *messages, record=raw)
-        else:
-            yield record
+    return checked_records(path, problems, _may_be_mine, WANTED, _record)
 
 
 def _record(place: str, raw: str, data: Dict[str, Any], check: Checker) -> Record:
