@@ -2,7 +2,9 @@
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ._util import pipe_names
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 _PLACES = 20
 
 
-class Answers(NamedTuple):
+@dataclass
+class Answers:
     """What a pipeline answers to annotated documents.
 
     name (str): the pipeline.
@@ -38,6 +41,13 @@ class Answers(NamedTuple):
     spans_key: Optional[str]
     relations: bool
     scores: Dict[str, Any]
+
+    @cached_property
+    def errors(self) -> "List[RelationError]":
+        """RETURNS (List[RelationError]): what is wrong in the answers."""
+        from ..scoring.confusions import find_errors
+
+        return list(find_errors(self.examples, symmetric=self.symmetric, spans_key=self.spans_key))
 
 
 def answer(
@@ -123,7 +133,7 @@ def judge(answers: Answers) -> Dict[str, Any]:
         return {**result, "confusions": []}
     counts = count_relations(answers.examples, symmetric=answers.symmetric, spans_key=answers.spans_key)
     own = {key: value for key, value in sum_scores(counts).items() if value is not None}
-    errors = errors_of(answers)
+    errors, ranked = answers.errors, _rank(answers, answers.ranked)
     return {
         **result,
         "scores": {**own, **result["scores"]},
@@ -135,19 +145,12 @@ def judge(answers: Answers) -> Dict[str, Any]:
             {**item._asdict(), "mistakes": [mistake._asdict() for mistake in item.mistakes]}
             for item in count_confusions(errors)
         ],
-        "curve": precision_recall(_rank(answers, answers.ranked)),
+        "curve": precision_recall(ranked),
         "reliability": {
-            **reliability(_rank(answers, answers.ranked)),
+            **reliability(ranked),
             "ece_of_answers": reliability(_rank(answers, answers.examples))["ece"],
         },
     }
-
-
-def errors_of(answers: Answers) -> "List[RelationError]":
-    """RETURNS (List[RelationError]): what is wrong in answers."""
-    from ..scoring.confusions import find_errors
-
-    return list(find_errors(answers.examples, symmetric=answers.symmetric, spans_key=answers.spans_key))
 
 
 def _rank(answers: Answers, examples: "Sequence[Example]") -> "Ranked":

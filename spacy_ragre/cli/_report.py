@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional
 
-from ._answers import Answers, disagreements_of, errors_of
+from ._answers import Answers, disagreements_of
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -38,7 +38,7 @@ def _errors(answers: Answers) -> "Dict[str, Group]":
 
     places: Dict[str, List[Place]] = {kind: [] for kind in KINDS}
     below = _Below(answers)
-    for error in errors_of(answers):
+    for error in answers.errors:
         gold, predicted = error.names
         score = below.score(error) if error.score is None else error.score
         places[error.kind].append(_place(error.doc, error.relation, gold, [predicted], score, error.evidence))
