@@ -52,19 +52,18 @@ def read_docs(
     from ..components.relations.extractor import RelationExtractor
 
     size = batch_size or nlp.batch_size
-    finders = [pipe for pipe, component in nlp.pipeline if isinstance(component, RelationExtractor)]
+    finders = [(i, pipe) for i, (_, pipe) in enumerate(nlp.pipeline) if isinstance(pipe, RelationExtractor)]
     if not finders:
         if order != "diverse":
             raise ValueError(Errors.R672.format(name=name, order=order, components=", ".join(nlp.pipe_names) or "none"))
         return [Suggestion(doc, -1.0) for doc in nlp.pipe(docs, batch_size=size)]
-    extractor = nlp.get_pipe(finders[-1])
-    place = nlp.pipe_names.index(finders[-1])
+    place, extractor = finders[-1]
     later = [component for _, component in nlp.pipeline[place + 1 :]]
     result: List[Suggestion] = []
     with nlp.select_pipes(disable=nlp.pipe_names[place:]):
         for batch in minibatch(nlp.pipe(docs, batch_size=size), size):
-            found, doubts = extractor.predict_with_doubt(batch)  # type: ignore[attr-defined]
-            extractor.set_annotations(batch, found)  # type: ignore[attr-defined]
+            found, doubts = extractor.predict_with_doubt(batch)
+            extractor.set_annotations(batch, found)
             for component in later:
                 batch = [component(doc) for doc in batch]
             result.extend(Suggestion(doc, doubt_of(own)) for doc, own in zip(batch, doubts))

@@ -160,8 +160,10 @@ class RemoteLM(Backbone):
         questions = Questions(asked.prompt, asked.labels, form, self.max_length, self.name)
         documents: List[List[Question]] = []
         for rows in by_document(asked.pairs, asked.documents):
-            own = [[values[row] for row in rows] for values in (asked.pairs, asked.allowed, asked.examples)]
-            documents.append(list(questions.of(rows, *own)))  # type: ignore[arg-type]
+            pairs = [asked.pairs[row] for row in rows]
+            allowed = [asked.allowed[row] for row in rows]
+            examples = [asked.examples[row] for row in rows]
+            documents.append(list(questions.of(rows, pairs, allowed, examples)))
         choices = Choices(questions.codes, questions.statements, asked.labels)
         replies = self._ask(documents, choices)
         scores = np.zeros((len(asked.pairs), len(questions.codes)), dtype="float32")
