@@ -7,12 +7,15 @@ import warnings
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
+import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
+from spacy.vocab import Vocab
 
 from spacy_ragre import Relation, register_extensions
 from spacy_ragre.corpora.jsonl import read_jsonl, write_jsonl
+from spacy_ragre.extensions import check_extensions, foreign_extensions
 from spacy_ragre.relations import NAME_VARIABLE, relations_key
 
 NAME = "rag_relation_extractor"
@@ -137,3 +140,63 @@ def test_r016_relations_that_another_package_has_written(nlp: Language, value: A
         list(doc._.relations)
     with pytest.raises(ValueError, match=r"R016\].*doc\._\.relations"):
         list(doc[0:1]._.relations)
+
+
+@pytest.fixture
+def without_extensions() -> Iterator[None]:
+    names: Dict[Any, List[str]] = {Doc: ["relations", "triples"], Span: ["relations", "usage"]}
+    kept = [(cls, name, cls.remove_extension(name)) for cls, own in names.items() for name in own]
+    yield
+    for cls, name, (default, method, getter, setter) in kept:
+        values = {"method": method, "getter": getter, "setter": setter}
+        given = {key: value for key, value in values.items() if value is not None} or {"default": default}
+        cls.set_extension(name, force=True, **given)
+
+
+@pytest.mark.filterwarnings("ignore:.W400.")
+def test_extensions_of_the_user_are_not_overwritten(without_extensions: None) -> None:
+    Doc.set_extension("relations", default="mine")
+    Span.set_extension("usage", default="mine too")
+    register_extensions()
+    doc = Doc(Vocab(), words=["a", "b"])
+    assert doc._.relations == "mine" and doc[0:1]._.usage == "mine too"
+    assert Doc.has_extension("triples") and Span.has_extension("relations")
+    assert doc._.triples == []
+
+
+@pytest.mark.parametrize(
+    "owner, name, settings",
+    [
+        (Doc, "relations", {"default": []}),
+        (Doc, "entity_clusters", {"getter": lambda doc: []}),
+        (Doc, "triples", {"method": lambda doc: []}),
+        (Span, "relations", {"default": None}),
+        (Span, "usage", {"default": 1}),
+    ],
+)
+def test_extension_of_another_package_is_noticed_and_can_be_replaced(
+    owner: Any, name: str, settings: Dict[str, Any]
+) -> None:
+    owner.set_extension(name, force=True, **settings)
+    full = f"{owner.__name__.lower()}._.{name}"
+    assert foreign_extensions() == [full]
+    # as at import
+    with pytest.warns(UserWarning, match=r"\[W400\].*" + full):
+        register_extensions()
+    with pytest.raises(ValueError, match=r"\[R014\].*" + full):
+        spacy.blank("en").add_pipe("rag_relation_extractor", config={"labels": {"founded_by": "was founded by"}})
+    with pytest.warns(UserWarning, match=r"\[W401\].*" + full):
+        register_extensions(force=True)
+    check_extensions()
+    doc = Doc(Vocab(), words="Acme was founded by Ada Poe".split())
+    doc._.relations = [{"head": (0, 1), "tail": (4, 6), "label": "founded_by"}]
+    assert isinstance(doc._.relations[0], Relation)
+    assert len(doc[0:1]._.relations) == 1
+
+
+def test_own_extensions_are_registered_again_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        register_extensions()
+        register_extensions(force=True)
+    assert not foreign_extensions()

@@ -24,8 +24,8 @@ def render_cli(
     ),
     labels: Optional[str] = Opt(None, "--labels", "-l", help="Only these relations, with commas between them"),
     min_score: float = Opt(0.0, "--min-score", "-m", help="Only relations with at least this score"),
-    symmetric: Optional[str] = Opt(
-        None, "--symmetric", help="Relations that say the same in both directions, with commas between them"
+    symmetric: List[str] = Opt(
+        [], "--symmetric", metavar="LABEL", help="Label that says the same in both directions; may be given again"
     ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="Take the entities from doc.spans[KEY]"),
 ) -> None:
@@ -36,15 +36,11 @@ def render_cli(
     """
     options: Dict[str, object] = {"min_score": min_score, "spans_key": spans_key}
     if labels is not None:
-        options["labels"] = _names(labels)
-    if symmetric is not None:
-        options["symmetric"] = _names(symmetric)
+        options["labels"] = [name.strip() for name in labels.split(",") if name.strip()]
+    if symmetric:
+        options["symmetric"] = symmetric
     with user_errors(render_cli):
         render(docs_path, output_path, style, options=options)
-
-
-def _names(value: str) -> List[str]:
-    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def render(

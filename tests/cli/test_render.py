@@ -33,7 +33,19 @@ def test_render_chooses_relations(run: Callable[..., Result], write_jsonl: Calla
     run("render", write_jsonl(DOC), output, "-s", "arcs", "--min-score", 0.7)
     page = output.read_text(encoding="utf8")
     assert "Ann runs Acme (1.00)" in page and "Ann met Bob" not in page
-    run("render", write_jsonl(DOC), output, "-s", "arcs", "--labels", "met, other", "--symmetric", "met")
+    run(
+        "render",
+        write_jsonl(DOC),
+        output,
+        "-s",
+        "arcs",
+        "--labels",
+        "met, other",
+        "--symmetric",
+        "runs",
+        "--symmetric",
+        "met",
+    )
     page = output.read_text(encoding="utf8")
     assert "Ann runs Acme (" not in page and page.count('class="tip"') == 2
 

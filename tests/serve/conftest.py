@@ -1,5 +1,6 @@
 """A pipeline with a tiny random model that gives all labels to all pairs, and its service in this process."""
 
+import re
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -108,3 +109,19 @@ def running(make_pipeline: Callable[..., Language]) -> Callable[..., Any]:
         assert app.state.worker.state == "closed"
 
     return start
+
+
+def ask(client: TestClient, **body: Any) -> List[Dict[str, Any]]:
+    response = client.post("/relations", json=body)
+    assert response.status_code == 200, response.text
+    docs: List[Dict[str, Any]] = response.json()["docs"]
+    return docs
+
+
+def refused(response: Any, status: int, code: str) -> str:
+    """RETURNS (str): the message, of which no part is of this machine."""
+    assert response.status_code == status, response.text
+    message: str = response.json()["error"]
+    assert message.startswith(f"[{code}]"), message
+    assert "Traceback" not in message and not re.search(r"/(home|work|tmp|usr)\b|\.py", message)
+    return message

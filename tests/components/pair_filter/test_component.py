@@ -1,102 +1,21 @@
 """The filter of candidate pairs, through its life: building, learning, calibration, prediction, saving."""
 
-import copy
 import logging
 import warnings
 
 import numpy as np
 import pytest
 import spacy
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
 from spacy_ragre.components.pair_filter import encoders as pair_encoder
 from spacy_ragre.components.pair_filter.gold import gold_pairs as learned
 from spacy_ragre.corpora.reader import copy_input
-from spacy_ragre.relations import CLUSTERS_KEY, PAIRS_KEY, relations_key
+from spacy_ragre.relations import CLUSTERS_KEY, PAIRS_KEY
 
-NAME = "pair_candidate_filter"
-
-
-def make_doc(nlp, words, clusters, related=None):
-    """Entities with an upper-case letter are persons, others places."""
-    doc = Doc(nlp.vocab, words=words)
-    spans = [[doc[start : start + 1] for start in cluster] for cluster in clusters]
-    label = ["PER" if cluster[0].text[0].isupper() else "LOC" for cluster in spans]
-    plain = [[(m.start, m.end, name) for m in cluster] for cluster, name in zip(spans, label)]
-    doc.ents = sorted((spacy.tokens.Span(doc, *m) for cluster in plain for m in cluster), key=lambda s: s.start)
-    doc._.entity_clusters = plain
-    if related is not None:
-        doc._.relations = [
-            {"head": plain[h][0], "tail": plain[t][0], "label": "at", "head_cluster": h, "tail_cluster": t}
-            for h, t in related
-        ]
-    return doc
-
-
-@pytest.fixture
-def gold_docs():
-    """Each person is at each place."""
-
-    def make(nlp):
-        return [
-            make_doc(nlp, "A is in b and c".split(), [[0], [3], [5]], [(0, 1), (0, 2)]),
-            make_doc(nlp, "d is where A was with B".split(), [[0], [3], [6]], [(1, 0), (2, 0)]),
-            make_doc(nlp, "A and B met , A left".split(), [[0, 4], [2]], []),
-            make_doc(nlp, "b lies by c".split(), [[0], [3]], []),
-            make_doc(nlp, "then C went to b".split(), [[1], [4]], [(0, 1)]),
-        ]
-
-    return make
-
-
-@pytest.fixture
-def make_nlp(tiny_encoder):
-    def make(lora=None, engine="torch", **settings):
-        encoder = {
-            "@architectures": "ragre.HuggingFaceEncoder.v1",
-            "name": str(tiny_encoder),
-            "device": "cpu",
-            "overlap": 16,
-            "lora": lora,
-            "engine": engine,
-        }
-        model = {"@architectures": "ragre.PairFilter.v1", "encoder": encoder, "hidden": 16, "block": 8}
-        nlp = spacy.blank("en")
-        nlp.add_pipe(NAME, config={"model": model, **settings})
-        return nlp
-
-    return make
-
-
-def examples_of(docs):
-    return [Example(copy_input(doc), doc) for doc in docs]
-
-
-@pytest.fixture
-def trained(make_nlp, gold_docs):
-    def make(steps=12, **settings):
-        fix_random_seed(0)
-        nlp = make_nlp(**settings)
-        examples = examples_of(gold_docs(nlp))
-        optimizer = nlp.initialize(lambda: examples)
-        optimizer.learn_rate = 0.01
-        losses = [nlp.update(examples, sgd=optimizer)[NAME] for _ in range(steps)]
-        return nlp, losses
-
-    return make
-
-
-def pairs_of(docs):
-    return [sorted((p.head, p.tail) for p in doc._.candidate_pairs) for doc in docs]
-
-
-def gold_pairs(docs):
-    return [sorted((r.head_cluster, r.tail_cluster) for r in doc._.relations) for doc in docs]
-
-
-# Building
+from .conftest import NAME, examples_of, gold_pairs, make_doc, pairs_of
 
 
 def test_building_loads_no_weights():
@@ -383,93 +302,6 @@ def test_several_processes_give_the_same(trained, gold_docs):
 # Saving
 
 
-def test_saved_and_loaded(trained, make_nlp, gold_docs, tmp_path):
-    nlp, _ = trained(steps=5)
-    pipe = nlp.get_pipe(NAME)
-    pipe.calibrate(examples_of(gold_docs(nlp)))
-    expected = [[tuple(p) for p in doc._.candidate_pairs] for doc in nlp.pipe(gold_docs(nlp))]
-    nlp.to_disk(tmp_path / "a")
-    disk = spacy.load(tmp_path / "a")
-    assert not disk.get_pipe(NAME).shim.encoder.is_loaded
-    disk.to_disk(tmp_path / "a")  # over what is there, and with weights that were never put into the model
-    both = [spacy.load(tmp_path / "a"), make_nlp().from_bytes(nlp.to_bytes())]
-    for again in both:
-        own = again.get_pipe(NAME)
-        settings = [(p.threshold, *p.scale, p.positive_weight) for p in (own, pipe)]
-        assert settings[0] == pytest.approx(settings[1])
-        for doc, pairs in zip(again.pipe(gold_docs(again)), expected):
-            assert [tuple(p)[:2] for p in doc._.candidate_pairs] == [p[:2] for p in pairs]
-            assert [p.score for p in doc._.candidate_pairs] == pytest.approx([p[2] for p in pairs], abs=1e-5)
-    again = copy.deepcopy(make_nlp().get_pipe(NAME))
-    again.from_disk(tmp_path / "a" / NAME, exclude=["cfg", "vocab"])
-    assert again.threshold == 0.5 and again.shim.is_ready
-
-
-LORA = {"rank": 4, "alpha": 8, "dropout": 0.5}
-
-
-# Each two of the settings once together; the other engine reads what was saved, too.
-@pytest.mark.parametrize(
-    "steps, engine, lora",
-    [(0, "torch", None), (0, "openvino", LORA), (3, "torch", LORA), (3, "openvino", None)],
-    ids=["untrained-torch-weights", "untrained-openvino-lora", "trained-torch-lora", "trained-openvino-weights"],
-)
-def test_scores_after_saving_are_those_before(trained, gold_docs, tmp_path, lora, engine, steps):
-    nlp, _ = trained(steps=steps, lora=lora, engine=engine)
-    pipe, docs = nlp.get_pipe(NAME), gold_docs(nlp)
-    # As a step of training leaves it: dropout is on.
-    pipe.shim.encoder.model.train()
-    pipe.shim.pooling.train()
-    expected = pipe.score_pairs(docs)
-    nlp.to_disk(tmp_path)
-    loaded = spacy.load(tmp_path)
-    again = loaded.get_pipe(NAME)
-    for scores in (pipe.score_pairs(docs), again.score_pairs(gold_docs(loaded)), again.score_pairs(gold_docs(loaded))):
-        for part, own in zip(scores, expected):
-            assert part == pytest.approx(own, abs=1e-5)
-    # Another engine computes the same.
-    other = {"torch": "openvino", "openvino": "torch"}[engine]
-    config = {f"components.{NAME}.model.encoder.engine": other}
-    for part, own in zip(spacy.load(tmp_path, config=config).get_pipe(NAME).score_pairs(docs), expected):
-        assert part == pytest.approx(own, abs=1e-3)
-
-
-def test_a_fresh_component_is_saved_without_weights(make_nlp, tmp_path):
-    make_nlp().to_disk(tmp_path)
-    assert not spacy.load(tmp_path).get_pipe(NAME).shim.is_ready
-
-
-def test_missing_and_damaged_weights(trained, tmp_path):
-    nlp, _ = trained(steps=1)
-    nlp.to_disk(tmp_path)
-    path = tmp_path / NAME / "model"
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="R120.*model"):
-        spacy.load(tmp_path)
-    path.unlink()
-    with pytest.raises(OSError, match="R121.*model"):
-        spacy.load(tmp_path)
-    # Version 0.1.0 wrote no manifest.
-    (tmp_path / NAME / "manifest.json").unlink()
-    with pytest.raises(OSError, match="R150.*missing.*model"):
-        spacy.load(tmp_path)
-    path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match="R150.*damaged.*model"):
-        spacy.load(tmp_path)
-
-
-def test_pairs_survive_serialisation(trained, gold_docs):
-    nlp, _ = trained(steps=5)
-    docs = list(nlp.pipe(gold_docs(nlp)))
-    stored = DocBin(docs=docs, store_user_data=True).to_bytes()
-    assert pairs_of(DocBin().from_bytes(stored).get_docs(nlp.vocab)) == pairs_of(docs)
-    assert relations_key() in docs[0].user_data
-
-
-# With spacy-transformers
-
-
 @pytest.fixture
 def transformer(tiny_encoder):
     pytest.importorskip("spacy_transformers")
@@ -566,90 +398,3 @@ def test_a_filter_behind_what_reads_its_pairs_is_noticed(make_nlp, gold_docs, ti
     messages = [str(item.message) for item in found if "W532" in str(item.message)]
     assert len(messages) == (warned and place == "last")
     assert all("'reader'" in message and "before='reader'" in message for message in messages)
-
-
-# Documents that were annotated for some of the labels
-
-
-def half_annotated(docs, copies):
-    """All related pairs are also in documents in which nobody looked for their label."""
-    for doc in copies:
-        doc._.relations = []
-        doc._.annotated_labels = ["other"]
-    return [*docs, *copies]
-
-
-def test_a_label_half_annotated_keeps_its_recall(make_nlp, gold_docs):
-    fix_random_seed(0)
-    nlp = make_nlp()
-    docs = half_annotated(gold_docs(nlp), [*gold_docs(nlp), *gold_docs(nlp)])
-    examples = examples_of(docs)
-    optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 0.01
-    assert nlp.get_pipe(NAME).positive_weight == pytest.approx((13 / 5) ** 0.5)
-    for _ in range(12):
-        nlp.update(examples, sgd=optimizer)
-    found = nlp.evaluate(examples_of(gold_docs(nlp)))
-    assert found["pairs_r"] == 1.0 == found["pairs_p"]
-
-
-def test_what_is_learned_of_them(make_nlp, gold_docs):
-    nlp = make_nlp()
-    pipe = nlp.get_pipe(NAME)
-    doc = gold_docs(nlp)[0]
-    (example,) = examples_of([doc])
-    pairs = [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
-    for labels, everything, known in (
-        (None, {"at", "by"}, pairs),
-        (["at", "by"], {"at", "by"}, pairs),
-        (["at"], {"at", "by"}, pairs[:2]),
-        (["at"], None, pairs[:2]),
-    ):
-        doc._.annotated_labels = labels
-        gold = learned(example, pipe._input, everything)
-        assert sorted(zip(*(i.tolist() for i in np.nonzero(gold.known)))) == known and gold.has_pairs
-    doc._.relations = []
-    assert not learned(example, pipe._input, {"at", "by"}).has_pairs
-    doc._.annotated_labels = ["other"]
-    assert nlp.update([example], sgd=nlp.initialize(lambda: examples_of(gold_docs(nlp)))) == {NAME: 0.0}
-
-
-def test_labels_of_the_corpus_are_kept(trained, gold_docs, make_nlp, tmp_path):
-    nlp, _ = trained(steps=1)
-    assert nlp.get_pipe(NAME).corpus_labels == {"at"}
-    nlp.to_disk(tmp_path)
-    assert spacy.load(tmp_path).get_pipe(NAME).corpus_labels == {"at"}
-    # A filter of an older version does not say which labels it learned.
-    settings = {k: v for k, v in nlp.get_pipe(NAME)._settings().items() if k != "labels"}
-    pipe = make_nlp().get_pipe(NAME)
-    pipe._apply(settings)
-    assert pipe.corpus_labels is None
-
-
-def test_calibration_with_them(trained, gold_docs):
-    nlp, _ = trained(steps=3)
-    pipe = nlp.get_pipe(NAME)
-    docs = half_annotated(gold_docs(nlp), gold_docs(nlp))
-    alone = pipe.calibrate(examples_of(gold_docs(nlp)))
-    scale = pipe.scale
-    assert pipe.calibrate(examples_of(docs)) == alone and pipe.scale == scale
-    for doc in docs:
-        doc._.annotated_labels = ["other"]
-    with pytest.raises(ValueError, match=r"R548.*none of the 3 document.*\(at\)"):
-        pipe.calibrate(examples_of(docs))
-
-
-def test_labels_of_pairs_that_nobody_looked_for(make_nlp, gold_docs):
-    """Of a pair of one label, another label loses nothing where its document was not annotated for it."""
-    nlp = make_nlp(label_weight=1.0)
-    pipe = nlp.get_pipe(NAME)
-    docs = gold_docs(nlp)
-    docs[1]._.relations = [{**r.to_dict(), "label": "by"} for r in docs[1]._.relations]
-    examples = examples_of(docs)
-    nlp.initialize(lambda: examples)
-    other = pipe.shim.labels.index("by") + 1
-    scores = [np.zeros((3, 3, 3))]
-    for labels, gradient in ((None, 0.25), (["at"], 0.0)):
-        docs[0]._.annotated_labels = labels
-        _, (slope,) = pipe.get_loss(examples[:1], scores)
-        assert slope[0, 1, other] == pytest.approx(gradient)

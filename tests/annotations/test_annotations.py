@@ -1,7 +1,8 @@
+"""What annotations give back, and what they survive."""
+
 import json
 import pickle
-import warnings
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_ragre.extensions import check_extensions, foreign_extensions, register_extensions
 from spacy_ragre.relations import (
     CLUSTERS_KEY,
     CandidatePair,
@@ -20,24 +20,7 @@ from spacy_ragre.relations import (
     relations_key,
 )
 
-WORDS = "Acme Steel Corp was founded by Ada Poe and Poe met ACME STEEL in Rome .".split()
-
-
-@pytest.fixture
-def doc() -> Doc:
-    doc = Doc(Vocab(), words=WORDS)
-    doc.ents = [
-        Span(doc, 0, 3, "ORG"),
-        Span(doc, 6, 8, "PERSON"),
-        Span(doc, 9, 10, "PERSON"),
-        Span(doc, 11, 13, "ORG"),
-        Span(doc, 14, 15, "GPE"),
-    ]
-    return doc
-
-
-def offsets(clusters: Any) -> List[List[Any]]:
-    return [[(span.start, span.end) for span in cluster] for cluster in clusters]
+from .conftest import WORDS, offsets, read, relation, same_to_bytes
 
 
 def annotate(doc: Doc) -> Doc:
@@ -54,18 +37,6 @@ def annotate(doc: Doc) -> Doc:
     ents[0]._.usage = "continuing"
     ents[0]._.usage_score = 0.125
     return doc
-
-
-def read(doc: Doc) -> Dict[str, Any]:
-    """What every extension gives, as plain data."""
-    return {
-        "relations": [rel.to_dict() for rel in doc._.relations],
-        "clusters": [[(s.start, s.end, s.label_) for s in cluster] for cluster in doc._.entity_clusters],
-        "pairs": doc._.candidate_pairs,
-        "triples": doc._.triples,
-        "usage": [(span._.usage, span._.usage_score) for span in doc.ents],
-        "of_span": [[rel.label for rel in span._.relations] for span in doc.ents],
-    }
 
 
 @Language.component("annotations_test_annotate")
@@ -174,10 +145,6 @@ def test_relations_of_a_span_include_those_of_its_cluster(doc: Doc) -> None:
 
 
 # Survival
-
-
-def same_to_bytes(doc: Doc) -> Doc:
-    return Doc(doc.vocab).from_bytes(doc.to_bytes())
 
 
 def same_doc_bin(doc: Doc) -> Doc:
@@ -384,101 +351,6 @@ def test_usage_and_its_score_belong_to_one_span(doc: Doc) -> None:
     assert doc[0:3]._.usage == "continuing" and doc[1:3]._.usage == ""
 
 
-# Invalid values
-
-
-def relation(**changes: Any) -> List[Dict[str, Any]]:
-    return [{"head": (0, 3), "tail": (6, 8), "label": "founded_by", **changes}]
-
-
-@pytest.mark.parametrize("span", [(3, 3), (3, 2), (-1, 2), (0, 17), (0.0, 1), ("0", 1), (True, 2), (None, 2)])
-def test_r001_offsets_out_of_range(doc: Doc, span: Any) -> None:
-    message = f"R001.*the tail of relation 0 has start={span[0]} and end={span[1]}.*<= 16"
-    with pytest.raises(ValueError, match=message):
-        doc._.relations = relation(tail=span)
-    with pytest.raises(ValueError, match="R001.*mention 1 of cluster 0"):
-        doc._.entity_clusters = [[(0, 3), span]]
-    assert doc._.relations == []
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        ["founded_by"],
-        [{"head": (0, 3), "tail": (6, 8)}],
-        relation(head="Acme"),
-        relation(head=(0, 1, "ORG", 4)),
-        relation(score="high"),
-        relation(score=None),
-    ],
-)
-def test_r002_relations_of_another_form(doc: Doc, value: Any) -> None:
-    with pytest.raises(ValueError, match="R002.*relations"):
-        doc._.relations = value
-
-
-@pytest.mark.parametrize(
-    "attr,value",
-    [
-        ("entity_clusters", ["Acme"]),
-        ("entity_clusters", [[]]),
-        ("entity_clusters", [3]),
-        ("entity_clusters", [{"start": 0, "end": 3}]),
-        ("candidate_pairs", [(0,)]),
-        ("candidate_pairs", ["01"]),
-        ("candidate_pairs", [(0, 1, "high")]),
-        ("triples", [("a", "b")]),
-        ("triples", ["abc"]),
-        ("triples", [3]),
-    ],
-)
-def test_r002_other_attributes(doc: Doc, attr: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"R002.*{attr}"):
-        setattr(doc._, attr, value)
-
-
-@pytest.mark.parametrize("index", [5, -1, "0", 1.0, True])
-def test_r003_clusters_that_do_not_exist(doc: Doc, index: Any) -> None:
-    with pytest.raises(ValueError, match=f"R003.*cluster index {index} .* 5 entity.* 0 to 4"):
-        doc._.candidate_pairs = [(0, index)]
-    with pytest.raises(ValueError, match="R003"):
-        doc._.relations = relation(head_cluster=0, tail_cluster=index)
-    assert doc._.candidate_pairs == [] and doc._.relations == []
-
-
-def test_r004_spans_of_another_document(doc: Doc) -> None:
-    other = Doc(doc.vocab, words=WORDS)
-    with pytest.raises(ValueError, match="R004.*relations"):
-        doc._.relations = [Relation(doc[0:3], other[6:8], "founded_by")]
-    with pytest.raises(ValueError, match="R004.*entity_clusters"):
-        doc._.entity_clusters = [[other[0:3]]]
-
-
-# Extensions
-
-
-@pytest.fixture
-def without_extensions() -> Iterator[None]:
-    names: Dict[Any, List[str]] = {Doc: ["relations", "triples"], Span: ["relations", "usage"]}
-    kept = [(cls, name, cls.remove_extension(name)) for cls, own in names.items() for name in own]
-    yield
-    for cls, name, (default, method, getter, setter) in kept:
-        values = {"method": method, "getter": getter, "setter": setter}
-        given = {key: value for key, value in values.items() if value is not None} or {"default": default}
-        cls.set_extension(name, force=True, **given)
-
-
-@pytest.mark.filterwarnings("ignore:.W400.")
-def test_extensions_of_the_user_are_not_overwritten(without_extensions: None) -> None:
-    Doc.set_extension("relations", default="mine")
-    Span.set_extension("usage", default="mine too")
-    register_extensions()
-    doc = Doc(Vocab(), words=["a", "b"])
-    assert doc._.relations == "mine" and doc[0:1]._.usage == "mine too"
-    assert Doc.has_extension("triples") and Span.has_extension("relations")
-    assert doc._.triples == []
-
-
 # Documents that change
 
 
@@ -519,96 +391,6 @@ def test_r010_annotations_of_another_text(doc: Doc) -> None:
         list(other._.relations)
 
 
-# Values that can't be
-
-
-@pytest.mark.parametrize("attr", ["relations", "entity_clusters", "candidate_pairs", "triples"])
-@pytest.mark.parametrize("value", [None, 3, "text", {"head": 0}])
-def test_r012_what_is_no_list(attr, value):
-    doc = spacy.blank("en")("Ada met Bob .")
-    with pytest.raises(ValueError, match=f"R012.*{attr}"):
-        setattr(doc._, attr, value)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"score": float("nan")},
-        {"score": -0.1},
-        {"score": 1.5},
-        {"score": "0.5"},
-        {"score": True},
-        {"label": None},
-        {"label": ""},
-        {"label": 3},
-        {"evidence": "text"},
-        {"evidence": [1]},
-    ],
-    ids=str,
-)
-def test_r002_values_of_a_relation(change):
-    doc = spacy.blank("en")("Ada met Bob .")
-    with pytest.raises(ValueError, match="R002.*relations"):
-        doc._.relations = [{"head": (0, 1), "tail": (2, 3), "label": "met", **change}]
-    assert doc._.relations == []
-
-
-def test_numpy_numbers_become_plain_ones():
-    doc = spacy.blank("en")("Ada met Bob .")
-    evidence = {"scores": np.asarray([0.5, 0.25], dtype="float32"), "best": np.float32(0.5), "n": np.int64(2)}
-    doc._.relations = [
-        {"head": (np.int64(0), 1), "tail": (2, 3), "label": "met", "score": np.float32(0.5), "evidence": evidence}
-    ]
-    (relation,) = doc._.relations
-    assert relation.evidence == {"scores": [0.5, 0.25], "best": 0.5, "n": 2}
-    assert json.loads(json.dumps(relation.to_dict()))["score"] == 0.5
-
-
-@pytest.mark.parametrize(
-    "value, shown", [(object(), "object"), ("a\udc00", "str"), ({"\ud800": 1}, "str"), (2**63, "int")]
-)
-def test_r013_evidence_that_cannot_be_saved(doc: Doc, value: Any, shown: str) -> None:
-    with pytest.raises(ValueError, match=rf"R013.*\({shown}\)"):
-        doc._.relations = relation(evidence={"a": [value]})
-
-
-def test_text_and_labels_that_cannot_be_saved(doc: Doc) -> None:
-    for change in ({"head": (0, 3, 5)}, {"head": {"start": 0, "end": 3, "label": ["ORG"]}}, {"label": "\ud800"}):
-        with pytest.raises(ValueError, match="R002"):
-            doc._.relations = relation(**change)
-    with pytest.raises(ValueError, match="R002"):
-        doc._.triples = [("Acme", "founded_by", "\ud800")]
-    with pytest.raises(ValueError, match="R013"):
-        doc._.candidate_pairs = [(0, 1, 0.5, {"\ud800": 0.5})]
-
-
-def test_numpy_arrays_are_taken_as_lists(doc: Doc) -> None:
-    doc._.entity_clusters = np.array([[[0, 3]], [[6, 8]]])
-    doc._.candidate_pairs = np.argwhere(np.eye(2) == 0)
-    doc._.relations = [{"head": np.array([0, 3]), "tail": np.array([6, 8]), "label": np.str_("founded_by")}]
-    assert doc._.candidate_pairs == [CandidatePair(0, 1), CandidatePair(1, 0)]
-    assert read(same_to_bytes(doc)) == read(doc)
-    assert type(doc._.relations[0].label) is str
-
-
-@pytest.mark.parametrize("value, shown", [(0, "is 0, but"), ("Acme", "is 'Acme', but"), (None, "is None, but")])
-def test_r002_says_which_mention_is_wrong_and_what_is_wanted(doc: Doc, value: Any, shown: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"R002.*: the tail of relation 0 " + shown + r".*doc\.ents\[0\].*start and end"
-    ):
-        doc._.relations = relation(tail=value)
-    with pytest.raises(ValueError, match=r"R002.*: item 0 is \["):
-        doc._.relations = [[1]]
-
-
-@pytest.mark.parametrize("value", ["met", ["met", ""], [None], [3], 3, np.array(3), ["\ud800"]])
-def test_r011_annotated_labels(value):
-    doc = spacy.blank("en")("Ada met Bob .")
-    assert doc._.annotated_labels is None
-    with pytest.raises(ValueError, match="R011"):
-        doc._.annotated_labels = value
-
-
 def test_annotated_labels_are_kept():
     nlp = spacy.blank("en")
     doc = nlp("Ada met Bob .")
@@ -630,48 +412,3 @@ def test_relations_of_a_span_are_those_of_the_document():
         span = doc[token.i : token.i + 1]
         expected = [r for r in doc._.relations if token.i in (r.head.start, r.tail.start)]
         assert span._.relations == expected
-
-
-@pytest.fixture
-def restored_extensions() -> Iterator[None]:
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        register_extensions(force=True)
-
-
-@pytest.mark.parametrize(
-    "owner, name, settings",
-    [
-        (Doc, "relations", {"default": []}),
-        (Doc, "entity_clusters", {"getter": lambda doc: []}),
-        (Doc, "triples", {"method": lambda doc: []}),
-        (Span, "relations", {"default": None}),
-        (Span, "usage", {"default": 1}),
-    ],
-)
-def test_extension_of_another_package_is_noticed_and_can_be_replaced(
-    restored_extensions: None, owner: Any, name: str, settings: Dict[str, Any], doc: Doc
-) -> None:
-    owner.set_extension(name, force=True, **settings)
-    full = f"{owner.__name__.lower()}._.{name}"
-    assert foreign_extensions() == [full]
-    # as at import
-    with pytest.warns(UserWarning, match=r"\[W400\].*" + full):
-        register_extensions()
-    with pytest.raises(ValueError, match=r"\[R014\].*" + full):
-        spacy.blank("en").add_pipe("rag_relation_extractor", config={"labels": {"founded_by": "was founded by"}})
-    with pytest.warns(UserWarning, match=r"\[W401\].*" + full):
-        register_extensions(force=True)
-    check_extensions()
-    doc._.relations = [{"head": (0, 3), "tail": (6, 8), "label": "founded_by"}]
-    assert isinstance(doc._.relations[0], Relation)
-    assert len(doc[0:3]._.relations) == 1
-
-
-def test_own_extensions_are_registered_again_without_a_warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        register_extensions()
-        register_extensions(force=True)
-    assert not foreign_extensions()
