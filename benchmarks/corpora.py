@@ -43,15 +43,17 @@ class Corpus(NamedTuple):
     """What is known of a corpus.
 
     title (str): what it is.
-    max_distance (int): tokens between two mentions at most: no more than 2% of the training relations have more.
+    max_distance (int): tokens between two mentions at most: few of the training relations have more, from 0 to 10%.
     multi_label (bool): whether a pair may hold several relations.
     seen (bool): whether the open weights have read its texts, the test part among them.
+    batch (int): spaCy tokens of a batch; less where many pairs are near each other, whose number is what takes time.
     """
 
     title: str
     max_distance: int
     multi_label: bool = False
     seen: bool = True
+    batch: int = 400
 
 
 CORPORA: Dict[str, Corpus] = {
@@ -59,7 +61,7 @@ CORPORA: Dict[str, Corpus] = {
     "fire": Corpus("FIRE: financial news", 30),
     "somesci": Corpus("SoMeSci: software in science", 20),
     "wlp": Corpus("wet-lab protocols", 20),
-    "materials_syntheses": Corpus("syntheses of materials", 15),
+    "materials_syntheses": Corpus("syntheses of materials", 15, batch=100),
     "chemprot": Corpus("ChemProt: chemicals and proteins; the pair is given, and holds a relation", 200, seen=False),
     "phee": Corpus("PHEE: arguments of drug events, their words given", 60, True, seen=False),
 }
@@ -83,6 +85,7 @@ def overrides(name: str, folder: Path, weights: str, seed: int, steps: int) -> D
         "vars.weights": weights,
         "vars.multi_label": corpus.multi_label,
         "vars.max_distance": corpus.max_distance,
+        "vars.batch_size": corpus.batch,
         "vars.max_steps": steps,
         "vars.total_steps": steps,
         "vars.warmup_steps": max(1, steps // 10),
