@@ -1,6 +1,7 @@
 # make demo    show relations of a paragraph, after installing what is needed
 # make test    run all checks
 # make docs    write the documentation site to site/
+# make results write the tables and draw the figures of what was measured
 # make install the virtual environment .venv, with everything in it
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ WORKERS ?= 2
 # Coverage by sys.monitoring costs next to nothing, from Python 3.12.
 CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
 
-.PHONY: install demo test docs
+.PHONY: install demo test docs results
 
 install: $(STAMP)
 
@@ -36,6 +37,11 @@ test: $(STAMP)
 	$(BIN)/python scripts/render_reference.py --check
 	$(BIN)/python scripts/count_any.py
 	OMP_NUM_THREADS=1 COVERAGE_CORE=$(CORE) $(BIN)/python -m pytest -ra --durations=10 -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
+
+# Figures of what was not measured are told and left as they are.
+results: $(STAMP)
+	$(BIN)/python scripts/render_results.py
+	-$(BIN)/python scripts/plot_results.py
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

@@ -8,17 +8,14 @@ the steps for 1%, were chosen on dev sentences; steps for larger shares were not
 """
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any, Dict
 
 import spacy
-from spacy import util
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import train
 
 from .etrag import SENTENCES, examples, numbers
 from .results import add_row, scores_of
+from .training import LAST, train_once
 
 CONFIG = Path("configs/open_semeval.cfg")
 TITLE = "SemEval-2010 Task 8, trained from the open weights"
@@ -61,14 +58,11 @@ def main() -> None:
                 continue
             overrides = {"paths.train": str(args.train), "paths.dev": str(args.dev), **budget(size, seed)}
             folder = args.training / f"{size}-{seed}"
-            folder.mkdir(parents=True, exist_ok=True)
-            started = time.process_time()
-            train(init_nlp(util.load_config(CONFIG, overrides=overrides, interpolate=False), use_gpu=-1), folder)
-            minutes = (time.process_time() - started) / 60
-            nlp = spacy.load(folder / "model-last")
+            took = train_once(CONFIG, overrides, folder)
+            nlp = spacy.load(folder / LAST)
             scores = nlp.evaluate(examples(args.test, nlp))
             shown = {key: scores[key] for key in ("semeval_macro_f", "semeval_micro_all_f")}
-            add_row(args.output, TITLE, {**ROW, "split": split}, seed, shown, {"train_minutes": minutes})
+            add_row(args.output, TITLE, {**ROW, "split": split}, seed, shown, {"train_minutes": took.minutes})
             print(split, seed, {key: round(value, 4) for key, value in shown.items()}, flush=True)
 
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
+
+from spacy_ragre.files import atomic_write
 
 
 def machine() -> Dict[str, Any]:
@@ -126,6 +128,32 @@ def add_published(path: Path, name: str, row: Dict[str, Any], scores: Dict[str, 
     data["rows"] = [*others, {**row, "seeds": [], "machines": [], "scores": figures}]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def write_run(
+    path: Path,
+    name: str,
+    row: Mapping[str, str],
+    run: Mapping[str, Any],
+    scores: Mapping[str, float],
+    costs: Mapping[str, float],
+) -> None:
+    """Write a file of one run, whole or not at all. Those of a folder make a table (`scripts/render_results.py`).
+
+    path (Path): the file.
+    name (str): the benchmark, the same for all runs of a folder.
+    row (Mapping[str, str]): `name`, `description` and `split` of the row; runs of one row differ by their seed.
+    run (Mapping[str, Any]): what was run, its `seed` among it.
+    scores (Mapping[str, float]): scores by name.
+    costs (Mapping[str, float]): what depends on the machine, by name.
+    """
+    numbers = {
+        kind: {key: round(float(v), 6) for key, v in values.items()}
+        for kind, values in (("scores", scores), ("costs", costs))
+    }
+    data = {"benchmark": name, **row, "run": dict(run), **numbers, "command": command(), **describe()}
+    with atomic_write(path) as file:
+        file.write((json.dumps(data, indent=2) + "\n").encode("utf8"))
 
 
 def scores_of(path: Path, name: str, split: str, seed: int) -> Optional[Dict[str, float]]:

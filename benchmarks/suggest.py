@@ -12,15 +12,12 @@ is left out, so that a run that was cut off goes on.
 import argparse
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import spacy
-from spacy import util
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import train
 
 from spacy_ragre.assist import make_plan, profile, sample
 from spacy_ragre.assist.suggest import put_in_order, read_docs
@@ -30,6 +27,7 @@ from spacy_ragre.relations import ID_KEY
 
 from .etrag import numbers
 from .results import add_row, scores_of
+from .training import LAST, train_once
 
 CONFIG = Path("configs/open_semeval.cfg")
 TITLE = "SemEval-2010 Task 8, sentences chosen for annotation"
@@ -54,13 +52,11 @@ def budget(docs: Sequence[Doc], seed: int) -> Dict[str, Any]:
 
 def train_on(docs: Sequence[Doc], seed: int, folder: Path) -> Language:
     """RETURNS (Language): a pipeline trained on sentences; that of an earlier run where it is there."""
-    if not (folder / "model-last").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "train.spacy"
-        DocBin(docs=docs, store_user_data=True).to_disk(path)
-        overrides = {"paths.train": str(path), "paths.dev": str(path), **budget(docs, seed)}
-        train(init_nlp(util.load_config(CONFIG, overrides=overrides, interpolate=False), use_gpu=-1), folder)
-    return spacy.load(folder / "model-last")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "train.spacy"
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    train_once(CONFIG, {"paths.train": str(path), "paths.dev": str(path), **budget(docs, seed)}, folder)
+    return spacy.load(folder / LAST)
 
 
 def choose(way: str, nlp: Language, left: Sequence[Doc], count: int, seed: int) -> List[Doc]:
@@ -91,7 +87,7 @@ def run(way: str, seed: int, pool: Sequence[Doc], test: Sequence[Doc], args: arg
             docs = docs + choose(way, nlp, left, following - size, seed)
 
 
-def main() -> None:
+def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RAGRE_ASSETS", "assets")))
     parser.add_argument("--training", type=Path, default=Path("training/suggest"), help="folder for the pipelines")
@@ -100,7 +96,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2])
     parser.add_argument("--pool", type=int, default=2000, help="training sentences to choose from")
     parser.add_argument("--test", type=int, default=1000, help="test sentences")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     nlp = spacy.blank("en")
     folder = args.data / "semeval2010_task8"
     pool = sample(list(read_semeval(folder / "TRAIN_FILE.TXT", nlp)), args.pool)

@@ -1,4 +1,5 @@
-"""Write one page of tables for each file of `benchmarks/results/`, an index of them, and the README's short table.
+"""Write one page of tables for each file of `benchmarks/results/`, and for each folder of runs there, an index of them,
+and the README's short table.
 
 The pages are in docs/results/ and hold nothing else; the README's table stands between its markers. With `--check`
 nothing is written, and the exit code is 1 where a page is stale, missing, or without results.
@@ -18,6 +19,7 @@ SUPPLEMENT_TASKS = ("ner", "re", "te", "uc")
 # Columns with the names that a score may have in a results file.
 COLUMNS = {
     "official macro-F1": ("semeval_macro_f",),
+    **{f"{name} path": (f"semeval_macro_f_{name}",) for name in ("short", "middle", "long")},
     "micro-F1, all labels": ("micro_all_f", "semeval_micro_all_f", "rels_micro_all_f"),
     "nearest neighbour has the label": ("label_agreement",),
     "neighbours have the label before training": ("neighbours_label_before",),
@@ -57,7 +59,10 @@ COLUMNS = {
 NUMBERS = {
     "adapters": ("adapters",),
     "minutes of training": ("train_minutes",),
+    "memory of training, MiB": ("train_memory_mib",),
+    "minutes to make the store": ("index_minutes",),
     "sentences a second": ("throughput",),
+    "memory, MiB": ("memory_mib",),
     "times slower": ("times_slower",),
     "times slower, triples generated": ("times_slower_generated",),
     "documents a second": ("documents_per_second",),
@@ -106,7 +111,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
     parser.add_argument("--pages", type=Path, default=Path("docs/results"), help="folder of the pages")
     args = parser.parse_args(argv)
-    results = {path.stem: json.loads(path.read_text(encoding="utf8")) for path in sorted(args.results.glob("*.json"))}
+    results = read_results(args.results)
     pages = {f"{name}.md": render_page(name, result) for name, result in results.items()}
     pages["README.md"] = render_index(results)
     codes = [write(args.pages / name, text, args.check) for name, text in pages.items()]
@@ -115,6 +120,39 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             codes.append(remove(path, args.check))
     codes.append(update(args.readme, render_summary(results), args.check))
     return max(codes)
+
+
+def read_results(folder: Path) -> Dict[str, Dict[str, Any]]:
+    """folder (Path): results files, and folders with a file for each run of a study.
+    RETURNS (Dict[str, Dict[str, Any]]): what is in them, by their names without ending, in alphabetical order. Runs of
+        one row, which differ by their seed, are put together.
+    """
+    found = {path.stem: json.loads(path.read_text(encoding="utf8")) for path in folder.glob("*.json")}
+    for path in {path.parent for path in folder.glob("*/*.json")}:
+        runs = [json.loads(file.read_text(encoding="utf8")) for file in sorted(path.glob("*.json"))]
+        found[path.name] = join_runs(runs)
+    return dict(sorted(found.items()))
+
+
+def join_runs(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    """runs (Sequence[Dict[str, Any]]): at least one, as `benchmarks.results.write_run` writes them.
+    RETURNS (Dict[str, Any]): a results file of their rows. Commits are those of all runs.
+    """
+    rows: Dict[Any, Dict[str, Any]] = {}
+    for run in sorted(runs, key=lambda run: int(run["run"]["seed"])):
+        about = {key: run[key] for key in ("name", "description", "split")}
+        row = rows.setdefault(tuple(about.values()), {**about, "seeds": [], "machines": [], "scores": {}, "costs": {}})
+        row["seeds"].append(run["run"]["seed"])
+        row["machines"].append(run["machine"])
+        for kind in ("scores", "costs"):
+            for key, value in run[kind].items():
+                row[kind].setdefault(key, []).append(value)
+        if run["costs"]:
+            row["costs"]["machine"] = run["machine"]
+    commits = "`, `".join(dict.fromkeys(run["commit"] for run in runs))
+    last = max(run["date"] for run in runs)
+    about = {"benchmark": runs[0]["benchmark"], "commit": commits, "date": last, "runs": len(runs)}
+    return {**about, "rows": list(rows.values())}
 
 
 def write(page: Path, text: str, check: bool) -> int:
@@ -175,7 +213,10 @@ def render_page(name: str, result: Dict[str, Any]) -> str:
     RETURNS (str): a page of Markdown, of scores ("rows") or of speed and memory ("parts").
     """
     tables = (render_file if "rows" in result else render_parts)(result)
-    source = f"Written by `python scripts/render_results.py` from `benchmarks/results/{name}.json`."
+    path = f"`benchmarks/results/{name}.json`"
+    if "runs" in result:
+        path = f"the {result['runs']} files of `benchmarks/results/{name}/`"
+    source = f"Written by `python scripts/render_results.py` from {path}."
     return f"# {result['benchmark']}\n\n{source}\n\n{tables}"
 
 
@@ -183,7 +224,7 @@ def render_index(results: Dict[str, Dict[str, Any]]) -> str:
     """results (Dict[str, Dict[str, Any]]): the results files by name.
     RETURNS (str): a page that links to the others.
     """
-    lines = ["# Results", "", "One page for each file of `benchmarks/results/`, written by", ""]
+    lines = ["# Results", "", "One page for each file or folder of `benchmarks/results/`, written by", ""]
     lines[2] += " `python scripts/render_results.py`."
     for kind, title in (("rows", "Scores"), ("parts", "Speed and memory")):
         links = [f"- [{result['benchmark']}]({name}.md)" for name, result in results.items() if kind in result]
@@ -267,7 +308,9 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _values(row: Dict[str, Any], keys: Sequence[str]) -> List[float]:
-    costs = {key: [value] for key, value in row.get("costs", {}).items() if key != "machine"}
+    # Of a file that gathers seeds, costs are those of the last; runs have each their own.
+    own = {key: value for key, value in row.get("costs", {}).items() if key != "machine"}
+    costs = {key: value if isinstance(value, list) else [value] for key, value in own.items()}
     return next((values for key in keys if (values := {**row["scores"], **costs}.get(key))), [])
 
 

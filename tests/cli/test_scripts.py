@@ -285,14 +285,24 @@ def test_no_results_and_no_markers(render: Callable[..., int], tmp_path: Path) -
 
 
 def test_results_become_figures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], load_script: Callable[[str], ModuleType]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    load_script: Callable[[str], ModuleType],
 ) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     plot = load_script("plot_results")
     scores = {"semeval_macro_f": lambda x: [0.5 + x / 100, 0.6]}
     tasks = {score: lambda x: [x / 1000] for score in plot.SUPPLEMENTS}
+    sizes = [(f"open: {way} | {x} sentences, test (9)", x, scores) for way in ("both", "retrieval") for x in (72, 9)]
     files = {
-        "etrag_sweep": [("k = 8", 8, scores), ("k = 1", 1, scores), ("m = 2", 2, scores)],
-        "supplements_training-size": [("420 sentences", 420, tasks), ("52 sentences", 52, tasks)],
+        "etrag_sweep": [("k = 8 | test", 8, scores), ("k = 1 | test", 1, scores), ("m = 2 | test", 2, scores)],
+        "supplements_training-size": [("420 sentences | test", 420, tasks), ("52 sentences | test", 52, tasks)],
+        "training_size": sizes,
+        "suggest": [
+            ("random | 80 sentences, test (9)", 80, scores),
+            ("uncertain | 80 sentences, test (9)", 80, scores),
+        ],
     }
     output = tmp_path / "images"
     arguments = ["--results", str(tmp_path), "--output", str(output)]
@@ -300,14 +310,23 @@ def test_results_become_figures(
     assert set(plot.COMMANDS) == set(plot.FIGURES)
     said = capsys.readouterr().err
     assert all(command in said for command in plot.COMMANDS.values())
+    found = {}
     for name, rows in files.items():
-        data = [{"name": row, "scores": {s: make(x) for s, make in made.items()}} for row, x, made in rows]
-        (tmp_path / f"{name}.json").write_text(json.dumps({"rows": data}), encoding="utf8")
-    k, m = (plot.read_points(tmp_path / "etrag_sweep.json", panel) for panel in plot.FIGURES["etrag_sweep"])
-    assert [value for value, _ in k["semeval_macro_f"]] == [1, 8] and m["semeval_macro_f"] == [(2, [52.0, 60.0])]
+        found[name] = [
+            {**dict(zip(("name", "split"), row.split(" | "))), "scores": {s: make(x) for s, make in made.items()}}
+            for row, x, made in rows
+        ]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"rows": found[name]}), encoding="utf8")
+    k, m = (plot.read_points(found["etrag_sweep"], panel) for panel in plot.FIGURES["etrag_sweep"])
+    (official,) = plot.SEMEVAL.values()
+    assert [value for value, _ in k[official]] == [1, 8] and m[official] == [(2, [52.0, 60.0])]
     (curve,) = plot.FIGURES["supplements_training-size"]
-    points = plot.read_points(tmp_path / "supplements_training-size.json", curve)
-    assert set(points) == set(plot.SUPPLEMENTS) and points["uc_macro_f"] == [(52, [5.2]), (420, [42.0])]
+    points = plot.read_points(found["supplements_training-size"], curve)
+    assert set(points) == set(plot.SUPPLEMENTS.values())
+    assert points[plot.SUPPLEMENTS["uc_macro_f"]] == [(52, [5.2]), (420, [42.0])]
+    # Rows that are lines: one for each way.
+    lines = plot.read_points(found["training_size"], plot.FIGURES["training_size"][0])
+    assert {name: [x for x, _ in points] for name, points in lines.items()} == {"both": [9, 72], "retrieval": [9, 72]}
     assert plot.main(arguments) == 0
     first = {name: (output / f"{name}.svg").read_bytes() for name in files}
     assert all(image.startswith(b"<?xml") for image in first.values())
