@@ -3,6 +3,10 @@ and the README's short table.
 
 The pages are in docs/results/ and hold nothing else; the README's table stands between its markers. With `--check`
 nothing is written, and the exit code is 1 where a page is stale, missing, or without results.
+
+Figures in the text of the README and of docs/ are traced, too: where a paragraph, an item or a row of a table links to
+pages of results, each number with a decimal point that it has must stand in one of them, unless it says "about" before
+it. Where one doesn't, the exit code is 1.
 """
 
 import argparse
@@ -11,10 +15,15 @@ import re
 import statistics
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
+# Paragraphs, items and rows; what is no text; links to pages of results; numbers with a decimal point.
+_BLOCKS = re.compile(r"\n\s*\n|\n(?=\s*(?:- |\|))")
+_NO_TEXT = re.compile(r"```.*?```|`[^`]*`|\(https?:[^)]*\)|arXiv \d+\.\d+", re.DOTALL)
+_LINK = re.compile(r"\]\((?:docs/)?results/([\w-]+\.md)")
+_FIGURE = re.compile(r"(?<!\w)(?<!about )(?<![\d.,])\d+\.\d+(?![\d.]*\w)")
 SUPPLEMENT_TASKS = ("ner", "re", "te", "uc")
 # Columns with the names that a score may have in a results file.
 COLUMNS = {
@@ -110,6 +119,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="folder of the JSON files")
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
     parser.add_argument("--pages", type=Path, default=Path("docs/results"), help="folder of the pages")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of pages whose figures are traced")
     args = parser.parse_args(argv)
     results = read_results(args.results)
     pages = {f"{name}.md": render_page(name, result) for name, result in results.items()}
@@ -119,6 +129,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if path.name not in pages:
             codes.append(remove(path, args.check))
     codes.append(update(args.readme, render_summary(results), args.check))
+    for path in (args.readme, *sorted(args.docs.glob("*.md"))):
+        codes.append(trace(path, pages))
     return max(codes)
 
 
@@ -205,6 +217,24 @@ def update(page: Path, table: str, check: bool) -> int:
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
     return write(page, f"{head}{BEGIN}\n{table}{END}{tail}", check)
+
+
+def trace(page: Path, pages: Mapping[str, str]) -> int:
+    """Look for the figures of a page in the results that it links to.
+
+    page (Path): the page.
+    pages (Mapping[str, str]): the pages of results, by their names.
+    RETURNS (int): the exit code.
+    """
+    lost = 0
+    for block in _BLOCKS.split(_NO_TEXT.sub(" ", page.read_text(encoding="utf8"))):
+        linked = [name for name in _LINK.findall(block) if name in pages]
+        known = set(_FIGURE.findall(" ".join(pages[name] for name in linked)))
+        for figure in _FIGURE.findall(block) if linked else []:
+            if figure not in known:
+                print(f"{page} says {figure}, which is not in {', '.join(linked)}.", file=sys.stderr)
+                lost = 1
+    return lost
 
 
 def render_page(name: str, result: Dict[str, Any]) -> str:

@@ -110,7 +110,16 @@ def test_files_of_runs_become_a_table(tmp_path: Path, load_script: Callable[[str
         row = {"name": found.name, "description": found.description, "split": found.split}
         write_run(results / "made_up" / f"a-{seed}.json", "A question", row, run, found.scores, found.costs)
     (tmp_path / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n", encoding="utf8")
-    paths = ["--results", str(results), "--readme", str(tmp_path / "README.md"), "--pages", str(tmp_path / "pages")]
+    paths = [
+        "--results",
+        str(results),
+        "--readme",
+        str(tmp_path / "README.md"),
+        "--pages",
+        str(tmp_path / "pages"),
+        "--docs",
+        str(tmp_path),
+    ]
     assert render.main(paths) == 0 and render.main([*paths, "--check"]) == 0
     page = (tmp_path / "pages" / "made_up.md").read_text(encoding="utf8")
     assert "from the 2 files of `benchmarks/results/made_up/`" in page and page.startswith("# A question\n")

@@ -54,4 +54,4 @@ def test_a_training_has_the_steps_of_the_plan_and_its_own_sentences(
     ((config, overrides, folder),) = given
     assert (config, folder) == (suggest.CONFIG, tmp_path / "run")
     assert Path(overrides["paths.train"]).is_file() and overrides["system.seed"] == 3
-    assert overrides["vars.max_steps"] == overrides["vars.total_steps"] >= 60
+    assert overrides["vars.max_steps"] == overrides["vars.total_steps"] > 0

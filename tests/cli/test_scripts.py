@@ -199,7 +199,7 @@ def render(tmp_path: Path, load_script: Callable[[str], ModuleType]) -> Callable
     (tmp_path / "results").mkdir()
     main = load_script("render_results").main
     paths = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
-    paths += ["--pages", str(tmp_path / "pages")]
+    paths += ["--pages", str(tmp_path / "pages"), "--docs", str(tmp_path / "docs")]
     return lambda *args: main([*args, *paths])
 
 
@@ -225,6 +225,22 @@ def test_results_become_tables(render: Callable[..., int], tmp_path: Path) -> No
     assert render("--check") == 1
     assert render() == 0 and render("--check") == 0
     assert [path.name for path in (tmp_path / "pages").glob("*")] == ["README.md"]
+
+
+def test_figures_of_the_text_are_those_of_the_results(
+    render: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results" / "semeval.json").write_text(json.dumps(RESULT), encoding="utf8")
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs" / "choose.md"
+    right = "It has 89.0 ([figures](results/semeval.md)), and about 0.9 of 1.5 others\n\nNo link: 12.3, `4.5`.\n"
+    page.write_text(right.replace("1.5", "one and a half"), encoding="utf8")
+    assert render() == 0 and render("--check") == 0
+    page.write_text(right + "\n- An item: 30.1 and 1.4\n- [other](results/semeval.md): 30.2\n", encoding="utf8")
+    capsys.readouterr()
+    assert render("--check") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert [re.findall(r"says ([\d.]+),", line) for line in said] == [["1.5"], ["30.2"]] and "semeval.md" in said[0]
 
 
 def test_rows_stand_in_the_order_of_their_splits(render: Callable[..., int], tmp_path: Path) -> None:
