@@ -1,6 +1,6 @@
 """A text with no, one or two mentions and what holds of them, as plain data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 
@@ -33,6 +33,8 @@ class Instance:
     response (str): the answer in words, for tasks whose answer is a text; "" for none.
     annotated (Optional[FrozenSet[str]]): the labels that its document was annotated for; None for all. Whether it holds
         another one, which it has not among its answers, is not known.
+    weight (float): how much it counts in training, from 0 to 1. It makes no other pair of it, and stores of examples
+        don't keep it.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Instance:
     id: str = ""
     response: str = ""
     annotated: Optional[FrozenSet[str]] = None
+    weight: float = field(default=1.0, compare=False)
 
     @property
     def first_text(self) -> str:

@@ -127,7 +127,7 @@ def _span_to_dict(span: Span) -> Dict[str, Any]:
     return {"start": span.start, "end": span.end, "label": span.label_, "text": span.text}
 
 
-def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
+def make_span(doc: Doc, start: int, end: int, label: str) -> Span:
     # Where tokens were merged, the mention is the token that it became a part of.
     span = doc.char_span(start, end, label=label, alignment_mode="expand")
     if span is None:
@@ -137,7 +137,7 @@ def _make_span(doc: Doc, start: int, end: int, label: str) -> Span:
 
 def _copy_span(doc: Doc, span: Span) -> Span:
     """RETURNS (Span): the same mention in another document with the same text."""
-    return _make_span(doc, span.start_char, span.end_char, span.label_)
+    return make_span(doc, span.start_char, span.end_char, span.label_)
 
 
 def _check_cluster(value: Any, count: int, attr: str) -> int:
@@ -147,7 +147,7 @@ def _check_cluster(value: Any, count: int, attr: str) -> int:
     return index
 
 
-def _plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
+def plain_span(doc: Doc, value: Any, attr: str, what: str) -> List[Any]:
     """A span given as Span, dict or (start, end[, label]), checked against the document.
 
     RETURNS (List[Any]): its character offsets and label.
@@ -199,8 +199,8 @@ def _read(doc: Doc, stored: Sequence[Mapping[str, Any]]) -> List[Relation]:
     text = doc.text if stored else ""
     return [
         Relation(
-            head=_make_span(doc, *item["head"]),
-            tail=_make_span(doc, *item["tail"]),
+            head=make_span(doc, *item["head"]),
+            tail=make_span(doc, *item["tail"]),
             label=item["label"],
             score=item["score"],
             head_cluster=item["head_cluster"],
@@ -258,8 +258,8 @@ def set_relations(doc: Doc, relations: Iterable[Union[Relation, Mapping[str, Any
         places = known[read] if isinstance(read, str) else None
         stored.append(
             {
-                "head": _plain_span(doc, item["head"], attr, f"the head of relation {i}"),
-                "tail": _plain_span(doc, item["tail"], attr, f"the tail of relation {i}"),
+                "head": plain_span(doc, item["head"], attr, f"the head of relation {i}"),
+                "tail": plain_span(doc, item["tail"], attr, f"the tail of relation {i}"),
                 "label": plain_label(item["label"], attr, i, item),
                 "score": plain_score(item.get("score", 1.0), attr, i, item),
                 **clusters,
@@ -306,7 +306,7 @@ def get_span_relations(span: Span) -> List[Relation]:
 def _is_merged(doc: Doc, mention: Sequence[Any], span: Span) -> bool:
     """RETURNS (bool): whether a mention whose tokens were merged since has become this span."""
     inside = span.start_char <= mention[0] and mention[1] <= span.end_char
-    return inside and _offsets(_make_span(doc, *mention)) == _offsets(span)
+    return inside and _offsets(make_span(doc, *mention)) == _offsets(span)
 
 
 def set_span_relations(span: Span, value: Any) -> None:
@@ -351,7 +351,7 @@ def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
         # What was set holds offsets and types alone: mentions that are entities have their ids, too.
         known = {(span.start_char, span.end_char, span.label_): span for span in spans}
         return [
-            EntityCluster(known.get(tuple(m)) or _make_span(doc, *m) for m in cluster)
+            EntityCluster(known.get(tuple(m)) or make_span(doc, *m) for m in cluster)
             for cluster in doc.user_data[CLUSTERS_KEY]
         ]
     groups: Dict[Tuple[str, Any], Dict[Tuple[int, int], Span]] = {}
@@ -390,7 +390,7 @@ def set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
     for i, cluster in enumerate(map(as_list, items(clusters, attr))):
         if isinstance(cluster, (str, bytes, Mapping)) or not hasattr(cluster, "__iter__"):
             raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=cluster, expected="a list of spans"))
-        mentions = [_plain_span(doc, m, attr, f"mention {j} of cluster {i}") for j, m in enumerate(cluster)]
+        mentions = [plain_span(doc, m, attr, f"mention {j} of cluster {i}") for j, m in enumerate(cluster)]
         if not mentions:
             raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=[], expected="a list of spans"))
         stored.append(mentions)

@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden" / "registered.txt"
 # The rooms from the ground up: a room may import rooms of lower floors, and itself.
 FLOORS: Tuple[Set[str], ...] = (
     {"errors", "registry", "bundled", "files", "plain", "coreference", "relations", "extensions"}
-    | {"entity_types", "instances", "labels", "pipelines"},
+    | {"entity_types", "instances", "labels", "pair_weights", "pipelines"},
     {"training", "calibration", "corpora", "candidates", "prompts"},
     {"llm", "scoring", "graph"},
     {"retrieval", "visual"},
@@ -43,6 +43,7 @@ GROUND: Dict[str, Set[str]] = {
     "relations": {"coreference", "errors", "plain"},
     "extensions": {"errors", "relations"},
     "instances": set(),
+    "pair_weights": {"errors", "plain", "relations"},
     "pipelines": set(),
     "entity_types": set(),
     "labels": {"entity_types", "errors", "instances"},

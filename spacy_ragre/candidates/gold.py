@@ -1,6 +1,7 @@
 """Candidates and what is known of them: gold relations and the labels' type constraints."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
@@ -8,6 +9,7 @@ from spacy.tokens import Doc, Span
 from ..entity_types import STRICT, TypeRules
 from ..instances import Answer
 from ..labels import LabelSet
+from ..pair_weights import weights_by_place
 from ..relations import Relation, cluster_entities, get_relations
 from .base import Candidate
 
@@ -27,14 +29,14 @@ def label_candidates(
     the relations with those cluster indexes, and those without cluster indexes between any of their mentions. Only
     the directions that the candidate asks for are filled in; a symmetric label holds in both, and is given once. Which
     labels the document was annotated for (`doc._.annotated_labels`) goes along: of others, a pair without relation says
-    nothing.
+    nothing. So does how much a pair counts (see `pair_weights`).
 
     doc (Doc): the document with gold relations.
     candidates (Sequence[Candidate]): candidates of that same document.
     spans (Optional[Sequence[Span]]): the entity mentions that the candidates were made from; `doc.ents` if None.
     known (Optional[LabelSet]): the labels, which tell what is symmetric; nothing is if None.
-    RETURNS (List[Candidate]): the candidates, in the same order, each with `instance.answers` and `instance.annotated`
-        set.
+    RETURNS (List[Candidate]): the candidates, in the same order, each with `instance.answers`, `instance.annotated` and
+        `instance.weight` set.
     """
     relations: Dict[_Key, List[str]] = {}
     for relation, keys in _keyed_relations(doc, candidates, spans, known):
@@ -44,6 +46,7 @@ def label_candidates(
                 own.append(relation.label)
     labels = doc._.annotated_labels
     annotated = None if labels is None else frozenset(labels)
+    weights = _keyed_weights(doc, candidates, spans)
     result = []
     for candidate in candidates:
         answers = dict.fromkeys(
@@ -51,7 +54,8 @@ def label_candidates(
             for key, inverse in _asked(candidate)
             for label in relations.get(key, ())
         )
-        instance = replace(candidate.instance, answers=tuple(answers), annotated=annotated)
+        weight = next((weights[key] for key, _ in _asked(candidate) if key in weights), 1.0)
+        instance = replace(candidate.instance, answers=tuple(answers), annotated=annotated, weight=weight)
         result.append(replace(candidate, instance=instance))
     return result
 
@@ -139,11 +143,7 @@ def _keyed_relations(
     doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]], known: Optional[LabelSet]
 ) -> List[Tuple[Relation, List[_Key]]]:
     """The gold relations with the argument pairs that would reach them, turned ones too where that is the same."""
-    members: Dict[Tuple[int, int], List[int]] = {}
-    if any(candidate.first_cluster is not None for candidate in candidates):
-        for i, cluster in enumerate(cluster_entities(doc, doc.ents if spans is None else spans)):
-            for span in cluster:
-                members.setdefault((span.start, span.end), []).append(i)
+    members = _members(doc, candidates, spans)
     result = []
     for relation in get_relations(doc):
         head, tail = (relation.head.start, relation.head.end), (relation.tail.start, relation.tail.end)
@@ -155,3 +155,27 @@ def _keyed_relations(
             keys.extend([(second, first) for first, second in keys])
         result.append((relation, keys))
     return result
+
+
+def _keyed_weights(doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]]) -> Dict[_Key, float]:
+    """How much pairs count, by the argument pairs that reach them: a pair of clusters as any of its mentions."""
+    weights: Dict[_Key, float] = {}
+    by_place = weights_by_place(doc)
+    members = _members(doc, candidates, spans) if by_place else {}
+    for (first, second), weight in by_place.items():
+        weights[first, second] = weight
+        for pair in product(members.get(first, ()), members.get(second, ())):
+            weights.setdefault(pair, weight)
+    return weights
+
+
+def _members(
+    doc: Doc, candidates: Sequence[Candidate], spans: Optional[Sequence[Span]]
+) -> Dict[Tuple[int, int], List[int]]:
+    """The clusters that a mention is in, by its token offsets; none where candidates are of mentions alone."""
+    members: Dict[Tuple[int, int], List[int]] = {}
+    if any(candidate.first_cluster is not None for candidate in candidates):
+        for i, cluster in enumerate(cluster_entities(doc, doc.ents if spans is None else spans)):
+            for span in cluster:
+                members.setdefault((span.start, span.end), []).append(i)
+    return members

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import (
     Any,
@@ -24,9 +25,10 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 
 from ..errors import Errors, Warnings
 from ..extensions import check_extensions
+from ..llm.remote.backbone import RemoteLM
 from ..relations import has_entity_annotation
 from ..retrieval import Retriever
-from ..training.locks import one_at_a_time
+from ..training.locks import keeps_turn, one_at_a_time
 from ..training.tensors import Precision, check_precision
 from ..training.torch_shim import TorchShim
 from .saving import Part, Saved
@@ -123,11 +125,37 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
                 yield from docs
 
     def _begun(self, batches: Iterable[List[Doc]]) -> Iterator[Tuple[List[Doc], Callable[[], Any]]]:
-        """batches (Iterable[List[Doc]]): batches of documents.
+        """While a server answers for a batch, the next one comes through the pipes before.
+
+        batches (Iterable[List[Doc]]): batches of documents.
         YIELDS (Tuple[List[Doc], Callable[[], Any]]): each batch, and what gives its predictions.
         """
-        for docs in batches:
-            yield docs, partial(self.predict, docs)
+        server = getattr(self.model.shims[0], "backbone", None) if self.model.shims else None
+        if not isinstance(server, RemoteLM):
+            for docs in batches:
+                yield docs, partial(self.predict, docs)
+            return
+        worker = ThreadPoolExecutor(1)
+        begun: List[Tuple[List[Doc], Callable[[], Any]]] = []
+        try:
+            for docs in batches:
+                begun.append((docs, partial(self._answer, docs, worker.submit(self.predict, docs))))
+                if len(begun) > 1:
+                    yield begun.pop(0)
+            yield from begun
+        except BaseException:  # or the reader of the stream went away: what nobody waits for is not paid for
+            worker.shutdown(wait=False, cancel_futures=True)
+            server.cancel()
+            raise
+        worker.shutdown(wait=False)
+
+    def _answer(self, docs: List[Doc], asked: "Future[Any]") -> Any:
+        """RETURNS (Any): what `predict` gives for documents that another thread was told to ask about."""
+        if keeps_turn() and not asked.done():
+            # Inside of `asking`, where that thread waits for this one.
+            asked.cancel()
+            return self.predict(docs)
+        return asked.result()
 
     def _warn_without_mentions(self, docs: Iterable[Doc]) -> None:
         """Warn, once, where it is known of no document which mentions it has: then nothing will be found in any.

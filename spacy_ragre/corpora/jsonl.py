@@ -4,10 +4,11 @@
      "clusters": [[0], [1, 3]], "relations": [{"head": 0, "tail": 1, "label": "founded_by"}]}
 
 `clusters` lists indexes into `ents` and may be absent. `head` and `tail` index `clusters` where present, else `ents`.
-Optional are `usage`, `usage_score` and `kb_id` on an entity, `score` and `evidence` on a relation, `triples`, `id` and
-`labels` on the document; `null` is as if it were absent. Without `relations` a document has no gold relations; with
-`[]` it is known to hold none. `labels` lists the labels that were annotated: of others, nothing is known. Spaces at the
-edges of an entity are left out.
+Optional are `usage`, `usage_score` and `kb_id` on an entity, `score` and `evidence` on a relation, `triples`, `id`,
+`labels` and `weights` on the document; `null` is as if it were absent. Without `relations` a document has no gold
+relations; with `[]` it is known to hold none. `labels` lists the labels that were annotated: of others, nothing is
+known. `weights` lists pairs of entities that count less than 1 in training, as `{"head": 0, "tail": 1, "weight": 0.6}`
+with indexes into `ents`. Spaces at the edges of an entity are left out.
 """
 
 import math
@@ -20,6 +21,7 @@ from spacy.util import filter_spans, get_words_and_spaces
 from spacy.vocab import Vocab
 
 from ..errors import Errors
+from ..pair_weights import WEIGHTS_KEY, PairWeight, get_weights, set_weights
 from ..plain import plain
 from ..relations import (
     CLUSTERS_KEY,
@@ -221,6 +223,8 @@ def _annotate(doc: Doc, record: DocRecord, spans: Sequence[Span]) -> None:
         doc._.triples = record.triples
     if record.labels is not None:
         doc._.annotated_labels = record.labels
+    if record.weights is not None:
+        set_weights(doc, [(spans[pair["head"]], spans[pair["tail"]], pair["weight"]) for pair in record.weights])
 
 
 def _read_relation(item: Dict[str, Any], clusters: Optional[List[List[int]]], spans: Sequence[Span]) -> Dict[str, Any]:
@@ -268,6 +272,8 @@ def doc_to_dict(doc: Doc, spans_key: Optional[str] = None) -> Dict[str, Any]:
         result["labels"] = list(dict.fromkeys([*doc._.annotated_labels, *(rel.label for rel in relations)]))
     if TRIPLES_KEY in doc.user_data:
         result["triples"] = [list(triple) for triple in doc._.triples]
+    if WEIGHTS_KEY in doc.user_data:
+        result["weights"] = [_write_weight(doc, pair, index) for pair in get_weights(doc)]
     return result
 
 
@@ -346,6 +352,12 @@ def _write_relation(doc: Doc, rel: Relation, index: EntIndex, clusters: Optional
     if rel.evidence:
         result["evidence"] = rel.evidence
     return result
+
+
+def _write_weight(doc: Doc, pair: PairWeight, index: EntIndex) -> Dict[str, Any]:
+    what = "a pair with a weight:"
+    head, tail = (index.require(doc, span, what) for span in (pair.head, pair.tail))
+    return {"head": head, "tail": tail, "weight": pair.weight}
 
 
 def _cluster_index(clusters: _Clusters, own: Optional[int], mention: Optional[int]) -> Optional[int]:

@@ -28,6 +28,7 @@ class DocRecord(NamedTuple):
     relations (Optional[List[Dict[str, Any]]]): `head` and `tail` index `clusters` where there are any, else `ents`.
     triples (Optional[List[List[str]]]): (head text, relation, tail text).
     labels (Optional[List[str]]): the labels that the document was annotated for; all where None.
+    weights (Optional[List[Dict[str, Any]]]): pairs of `head` and `tail`, which index `ents`, with their `weight`.
     """
 
     id: Optional[str]
@@ -37,6 +38,7 @@ class DocRecord(NamedTuple):
     relations: Optional[List[Dict[str, Any]]]
     triples: Optional[List[List[str]]]
     labels: Optional[List[str]] = None
+    weights: Optional[List[Dict[str, Any]]] = None
 
 
 def parse_document(line: str, messages: List[str]) -> Optional[DocRecord]:
@@ -97,7 +99,11 @@ def check_document(data: Any, messages: List[str]) -> Optional[DocRecord]:
         unknown = sorted({r["label"] for r in relations if is_name(r.get("label"))} - set(labels))
         if unknown:
             messages.append(Errors.R443.format(unknown=", ".join(map(repr, unknown))))
-    return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples, labels)
+    weights = check.items(data, "weights")
+    for i, pair in enumerate(weights or []):
+        check.ends(pair, f"weights[{i}]", len(ents), "entities")
+        check.get(pair, "weight", f"weights[{i}]", is_share, "a number from 0 to 1")
+    return DocRecord(None if id_ is None else str(id_), text, ents, clusters, relations, triples, labels, weights)
 
 
 def unfit_values(value: Any, where: str, depth: int = 0) -> Iterator[str]:
@@ -161,11 +167,14 @@ class Checker:
         self.get(ent, "usage_score", what, is_score, "a number", required=False)
         self.get(ent, "kb_id", what, is_text, "a string", required=False)
 
-    def relation(self, relation: Dict[str, Any], what: str, count: int, kind: str) -> None:
+    def ends(self, pair: Dict[str, Any], what: str, count: int, kind: str) -> None:
         for role in ("head", "tail"):
-            index = self.get(relation, role, what, is_int, "a whole number")
+            index = self.get(pair, role, what, is_int, "a whole number")
             if index is not None:
                 self.index(index, f"{what}.{role}", count, kind)
+
+    def relation(self, relation: Dict[str, Any], what: str, count: int, kind: str) -> None:
+        self.ends(relation, what, count, kind)
         self.get(relation, "label", what, is_name, "a string that is not empty")
         self.get(relation, "score", what, is_score, "a number", required=False)
         self.get(relation, "evidence", what, is_table, "an object", required=False)
@@ -196,6 +205,10 @@ def is_id(value: Any) -> bool:
 
 def is_score(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_share(value: Any) -> bool:
+    return is_score(value) and 0 <= value <= 1
 
 
 def is_table(value: Any) -> bool:

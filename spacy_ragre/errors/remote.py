@@ -1,4 +1,4 @@
-"""Language models on servers: R70x, R71x, W70x."""
+"""Language models on servers: R70x, R71x, W70x, and what they teach: R75x, R76x, W75x."""
 
 from .codes import WithCodes
 
@@ -10,8 +10,9 @@ class RemoteErrors(metaclass=WithCodes):
     )
     R701 = (
         "The language model {name!r} is on a server ({url}), which gives texts and nothing else: there are no weights "
-        "here for {what}. It is for rag_relation_extractor, with answer 'auto', 'generate' or 'open', and learns from "
-        "add_examples() alone. For all else, load a model here, by 'ragre.CausalLM.v1'."
+        "here for {what}. It is for rag_relation_extractor, with answer 'auto', 'generate' or 'open', and for "
+        "supplement_usage_classifier, with 'auto', and learns from add_examples() alone. For all else, load a model "
+        "here, by 'ragre.CausalLM.v1'."
     )
     R702 = "The setting {setting}={value!r} of 'ragre.OpenAI.v1' is not valid: {expected} is needed."
     R703 = (
@@ -60,6 +61,24 @@ class RemoteErrors(metaclass=WithCodes):
         "{limit}. Ask for fewer labels at a time, or raise max_length if the model's window is longer."
     )
     R718 = "The proxy that the environment names ({variables}) can't be used: {problem}. Mend or unset these variables."
+    R755 = "The weight {value!r} of a pair is not valid: a number from 0 to 1 is needed."
+    R756 = (
+        "Answers can't be sampled with samples={samples!r}, temperature={temperature!r} and seed={seed!r}: one sample "
+        "or more, a temperature above 0 and up to 10, and a seed from 0 on are needed."
+    )
+    R757 = (
+        "The language model {model!r} writes the likeliest answer (answer = 'generate'), so that all samples would be "
+        "the same. Teach with answer = 'auto' or 'trie', whose probabilities can be drawn from, or with a model on a "
+        "server."
+    )
+    R758 = (
+        "{name!r} can't teach: it has no component that finds relations and can be asked several times (components: "
+        "{components}). Add 'rag_relation_extractor' to it, or give a teacher by a config with the section [teacher]."
+    )
+    R759 = (
+        "The config {path} is no teacher: {problem}. It needs a section [teacher] with settings of "
+        "'rag_relation_extractor', such as [teacher.model.backbone]."
+    )
 
 
 class RemoteWarnings(metaclass=WithCodes):
@@ -84,3 +103,17 @@ class RemoteWarnings(metaclass=WithCodes):
         "the mentions. Raise max_length if the model's window is longer."
     )
     W705 = "Can't keep answers in the cache {folder}: {problem}. The server is asked again next time."
+    W755 = (
+        "Of {total} items that the model {name!r} listed, {unknown} lack a field or have an unknown kind, and "
+        "{invented} name what is not in the text: these were dropped. It gave no list for {missing} texts, and {other} "
+        "for texts that nobody asked about."
+    )
+    W756 = (
+        "Of {total} questions about supplements, the model {name!r} left out {missing} and answered {unknown} with "
+        "what is none of the labels: these supplements have no relation and no usage. {invented} answers to questions "
+        "that nobody asked were dropped."
+    )
+    W757 = (
+        "Of {total} answers that were sampled for pairs, the model {name!r} left out {missing}, and {unknown} are none "
+        "of the labels: these agree with no other. {invented} answers to pairs that are not in the text were dropped."
+    )

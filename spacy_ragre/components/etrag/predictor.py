@@ -18,7 +18,7 @@ from ...retrieval.indexes import IndexKind
 from ...retrieval.texts import mark_mentions
 from ...training.locks import use_own_threads
 from ...training.losses import vote_likelihood
-from ..relations.annotations import known_classes
+from ..relations.annotations import known_classes, weights_of
 from ..relations.examples import as_shown
 from ..relations.pair_scores import LabelScores
 from ..relations.predictor import RelationPredictor
@@ -335,7 +335,7 @@ class ETRAGPredictor(RelationPredictor):
         instances (Sequence[Instance]): pairs with answers.
         RETURNS (float): the mean loss.
         """
-        targets, known = self.targets(instances), known_classes(instances, self.labels)
+        targets, known, weights = self.targets(instances), known_classes(instances, self.labels), weights_of(instances)
         total = 0.0
         for start in range(0, len(instances), _QUERIES):
             part = instances[start : start + _QUERIES]
@@ -347,14 +347,16 @@ class ETRAGPredictor(RelationPredictor):
                 logits, backprop = self.model.begin_update(Batch(chunk, retrieved.vectors[chunk.indexes]))
                 rows = [start + i for i in chunk.indexes]
                 own_known = None if known is None else known[rows]
-                loss, gradient = self.decision.loss(logits, [targets[row] for row in rows], own_known)
+                weighed = None if weights is None else weights[rows]
+                loss, gradient = self.decision.loss(logits, [targets[row] for row in rows], own_known, weighed)
                 total += loss
                 d_vectors[chunk.indexes] = backprop(gradient / len(instances))
             d_votes = None
             if retrieved.selection is not None and self.retrieval_loss:
                 own = targets[start : start + len(part)]
                 own_known = None if known is None else known[start : start + len(part)]
-                loss, gradient = vote_likelihood(retrieved.selection.votes, own, known=own_known)
+                weighed = None if weights is None else weights[start : start + len(part)]
+                loss, gradient = vote_likelihood(retrieved.selection.votes, own, known=own_known, weights=weighed)
                 total += self.retrieval_loss * loss
                 d_votes = gradient * self.retrieval_loss / len(instances)
             backprop_retrieval(d_vectors, d_votes)

@@ -100,6 +100,14 @@ def known_classes(instances: Sequence[Instance], labels: LabelSet) -> Optional["
     return known
 
 
+def weights_of(instances: Sequence[Instance]) -> Optional["np.ndarray"]:
+    """RETURNS (Optional[numpy.ndarray]): how much pairs count in training, *Shape* (pairs,). None where all count 1."""
+    import numpy as np
+
+    weights = [instance.weight for instance in instances]
+    return None if all(weight == 1 for weight in weights) else np.array(weights, dtype="float32")
+
+
 def proposal_odds(candidates: Sequence[Candidate], labels: LabelSet) -> "Optional[np.ndarray]":
     """How sure the component that proposed the pairs is of their relations.
 
@@ -235,11 +243,7 @@ def to_relations(
     relations = []
     for item in found:
         pair = item.candidate
-        first, second = (*pair.first, pair.instance.first_type), (*pair.second, pair.instance.second_type)
-        if pair.first_cluster is not None:  # else these are the cluster's
-            first = _as_entity(first, types, clusters[pair.first_cluster] if clusters else ())
-        if pair.second_cluster is not None:
-            second = _as_entity(second, types, clusters[pair.second_cluster] if clusters else ())
+        first, second = _ends(pair, types, clusters)
         order = -1 if item.reversed else 1
         head, tail = (first, second)[::order]
         head_cluster, tail_cluster = (pair.first_cluster, pair.second_cluster)[::order]
@@ -255,6 +259,26 @@ def to_relations(
             }
         )
     return relations
+
+
+def to_weights(
+    weights: Sequence[Tuple[Candidate, float]], spans: Sequence[Span], clusters: Sequence[Sequence[Span]] = ()
+) -> List[Tuple[Tuple[int, int, str], Tuple[int, int, str], float]]:
+    """How much pairs count, as `set_weights` takes it; other arguments are those of `to_relations`."""
+    types = {(span.start, span.end): span.label_ for span in spans}
+    return [(*_ends(pair, types, clusters), weight) for pair, weight in weights]
+
+
+def _ends(
+    pair: Candidate, types: Dict[Tuple[int, int], str], clusters: Sequence[Sequence[Span]]
+) -> Tuple[Tuple[int, int, str], Tuple[int, int, str]]:
+    """RETURNS (Tuple[Tuple[int, int, str], Tuple[int, int, str]]): the mentions that a pair is told of."""
+    first, second = (*pair.first, pair.instance.first_type), (*pair.second, pair.instance.second_type)
+    if pair.first_cluster is not None:  # else these are the cluster's
+        first = _as_entity(first, types, clusters[pair.first_cluster] if clusters else ())
+    if pair.second_cluster is not None:
+        second = _as_entity(second, types, clusters[pair.second_cluster] if clusters else ())
+    return first, second
 
 
 def _as_entity(

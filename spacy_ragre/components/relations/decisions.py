@@ -33,8 +33,12 @@ class Decision(Protocol):
     others are left out. All where None.
     """
 
-    def loss(self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray]) -> Tuple[float, np.ndarray]:
-        """RETURNS (Tuple[float, numpy.ndarray]): the sum of the pairs' losses, and its gradient."""
+    def loss(
+        self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray], weights: Optional[np.ndarray]
+    ) -> Tuple[float, np.ndarray]:
+        """RETURNS (Tuple[float, numpy.ndarray]): the sum of the pairs' losses, and its gradient. weights
+        (Optional[numpy.ndarray]): how much each pair counts, *Shape* (pairs,); 1 where None.
+        """
         ...
 
     def probabilities(self, scores: np.ndarray, settings: Calibration, odds: Optional[np.ndarray]) -> np.ndarray:
@@ -65,6 +69,16 @@ class Decision(Protocol):
 
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         """RETURNS (Tuple[Tuple[int, ...], ...]): the classes that each pair is given, likeliest first."""
+        ...
+
+    def draw(self, probability: np.ndarray, temperature: float, random: np.ndarray) -> List[Tuple[int, ...]]:
+        """Sample answers of one pair.
+
+        probability (numpy.ndarray): *Shape* (classes,).
+        temperature (float): 1 for probabilities as they are; the lower, the more often the likeliest answer.
+        random (numpy.ndarray): numbers from 0 to less than 1, *Shape* (samples, classes).
+        RETURNS (List[Tuple[int, ...]]): the classes of each answer, without class 0.
+        """
         ...
 
     def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
@@ -102,9 +116,13 @@ class SingleLabel:
         self.label_smoothing = label_smoothing
 
     def loss(
-        self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray] = None
+        self,
+        logits: np.ndarray,
+        targets: Targets,
+        known: Optional[np.ndarray] = None,
+        weights: Optional[np.ndarray] = None,
     ) -> Tuple[float, np.ndarray]:
-        return cross_entropy(logits, targets, self.label_smoothing, known)
+        return cross_entropy(logits, targets, self.label_smoothing, known, weights)
 
     def probabilities(self, scores: np.ndarray, settings: Calibration, odds: Optional[np.ndarray]) -> np.ndarray:
         return softmax(scores, settings.temperature)
@@ -130,6 +148,12 @@ class SingleLabel:
 
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return pick_best(probability, limits(settings, labels))
+
+    def draw(self, probability: np.ndarray, temperature: float, random: np.ndarray) -> List[Tuple[int, ...]]:
+        shares = _sharpened(probability, temperature)
+        ends = np.cumsum(shares) / shares.sum()
+        classes = np.minimum(np.searchsorted(ends, random[:, 0], side="right"), len(shares) - 1)
+        return [(int(found),) if found else () for found in classes]
 
     def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
         """The margin between the two likeliest classes (Scheffer et al. 2001), turned round."""
@@ -159,9 +183,13 @@ class MultiLabel:
     """Any number of relations a pair."""
 
     def loss(
-        self, logits: np.ndarray, targets: Targets, known: Optional[np.ndarray] = None
+        self,
+        logits: np.ndarray,
+        targets: Targets,
+        known: Optional[np.ndarray] = None,
+        weights: Optional[np.ndarray] = None,
     ) -> Tuple[float, np.ndarray]:
-        return adaptive_threshold(logits, targets, known)
+        return adaptive_threshold(logits, targets, known, weights)
 
     def probabilities(self, scores: np.ndarray, settings: Calibration, odds: Optional[np.ndarray]) -> np.ndarray:
         shift = settings.bias if odds is None else settings.bias + settings.proposal * odds
@@ -184,6 +212,11 @@ class MultiLabel:
 
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return pick_several(probability, limits(settings, labels), settings.decision)
+
+    def draw(self, probability: np.ndarray, temperature: float, random: np.ndarray) -> List[Tuple[int, ...]]:
+        for_it, against = _sharpened(probability, temperature), _sharpened(1 - probability, temperature)
+        held = random < for_it / (for_it + against)
+        return [tuple(int(found) + 1 for found in np.flatnonzero(row[1:])) for row in held]
 
     def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
         """How near the nearest of all labels is to its limit, as a share of the way from there to 0 or 1."""
@@ -231,6 +264,16 @@ class BestLabel(MultiLabel):
 
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
         return tuple(classes[:1] for classes in super().pick(probability, settings, labels))
+
+    def draw(self, probability: np.ndarray, temperature: float, random: np.ndarray) -> List[Tuple[int, ...]]:
+        drawn = super().draw(probability, temperature, random)
+        return [(max(classes, key=lambda c: float(probability[c])),) if classes else () for classes in drawn]
+
+
+def _sharpened(probability: np.ndarray, temperature: float) -> np.ndarray:
+    """RETURNS (numpy.ndarray): probabilities to the power of 1 / temperature, which are to be brought to a sum of 1."""
+    sharpened: np.ndarray = np.clip(probability, 1e-12, 1.0) ** (1 / temperature)
+    return sharpened
 
 
 def pick_each(

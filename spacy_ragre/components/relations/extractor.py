@@ -1,8 +1,6 @@
 """What the extractors of relations have in common, whatever answers: labels, examples, pairs, training, saving."""
 
 import warnings
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -11,7 +9,6 @@ from typing import (
     ClassVar,
     Dict,
     Iterable,
-    Iterator,
     List,
     Mapping,
     Optional,
@@ -39,17 +36,26 @@ from ...candidates import (
 from ...entity_types import STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...instances import Instance
-from ...llm.remote.backbone import RemoteLM
-from ...relations import Relation, cluster_entities, entity_spans, get_relations, has_relations, replace_relations
+from ...pair_weights import set_weights
+from ...relations import (
+    Relation,
+    all_labels,
+    cluster_entities,
+    entity_spans,
+    get_relations,
+    has_relations,
+    replace_relations,
+)
 from ...retrieval import Retriever, read_examples
-from ...training.locks import keeps_turn, one_at_a_time
+from ...training.locks import one_at_a_time
 from ..base import Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
-from .annotations import RelationPrediction, drop_rivals, propose, to_relations, with_proposals
+from .annotations import RelationPrediction, drop_rivals, propose, to_relations, to_weights, with_proposals
 from .examples import as_shown
 from .labelled import Labelled
 from .predictor import RelationPredictor
+from .teaching import Sampling, Taught, sample, taught
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,6 +98,8 @@ class RelationExtractor(Labelled):
             scorer=scorer,
         )
         self.candidates = candidates
+        #: Answers are sampled several times, to teach another model; once, and the likeliest, where None. Not saved.
+        self.sampling: Optional[Sampling] = None
         self.advice = Advice(name, spans_key, candidates)
 
     # Examples
@@ -192,15 +200,15 @@ class RelationExtractor(Labelled):
         types (TypeRules): which entity types may stand for those of the labels.
         lost (Optional[Lost]): where such relations are told, with their document.
         trained (Optional[str]): see `_generator`.
-        RETURNS (List[Candidate]): the pairs of which something is known; none of a document whose relations were never
-            set, and of one that was annotated for other labels only those with a relation.
+        RETURNS (List[Candidate]): the pairs of which something is known and that have a weight; none of a document
+            whose relations were never set, and of one that was annotated for other labels only those with a relation.
         """
         if not has_relations(doc):
             return []
         spans = entity_spans(doc, self.spans_key)
         candidates = label_candidates(doc, self._candidates(doc, types, trained), spans, self.predictor.labels)
         missed = unreached(doc, candidates, spans, self.predictor.labels)
-        candidates = [c for c in candidates if any(self.predictor.labels.known(c.instance))]
+        candidates = [c for c in candidates if c.instance.weight > 0 and any(self.predictor.labels.known(c.instance))]
         if not missed:
             return candidates
         if lost is not None:
@@ -213,9 +221,39 @@ class RelationExtractor(Labelled):
 
     # Prediction
 
-    def predict(self, docs: Iterable[Doc]) -> List[List[RelationPrediction]]:
-        """RETURNS (List[List[RelationPrediction]]): for every document its relations; see `predict_with_doubt`."""
-        return self.predict_with_doubt(docs)[0]
+    def predict(self, docs: Iterable[Doc]) -> Sequence[List[RelationPrediction]]:
+        """RETURNS (Sequence[List[RelationPrediction]]): for every document its relations; see `predict_with_doubt`.
+        With `sampling`, what its answers agree on; see `Taught`.
+        """
+        return self.predict_with_doubt(docs)[0] if self.sampling is None else self._teach(docs, self.sampling)
+
+    @one_at_a_time
+    def _teach(self, docs: Iterable[Doc], sampling: Sampling) -> List[Taught]:
+        per_doc, pairs, documents = self._asked(list(docs))
+        if not pairs:
+            return [Taught() for _ in per_doc]
+        answers, neighbours, least = sample(self.predictor, pairs, documents, sampling)
+        found, start = [], 0
+        for own in per_doc:
+            part = slice(start, start + len(own))
+            found.append(taught(own, answers[part], neighbours[part], self.predictor.labels, least[part]))
+            start += len(own)
+        return found
+
+    def _asked(self, docs: Sequence[Doc]) -> Tuple[List[List[Candidate]], List[Candidate], List[int]]:
+        """RETURNS (Tuple[List[List[Candidate]], List[Candidate], List[int]]): the pairs of each document, all of them,
+        and the number of each one's document.
+        """
+        if not len(self.predictor.labels):
+            raise ValueError(Errors.R501.format(name=self.name))
+        self._check_thresholds()
+        self.advice.check_documents(docs)
+        types = self._type_rules()
+        per_doc = [self._candidates(doc, types) for doc in docs]
+        if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
+            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=4)
+        pairs = [candidate for candidates in per_doc for candidate in candidates]
+        return per_doc, pairs, [number for number, candidates in enumerate(per_doc) for _ in candidates]
 
     @one_at_a_time
     def predict_with_doubt(self, docs: Iterable[Doc]) -> Tuple[List[List[RelationPrediction]], List[List[float]]]:
@@ -226,16 +264,7 @@ class RelationExtractor(Labelled):
             doubts about all of its pairs, with a relation or without, from 0 to 1.
         """
         docs = list(docs)
-        if not len(self.predictor.labels):
-            raise ValueError(Errors.R501.format(name=self.name))
-        self._check_thresholds()
-        self.advice.check_documents(docs)
-        types = self._type_rules()
-        per_doc = [self._candidates(doc, types) for doc in docs]
-        if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
-            warnings.warn(Warnings.W501.format(name=self.name), stacklevel=4)
-        pairs = [candidate for candidates in per_doc for candidate in candidates]
-        documents = [number for number, candidates in enumerate(per_doc) for _ in candidates]
+        per_doc, pairs, documents = self._asked(docs)
         owner = {id(candidate): number for candidate, number in zip(pairs, documents)}
         found: List[List[RelationPrediction]] = [[] for _ in docs]
         told: Optional[List[RelationPrediction]] = None if self._hear is None else []
@@ -253,34 +282,6 @@ class RelationExtractor(Labelled):
         following = iter(doubts)
         return found, [[next(following) for _ in candidates] for candidates in per_doc]
 
-    def _begun(self, batches: Iterable[List[Doc]]) -> Iterator[Tuple[List[Doc], Callable[[], Any]]]:
-        """See `Component`. While a server answers for a batch, the next one comes through the pipes before."""
-        backbone = self.predictor.backbone
-        if not isinstance(backbone, RemoteLM):
-            yield from super()._begun(batches)
-            return
-        worker = ThreadPoolExecutor(1)
-        begun: List[Tuple[List[Doc], Callable[[], Any]]] = []
-        try:
-            for docs in batches:
-                begun.append((docs, partial(self._answer, docs, worker.submit(self.predict, docs))))
-                if len(begun) > 1:
-                    yield begun.pop(0)
-            yield from begun
-        except BaseException:  # or the reader of the stream went away: what nobody waits for is not paid for
-            worker.shutdown(wait=False, cancel_futures=True)
-            backbone.cancel()
-            raise
-        worker.shutdown(wait=False)
-
-    def _answer(self, docs: List[Doc], asked: "Future[Any]") -> Any:
-        """RETURNS (Any): what `predict` gives for documents that another thread was told to ask about."""
-        if keeps_turn() and not asked.done():
-            # Inside of `asking`, where that thread waits for this one.
-            asked.cancel()
-            return self.predict(docs)
-        return asked.result()
-
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Sequence[RelationPrediction]]) -> None:
         """Set `doc._.relations`. Relations of labels that this component does not know stay: they are another's.
 
@@ -289,12 +290,18 @@ class RelationExtractor(Labelled):
         """
         for doc, found in zip(docs, predictions):
             spans = entity_spans(doc, self.spans_key)
-            by_cluster = any(item.candidate.first_cluster is not None for item in found)
+            pairs = [item.candidate for item in found]
+            pairs += [pair for pair, _ in found.weights] if isinstance(found, Taught) else []
+            by_cluster = any(pair.first_cluster is not None for pair in pairs)
             clusters = cluster_entities(doc, spans) if by_cluster else []
             if self.spans_key is not None and by_cluster:
                 # Without these, cluster indexes would be read as those of clusters of doc.ents.
                 doc._.entity_clusters = clusters
             replace_relations(doc, to_relations(found, spans, clusters), self.labels)
+            if isinstance(found, Taught):
+                set_weights(doc, to_weights(found.weights, spans, clusters))
+                # Nobody looked for other labels.
+                doc._.annotated_labels = sorted(all_labels([doc], self.labels))
 
     # Training
 

@@ -15,13 +15,21 @@ from ...instances import Instance
 from ...labels import LabelSet
 from ...llm.label_model import LabelShim
 from ...llm.label_scoring import generate_texts, parse_texts, score_texts
-from ...llm.remote.backbone import Asked, Documents, RemoteLM
+from ...llm.remote.backbone import Documents, RemoteLM
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
-from .annotations import RelationPrediction, allowed_classes, gather, gather_all, known_classes, proposal_odds
+from .annotations import (
+    RelationPrediction,
+    allowed_classes,
+    gather,
+    gather_all,
+    known_classes,
+    proposal_odds,
+    weights_of,
+)
 from .decisions import BestLabel, Decision, MultiLabel, SingleLabel, model_probabilities, pick_each
 from .examples import as_shown, both_kinds, only_kind
 from .fitting import NEIGHBOURS, DevelopmentPairs, choose
@@ -276,15 +284,22 @@ class RelationPredictor(PairPredictor):
         """
         if not candidates:
             return [], []
-        scored = self._score_pairs(candidates, documents=documents)
-        allowed = allowed_classes(candidates, self.labels, self.open.types)
-        probability = self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
+        scored, probability = self.judge(candidates, documents)
         if told is not None:
             told += gather_all(self.decision, candidates, probability, self.labels)
-        settings = self._settings(), self._settings(across=True)
-        own = [settings[pair.across] for pair in candidates]
-        chosen, doubts = pick_each(self.decision, probability, own, self.labels)
+        chosen, doubts = pick_each(self.decision, probability, self.settings_of(candidates), self.labels)
         return gather(candidates, chosen, probability, scored.neighbours, self.labels), doubts.tolist()
+
+    def judge(self, candidates: Sequence[Candidate], documents: Documents) -> "Tuple[LabelScores, np.ndarray]":
+        """RETURNS (Tuple[LabelScores, numpy.ndarray]): scores, and probabilities, *Shape* (pairs, classes)."""
+        scored = self._score_pairs(candidates, documents=documents)
+        allowed = allowed_classes(candidates, self.labels, self.open.types)
+        return scored, self._probabilities(scored, allowed, proposal_odds(candidates, self.labels))
+
+    def settings_of(self, candidates: Sequence[Candidate]) -> List[Calibration]:
+        """RETURNS (List[Calibration]): how each pair is decided."""
+        settings = self._settings(), self._settings(across=True)
+        return [settings[pair.across] for pair in candidates]
 
     def _score_pairs(
         self, candidates: Sequence[Candidate], count: Optional[int] = None, documents: Documents = None
@@ -338,6 +353,10 @@ class RelationPredictor(PairPredictor):
 
         return both_kinds(found, self.shown, find, len(self.retriever.store), self.labels)
 
+    def shown_examples(self, instances: Sequence[Instance]) -> List[List[Neighbour]]:
+        """RETURNS (List[List[Neighbour]]): the examples that prompts of pairs show, most similar first."""
+        return self._examples(instances, self._found(instances, self.shown))
+
     @property
     def shows_answers(self) -> bool:
         """RETURNS (bool): whether prompts show examples with their answers."""
@@ -368,10 +387,7 @@ class RelationPredictor(PairPredictor):
             return self.open.scores(instances, self.labels, self.known_examples)
         backbone = self.backbone
         if isinstance(backbone, RemoteLM):
-            allowed = [self.labels.allowed(i.first_type, i.second_type, self.open.types) for i in instances]
-            examples = [[as_shown(near.instance, self.labels) for near in own[: self.shown]] for own in found]
-            asked = Asked(self.prompt, self.labels, instances, allowed, examples, documents, self.multi_label)
-            return backbone.score_pairs(asked)
+            return backbone.score_pairs(self.asked(instances, found, documents, self.open.types, self.multi_label))
         prompts = [self.pieces(i, n[: self.shown]) for i, n in zip(instances, found)]
         self.prepare()
         if mode == "trie":
@@ -421,7 +437,7 @@ class RelationPredictor(PairPredictor):
     def train(self, instances: Sequence[Instance]) -> float:
         """One forward and backward pass. Gradients add up until `finish_update`.
 
-        instances (Sequence[Instance]): pairs with answers.
+        instances (Sequence[Instance]): pairs with answers. The loss of each is multiplied with its weight.
         RETURNS (float): the mean loss.
         """
         if self.learns == "open":
@@ -431,11 +447,12 @@ class RelationPredictor(PairPredictor):
             if self.both_orders:
                 instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
             passes = self.begin_update(self._ids(instances, found))
-        targets, known = self.targets(instances), known_classes(instances, self.labels)
+        targets, known, weights = self.targets(instances), known_classes(instances, self.labels), weights_of(instances)
         total = 0.0
         for rows, logits, asked, backprop in passes:
             own = asked if known is None else known[rows] if asked is None else known[rows] & asked
-            loss, gradient = self._decision.loss(logits, [targets[i] for i in rows], own)
+            weighed = None if weights is None else weights[rows]
+            loss, gradient = self._decision.loss(logits, [targets[i] for i in rows], own, weighed)
             backprop(gradient / len(instances))
             total += loss
         self._has_gradients = True
@@ -454,7 +471,8 @@ class RelationPredictor(PairPredictor):
 
     def loss(self, instances: Sequence[Instance], logits: Any) -> "Tuple[float, np.ndarray]":
         """RETURNS (Tuple[float, numpy.ndarray]): the mean loss and its gradient, *Shape* (pairs, classes)."""
-        loss, gradient = self._decision.loss(logits, self.targets(instances), known_classes(instances, self.labels))
+        known, weights = known_classes(instances, self.labels), weights_of(instances)
+        loss, gradient = self._decision.loss(logits, self.targets(instances), known, weights)
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
 
     def calibrate(self, candidates: Sequence[Candidate]) -> Dict[str, float]:

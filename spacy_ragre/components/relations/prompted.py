@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
 
 from thinc.api import Model
 
+from ...entity_types import TypeRules
 from ...instances import Instance
 from ...labels import LabelSet
 from ...llm.attention.packing import TokenPrompt
 from ...llm.base import Pieces
 from ...llm.label_scoring import PairPrompts
+from ...llm.remote.backbone import Asked, Documents
 from ...prompts import Prompt
 from ...retrieval import Neighbour
 from ..predictor import Predictor
@@ -58,6 +60,27 @@ class PairPredictor(Predictor):
             self.backbone.tokenize(self.pieces(instance, neighbours[: self.shown]))
             for instance, neighbours in zip(instances, found)
         ]
+
+    def asked(
+        self,
+        instances: Sequence[Instance],
+        found: Sequence[Sequence[Neighbour]],
+        documents: Documents,
+        types: TypeRules,
+        several: bool,
+    ) -> Asked:
+        """Pairs as a server is asked about them.
+
+        instances (Sequence[Instance]): the pairs.
+        found (Sequence[Sequence[Neighbour]]): the examples for each, most similar first.
+        documents (Optional[Sequence[int]]): the number of each pair's document.
+        types (TypeRules): which entity types may stand for those of the labels.
+        several (bool): whether a pair may hold several relations.
+        RETURNS (Asked): the pairs.
+        """
+        allowed = [self.labels.allowed(i.first_type, i.second_type, types) for i in instances]
+        examples = [[as_shown(near.instance, self.labels) for near in own[: self.shown]] for own in found]
+        return Asked(self.prompt, self.labels, instances, allowed, examples, documents, several)
 
     def states(self, instances: Sequence[Instance]) -> "np.ndarray":
         """Hidden state at the end of each pair's prompt, without examples; with `both_orders`, the states of the pair

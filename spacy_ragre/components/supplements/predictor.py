@@ -2,7 +2,7 @@
 
 import warnings
 from collections import OrderedDict
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, ClassVar, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from ...llm.attention.packing import TokenPrompt, batches
 from ...llm.base import Pieces
 from ...llm.copy_grammar import CopyGrammar, Piece
 from ...llm.label_scoring import fit_examples, score_texts
-from ...prompts.responses import NONE, response_pieces, split_pieces_of
+from ...llm.remote.backbone import Documents, RemoteLM
+from ...llm.remote.tasks import AskedTask
+from ...prompts.responses import NONE, Parsed, response_pieces, split_pieces_of
 from ...prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_context
 from ...prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ...retrieval import Neighbour, Retriever
@@ -40,14 +42,16 @@ Scores = NDArray[np.float32]
 class TaskAnswer(NamedTuple):
     """The answer to one question.
 
-    text (str): a label, or a response.
+    text (str): a label, or a response; "" for a question that a server did not answer.
     score (float): the label's probability; 1 for a response.
     neighbours (Sequence[Neighbour]): the examples that were shown.
+    items (Optional[Parsed]): what a server listed in place of a response.
     """
 
     text: str
     score: float = 1.0
     neighbours: Sequence[Neighbour] = ()
+    items: Optional[Parsed] = None
 
 
 class TaskPredictor(Predictor):
@@ -63,6 +67,8 @@ class TaskPredictor(Predictor):
     max_new_tokens (int): most tokens of a generated response.
     constrained (bool): generate names that stand in the text only.
     """
+
+    remote_modes: ClassVar[Tuple[str, ...]] = ("auto",)
 
     def __init__(
         self,
@@ -191,7 +197,11 @@ class TaskPredictor(Predictor):
         instance (Instance): the question.
         RETURNS (bool): whether it does.
         """
-        length = self.backbone.count_tokens(self._bare(task, instance))
+        server = self.backbone
+        if isinstance(server, RemoteLM):
+            length = server.task_length(task, self.prompt, instance)
+        else:
+            length = server.count_tokens(self._bare(task, instance))
         fine = length <= self.backbone.max_length
         if not fine and not self._warned:
             self._warned = True
@@ -249,19 +259,38 @@ class TaskPredictor(Predictor):
 
     # Answering
 
-    def predict(self, questions: Mapping[Task, Sequence[Instance]]) -> Dict[Task, List[TaskAnswer]]:
+    def predict(
+        self, questions: Mapping[Task, Sequence[Instance]], documents: Optional[Mapping[Task, Sequence[int]]] = None
+    ) -> Dict[Task, List[TaskAnswer]]:
         """Answer questions of any task, whatever the way to answer. Those with labels are computed together.
 
         questions (Mapping[str, Sequence[Instance]]): the questions of each task.
+        documents (Optional[Mapping[str, Sequence[int]]]): the number of each question's document, for servers, which
+            read it at once.
         RETURNS (Dict[str, List[TaskAnswer]]): the answers to the questions of each task.
         """
         asked = {task: items for task, items in questions.items() if items}
         answers: Dict[Task, List[TaskAnswer]] = {task: [] for task in questions}
+        if isinstance(self.backbone, RemoteLM):
+            for task, items in asked.items():
+                answers[task] = self._ask(self.backbone, task, items, None if documents is None else documents[task])
+            return answers
         if asked:
             self.prepare()
         answers.update(self._choose({task: items for task, items in asked.items() if task not in GENERATED}))
         answers.update((task, self._respond(task, asked[task])) for task in GENERATED if task in asked)
         return answers
+
+    def _ask(self, server: RemoteLM, task: Task, items: Sequence[Instance], documents: Documents) -> List[TaskAnswer]:
+        found = self.found(task, items)
+        asked = AskedTask(task, self.prompt, items, [[near.instance for near in own] for own in found], documents)
+        if task in GENERATED:
+            lists = server.list_task(asked)
+            return [TaskAnswer("", neighbours=near, items=listed) for near, listed in zip(found, lists)]
+        scores = server.score_task(asked)
+        silent = np.isnan(scores).any(axis=1)
+        answers = self._answered(task, np.where(silent[:, None], 0.0, scores), found)
+        return [TaskAnswer("") if none else answer for none, answer in zip(silent.tolist(), answers)]
 
     def _choose(self, questions: Mapping[Task, Sequence[Instance]]) -> Dict[Task, List[TaskAnswer]]:
         if not questions:

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 from spacy.tokens import Doc, Span
 
 from ...prompts.rendering import one_line
-from ...prompts.responses import Aligner, read_entities, read_triples
+from ...prompts.responses import Aligner, Parsed, read_entities, read_triples
 from ...prompts.supplements import KINDS, TRIPLE_RELATIONS, Task
 from ...retrieval import evidence
 from .mentions import char_span
@@ -56,22 +56,33 @@ class TaskRunner:
         fits = self.predictor.fits
         return [questions(doc, task, own, self.entity_labels, self.limits, fits=fits) for doc, own in zip(docs, spans)]
 
-    def _responses(self, task: Task, asked: Sequence[Sequence[Question]]) -> Iterator[str]:
-        """YIELDS (str): the response to each question of all documents."""
-        instances = [question.instance for own in asked for question in own]
-        return (answer.text for answer in self.predictor.predict({task: instances})[task])
+    def _predict(self, asked: Mapping[Task, Sequence[Sequence[Question]]]) -> Dict[Task, Iterator[TaskAnswer]]:
+        """RETURNS (Dict[str, Iterator[TaskAnswer]]): of each task, the answers to the questions of all documents."""
+        flat = {task: [question.instance for own in found for question in own] for task, found in asked.items()}
+        numbers = {task: [i for i, own in enumerate(found) for _ in own] for task, found in asked.items()}
+        return {task: iter(answers) for task, answers in self.predictor.predict(flat, numbers).items()}
+
+    def _lists(self, task: Task, asked: Sequence[Sequence[Question]]) -> Iterator[Parsed]:
+        """YIELDS (Parsed): what is listed in the answer to each question of all documents."""
+        for answer in self._predict({task: asked})[task]:
+            if answer.items is not None:
+                yield answer.items
+            elif task == "ner":
+                yield read_entities(answer.text, KINDS)
+            else:
+                yield read_triples(answer.text, TRIPLE_RELATIONS)
 
     def mentions(self, docs: Sequence[Doc]) -> Iterator[List[Span]]:
         """docs (Sequence[Doc]): the documents.
         YIELDS (List[Span]): the mentions of each, in the order of the text. They do not overlap.
         """
         asked = self._ask(docs, "ner", [()] * len(docs))
-        responses = self._responses("ner", asked)
+        lists = self._lists("ner", asked)
         labels = dict(zip(KINDS, self.entity_labels))
         for doc, own in zip(docs, asked):
             found: List[Span] = []
             for question in own:
-                parsed = read_entities(next(responses), KINDS)
+                parsed = next(lists)
                 base = doc[question.window[0]].idx
                 places = Aligner(question.instance.text).align([text for text, _ in parsed.items])
                 lost = parsed.malformed
@@ -89,12 +100,12 @@ class TaskRunner:
     def triples(self, docs: Sequence[Doc]) -> List[List[Tuple[str, str, str]]]:
         """RETURNS (List[List[Tuple[str, str, str]]]): the triples of each document, as `doc._.triples` takes them."""
         asked = self._ask(docs, "te", [()] * len(docs))
-        responses = self._responses("te", asked)
+        lists = self._lists("te", asked)
         result = []
         for own in asked:
             triples: Dict[Tuple[str, str, str], None] = {}
             for question in own:
-                parsed = read_triples(next(responses), TRIPLE_RELATIONS)
+                parsed = next(lists)
                 aligner = Aligner(question.instance.text)
                 lost = parsed.malformed
                 for head, relation, tail in parsed.items:
@@ -124,11 +135,11 @@ class TaskRunner:
         RETURNS (List[Predicted]): the relations and the usage in each document.
         """
         asked = {task: self._ask(docs, task, spans) for task in tasks}
-        flat = {task: [question.instance for own in found for question in own] for task, found in asked.items()}
-        answered = {task: iter(answers) for task, answers in self.predictor.predict(flat).items()}
+        answered = self._predict(asked)
 
         def answers(task: Task, i: int) -> List[Tuple[Question, TaskAnswer]]:
-            return [(question, next(answered[task])) for question in asked[task][i]]
+            pairs = [(question, next(answered[task])) for question in asked[task][i]]
+            return [(question, answer) for question, answer in pairs if answer.text]
 
         return [
             Predicted(

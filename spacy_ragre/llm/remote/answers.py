@@ -4,12 +4,11 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
-from ...labels import LabelSet
-from ...prompts.matching import match_classes
 from .questions import Question
 from .replies import Reply, Token
+from .wording import Choices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,16 +31,18 @@ class Unreadable(Exception):
 class Tally:
     """What was wrong with answers that could be read.
 
-    total (int): pairs that were asked about.
-    missing (int): pairs that were left out.
-    unknown (int): pairs that were answered with what is none of the statements.
-    invented (int): answers to pairs that nobody asked about.
+    total (int): pairs that were asked about, or items that were listed.
+    missing (int): pairs, or texts, that were left out.
+    unknown (int): pairs that were answered with what is none of the statements, or items that lack a field.
+    invented (int): answers to pairs that nobody asked about, or items that are not in the text.
+    other (int): lists for texts that nobody asked about.
     """
 
     total: int = 0
     missing: int = 0
     unknown: int = 0
     invented: int = 0
+    other: int = 0
 
     def add(self, other: "Tally") -> None:
         """other (Tally): of another answer."""
@@ -49,34 +50,7 @@ class Tally:
         self.missing += other.missing
         self.unknown += other.unknown
         self.invented += other.invented
-
-
-class Choices(NamedTuple):
-    """What the letters of questions stand for.
-
-    codes (Sequence[str]): the letters.
-    statements (Sequence[str]): the statement of each.
-    labels (LabelSet): the labels, whose classes they are.
-    """
-
-    codes: Sequence[str]
-    statements: Sequence[str]
-    labels: LabelSet
-
-    def match(self, value: object) -> Optional[int]:
-        """RETURNS (Optional[int]): the class that a value names: by its letter, alone or before its statement, by the
-        statement, or by a label that has no direction. None for everything else.
-        """
-        text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-        code = re.match(r"\W*(\w+)\W*(?:$|(?<=[:.)])\s)", text)
-        if code and code[1] in self.codes:
-            return list(self.codes).index(code[1])
-        words: List[List[str]] = []
-        for answer in self.labels.classes:
-            plain = answer is not None and self.labels.specs[answer.label].symmetric
-            words.append([answer.label] if answer is not None and plain else [])
-        found = match_classes(text, [[statement] for statement in self.statements], words) if text else []
-        return found[0] if len(found) == 1 else None
+        self.other += other.other
 
 
 def read_answer(question: Question, reply: Reply, choices: Choices) -> "Tuple[np.ndarray, Tally]":
@@ -85,14 +59,15 @@ def read_answer(question: Question, reply: Reply, choices: Choices) -> "Tuple[np
     question (Question): what was asked.
     reply (Reply): the answer.
     choices (Choices): what the letters stand for.
-    RETURNS (Tuple[numpy.ndarray, Tally]): float32, *Shape* (pairs, classes): natural logs of probabilities, or where
-        several statements may hold, their log-odds, against 0 for class 0; and what was wrong. A pair without an
-        answer has class 0. An Unreadable is raised for an answer in another form.
+    RETURNS (Tuple[numpy.ndarray, Tally]): float32, *Shape* (pairs, letters): natural logs of probabilities, or where
+        several statements may hold, their log-odds, against 0 for the first; NaN for pairs without an answer. Of an
+        answer that was sampled, the letter that was drawn has all the probability. And what was wrong. An Unreadable
+        is raised for an answer in another form.
     """
     import numpy as np
 
     several = question.form.several
-    values = _values(question, reply)
+    values = values_of(question, reply)
     tally = Tally(total=len(question.rows), invented=len(values.keys() - set(question.numbers)))
     scores = np.full((len(question.rows), len(choices.codes)), _NOT_NAMED, dtype="float32")
     for row, (number, allowed) in enumerate(zip(question.numbers, question.allowed)):
@@ -104,32 +79,49 @@ def read_answer(question: Question, reply: Reply, choices: Choices) -> "Tuple[np
         elif len(known) < len(given) or (not several and len(known) != 1):
             tally.unknown += 1
             known = known if several else []
-        places = _places(reply, None if question.form.bare else number)
+        if number not in values or not (known or several):
+            scores[row] = np.nan
+            continue
+        places = [] if question.draw else _places(reply, None if question.form.bare else number)
         if several:
             scores[row, 0] = 0.0
             for index, odds in zip(known, _odds([choices.codes[i] for i in known], allowed, places)):
                 if index:
                     scores[row, index] = odds
             continue
-        scores[row, known[0] if known else 0] = 0.0
-        if known:
-            shares = _shares(choices.codes[known[0]], allowed, places)
-            for code, share in shares.items():
-                scores[row, list(choices.codes).index(code)] = math.log(max(share, _LEAST))
+        scores[row, known[0]] = 0.0
+        shares = _shares(choices.codes[known[0]], allowed, places)
+        for code, share in shares.items():
+            scores[row, list(choices.codes).index(code)] = math.log(max(share, _LEAST))
     return scores, tally
 
 
-def _values(question: Question, reply: Reply) -> Dict[str, List[object]]:
-    """RETURNS (Dict[str, List[object]]): the values of each number."""
+def values_of(question: Question, reply: Reply) -> Dict[str, List[object]]:
+    """RETURNS (Dict[str, List[object]]): the values of each number. An Unreadable is raised where there are none."""
     text = _THOUGHTS.sub("", reply.text).strip()
     if question.form.bare:
-        return {"1": [_likeliest(reply, question.allowed[0]) or text]}
-    found = _json_object(text)
-    if found is None and len(question.rows) == 1 and "{" not in text and text:
+        likeliest = None if question.draw else _likeliest(reply, question.allowed[0])
+        return {"1": [likeliest or text]}
+    single, lists = len(question.rows) == 1, bool(question.form.fields)
+    # A list alone is that of the only text, and a letter alone that of the only pair.
+    listed = _json_list(text) if lists and single else None
+    found: Optional[Dict[str, object]] = _json_object(text) if listed is None else {"1": listed}
+    if found is None and single and not lists and "{" not in text and text:
         found = {"1": text}
     if found is None:
         raise Unreadable("it holds no JSON object" if text else "it is empty")
     return {str(key).strip(): value if isinstance(value, list) else [value] for key, value in found.items()}
+
+
+def _json_list(text: str) -> Optional[List[object]]:
+    """RETURNS (Optional[List[object]]): a list that is not inside of an object."""
+    start, end = text.find("["), text.rfind("]")
+    inside = 0 <= text.find("{") < start
+    try:
+        found = json.loads(text[start : end + 1]) if 0 <= start < end and not inside else None
+    except ValueError:
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _json_object(text: str) -> Optional[Dict[str, object]]:

@@ -1,28 +1,34 @@
 """A language model on a server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, SGLang, hosted ones.
 
 What is sent: the names and definitions of the labels, the texts of pairs with the names and types of their entities,
-and the texts of examples. Nothing is sent before a component with such a model predicts.
+and the texts of examples; of the tasks on supplements, the texts that are read. Nothing is sent before a component with
+such a model predicts.
 """
 
 import math
 import warnings
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet
 from ...prompts import Prompt
+from ...prompts.responses import Parsed
+from ...prompts.supplements import Task, TaskPrompt
 from ...registry import registry
 from ..base import Backbone, Pieces
 from .address import Address
-from .answers import Choices, Tally, read_answer
-from .client import Client
+from .answers import Tally, read_answer
+from .client import Check, Client
 from .dialect import CONSTRAINTS, Dialect
 from .loop import LoopThread
-from .questions import Form, Question, Questions, by_document, count_tokens
+from .questions import Draw, Question, Questions, by_document, count_tokens
 from .replies import Kept, Reply, Usage
+from .tasks import AskedTask, TaskWording, form_of, read_lists
+from .wording import Form, PairWording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +37,10 @@ if TYPE_CHECKING:
 Documents = Optional[Sequence[int]]
 
 PACKAGE = "httpx"
+# The score of a relation of a pair that has none.
+_NEVER = -1e4
+# What tells of answers that are not as they should be.
+_TALLIED = {"W702": Warnings.W702, "W755": Warnings.W755, "W756": Warnings.W756, "W757": Warnings.W757}
 REQUESTS = ("document", "pair")
 
 
@@ -111,7 +121,8 @@ class RemoteLM(Backbone):
         self._thread = LoopThread()
         self._client: Optional[Client] = None
         self._said: List[str] = []
-        self._tally = Tally()
+        # What was wrong with answers, by the number of the warning that tells of it.
+        self._tallies: Dict[str, Tally] = {}
 
     def __getstate__(self) -> Dict[str, Any]:
         # Connections and threads are those of a process.
@@ -156,32 +167,113 @@ class RemoteLM(Backbone):
         """
         import numpy as np
 
-        form = Form(self.by_pair, self.constrain == "logprobs", asked.several and self.constrain != "logprobs")
-        questions = Questions(asked.prompt, asked.labels, form, self.max_length, self.name)
-        documents: List[List[Question]] = []
-        for rows in by_document(asked.pairs, asked.documents):
-            pairs = [asked.pairs[row] for row in rows]
-            allowed = [asked.allowed[row] for row in rows]
-            examples = [asked.examples[row] for row in rows]
-            documents.append(list(questions.of(rows, pairs, allowed, examples)))
-        choices = Choices(questions.codes, questions.statements, asked.labels)
-        replies = self._ask(documents, choices)
-        scores = np.zeros((len(asked.pairs), len(questions.codes)), dtype="float32")
-        for question, reply in zip((q for own in documents for q in own), (r for own in replies for r in own)):
-            values, tally = read_answer(question, reply, choices)
-            scores[list(question.rows)] = values
-            self._tally.add(tally)
-        if form.bare and asked.several:
+        (scores,) = self._score_pairs(asked, [None])
+        # A pair that the answers leave out has no relation.
+        none = np.where(np.arange(scores.shape[1]) == 0, np.float32(0), _NEVER)
+        return np.where(np.isnan(scores), none, scores)
+
+    def sample_pairs(self, asked: Asked, draws: Sequence[Draw]) -> "np.ndarray":
+        """Ask the server several times which labels hold, at once.
+
+        asked (Asked): the pairs.
+        draws (Sequence[Draw]): how each of the answers is sampled.
+        RETURNS (numpy.ndarray): as `score_pairs`, *Shape* (draws, pairs, classes), with all the probability at what was
+            drawn, and NaN for pairs that an answer leaves out.
+        """
+        return self._score_pairs(asked, draws)
+
+    def _score_pairs(self, asked: Asked, draws: Sequence[Optional[Draw]]) -> "np.ndarray":
+        bare = self.constrain == "logprobs"
+        form = Form(self.by_pair, bare, asked.several and not bare)
+        questions = Questions(PairWording(asked.prompt, asked.labels), form, self.max_length, self.name)
+        code = "W702" if draws[0] is None else "W757"
+        scores = self._score(questions, asked.pairs, asked.allowed, asked.examples, asked.documents, draws, code)
+        if bare and asked.several:
             # One letter was chosen, and what is likelier than class 0 holds.
-            scores = scores - scores[:, :1]
-        self._warn(questions.cut, [reply for own in replies for reply in own])
+            scores = scores - scores[:, :, :1]
+        return scores
+
+    def score_task(self, asked: AskedTask) -> "np.ndarray":
+        """Ask the server for the labels of a task on supplements.
+
+        asked (AskedTask): the questions.
+        RETURNS (numpy.ndarray): float32, *Shape* (questions, labels): natural logs of probabilities, NaN for questions
+            that were not answered with one of the labels. Raises an OSError as `score_pairs` does.
+        """
+        questions = self._task_questions(asked.task, asked.prompt)
+        allowed = [[True] * len(questions.wording.choices.codes)] * len(asked.questions)
+        found = self._score(questions, asked.questions, allowed, asked.examples, asked.documents, [None], "W756")
+        scores: np.ndarray = found[0]
+        return scores
+
+    def list_task(self, asked: AskedTask) -> List[Parsed]:
+        """Ask the server for the lists of a task on supplements.
+
+        asked (AskedTask): the texts.
+        RETURNS (List[Parsed]): the list of each, of names that stand in it. Raises an OSError as `score_pairs` does.
+        """
+
+        def read(question: Question, reply: Reply) -> Tuple[List[Parsed], Tally]:
+            return read_lists(question, reply, [asked.questions[row].text for row in question.rows])
+
+        questions = self._task_questions(asked.task, asked.prompt)
+        allowed: List[Sequence[bool]] = [()] * len(asked.questions)
+        documents = _put(questions, asked.questions, allowed, asked.examples, asked.documents)
+        lists = [Parsed([], 0)] * len(asked.questions)
+        for question, reply in self._answers(documents, questions, read):
+            found, tally = read(question, reply)
+            for row, own in zip(question.rows, found):
+                lists[row] = own
+            self._count("W755", tally)
+        return lists
+
+    def task_length(self, task: Task, prompt: TaskPrompt, instance: Instance) -> int:
+        """RETURNS (int): about how many tokens a question of a task has, without examples, with its answer."""
+        return self._task_questions(task, prompt).length([instance])
+
+    def _task_questions(self, task: Task, prompt: TaskPrompt) -> Questions:
+        form = form_of(task, self.by_pair, self.constrain == "logprobs")
+        return Questions(TaskWording(task, prompt), form, self.max_length, self.name)
+
+    def _score(
+        self,
+        questions: Questions,
+        pairs: Sequence[Instance],
+        allowed: Sequence[Sequence[bool]],
+        examples: Sequence[Sequence[Instance]],
+        numbers: Documents,
+        draws: Sequence[Optional[Draw]],
+        code: str,
+    ) -> "np.ndarray":
+        """RETURNS (numpy.ndarray): float32, *Shape* (draws, pairs, letters); see `read_answer`."""
+        import numpy as np
+
+        choices = questions.wording.choices
+        documents = _put(questions, pairs, allowed, examples, numbers)
+        asked = [[replace(question, draw=draw) for question in own] for draw in draws for own in documents]
+        scores = np.zeros((len(draws), len(pairs), len(choices.codes)), dtype="float32")
+        place = {draw: number for number, draw in enumerate(draws)}
+        read: Check = lambda question, reply: read_answer(question, reply, choices)  # noqa: E731
+        for question, reply in self._answers(asked, questions, read):
+            values, tally = read_answer(question, reply, choices)
+            scores[place[question.draw], list(question.rows)] = values
+            self._count(code, tally)
         return scores
 
     def cancel(self) -> None:
         """Give up what another thread asks now."""
         self._thread.cancel()
 
-    def _ask(self, documents: Sequence[Sequence[Question]], choices: Choices) -> List[List[Reply]]:
+    def _answers(
+        self, documents: Sequence[Sequence[Question]], questions: Questions, check: Check
+    ) -> Iterator[Tuple[Question, Reply]]:
+        """YIELDS (Tuple[Question, Reply]): each question with its answer, and warns then of what makes them worse."""
+        replies = [reply for own in self._ask(documents, check) for reply in own]
+        yield from zip((question for own in documents for question in own), replies)
+        scored = questions.wording.choices.codes and not any(question.draw for own in documents for question in own)
+        self._warn(questions.cut, replies if scored else ())
+
+    def _ask(self, documents: Sequence[Sequence[Question]], check: Check) -> List[List[Reply]]:
         if find_spec(PACKAGE) is None:
             raise ImportError(Errors.R700.format(package=PACKAGE))
         self.address.key()  # what is missing is said before anything is sent
@@ -189,33 +281,54 @@ class RemoteLM(Backbone):
             self._say(Warnings.W703.format(variable=self.address.key_variable, url=self.address.url))
         if not self._thread.is_running:
             self._client = None  # that of the process that this one was forked from
-        return self._thread.run(self._asking(documents, choices))
+        return self._thread.run(self._asking(documents, check))
 
-    async def _asking(self, documents: Sequence[Sequence[Question]], choices: Choices) -> List[List[Reply]]:
+    async def _asking(self, documents: Sequence[Sequence[Question]], check: Check) -> List[List[Reply]]:
         if self._client is None:
             dialect = Dialect.of(self.constrain)
             self._client = Client(self.address, self.name, dialect, usage=self.usage, kept=self.kept, **self._limits)
             self._thread.at_end(self._client.close)
-        return await self._client.ask(documents, lambda question, reply: read_answer(question, reply, choices))
+        return await self._client.ask(documents, check)
 
-    def _warn(self, cut: int, replies: Sequence[Reply]) -> None:
-        """Say, once each, what makes answers worse than they could be."""
+    def _count(self, code: str, tally: Tally) -> None:
+        self._tallies.setdefault(code, Tally()).add(tally)
+
+    def _warn(self, cut: int, scored: Sequence[Reply]) -> None:
+        """Say, once each, what makes answers worse than they could be.
+
+        cut (int): the length of the longest text that had to be cut.
+        scored (Sequence[Reply]): those whose probabilities are asked for.
+        """
         client, values = self._client, {"name": self.name, "url": self.address.url}
         for what in [] if client is None else client.left_out:
             self._say(Warnings.W701.format(what=what, **values))
-        if any(not reply.tokens for reply in replies):
+        if any(not reply.tokens for reply in scored):
             self._say(Warnings.W700.format(**values))
         if cut:
             self._say(Warnings.W704.format(length=cut, limit=self.max_length, **values), code="W704")
-        tally = self._tally
-        if tally.missing or tally.unknown or tally.invented:
-            counts = {key: getattr(tally, key) for key in ("total", "missing", "unknown", "invented")}
-            self._say(Warnings.W702.format(**counts, **values), code="W702")
+        for code, tally in self._tallies.items():
+            if tally.missing or tally.unknown or tally.invented or tally.other:
+                self._say(_TALLIED[code].format(**asdict(tally), **values), code=code)
 
     def _say(self, message: str, code: str = "") -> None:
         if (code or message) not in self._said:
             self._said.append(code or message)
             warnings.warn(message, stacklevel=5)
+
+
+def _put(
+    questions: Questions,
+    pairs: Sequence[Instance],
+    allowed: Sequence[Sequence[bool]],
+    examples: Sequence[Sequence[Instance]],
+    numbers: Documents,
+) -> List[List[Question]]:
+    """RETURNS (List[List[Question]]): the questions about each document."""
+    documents = []
+    for rows in by_document(pairs, numbers):
+        own, may, near = [pairs[i] for i in rows], [allowed[i] for i in rows], [examples[i] for i in rows]
+        documents.append(list(questions.of(rows, own, may, near)))
+    return documents
 
 
 def _is_number(value: object, kind: type = object) -> bool:

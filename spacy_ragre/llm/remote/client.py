@@ -126,7 +126,10 @@ class Client:
         return reply
 
     def _key(self, question: Question) -> str:
-        asked = [question.system, question.user, [list(codes) for codes in question.allowed], list(question.form)]
+        form = [part for part in question.form if part != ()]
+        asked: List[object] = [question.system, question.user, [list(codes) for codes in question.allowed], form]
+        if question.draw:
+            asked.append(list(question.draw))
         return self.kept.key([self.address.url, self.model, self.dialect.constrain, asked])
 
     async def _readable(self, question: Question, check: Check) -> Reply:

@@ -16,6 +16,7 @@ _LOGPROBS = re.compile(r"logprobs", re.IGNORECASE)
 _SCHEMA = re.compile(r"response_format|json_schema|structured|guided|schema", re.IGNORECASE)
 _LENGTH = re.compile(r"max_completion_tokens", re.IGNORECASE)
 _TEMPERATURE = re.compile(r"temperature", re.IGNORECASE)
+_SEED = re.compile(r"\bseed\b", re.IGNORECASE)
 _SYSTEM = re.compile(r"system role|system message|role.{0,20}system|roles must alternate", re.IGNORECASE)
 
 
@@ -27,6 +28,7 @@ class Dialect:
     free (bool): whether that may be left out where the server refuses it.
     alternatives (int): likeliest tokens that are asked for with each token; 0 for no probabilities.
     temperature (bool): whether it takes a temperature; models that reason take their own.
+    seed (bool): whether it takes a seed, for answers that are sampled.
     length (str): the name of the setting for the longest answer.
     system (bool): whether there are messages of the system.
     room (int): tokens that an answer may have before it begins.
@@ -36,6 +38,7 @@ class Dialect:
     free: bool
     alternatives: int = _ALTERNATIVES[0]
     temperature: bool = True
+    seed: bool = True
     length: str = "max_tokens"
     system: bool = True
     room: int = 0
@@ -67,11 +70,13 @@ class Dialect:
             "stream": False,
         }
         if self.temperature:
-            body["temperature"] = 0
-        if self.alternatives:
+            body["temperature"] = question.draw.temperature if question.draw else 0
+        if question.draw and self.seed:
+            body["seed"] = question.draw.seed
+        if self.alternatives and not (question.form.fields or question.draw):
             body.update(logprobs=True, top_logprobs=self.alternatives)
         if self.constrain == "json_schema":
-            form = {"name": "relations", "strict": True, "schema": question.schema()}
+            form = {"name": "answers", "strict": True, "schema": question.schema()}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         elif self.constrain == "grammar":
             body["grammar"] = question.grammar()
@@ -92,7 +97,9 @@ class Dialect:
         if self.free and self.constrain == "json_schema" and _SCHEMA.search(problem):
             return replace(self, constrain="none"), "a JSON schema"
         if self.temperature and _TEMPERATURE.search(problem):
-            return replace(self, temperature=False), "a temperature of 0"
+            return replace(self, temperature=False), "a temperature"
+        if self.seed and _SEED.search(problem):
+            return replace(self, seed=False), ""
         if self.system and _SYSTEM.search(problem):
             return replace(self, system=False), ""
         return None, ""

@@ -1,56 +1,53 @@
 """Questions about the pairs of a document, for a model that reads and writes text.
 
-A question lists the statements that may hold for a pair, each with a letter, then examples, then texts with the pairs
-that stand in them. The answer is a JSON object with a letter for each pair, or one letter alone. Statements come from
-the component's prompt, so that they say of X and Y what other models are told about two mentions.
+A question lists what may be answered, such as the statements that may hold for a pair, each with a letter, then
+examples, then texts with the pairs that stand in them. The answer is a JSON object with a letter for each pair, or a
+list for each text, or one letter alone. `Wording` gives the words.
 """
 
 import json
-import string
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ...errors import Errors
 from ...instances import Instance
-from ...labels import LabelSet
-from ...prompts import Prompt
-from ...prompts.rendering import load_template, one_line
+from ...prompts.rendering import load_template
 from ...prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_context
+from .wording import TEMPLATE, Field, Form, Wording
 
-TEMPLATE = "remote_v1.jinja"
 # Most pairs of one question: what is said of one of many is less sure, and a longer answer is lost as a whole.
 _MOST_PAIRS = 40
 # Most labels of one pair, where it may hold several.
 _MOST_LABELS = 8
-# Words on each side of a mention that tell it from others of the same name.
-_CONTEXT = 3
+# Most items of one list, and the tokens of each.
+_MOST_ITEMS = 16
+_ITEM_TOKENS = 28
 # Bytes of a token: fewer than those of any usual tokenizer have on average, so that what is counted fits.
 _TOKEN_BYTES = 3.0
 
 
-class Form(NamedTuple):
-    """How questions are put.
+class Draw(NamedTuple):
+    """One of several answers to the same question.
 
-    by_pair (bool): one question a pair, instead of one for all pairs of a document.
-    bare (bool): the answer is a letter alone, which is for one pair.
-    several (bool): whether several statements may hold for a pair.
+    temperature (float): of the sampling.
+    seed (int): of the sampling, where the server takes one; and what tells it from other answers that are kept.
     """
 
-    by_pair: bool = False
-    bare: bool = False
-    several: bool = False
+    temperature: float
+    seed: int
 
 
 @dataclass(frozen=True)
 class Question:
     """A question about some of the pairs of a document.
 
-    system (str): the task and the statements.
+    system (str): the task and what may be answered.
     user (str): examples, texts and pairs.
-    rows (Tuple[int, ...]): the pairs, by their positions. They are numbered from 1 in the question.
+    rows (Tuple[int, ...]): the pairs, or texts, by their positions. They are numbered from 1 in the question.
     allowed (Tuple[Tuple[str, ...], ...]): the letters that each of them may be answered with.
     form (Form): how it is put.
+    draw (Optional[Draw]): the answer is sampled; the likeliest is asked for where None.
     """
 
     system: str
@@ -58,6 +55,7 @@ class Question:
     rows: Tuple[int, ...]
     allowed: Tuple[Tuple[str, ...], ...]
     form: Form
+    draw: Optional[Draw] = None
 
     @property
     def numbers(self) -> List[str]:
@@ -71,6 +69,8 @@ class Question:
 
     def schema(self) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): JSON schema of the answer."""
+        if self.form.fields:
+            return _object(dict.fromkeys(self.numbers, _list_schema(self.form.fields)))
         letters: List[Dict[str, Any]] = [{"type": "string", "enum": list(codes)} for codes in self.allowed]
         if self.form.several:
             # A bound, since small models go on and on.
@@ -78,15 +78,12 @@ class Question:
                 {"type": "array", "items": one, "maxItems": _most_labels(codes)}
                 for one, codes in zip(letters, self.allowed)
             ]
-        return {
-            "type": "object",
-            "properties": dict(zip(self.numbers, letters)),
-            "required": self.numbers,
-            "additionalProperties": False,
-        }
+        return _object(dict(zip(self.numbers, letters)))
 
     def grammar(self) -> str:
         """RETURNS (str): the answer in GBNF, the grammars of llama.cpp."""
+        if self.form.fields:
+            return _grammar(["list"] * len(self.rows), self.numbers, _list_rules(self.form.fields))
         letters = [" | ".join(_quoted(code if self.form.bare else f'"{code}"') for code in own) for own in self.allowed]
         if self.form.bare:
             return f"root ::= {letters[0]}"
@@ -95,11 +92,45 @@ class Question:
         if self.form.several:
             most = [_most_labels(codes) - 1 for codes in self.allowed]
             values = [f'"[" ({value} (", " {value}){{0,{more}}})? "]"' for value, more in zip(values, most)]
-        items = [f"{_quoted(json.dumps(number) + ': ')} {value}" for number, value in zip(self.numbers, values)]
-        return "\n".join([f'root ::= "{{" {_JOINED.join(items)} "}}"', *rules])
+        return _grammar(values, self.numbers, rules)
 
 
 _JOINED = ' ", " '
+
+
+def _object(properties: Dict[str, Any]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): JSON schema of an object that has all of these and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list_schema(fields: Sequence[Field]) -> Dict[str, Any]:
+    # A bound, since small models go on and on.
+    item = {name: {"type": "string", **({"enum": list(allowed)} if allowed else {})} for name, allowed in fields}
+    return {"type": "array", "items": _object(item), "maxItems": _MOST_ITEMS}
+
+
+def _grammar(values: Sequence[str], numbers: Sequence[str], rules: Sequence[str]) -> str:
+    """RETURNS (str): GBNF of an object with a value for each number."""
+    items = [f"{_quoted(json.dumps(number) + ': ')} {value}" for number, value in zip(numbers, values)]
+    return "\n".join([f'root ::= "{{" {_JOINED.join(items)} "}}"', *rules])
+
+
+def _list_rules(fields: Sequence[Field]) -> List[str]:
+    """RETURNS (List[str]): rules of GBNF for a `list` of items with these fields."""
+    parts = []
+    for name, allowed in fields:
+        options = " | ".join(_quoted(json.dumps(value)) for value in allowed)
+        parts.append(f"{_quoted(json.dumps(name) + ': ')} {f'({options})' if options else 'string'}")
+    return [
+        f'list ::= "[" (item (", " item){{0,{_MOST_ITEMS - 1}}})? "]"',
+        f'item ::= "{{" {_JOINED.join(parts)} "}}"',
+        r'string ::= "\"" [^"\\\x00-\x1F]{1,120} "\""',
+    ]
 
 
 def _quoted(text: str) -> str:
@@ -112,48 +143,24 @@ def _most_labels(codes: Sequence[str]) -> int:
     return min(len(codes), _MOST_LABELS)
 
 
-def codes_of(count: int) -> List[str]:
-    """RETURNS (List[str]): what stands for each of some statements: letters, or numbers where they are more."""
-    letters = string.ascii_uppercase
-    return list(letters[:count]) if count <= len(letters) else [str(number) for number in range(count)]
-
-
-def statements(prompt: Prompt, labels: LabelSet) -> List[str]:
-    """RETURNS (List[str]): what each class says of X and Y, in the words of a prompt."""
-    return [text.strip() for text in prompt.answers(Instance("X Y", (0, 1), (2, 3)), labels)]
-
-
 class Questions:
-    """Puts the pairs of documents into questions.
+    """Puts the pairs, or the texts, of documents into questions.
 
-    prompt (Prompt): gives the wording of the statements, and says whether examples show their answers.
-    labels (LabelSet): the labels.
+    wording (Wording): their words.
     form (Form): how questions are put.
     limit (int): most tokens of a question and its answer.
     name (str): the model, for messages.
     """
 
-    def __init__(self, prompt: Prompt, labels: LabelSet, form: Form, limit: int, name: str) -> None:
+    def __init__(self, wording: Wording, form: Form, limit: int, name: str) -> None:
+        self.wording = wording
         self.form = form
-        self.labels = labels
         self.limit = limit
         self.name = name
-        self.codes = codes_of(len(labels.classes))
-        self.statements = statements(prompt, labels)
         # The length of the longest text that had to be cut.
         self.cut = 0
         self._macros = load_template(TEMPLATE)
-        self._with_answers = getattr(prompt, "example_labels", True)
-        self._system = self._macros.system(
-            [(code, text, self._definition(i)) for i, (code, text) in enumerate(zip(self.codes, self.statements))],
-            form.several,
-            form.bare,
-            json.dumps({"1": [self.codes[0]] if form.several else self.codes[0]}),
-        )
-
-    def _definition(self, index: int) -> str:
-        answer = self.labels.classes[index]
-        return "" if answer is None or answer.reversed else one_line(self.labels.specs[answer.label].definition)
+        self._system = wording.system(form)
 
     def of(
         self,
@@ -174,8 +181,9 @@ class Questions:
         start = 0
         while start < len(waiting):
             end = start + self._most(waiting[start:])
-            shown = self._shown(examples[start:end], self._length(waiting[start:end]))
-            own = [tuple(code for code, may in zip(self.codes, row) if may) for row in allowed[start:end]]
+            shown = self._shown(examples[start:end], self.length(waiting[start:end]))
+            codes = self.wording.choices.codes
+            own = [tuple(code for code, may in zip(codes, row) if may) for row in allowed[start:end]]
             user = self._examples(shown) + self._body(waiting[start:end])
             yield Question(self._system, user.rstrip(), tuple(rows[start:end]), tuple(own), self.form)
             start = end
@@ -183,9 +191,9 @@ class Questions:
     def _most(self, pairs: Sequence[Instance]) -> int:
         """RETURNS (int): how many pairs, from the first one on, fit into one question."""
         most = min(len(pairs), 1 if self.form.by_pair else _MOST_PAIRS)
-        return next((count for count in range(most, 1, -1) if self._length(pairs[:count]) <= self.limit), 1)
+        return next((count for count in range(most, 1, -1) if self.length(pairs[:count]) <= self.limit), 1)
 
-    def _length(self, pairs: Sequence[Instance]) -> int:
+    def length(self, pairs: Sequence[Instance]) -> int:
         """RETURNS (int): tokens of a question without examples, and of its answer."""
         return count_tokens(self._system + self._body(pairs)) + _answer_tokens(len(pairs), self.form)
 
@@ -193,28 +201,19 @@ class Questions:
         """RETURNS (Instance): a pair whose text fits, cut around the mentions where it is too long."""
 
         def fits(shorter: Instance) -> bool:
-            return self._length([shorter]) <= self.limit
+            return self.length([shorter]) <= self.limit
 
         if fits(pair):
             return pair
-        self.cut = max(self.cut, self._length([pair]))
+        self.cut = max(self.cut, self.length([pair]))
         for shorter in (pair, cut_mentions(pair, MENTION_WORDS)):
             if fits(cut_text(shorter, 0)):
                 return most_context(shorter, fits)
-        length = self._length([cut_text(shorter, 0)])
+        length = self.length([cut_text(shorter, 0)])
         raise ValueError(Errors.R717.format(length=length, name=self.name, limit=self.limit))
 
     def _body(self, pairs: Sequence[Instance]) -> str:
-        """Each text once, with its pairs after it."""
-        texts: Dict[str, List[str]] = {}
-        for number, pair in enumerate(pairs, start=1):
-            texts.setdefault(one_line(pair.text), []).append(self._pair(number, pair))
-        return "".join(self._macros.text(text) + "".join(lines) + "\n" for text, lines in texts.items())
-
-    def _pair(self, number: int, pair: Instance) -> str:
-        first, second = (_called(pair, mention) for mention in (pair.first, pair.second))
-        types = one_line(pair.first_type), one_line(pair.second_type)
-        return str(self._macros.pair(number, first, second, *types))
+        return self.wording.body(list(enumerate(pairs, start=1)))
 
     # Examples
 
@@ -239,23 +238,11 @@ class Questions:
         return str(self._macros.examples()) + text + str(self._macros.ask())
 
     def _example(self, example: Instance) -> str:
-        text = self._body([example])
-        if not self._with_answers or example.answers is None:
+        text, answer = self._body([example]), self.wording.answer(example, self.form)
+        if answer is None:
             return text
-        found = [self.codes[index] for index in sorted({self.labels.index(own) for own in example.answers}) or [0]]
-        value = found[0] if self.form.bare else json.dumps({"1": found if self.form.several else found[0]})
+        value = answer if self.form.bare else json.dumps({"1": answer}, ensure_ascii=False)
         return text.rstrip("\n") + "\n" + str(self._macros.answer(value))
-
-
-def _called(pair: Instance, mention: Tuple[int, int]) -> str:
-    """RETURNS (str): a mention's name; where the text has it twice, the words around it, too."""
-    start, end = mention
-    name = one_line(pair.text[start:end])
-    if one_line(pair.text).casefold().count(name.casefold()) < 2:
-        return json.dumps(name, ensure_ascii=False)
-    before, after = pair.text[:start].split()[-_CONTEXT:], pair.text[end:].split()[:_CONTEXT]
-    around = " ".join([*before, f"[{name}]", *after])
-    return f"{json.dumps(name, ensure_ascii=False)} in {json.dumps(around, ensure_ascii=False)}"
 
 
 def count_tokens(text: str) -> int:
@@ -264,7 +251,7 @@ def count_tokens(text: str) -> int:
 
 
 def _answer_tokens(pairs: int, form: Form) -> int:
-    return 32 + pairs * (48 if form.several else 16)
+    return 32 + pairs * (_MOST_ITEMS * _ITEM_TOKENS if form.fields else 48 if form.several else 16)
 
 
 def by_document(instances: Sequence[Instance], documents: Optional[Sequence[int]]) -> List[List[int]]:

@@ -180,7 +180,7 @@ def respond(monkeypatch, responses, labels=None):
             return TaskAnswer(responses[task])
         return TaskAnswer(labels[item.first_text.split()[0], item.second_text], 0.9)
 
-    def predict(self, questions):
+    def predict(self, questions, documents=None):
         if labels is None and not questions.keys() <= responses.keys():
             return whole(self, questions)
         return {task: [answer(task, item) for item in items] for task, items in questions.items()}
@@ -326,7 +326,7 @@ def test_a_failing_document_goes_to_the_error_handler_and_the_others_go_on(make_
     nlp.get_pipe(NAME)
     whole = TaskPredictor.predict
 
-    def predict(self, questions):
+    def predict(self, questions, documents=None):
         if any("fish" in instance.text for instance in questions["uc"]):
             raise ValueError("no fish")
         return whole(self, questions)

@@ -458,8 +458,8 @@ def test_keys_of_examples_do_not_come_from_it(make_remote, make_doc):
 def test_other_components_do_not_take_it(server, nlp):
     backbone = {"@ragre_backbones": "ragre.OpenAI.v1", "name": "tiny", "url": server.url}
     model = {"@architectures": "ragre.MultiTaskModel.v1", "backbone": backbone}
-    with pytest.raises(ValueError, match="R701"):
-        nlp.add_pipe("supplement_usage_classifier", config={"model": model})
+    with pytest.raises(ValueError, match="R701.*'trie'"):
+        nlp.add_pipe("supplement_usage_classifier", config={"model": model, "answer": "trie"})
     model = {"@architectures": "ragre.ETRAG.v1", "backbone": backbone}
     with pytest.raises(ValueError, match="R701"):
         nlp.add_pipe("etrag_extractor", config={"model": model, "labels": LABELS})

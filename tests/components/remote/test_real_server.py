@@ -4,6 +4,7 @@ import warnings
 from typing import Any, Callable, Iterator
 
 import pytest
+import spacy
 from spacy.language import Language
 
 from spacy_ragre.bundled import locate
@@ -64,3 +65,17 @@ def test_a_refused_request_is_told_in_the_words_of_the_server(url: str, make_rem
     nlp = make_remote({"candidates": {"@ragre_candidates": "ragre.WholeDocument.v1", "max_tokens": 6000}}, url=url)
     with pytest.raises(OSError, match="R713.*context"):
         nlp("Acme was founded by Ann " + "and so on " * 500 + ".")
+
+
+@pytest.mark.parametrize("constrain", ["json_schema", "grammar"])
+def test_lists_and_letters_of_the_supplement_tasks(url: str, constrain: str) -> None:
+    backbone = {"@ragre_backbones": "ragre.OpenAI.v1", "name": "m", "url": url, "max_length": 1024}
+    model = {"@architectures": "ragre.MultiTaskModel.v1", "backbone": {**backbone, "constrain": constrain}}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("supplement_usage_classifier", config={"tasks": ["ner", "uc"], "n_examples": 0, "model": model})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*W755")  # a model of this size may invent names
+        doc = nlp("Takes zinc for colds.")
+    assert all(ent.label_ in ("SUPPLEMENT", "EVENT") for ent in doc.ents)
+    server = nlp.get_pipe("supplement_usage_classifier").predictor.backbone  # type: ignore[attr-defined]
+    assert server.usage.requests >= 1 and server.usage.output_tokens > 0

@@ -12,9 +12,10 @@ import spacy
 
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet
-from spacy_ragre.llm.remote.answers import Choices, Unreadable, read_answer
-from spacy_ragre.llm.remote.questions import Form, Questions, by_document
+from spacy_ragre.llm.remote.answers import Unreadable, read_answer
+from spacy_ragre.llm.remote.questions import Questions, by_document
 from spacy_ragre.llm.remote.replies import Reply, read_tokens
+from spacy_ragre.llm.remote.wording import Form, PairWording
 from spacy_ragre.prompts import make_relation_prompt
 
 from .conftest import FOUNDED, LABELS, NAME, NONE, backbone_of, completion, found, founders, logprobs_of, pairs_of
@@ -259,11 +260,11 @@ def test_one_letter_by_its_probability(server, make_remote):
 def ask(content, tokens=None, several=False, pairs=(PAIR,), allowed=None):
     labels = LabelSet(LABELS)
     form = Form(several=several)
-    questions = Questions(make_relation_prompt(), labels, form, 8192, "m")
+    questions = Questions(PairWording(make_relation_prompt(), labels), form, 8192, "m")
     rows = [allowed or [True] * 4] * len(pairs)
     (question,) = questions.of(range(len(pairs)), pairs, rows, [[] for _ in pairs])
     reply = Reply(content, read_tokens(logprobs_of(tokens)) if tokens else ())
-    scores, tally = read_answer(question, reply, Choices(questions.codes, questions.statements, labels))
+    scores, tally = read_answer(question, reply, questions.wording.choices)
     return scores, tally
 
 
@@ -312,11 +313,11 @@ def test_tokens_that_are_not_the_text_give_no_probabilities():
 
 def test_a_code_of_several_tokens_is_as_likely_as_they_are_together():
     labels = LabelSet({f"label_{i}": {"text": f"is {i} of", "symmetric": True} for i in range(30)})
-    questions = Questions(make_relation_prompt(), labels, Form(), 8192, "m")
+    questions = Questions(PairWording(make_relation_prompt(), labels), Form(), 8192, "m")
     (question,) = questions.of([0], [PAIR], [[True] * 31], [[]])
     tokens = [OPEN, ("1", 0, {}), ('": "', 0, {}), ("1", -0.2, {"1": -0.2}), ("7", -0.3, {"7": -0.3}), ('"}', 0, {})]
     reply = Reply('{"1": "17"}', read_tokens(logprobs_of(tokens)))
-    scores, _ = read_answer(question, reply, Choices(questions.codes, questions.statements, labels))
+    scores, _ = read_answer(question, reply, questions.wording.choices)
     assert scores[0].argmax() == 17 and shares(scores)[0, 17] == pytest.approx(math.exp(-0.5), abs=1e-4)
 
 
@@ -383,7 +384,7 @@ def pairs_in(text, count):
 
 def test_what_does_not_fit_goes_into_further_questions():
     labels = LabelSet(LABELS)
-    questions = Questions(make_relation_prompt(), labels, Form(), 600, "m")
+    questions = Questions(PairWording(make_relation_prompt(), labels), Form(), 600, "m")
     pairs = pairs_in("Acme was founded by Ann.", 30)
     asked = list(questions.of(range(30), pairs, [[True] * 4] * 30, [[]] * 30))
     assert len(asked) > 1 and [row for question in asked for row in question.rows] == list(range(30))
@@ -393,7 +394,7 @@ def test_examples_are_left_out_where_they_do_not_fit():
     labels = LabelSet(LABELS)
     example = Instance("Initech was founded by Dan.", (0, 7), (23, 26), answers=(Answer("founded_by"),))
     long = Instance("Initech was founded by Dan. " + "word " * 400, (0, 7), (23, 26), answers=())
-    questions = Questions(make_relation_prompt(), labels, Form(), 500, "m")
+    questions = Questions(PairWording(make_relation_prompt(), labels), Form(), 500, "m")
     (question,) = questions.of([0], [PAIR], [[True] * 4], [[example, long]])
     assert "Initech" in question.user and "word" not in question.user
 
@@ -414,7 +415,7 @@ def test_a_window_that_is_too_small_for_the_labels_is_an_error(make_remote):
 
 
 def test_names_that_stand_twice_are_told_apart():
-    questions = Questions(make_relation_prompt(), LabelSet(LABELS), Form(), 8192, "m")
+    questions = Questions(PairWording(make_relation_prompt(), LabelSet(LABELS)), Form(), 8192, "m")
     pair = Instance("Ann met Bob, and later Ann left.", (8, 11), (23, 26))
     (question,) = questions.of([0], [pair], [[True] * 4], [[]])
     # "Bob" stands once, and "Ann" twice.
@@ -430,8 +431,8 @@ def test_documents_are_told_by_number_name_or_text():
 
 
 def test_letters_of_the_tests_are_those_of_the_labels():
-    questions = Questions(make_relation_prompt(), LabelSet(LABELS), Form(), 8192, "m")
-    assert dict(zip(questions.codes, questions.statements)) == {
+    questions = Questions(PairWording(make_relation_prompt(), LabelSet(LABELS)), Form(), 8192, "m")
+    assert dict(zip(questions.wording.choices.codes, questions.wording.choices.statements)) == {
         NONE: "X and Y are not related.",
         FOUNDED: "X was founded by Y.",
         "C": "Y was founded by X.",
