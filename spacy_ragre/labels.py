@@ -211,7 +211,7 @@ def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
         raise ValueError(Errors.R006.format(label=label, problem=f"got {value!r}"))
     unknown = set(value) - {"text", "definition", "symmetric", "head_types", "tail_types"}
     if unknown:
-        raise ValueError(Errors.R006.format(label=label, problem=f"unknown keys {sorted(unknown)}"))
+        raise ValueError(Errors.R006.format(label=label, problem=f"unknown keys {sorted(unknown, key=str)}"))
     given = {key: item for key, item in value.items() if item is not None}
     problems = []
     text = given.get("text", "")

@@ -100,6 +100,7 @@ def test_r005_no_relation_is_reserved() -> None:
         (3, "got 3"),
         (None, "got None"),
         ({"txt": "x"}, "unknown keys.*txt"),
+        ({"txt": "x", 0: "y"}, "unknown keys.*0.*txt"),
         ({"head_types": "ORG"}, "must be a list"),
         ({"tail_types": [1]}, "must be a list"),
         ({"tail_types": [""]}, "must be a list"),

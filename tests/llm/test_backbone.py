@@ -74,6 +74,7 @@ def test_r106_unknown_data_type() -> None:
         ({"target_modules": ["q_proj", 1]}, r"target_modules=\('q_proj', 1\)"),
         ({"target_modules": 3}, "target_modules=3"),
         ({"r": 8}, "unknown keys.*r"),
+        ({"r": 8, 0: 1}, "unknown keys.*0.*r"),
     ],
 )
 def test_r110_lora_settings(lora: Dict[str, Any], problem: str) -> None:

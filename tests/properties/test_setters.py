@@ -108,4 +108,4 @@ def test_label_tables_are_kept_or_refused(label: Any, spec: Any) -> None:
         return
     again = LabelSet(labels.to_dict())
     assert again.specs == labels.specs and again.classes == labels.classes
-    assert len(labels.classes) == 2 if labels.specs[label].symmetric else 3
+    assert len(labels.classes) == (2 if labels.specs[label].symmetric else 3)

@@ -193,7 +193,7 @@ class SupplementUsageClassifier(Component):
         gazetteer: Optional[Gazetteer] = None,
         scorer: Optional[Scorer] = None,
     ) -> None:
-        unknown = sorted(set(tasks) - set(TASKS))
+        unknown = set(tasks) - set(TASKS)
         if unknown or not tasks or len(set(tasks)) < len(tasks):
             raise ValueError(Errors.R530.format(value=list(tasks), known=", ".join(TASKS)))
         if not labels.supplement or not labels.event or labels.supplement == labels.event:

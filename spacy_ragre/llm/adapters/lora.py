@@ -36,7 +36,7 @@ class LoraSettings:
         config = dict(config or {})
         unknown = set(config) - set(cls.__dataclass_fields__)
         if unknown:
-            raise ValueError(Errors.R110.format(problem=f"unknown keys {sorted(unknown)}"))
+            raise ValueError(Errors.R110.format(problem=f"unknown keys {sorted(unknown, key=str)}"))
         if isinstance(config.get("target_modules"), list):
             config["target_modules"] = tuple(config["target_modules"])
         settings = cls(**config)
