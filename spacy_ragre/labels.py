@@ -205,6 +205,8 @@ def _survives(labels: Dict[str, Any]) -> bool:
 
 def _label_spec(label: str, value: Union[str, Mapping[str, Any]]) -> LabelSpec:
     default = label.replace("_", " ").replace("-", " ").lower()
+    # Of a label such as "-" no words are left.
+    default = default if default.strip() else label
     if isinstance(value, str):
         return LabelSpec(text=value if value.strip() else default)
     if not isinstance(value, Mapping):

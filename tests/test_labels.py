@@ -154,3 +154,11 @@ def test_what_is_known_of_an_instance() -> None:
     assert labels.known(instance(annotated=())) == [False] * 4 == labels.known(instance(known=False))
     assert not labels.is_complete(instance(annotated="b"))
     assert instance("a", annotated="b").swapped().annotated == {"b"}
+
+
+@pytest.mark.parametrize("label", ["-", "_", "--"])
+def test_a_label_without_words_is_its_own(label: str) -> None:
+    for spec in ("", {}, {"text": " "}):
+        labels = LabelSet({label: spec})
+        assert labels.specs[label].text == label
+        assert LabelSet(labels.to_dict()).specs == labels.specs
