@@ -35,6 +35,17 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def folder_hash(folder: Path) -> str:
+    """RETURNS (str): sha256 over the names and contents of the files of a folder, in hexadecimal. What Python compiled,
+    and what is being written, does not count.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc" and not is_temporary(path):
+            digest.update(f"{path.relative_to(folder).as_posix()}\n{file_hash(path)}\n".encode())
+    return digest.hexdigest()
+
+
 @contextmanager
 def atomic_write(path: Union[str, Path]) -> Iterator[IO[bytes]]:
     """Write a file that appears under its name only when it is whole.

@@ -29,7 +29,7 @@ FLOORS: Tuple[Set[str], ...] = (
     {"llm", "scoring", "graph"},
     {"retrieval", "visual"},
     {"components"},
-    {"serve", "assist"},
+    {"serve", "assist", "annotate"},
     {"cli"},
 )
 # What the modules of the ground floor may import of one another.
@@ -60,6 +60,8 @@ HEAVY = (
     "nncf",
     "starlette",
     "uvicorn",
+    "ray",
+    "pyarrow",
 )
 
 

@@ -6,6 +6,7 @@ Nothing heavy is imported here: each command imports what it needs when it runs.
 from spacy.cli._util import app
 
 from ._util import ragre_cli
+from .annotate import annotate
 from .calibrate import calibrate
 from .convert import convert
 from .debug_data import debug_data
@@ -26,6 +27,7 @@ from .verify import verify
 app.add_typer(ragre_cli)
 
 __all__ = [
+    "annotate",
     "calibrate",
     "convert",
     "debug_data",

@@ -2,17 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Union
+from typing import IO, TYPE_CHECKING, Iterator, List, Optional
 
 import typer
 
+from ..annotate.documents import Item, LeftOut
 from ..errors import Errors
-from ._left_out import LeftOut, left_out_to
+from ._left_out import left_out_to
 from ._util import Arg, Opt, read_corpus
 
 if TYPE_CHECKING:
     from spacy.language import Language
-    from spacy.tokens import Doc
 
 STDIN = "-"
 
@@ -27,19 +27,6 @@ INPUT: Optional[str] = Opt(
     "standard input, a text a line",
 )
 _SEMEVAL = re.compile(rb'\d+\t"')
-
-
-class Item(NamedTuple):
-    """One document of the input, or why there is none.
-
-    place (str): where it stands: "line 3" or "document 3".
-    content (Union[Doc, LeftOut]): the document, without relations.
-    plain (bool): True where nothing but its text is known.
-    """
-
-    place: str
-    content: "Union[Doc, LeftOut]"
-    plain: bool = False
 
 
 def check_inputs(text: Optional[str], input_path: Optional[str]) -> None:

@@ -9,9 +9,8 @@ import json
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional
 
+from ..annotate.documents import Item, LeftOut, to_line
 from ..errors import Errors
-from ._inputs import Item
-from ._left_out import LeftOut, to_line
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,11 +1,11 @@
 """Documents that could not be read or processed, and the file that --skip-errors names for them."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, List, Optional, Sequence, Union
 
 import typer
 
+from ..annotate.documents import LeftOut, to_line
 from ..errors import Errors
 from ._util import Opt
 
@@ -16,26 +16,6 @@ if TYPE_CHECKING:
 SKIP_ERRORS: Optional[Path] = Opt(
     None, "--skip-errors", metavar="FILE", help="Write documents that fail to this file, with reasons, and go on"
 )
-
-
-class LeftOut(NamedTuple):
-    """A document that could not be read or processed.
-
-    place (str): where it stands: "line 3" or "document 3".
-    reasons (List[str]): why it was left out.
-    id (str): its id, or "" where it has none.
-    text (str): its text or, where it could not be read, what stands there; "" where that is no text.
-    """
-
-    place: str
-    reasons: List[str]
-    id: str = ""
-    text: str = ""
-
-    def to_dict(self) -> Dict[str, object]:
-        """RETURNS (Dict[str, object]): what is written to a file of documents that were left out."""
-        data: Dict[str, object] = {"place": self.place, "reasons": self.reasons}
-        return {**data, **({"id": self.id} if self.id else {}), **({"text": self.text} if self.text else {})}
 
 
 def check_skip_errors(path: Optional[Path], **others: Union[Path, str, None]) -> None:
@@ -73,10 +53,3 @@ def report_left_out(items: Sequence[LeftOut], count: int, path: Path) -> None:
         problem = " ".join(items[0].reasons)
         raise ValueError(Errors.R325.format(count=count, place=items[0].place, problem=problem, path=path))
     typer.echo(f"Left out {len(items)} of {count} documents: see {path}", err=True)
-
-
-def to_line(data: Mapping[str, object]) -> bytes:
-    """RETURNS (bytes): a line of JSON in UTF-8. Halves of surrogate pairs are written as JSON's escapes, which is how
-    Python shows them.
-    """
-    return (json.dumps(data, ensure_ascii=False) + "\n").encode("utf8", "backslashreplace")

@@ -6,7 +6,8 @@ from typing import Any, Dict, List, Optional
 import typer
 from wasabi import msg
 
-from ._left_out import SKIP_ERRORS, LeftOut, check_skip_errors, left_out_to, report_left_out
+from ..annotate.documents import LeftOut
+from ._left_out import SKIP_ERRORS, check_skip_errors, left_out_to, report_left_out
 from ._util import Arg, Opt, ragre_cli, user_errors, visible
 
 

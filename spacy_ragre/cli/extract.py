@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Mapp
 
 import typer
 
+from ..annotate.documents import LeftOut, Run
 from ..errors import Errors
-from ..pipelines import set_error_handler
 from ..training.devices import choose_gpu
-from ._inputs import INPUT, TEXT, Item, check_inputs, read_inputs
+from ._inputs import INPUT, TEXT, check_inputs, read_inputs
 from ._journal import Journal, journal_path
-from ._left_out import SKIP_ERRORS, LeftOut, check_skip_errors, report_left_out
+from ._left_out import SKIP_ERRORS, check_skip_errors, report_left_out
 from ._util import GPU_ID, Arg, Opt, cell, json_line, load_pipeline, parse_labels, pipe_names, ragre_cli, user_errors
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 FACTORY = "rag_relation_extractor"
-# In `doc.user_data` while a document is in the pipeline: its number in this run, from 0.
-_NUMBER = "ragre.number"
 
 
 @ragre_cli.command("extract")
@@ -171,91 +169,6 @@ def add_labels(
         raise ValueError(Errors.R331.format(name=name, components=", ".join(found)))
     for taker in takers:
         taker.add_store(examples)
-
-
-class Run:
-    """The documents of an input on their way through a pipeline.
-
-    nlp (Language): the pipeline.
-    items (Iterator[Item]): the input.
-    spans_key (Optional[str]): where the entities are.
-    batch_size (Optional[int]): documents of a batch.
-    skip (bool): go on after a document that fails; else its error is raised.
-    """
-
-    def __init__(
-        self,
-        nlp: "Language",
-        items: Iterator[Item],
-        spans_key: Optional[str],
-        batch_size: Optional[int],
-        skip: bool,
-    ) -> None:
-        self.nlp = nlp
-        self.items = items
-        self.spans_key = spans_key
-        self.batch_size = batch_size
-        self.skip = skip
-        self.count = 0
-        self._waiting: Dict[int, Item] = {}
-
-    def results(self) -> Iterator[Item]:
-        """YIELDS (Item): for each document of the input, in order, what the pipeline made of it, or why nothing."""
-        if self.skip:
-            set_error_handler(self.nlp, self._note)
-        done = 0
-        for doc in self.nlp.pipe(self._docs(), batch_size=self.batch_size):
-            number = doc.user_data.pop(_NUMBER)
-            # The order is kept, so that those before it that did not come out have failed.
-            for lost in range(done, number):
-                yield self._lost(lost)
-            yield self._waiting.pop(number)._replace(content=doc)
-            done = number + 1
-        for lost in range(done, self.count):
-            yield self._lost(lost)
-
-    def dicts(self) -> "Iterator[Dict[str, object] | LeftOut]":
-        """YIELDS (Union[Dict[str, object], LeftOut]): the same in the interchange format."""
-        from ..corpora import doc_to_dict
-
-        for place, content, _ in self.results():
-            if isinstance(content, LeftOut):
-                yield content
-                continue
-            try:
-                yield doc_to_dict(content, spans_key=self.spans_key)
-            except ValueError as error:
-                if not self.skip:
-                    raise
-                yield _left_out(place, content, error)
-
-    def _docs(self) -> "Iterator[Doc]":
-        for item in self.items:
-            number, self.count = self.count, self.count + 1
-            self._waiting[number] = item
-            if not isinstance(item.content, LeftOut):
-                item.content.user_data[_NUMBER] = number
-                yield item.content
-
-    def _lost(self, number: int) -> Item:
-        item = self._waiting.pop(number)
-        if isinstance(item.content, LeftOut):
-            return item
-        # A component dropped it, without an error.
-        return item._replace(content=LeftOut(item.place, ["a component gave no document back"], "", item.content.text))
-
-    def _note(self, name: str, component: object, docs: "List[Doc]", error: Exception) -> None:
-        for doc in docs:
-            item = self._waiting[doc.user_data[_NUMBER]]
-            content = _left_out(item.place, doc, error, f"{name}: ")
-            self._waiting[doc.user_data[_NUMBER]] = item._replace(content=content)
-
-
-def _left_out(place: str, doc: "Doc", error: Exception, where: str = "") -> LeftOut:
-    from ..relations import ID_KEY
-
-    reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    return LeftOut(place, [where + reason.strip()], str(doc.user_data.get(ID_KEY, "")), doc.text)
 
 
 def _write(run: Run, output_path: Path, about: Mapping[str, object], resume: bool) -> List[LeftOut]:

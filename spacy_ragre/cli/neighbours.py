@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 import spacy
 import typer
 
+from ..annotate.documents import LeftOut
 from ..errors import Errors
 from ..instances import Instance
 from ._inputs import INPUT, TEXT, check_inputs, read_inputs
-from ._left_out import LeftOut
 from ._util import Arg, Opt, json_line, one_line, ragre_cli, user_errors
 from .index import CONFIG_FILE, RETRIEVER, known_candidates, make_retriever
 

@@ -6,10 +6,10 @@ from typing import Any, Dict, List, Optional
 
 from wasabi import msg
 
+from ..annotate.documents import LeftOut
 from ..errors import Errors
 from ..training.devices import choose_gpu
 from ._inputs import read_inputs
-from ._left_out import LeftOut
 from ._util import GPU_ID, Arg, Opt, load_pipeline, parse_labels, ragre_cli, tell_dropped, user_errors
 from .extract import add_labels
 

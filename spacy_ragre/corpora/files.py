@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import IO, Any, Callable, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..errors import Errors
 from ..files import atomic_write
@@ -85,19 +85,20 @@ def decode(content: bytes, path: Union[str, Path]) -> str:
         raise ValueError(Errors.R332.format(path=path, problem=err, encoding="latin1")) from err
 
 
-def split_lines(stream: IO[bytes], path: Union[str, Path]) -> Iterator[Tuple[int, bytes]]:
+def split_lines(stream: Iterable[bytes], path: Union[str, Path], first: int = 1) -> Iterator[Tuple[int, bytes]]:
     """The lines of a text in UTF-8, without their ends and the text's byte order mark.
 
     Lines end with a line feed, a carriage return or both. Characters such as U+2028 or a form feed may stand inside a
     sentence.
 
-    stream (IO[bytes]): the open file.
+    stream (Iterable[bytes]): the open file, or what it gives from a line on.
     path (Union[str, Path]): what it is called, for errors. A ValueError is raised where it is in UTF-16 or UTF-32.
+    first (int): the number of the first line.
     YIELDS (Tuple[int, bytes]): the line's number, from 1, and the line.
     """
-    number = 0
-    for i, chunk in enumerate(stream):
-        if i == 0:
+    number = first - 1
+    for chunk in stream:
+        if number == 0:
             check_encoding(chunk, path)
             chunk = chunk.removeprefix(b"\xef\xbb\xbf")
         for line in _RETURN.split(chunk.removesuffix(b"\n").removesuffix(b"\r")):

@@ -69,8 +69,8 @@ def read_jsonl(
     for number, line in read_lines(path, problems):
         if not line.strip():
             continue
-        if first and line.strip() in ("{", "[", "[{"):
-            raise ValueError(Errors.R444.format(path=path))
+        if first:
+            check_first_line(line, path)
         first = False
         messages: List[str] = []
         record = parse_document(line, messages)
@@ -82,6 +82,12 @@ def read_jsonl(
         elif doc is not None and not problems:
             yield doc
     problems.raise_any()
+
+
+def check_first_line(line: str, path: Path) -> None:
+    """Raise a ValueError where the first line of a file is the beginning of JSON over several lines."""
+    if line.strip() in ("{", "[", "[{"):
+        raise ValueError(Errors.R444.format(path=path))
 
 
 def write_jsonl(docs: Iterable[Doc], path: Union[str, Path], *, spans_key: Optional[str] = None) -> int:

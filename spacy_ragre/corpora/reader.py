@@ -94,12 +94,16 @@ def read_docs(path: Union[str, Path], vocab: Vocab) -> Iterator[Doc]:
     if not paths:
         raise ValueError(Errors.R416.format(path=path))
     for file_path in paths:
-        try:
-            doc_bin = DocBin().from_disk(file_path)
-        # What a truncated file raises depends on where it ends: zlib's and msgpack's errors, or a missing key.
-        except (zlib.error, ValueError, KeyError, TypeError) as err:
-            raise ValueError(Errors.R415.format(path=file_path, problem=err)) from err
-        yield from doc_bin.get_docs(vocab)
+        yield from read_doc_bin(file_path).get_docs(vocab)
+
+
+def read_doc_bin(path: Path) -> DocBin:
+    """RETURNS (DocBin): what a .spacy file holds. A ValueError is raised where it is damaged."""
+    try:
+        return DocBin().from_disk(path)
+    # What a truncated file raises depends on where it ends: zlib's and msgpack's errors, or a missing key.
+    except (zlib.error, ValueError, KeyError, TypeError) as err:
+        raise ValueError(Errors.R415.format(path=path, problem=err)) from err
 
 
 def copy_input(reference: Doc, *, gold_ents: bool = True) -> Doc:

@@ -7,6 +7,7 @@ from .annotations import AnnotationErrors, AnnotationWarnings
 from .command_line import CommandLineErrors
 from .components import ComponentErrors, ComponentWarnings
 from .corpora import CorpusErrors, CorpusWarnings
+from .corpus_annotation import CorpusAnnotationErrors
 from .entities import EntityErrors, EntityWarnings
 from .formats import FormatErrors
 from .graphs import GraphErrors, GraphWarnings
@@ -25,6 +26,7 @@ class Errors(
     AnnotationErrors,
     CommandLineErrors,
     ComponentErrors,
+    CorpusAnnotationErrors,
     CorpusErrors,
     EntityErrors,
     FormatErrors,
