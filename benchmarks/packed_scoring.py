@@ -32,20 +32,19 @@ from .results import merge, peak_memory
 NAME = "rag_relation_extractor"
 
 
-def make_nlp(labels: Any, whole: bool, dtype: str) -> Language:
+def make_nlp(labels: Any, whole: bool, dtype: str, **backbone: Any) -> Language:
     """A pipeline with a label head that was not trained, which costs what a trained one does.
 
     whole (bool): for all pairs of a document, with the document in front of short questions; else for sentences.
+    backbone (Any): other settings of the language model.
     """
+    settings = {"@ragre_backbones": "ragre.CausalLM.v1", "name": "smollm2-135m-instruct", "dtype": dtype, **backbone}
     candidates = {"@ragre_candidates": "ragre.WholeDocument.v1", "max_tokens": 1000}
     prompt = {"@ragre_prompts": "ragre.Relation.v1", "instruction": False}
     config: Dict[str, Any] = {
         "labels": labels,
         "n_examples": 0,
-        "model": {
-            "@architectures": "ragre.LabelModel.v1",
-            "backbone": {"@ragre_backbones": "ragre.CausalLM.v1", "name": "smollm2-135m-instruct", "dtype": dtype},
-        },
+        "model": {"@architectures": "ragre.LabelModel.v1", "backbone": settings},
         "prompt": {**prompt, "document": True, "marked": False, "types": True} if whole else prompt,
     }
     if whole:
@@ -102,8 +101,12 @@ def spread_adapter(nlp: Language) -> None:
 
 
 def timed(call: Callable[[], Any]) -> Tuple[float, Any]:
+    import torch
+
     started = time.perf_counter()
     result = call()
+    if torch.cuda.is_available():  # which works on after a call
+        torch.cuda.synchronize()
     return time.perf_counter() - started, result
 
 

@@ -101,6 +101,13 @@ def replace_folder(folder: Path, owned: Collection[str]) -> Iterator[Path]:
         raise OSError(Errors.R214.format(folder=folder, reason=error)) from error
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, which is there as a whole or not at all while others look."""
+    if folder.is_dir():
+        with _temporary(folder) as temporary:
+            os.replace(folder, temporary)
+
+
 def existing(folder: Path) -> Path:
     """RETURNS (Path): the folder, or the old one that a killed process left while it replaced it. What else it left
     beside the folder is removed.

@@ -35,6 +35,7 @@ class Registries(Protocol):
     """Those of spaCy's registries that the suite adds to, and its own."""
 
     architectures: Registry
+    loggers: Registry
     misc: Registry
     readers: Registry
     scorers: Registry

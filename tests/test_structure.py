@@ -197,7 +197,7 @@ def test_entry_points_lead_to_what_is_registered_under_their_name(point: Any) ->
         assert point.name == "ragre"
     else:
         name = point.group[len("spacy_") :]
-        assert name in (*NAMES, "architectures", "misc", "readers", "scorers")
+        assert name in (*NAMES, "architectures", "loggers", "misc", "readers", "scorers")
         assert getattr(registry, name).get(point.name) is loaded
 
 

@@ -1,22 +1,29 @@
 """`ragre train`: spaCy's training, as long as the corpus asks for."""
 
+import io
 import logging
 import math
+import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional
 
 import typer
 from wasabi import msg
 
 from ..errors import Errors
 from ..training.devices import choose_gpu
+from ..training.parallel import from_first, process_group, processes, rank
 from ._util import GPU_ID, Arg, Opt, ragre_cli, user_errors
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 # Passes over a small corpus after which little is learned, and how often the state is scored on the way.
 EPOCHS = 20
 _EVALUATIONS = 10
 _WARMUP = 0.1
+PROGRESS = {"@loggers": "spacy.ConsoleLogger.v3", "progress_bar": "train"}
 # The settings and variables of a config that say how long it trains.
 _STEPS = ("max_steps", "total_steps", "warmup_steps", "eval_frequency")
 
@@ -43,10 +50,13 @@ def train_cli(
 
     Settings of the config are overridden as for `spacy train`: --paths.train corpus/train.spacy. Steps that are given
     so (--vars.max_steps) are kept.
+
+    Several processes share the work of each batch, each on a GPU of its own where there are any:
+    accelerate launch --num_processes 4 -m spacy ragre train CONFIG ...
     """
     from spacy.cli._util import parse_config_overrides
 
-    with user_errors(train_cli):
+    with user_errors(train_cli), process_group():
         train(
             config_path,
             output_path,
@@ -73,7 +83,8 @@ def train(
     overrides (Optional[Mapping[str, Any]]): settings of the config, by their names with dots.
     epochs (Optional[int]): passes over the training documents; the config's steps, and at most `EPOCHS`, where None.
     patience (int): evaluations without a better score after which training stops; 0 for none.
-    gpu_id (Optional[int]): the GPU to use, or -1 for the CPU; see `choose_gpu`.
+    gpu_id (Optional[int]): the GPU to use, or -1 for the CPU; see `choose_gpu`. Of several processes, each uses the GPU
+        of its own number where None.
     """
     from spacy import util
     from spacy.cli._util import show_validation_error
@@ -83,7 +94,7 @@ def train(
     from ..corpora.files import existing_path
 
     overrides = dict(overrides or {})
-    choose_gpu(gpu_id)
+    choose_gpu(_own_gpu(gpu_id))
     with show_validation_error(config_path, hint_fill=False):
         config = util.load_config(existing_path(config_path), overrides=overrides, interpolate=False)
         given = any(name.split(".")[-1] in ("max_steps", "max_epochs", "epochs") for name in overrides)
@@ -96,13 +107,54 @@ def train(
             for name in set(length.variables) & set(section if isinstance(section, dict) else ()):
                 section[name] = length.variables[name]
         config["training"]["patience"] = patience * length.every
-        config["training"]["logger"] = {"@loggers": "spacy.ConsoleLogger.v3", "progress_bar": "train"}
-        msg.info(length.describe(patience))
+        before = config["training"].get("logger", {})
+        keeps = before.get("@loggers") == "ragre.Checkpoint.v1"
+        config["training"]["logger"] = {**before, "logger": PROGRESS} if keeps else PROGRESS
+        if rank() == 0:
+            msg.info(length.describe(patience))
+        if processes() > 1:
+            msg.info(f"Process {rank() + 1} of {processes()} takes its share of each batch.")
         output_path.mkdir(parents=True, exist_ok=True)
         # Components say in spaCy's log what they train.
         util.logger.setLevel(logging.INFO)
         nlp = init_nlp(config)
-    train_loop(nlp, output_path, stdout=sys.stdout, stderr=sys.stderr)
+    if processes() > 1:
+        _begin_together(nlp)
+    first = rank() == 0
+    # The others write nothing, but for errors.
+    stdout, stderr = (sys.stdout, sys.stderr) if first else (io.StringIO(), io.StringIO())
+    train_loop(nlp, output_path if first else None, stdout=stdout, stderr=stderr)
+
+
+def _own_gpu(gpu_id: Optional[int]) -> Optional[int]:
+    """RETURNS (Optional[int]): the GPU of this process, where several train together."""
+    import torch
+
+    if processes() == 1 or not torch.cuda.is_available():
+        return gpu_id
+    if gpu_id is not None and gpu_id >= 0:
+        why = f"each of the {processes()} processes has a GPU of its own"
+        raise ValueError(Errors.R323.format(option="--gpu-id", needed="a single process", why=why))
+    return int(os.environ.get("LOCAL_RANK", rank())) if gpu_id is None else gpu_id
+
+
+def _begin_together(nlp: "Language") -> None:
+    """Let all processes begin with what the first one initialised, and judge by its scores, so that all stop together.
+
+    nlp (Language): the pipeline, initialised.
+    """
+    if nlp.config.interpolate()["training"]["seed"] is None:
+        raise ValueError(Errors.R770.format(what="Training on several processes"))
+    data = from_first(nlp.to_bytes)
+    if rank() > 0:
+        nlp.from_bytes(data)
+
+    def evaluate(*args: Any, **settings: Any) -> Dict[str, Any]:
+        # In all of them, since components may bring themselves up to date for it.
+        scores: Dict[str, Any] = type(nlp).evaluate(nlp, *args, **settings)
+        return from_first(lambda: scores)
+
+    vars(nlp)["evaluate"] = evaluate
 
 
 class Length(NamedTuple):

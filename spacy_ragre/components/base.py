@@ -28,6 +28,7 @@ from ..extensions import check_extensions
 from ..llm.remote.backbone import RemoteLM
 from ..relations import has_entity_annotation
 from ..retrieval import Retriever
+from ..training import parallel
 from ..training.locks import keeps_turn, one_at_a_time
 from ..training.tensors import Precision, check_precision
 from ..training.torch_shim import TorchShim
@@ -175,6 +176,8 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         get_examples (Callable[[], Iterable[Example]]): what `initialize` was given.
         """
         check_extensions()
+        if parallel.launched() > 1 and parallel.processes() == 1:
+            warnings.warn(Warnings.W770.format(count=parallel.launched(), name=self.name), stacklevel=5)
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
 
     @one_at_a_time
@@ -201,18 +204,20 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, f"{type(self).__name__}.update")
         set_dropout_rate(self.model, drop)
-        loss = self._learn(examples)
+        with parallel.same_draws():
+            loss = self._learn(examples)
         if loss is not None:
-            losses[self.name] += loss
+            losses[self.name] += parallel.total(loss)
             if sgd is not None:
                 self.finish_update(sgd)
         return losses
 
     def _learn(self, examples: List[Example]) -> Optional[float]:
-        """One forward and backward pass.
+        """One forward and backward pass. Where several processes train, each goes through its share of what there is to
+        learn, and losses and gradients are divided by what all of them have.
 
-        examples (List[Example]): the examples.
-        RETURNS (Optional[float]): the loss; None where there is nothing to learn from.
+        examples (List[Example]): the examples, the same in all processes.
+        RETURNS (Optional[float]): the loss; None where there is nothing to learn from in any process.
         """
         raise NotImplementedError
 

@@ -20,6 +20,7 @@ from .remote import RemoteErrors, RemoteWarnings
 from .retrieval import RetrievalErrors, RetrievalWarnings
 from .service import ServiceErrors, ServiceWarnings
 from .starting import StartingErrors, StartingWarnings
+from .training import TrainingErrors, TrainingWarnings
 
 
 class Errors(
@@ -40,6 +41,7 @@ class Errors(
     RetrievalErrors,
     ServiceErrors,
     StartingErrors,
+    TrainingErrors,
 ):
     """All errors that a user can mend: `Errors.R001` is the message with its number."""
 
@@ -56,5 +58,6 @@ class Warnings(
     RetrievalWarnings,
     ServiceWarnings,
     StartingWarnings,
+    TrainingWarnings,
 ):
     """All warnings: `Warnings.W101` is the message with its number."""

@@ -7,6 +7,7 @@ from thinc.api import Optimizer, Shim, torch2xp, xp2torch
 from thinc.compat import has_cupy_gpu
 from thinc.types import FloatsXd
 
+from .parallel import sum_gradients
 from .tensors import Precision, shrink
 
 if TYPE_CHECKING:
@@ -35,21 +36,24 @@ class TorchShim(Shim):
             self.from_bytes(shrink(data, precision))
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Take a step. The optimizer works on the parameters' own memory, as in Thinc's `PyTorchShim`. On a GPU it
-        needs CuPy for that: without it, each step moves parameters and gradients to the CPU and back.
+        """Take a step, with the gradients of all processes. The optimizer works on the parameters' own memory, as in
+        Thinc's `PyTorchShim`. On a GPU it needs CuPy for that: without it, each step moves parameters and gradients to
+        the CPU and back.
 
         optimizer (Optimizer): the optimizer.
         """
         import torch
         from torch.autograd.graph import increment_version
 
-        for name, parameter in self.parameters().items():
+        parameters = self.parameters()
+        sum_gradients(parameters.values())
+        for name, parameter in parameters.items():
             if parameter.grad is None:
                 continue
             own = parameter.detach()
             # A single number has no shape, which optimizers can't do with.
             flat, gradient = (torch.atleast_1d(tensor) for tensor in (own, parameter.grad))
-            value, _ = optimizer((self.id, name), _as_array(flat), _as_array(gradient), lr_scale=self.rate(name))
+            value, _ = optimizer((self.id, name), as_array(flat), as_array(gradient), lr_scale=self.rate(name))
             new = xp2torch(value, device=own.device)
             if new.data_ptr() == own.data_ptr():
                 # Torch has not seen the change, and what was made of the weights is known to be old by their version.
@@ -78,6 +82,6 @@ class TorchShim(Shim):
                 own[name].detach().copy_(value)
 
 
-def _as_array(tensor: "Tensor") -> FloatsXd:
+def as_array(tensor: "Tensor") -> FloatsXd:
     """RETURNS (FloatsXd): a NumPy or CuPy array over a tensor's memory; a copy where there is no CuPy for it."""
     return cast(FloatsXd, torch2xp(tensor) if has_cupy_gpu or not tensor.is_cuda else tensor.cpu().numpy())

@@ -2,22 +2,71 @@
 
 import json
 import os
+import random
+import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
-from spacy.util import fix_random_seed
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train as train_loop
+from spacy.util import fix_random_seed, registry
+from thinc.api import Config
 
 from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.relations import ID_KEY
+from spacy_ragre.training import checkpoint  # noqa: F401  (registers the logger)
 
 NAME = "rag_relation_extractor"
+
+# Adam with averages, rising and falling rates, dropout, batches that a shuffle changes, and evaluations in between.
+TRAINING = """
+[corpora]
+
+[corpora.train]
+@readers = "ragre.Corpus.v1"
+path = ${paths.train}
+
+[corpora.dev]
+@readers = "ragre.Corpus.v1"
+path = ${paths.train}
+
+[training]
+seed = 1
+dropout = 0.1
+max_steps = 7
+eval_frequency = 3
+patience = 0
+
+[training.logger]
+@loggers = "ragre.Checkpoint.v1"
+every = 2
+
+[training.logger.logger]
+@loggers = "spacy.ConsoleLogger.v3"
+
+[training.batcher]
+@batchers = "spacy.batch_by_sequence.v1"
+size = 3
+
+[training.optimizer]
+@optimizers = "Adam.v1"
+use_averages = true
+
+[training.optimizer.learn_rate]
+@schedules = "warmup_linear.v1"
+warmup_steps = 3
+total_steps = 9
+initial_rate = 0.01
+"""
+
 LABELS = {"founded_by": "was founded by", "located_in": "is located in"}
 
 # Text, entities, and relations as (head, label, tail): both directions of both labels, and pairs that hold none.
@@ -260,6 +309,82 @@ def plain() -> Callable[[Iterable[Doc]], List[Any]]:
         ]
 
     return collect
+
+
+class Killed(Exception):
+    """Ends a training in the middle."""
+
+
+@registry.callbacks("test.Kill.v1")
+def make_kill(at: int) -> Callable[..., None]:
+    def before_update(nlp: Language, args: Dict[str, int]) -> None:
+        if args["step"] == at:
+            raise Killed
+
+    return before_update
+
+
+@pytest.fixture
+def spacy_training(tmp_path: Path) -> Callable[..., Tuple[Language, List[str]]]:
+    """`spacy_training(nlp, docs, "out")` does what `spacy train` does with the pipeline's settings and a checkpoint, in
+    a folder of that name, and gives the pipeline and the lines that it wrote. It may be killed before a step.
+    """
+
+    def run(
+        nlp: Language, docs: Sequence[Doc], name: str, kill_at: Optional[int] = None, **training: Any
+    ) -> Tuple[Language, List[str]]:
+        corpus = tmp_path / f"{name}.spacy"
+        DocBin(docs=docs, store_user_data=True).to_disk(corpus)
+        config = nlp.config.merge(Config().from_str(TRAINING, interpolate=False))
+        config["paths"]["train"] = str(corpus)
+        config["training"].update(training)
+        config["training"]["logger"]["path"] = str(tmp_path / name / "checkpoint")
+        if kill_at is not None:
+            config["training"]["before_update"] = {"@callbacks": "test.Kill.v1", "at": kill_at}
+        out = StringIO()
+        (tmp_path / name).mkdir(exist_ok=True)
+        trained = init_nlp(config)
+        try:
+            train_loop(trained, tmp_path / name, stdout=out, stderr=out)
+        except Killed:
+            assert kill_at is not None
+        return trained, out.getvalue().splitlines()
+
+    return run
+
+
+def state_of(nlp: Language, name: str) -> Any:
+    """All that a component saves: weights in lists, since the header of their file comes in any order."""
+    pipe: Any = nlp.get_pipe(name)
+    shims = [shim for model in pipe.model.walk() for shim in model.shims]
+    weights = [{key: value.tolist() for key, value in shim.parameters().items()} for shim in shims]
+    return weights, pipe.to_bytes(exclude=["model"])
+
+
+@pytest.fixture
+def check_resuming(spacy_training: Any, tmp_path: Path) -> Callable[..., None]:
+    """`check_resuming(nlp, docs, name)`: a training that is killed twice comes to the weights and scores of one that is
+    not, bit by bit.
+    """
+
+    def check(nlp: Language, docs: Sequence[Doc], name: str, **training: Any) -> None:
+        whole, lines = spacy_training(nlp, docs, "whole", **training)
+        first, second = sorted(random.Random(name).sample(range(2, 7), 2))
+        spacy_training(nlp, docs, "killed", first, **training)
+        # It is killed again while it passes through what was done, or after it.
+        spacy_training(nlp, docs, "killed", second, **training)
+        resumed, again = spacy_training(nlp, docs, "killed", **training)
+        assert state_of(resumed, name) == state_of(whole, name)
+        said = [line for line in again if line.startswith("Goes on after step")]
+        assert len(said) == 1 and f"step {second // 2 * 2} from" in said[0]
+        table = [[line for line in text if re.match(r" +\d+ +\d+ ", line)] for text in (lines, again)]
+        assert len(table[0]) == 3 and table[0] == table[1]
+        best = [state_of(spacy.load(tmp_path / run / "model-best"), name) for run in ("whole", "killed")]
+        assert best[0] == best[1]
+        # It ended by itself, so that there is nothing to go on from.
+        assert not (tmp_path / "killed" / "checkpoint").exists()
+
+    return check
 
 
 @pytest.fixture

@@ -71,9 +71,9 @@ def test_tensors_on_a_gpu_stay_there_where_cupy_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch_shim, "torch2xp", lambda tensor: asked.append(tensor) or "cupy array")
     monkeypatch.setattr(torch_shim, "has_cupy_gpu", True)
     tensor: Any = OnGpu()
-    assert torch_shim._as_array(tensor) == "cupy array" and asked == [tensor]  # type: ignore[comparison-overlap]
+    assert torch_shim.as_array(tensor) == "cupy array" and asked == [tensor]  # type: ignore[comparison-overlap]
     monkeypatch.setattr(torch_shim, "has_cupy_gpu", False)
-    assert torch_shim._as_array(tensor).tolist() == [1.0]
+    assert torch_shim.as_array(tensor).tolist() == [1.0]
 
 
 def test_averages_stand_in_for_the_parameters() -> None:

@@ -267,6 +267,14 @@ class ETRAGExtractor(RelationExtractor):
 
     # Serialisation
 
+    def _settings(self) -> Dict[str, Any]:
+        # Where training goes on from.
+        return {**super()._settings(), "steps": self.predictor.steps, "next_key": self.predictor.next_key}
+
+    def _apply(self, settings: Dict[str, Any]) -> None:
+        super()._apply(settings)
+        self.predictor.steps, self.predictor.next_key = settings.get("steps", 0), settings.get("next_key", 0)
+
     def shrink(self, precision: Precision) -> None:
         """Not supported: raises a ValueError. The instances' keys are of an encoder that is trained with the rest.
 

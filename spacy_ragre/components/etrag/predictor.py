@@ -18,6 +18,7 @@ from ...retrieval.indexes import IndexKind
 from ...retrieval.texts import mark_mentions
 from ...training.locks import use_own_threads
 from ...training.losses import vote_likelihood
+from ...training.parallel import own_rows
 from ..relations.annotations import known_classes, weights_of
 from ..relations.examples import as_shown
 from ..relations.pair_scores import LabelScores
@@ -134,8 +135,9 @@ class ETRAGPredictor(RelationPredictor):
         self.retrieval_loss = retrieval_loss
         # Mean 1 - cosine of the keys that were made again last, before and after.
         self.staleness = 0.0
-        self._steps = 0
-        self._next = 0
+        # Of training: steps that were taken, and the first key that is made again when it is time.
+        self.steps = 0
+        self.next_key = 0
 
     @property
     def mode(self) -> str:
@@ -172,7 +174,7 @@ class ETRAGPredictor(RelationPredictor):
     def init_head(self) -> None:
         """Make all that is trained, with an empty store."""
         self.retriever.clear()
-        self._steps = self._next = 0
+        self.steps = self.next_key = 0
         super().init_head()
 
     def refresh(self) -> None:
@@ -187,8 +189,8 @@ class ETRAGPredictor(RelationPredictor):
 
         store = self.retriever.store
         whole = count >= len(store)
-        positions = (self._next + np.arange(min(count, len(store)))) % len(store)
-        self._next = int(positions[-1] + 1) % len(store)
+        positions = (self.next_key + np.arange(min(count, len(store)))) % len(store)
+        self.next_key = int(positions[-1] + 1) % len(store)
         change = 0.0
         renewed = []
         for start in range(0, len(positions), _CHUNK):
@@ -206,7 +208,7 @@ class ETRAGPredictor(RelationPredictor):
             "%s: %d keys encoded again after %d steps; staleness %.5f, of those that were used %.5f",
             self.name,
             len(positions),
-            self._steps,
+            self.steps,
             self.staleness,
             within,
         )
@@ -332,16 +334,17 @@ class ETRAGPredictor(RelationPredictor):
     def train(self, instances: Sequence[Instance]) -> float:
         """One forward and backward pass. Gradients add up until `finish_update`.
 
-        instances (Sequence[Instance]): pairs with answers.
-        RETURNS (float): the mean loss.
+        instances (Sequence[Instance]): pairs with answers. Of several processes, each takes its share.
+        RETURNS (float): the mean loss; of several processes, this one's part of it.
         """
+        count = len(instances)
+        first, end = own_rows(count)
+        instances = instances[first:end]
         targets, known, weights = self.targets(instances), known_classes(instances, self.labels), weights_of(instances)
         total = 0.0
         for start in range(0, len(instances), _QUERIES):
             part = instances[start : start + _QUERIES]
-            retrieved, backprop_retrieval = self.etrag.begin_retrieve(
-                *self._queries(part), share=len(part) / len(instances)
-            )
+            retrieved, backprop_retrieval = self.etrag.begin_retrieve(*self._queries(part), share=len(part) / count)
             d_vectors = retrieved.vectors.new_zeros(retrieved.vectors.shape)
             for chunk in self._chunks(part):
                 logits, backprop = self.model.begin_update(Batch(chunk, retrieved.vectors[chunk.indexes]))
@@ -350,7 +353,7 @@ class ETRAGPredictor(RelationPredictor):
                 weighed = None if weights is None else weights[rows]
                 loss, gradient = self.decision.loss(logits, [targets[row] for row in rows], own_known, weighed)
                 total += loss
-                d_vectors[chunk.indexes] = backprop(gradient / len(instances))
+                d_vectors[chunk.indexes] = backprop(gradient / count)
             d_votes = None
             if retrieved.selection is not None and self.retrieval_loss:
                 own = targets[start : start + len(part)]
@@ -358,10 +361,10 @@ class ETRAGPredictor(RelationPredictor):
                 weighed = None if weights is None else weights[start : start + len(part)]
                 loss, gradient = vote_likelihood(retrieved.selection.votes, own, known=own_known, weights=weighed)
                 total += self.retrieval_loss * loss
-                d_votes = gradient * self.retrieval_loss / len(instances)
+                d_votes = gradient * self.retrieval_loss / count
             backprop_retrieval(d_vectors, d_votes)
         self._has_gradients = True
-        return total / len(instances)
+        return total / count
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Take a step with the gradients that added up, and make keys again where it is time. Does nothing where there
@@ -371,7 +374,7 @@ class ETRAGPredictor(RelationPredictor):
         """
         stepped = self._has_gradients
         super().finish_update(sgd)
-        self._steps += stepped
-        due = stepped and self.refresh_every and self._steps % self.refresh_every == 0
+        self.steps += stepped
+        due = stepped and self.refresh_every and self.steps % self.refresh_every == 0
         if due and self.etrag.trains_retriever and len(self.retriever.store):
             self._reencode(self.refresh_size or len(self.retriever.store))

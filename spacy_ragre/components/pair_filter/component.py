@@ -21,11 +21,12 @@ from ...calibration.temperature import fit_temperature, softmax
 from ...errors import Errors, Warnings
 from ...relations import CandidatePair, all_labels, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
+from ...training.parallel import own_rows, processes
 from ..base import Component, Scorer
 from .context_pooling import token_distances
 from .encoders import PairInput
 from .gold import GoldPairs, gold_pairs
-from .losses import known_labels, label_loss, relation_loss
+from .losses import batch_weight, known_labels, label_loss, relation_loss
 from .model import PairFilterShim
 from .transformer_encoder import TransformerEncoder
 
@@ -297,10 +298,14 @@ class PairCandidateFilter(Component):
             # A listener needs the whole batch, and its transformer waits for gradients; other encoders need not read
             # what nothing is learned from.
             gold = [item for item in gold if item.has_pairs]
+        elif processes() > 1:
+            raise ValueError(Errors.R775.format(name=self.name, count=processes()))
         if not any(len(item.item.doc) for item in gold):
             return None
-        logits, backprop = self.model.begin_update([item.item for item in gold])
-        loss, gradient = self._loss(gold, logits)
+        start, end = own_rows(len(gold))
+        own = gold[start:end]
+        logits, backprop = self.model.begin_update([item.item for item in own])
+        loss, gradient = self._loss(own, logits, gold)
         if not math.isfinite(loss):
             raise ValueError(Errors.R524)
         backprop(gradient)
@@ -314,13 +319,22 @@ class PairCandidateFilter(Component):
         RETURNS (Tuple[float, List[numpy.ndarray]]): the mean loss of a pair, that of the labels added by its weight,
             and the gradient.
         """
-        return self._loss(self._gold(examples), scores)
+        gold = self._gold(examples)
+        return self._loss(gold, scores, gold)
 
-    def _loss(self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray]) -> Tuple[float, List[np.ndarray]]:
+    def _loss(
+        self, gold: Sequence[GoldPairs], logits: Sequence[np.ndarray], batch: Sequence[GoldPairs]
+    ) -> Tuple[float, List[np.ndarray]]:
+        """RETURNS (Tuple[float, List[numpy.ndarray]]): the part that documents have in the mean loss of a batch, and
+        its gradient.
+        """
         related, known = [item.related for item in gold], [item.known for item in gold]
-        loss, slopes = relation_loss([part[..., 0] for part in logits], related, self.positive_weight, known)
+        weight = self.positive_weight
+        whole = batch_weight([item.related for item in batch], weight, [item.known for item in batch])
+        loss, slopes = relation_loss([part[..., 0] for part in logits], related, weight, known, whole)
+        labelled = sum(map(len, self._label_targets(batch)))
         more, label_slopes = label_loss(
-            [part[..., 1:] for part in logits], self._label_targets(gold), self._annotated(gold)
+            [part[..., 1:] for part in logits], self._label_targets(gold), self._annotated(gold), labelled
         )
         gradients = [
             np.concatenate([slope[..., None], self.label_weight * label_slope], axis=2)

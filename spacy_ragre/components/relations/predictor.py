@@ -21,6 +21,8 @@ from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
+from ...training.parallel import own_rows
+from ..predictor import Pass
 from .annotations import (
     RelationPrediction,
     allowed_classes,
@@ -437,12 +439,17 @@ class RelationPredictor(PairPredictor):
     def train(self, instances: Sequence[Instance]) -> float:
         """One forward and backward pass. Gradients add up until `finish_update`.
 
-        instances (Sequence[Instance]): pairs with answers. The loss of each is multiplied with its weight.
-        RETURNS (float): the mean loss.
+        instances (Sequence[Instance]): pairs with answers. The loss of each is multiplied with its weight. Of several
+            processes, each takes its share.
+        RETURNS (float): the mean loss; of several processes, this one's part of it.
         """
-        if self.learns == "open":
+        count = len(instances)
+        start, end = own_rows(count)
+        instances = instances[start:end]
+        passes: Iterator[Pass] = iter(())
+        if self.learns == "open" and instances:
             passes = self.open.begin_update(instances, self.labels, self.model.attrs["dropout_rate"])
-        else:
+        elif instances:
             found = self._found(instances, 0 if self.uses_states else self.n_examples)
             if self.both_orders:
                 instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]
@@ -453,10 +460,10 @@ class RelationPredictor(PairPredictor):
             own = asked if known is None else known[rows] if asked is None else known[rows] & asked
             weighed = None if weights is None else weights[rows]
             loss, gradient = self._decision.loss(logits, [targets[i] for i in rows], own, weighed)
-            backprop(gradient / len(instances))
+            backprop(gradient / count)
             total += loss
         self._has_gradients = True
-        return total / len(instances)
+        return total / count
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Take a step with the gradients that added up. Does nothing where there are none.

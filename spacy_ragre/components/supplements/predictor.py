@@ -21,6 +21,7 @@ from ...prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_co
 from ...prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ...retrieval import Neighbour, Retriever
 from ...retrieval.state_keys import BackboneEncoder
+from ...training.parallel import own_rows
 from ..predictor import Predictor
 from .model import MultiTaskShim, Trained
 
@@ -355,9 +356,10 @@ class TaskPredictor(Predictor):
     def train(self, questions: Mapping[Task, Sequence[Instance]], weights: Mapping[Task, float]) -> float:
         """One forward and backward pass over a batch of all tasks. Gradients add up until `finish_update`.
 
-        questions (Mapping[str, Sequence[Instance]]): each task's questions with their answers.
+        questions (Mapping[str, Sequence[Instance]]): each task's questions with their answers. Of several processes,
+            each takes its share.
         weights (Mapping[str, float]): what a question of each task weighs.
-        RETURNS (float): the weighted mean loss.
+        RETURNS (float): the weighted mean loss; of several processes, this one's part of it.
         """
         total = sum(weights[task] * len(items) for task, items in questions.items())
         if not total:
@@ -367,17 +369,19 @@ class TaskPredictor(Predictor):
             if not items:
                 continue
             share = weights[task] / total
+            responses = [self._response_ids(f" {item.response}") for item in items] if task in GENERATED else []
+            start, end = own_rows(len(items))
+            items = items[start:end]
             prompts = [prompt.ids for prompt in self._prompts(task, items, self._found_once(task, items))]
             if task not in GENERATED:
                 targets = [LABELS[task].index(item.answers[0].label) for item in items if item.answers]
                 asked.extend(Trained(p, share, _ROWS[task], target) for p, target in zip(prompts, targets, strict=True))
                 continue
-            responses = [self._response_ids(f" {item.response}") for item in items]
             # Each token weighs the same. Were it each response, the few tokens of an empty or a short list would
             # outweigh those of a long one, and lists would be ended early.
             size = sum(len(response) + 1 for response in responses) / len(responses)
-            asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, responses))
-        loss = self.shim.train(asked, self.label_smoothing)
+            asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, responses[start:end]))
+        loss = self.shim.train(asked, self.label_smoothing) if asked else 0.0
         self._has_gradients = True
         return loss
 

@@ -52,3 +52,8 @@ def test_the_config_trains(corpus, tiny_llama, tiny_bert, tmp_path, own):
         pipe = nlp.get_pipe(NAME)
         assert len(pipe.labels) == 9 and len(pipe.predictor.retriever) == (6 if pipe.predictor.etrag.k else 0)
     assert os.path.getsize(tmp_path / "out" / "model-best" / NAME / "model") > 0
+
+
+def test_a_killed_training_goes_on(check_resuming, make_etrag, gold_docs):
+    nlp = make_etrag(refresh_every=3, refresh_size=3, label_dropout=0.3)
+    check_resuming(nlp, gold_docs(nlp), NAME)

@@ -334,3 +334,8 @@ def test_examples_that_were_loaded_are_shown(make_supplements, gold_examples_of,
     gold = pipe(nlp)._gold([example.reference for example in examples[:2]])["uc"]
     shown = [n.instance.text for found in predictor._found_once("uc", gold) for n in found]
     assert shown and not {example.reference.text for example in examples[:2]} & set(shown)
+
+
+def test_a_killed_training_goes_on(check_resuming, make_supplements, gold):
+    nlp = make_supplements(n_examples=1, dropout=0.2)
+    check_resuming(nlp, gold(nlp), NAME)

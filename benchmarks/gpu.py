@@ -1,0 +1,220 @@
+"""The whole table of performance on a GPU, in one call of at most nine minutes.
+
+    python -m benchmarks.gpu                        # on the GPU that torch finds
+    python -m benchmarks.gpu --device cpu --quick   # a test of this script, whose figures mean nothing
+
+For language models of several sizes, in 16 bits and in 4 (nf4): pairs a second, packed and as separate prompts, and
+how far their scores are apart; tokens a second of a step of training (LoRA, QLoRA); and the most memory. Then pairs a
+second of the reader of open labels. Weights are random, of the shapes of known models: they cost the same as trained
+ones, and nothing is needed but the tokenizer (`python -m spacy ragre download smollm2-135m-instruct`). Documents are
+seeded ones of `corpora_src/openrel`, three paragraphs each, with all pairs of their gold entities.
+
+Sizes come in order, the small ones first, and what the time does not reach is written as not measured. So is everything
+where there is no GPU.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import torch
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_ragre.corpora.openrel import SourceText, component_labels, read_schema, source_files
+from spacy_ragre.instances import Instance
+
+from .packed_scoring import documents, equality, make_nlp, pairs, spread_adapter, timed, training
+from .paragraphs import with_gold
+from .results import merge, peak_memory
+from .zero_shot_speed import OPENREL, make_pipeline, read_texts, seconds
+
+OUTPUT = Path(__file__).parent / "results" / "gpu.json"
+TITLE = "GPU: speed and memory"
+# Layers, width, inner width, heads, heads of keys and values.
+SHAPES: Dict[str, Tuple[int, int, int, int, int]] = {
+    "tiny": (2, 64, 128, 4, 2),
+    "SmolLM2-135M": (30, 576, 1536, 9, 3),
+    "SmolLM2-1.7B": (24, 2048, 8192, 32, 32),
+    "Mistral-7B": (32, 4096, 14336, 32, 8),
+}
+PARTS = ("packed", "training")
+LABELS = 12
+
+
+class Clock:
+    """Says when the time is over.
+
+    minutes (float): the time.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.end = time.monotonic() + 60 * minutes
+        self.longest = 0.0
+
+    def has_time(self) -> bool:
+        """RETURNS (bool): whether a measurement as long as the longest so far, twice over, would end in time."""
+        return time.monotonic() + 2 * self.longest < self.end
+
+    def measure(self, call: Any) -> Any:
+        """RETURNS (Any): what a call gives, whose time is noted."""
+        took, result = timed(call)
+        self.longest = max(self.longest, took)
+        return result
+
+
+def write_model(shape: str, tokenizer: Any, folder: Path, device: str) -> Path:
+    """Write a language model with random weights.
+
+    shape (str): of `SHAPES`.
+    tokenizer (PreTrainedTokenizerFast): its tokenizer.
+    folder (Path): where to.
+    device (str): where the weights are drawn, since that takes long on a CPU.
+    RETURNS (Path): the folder.
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    layers, width, inner, heads, key_heads = SHAPES[shape]
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=inner,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=key_heads,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32 if device == "cpu" else torch.bfloat16)
+    try:
+        with torch.device(device):
+            model = LlamaForCausalLM(config)
+    finally:
+        torch.set_default_dtype(before)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def read_documents(nlp: Language, count: int) -> List[Doc]:
+    """RETURNS (List[Doc]): documents of three paragraphs with their gold entities."""
+    texts = read_texts(3 * count)
+    return [Doc.from_docs([with_gold(nlp, text) for text in texts[3 * i : 3 * i + 3]]) for i in range(count)]  # type: ignore[misc]
+
+
+def read_labels() -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): the words of some labels, by name."""
+    schema = read_schema(source_files(OPENREL)[0])
+    return {name: name.replace("_", " ") for name in list(component_labels(schema))[:LABELS]}
+
+
+def measure_model(
+    folder: Path, device: str, quantization: Optional[str], count: int, sample: int, clock: Clock
+) -> Dict[str, Dict[str, Any]]:
+    """Measure one model.
+
+    folder (Path): the model.
+    device (str): torch's name of a device.
+    quantization (Optional[str]): "nf4", or None.
+    count (int): documents.
+    sample (int): separate prompts of each document that are timed.
+    clock (Clock): the time.
+    RETURNS (Dict[str, Dict[str, Any]]): the figures of each of `PARTS` that there was time for.
+    """
+    dtype = "float32" if device == "cpu" else "bfloat16"
+    nlp = make_nlp(read_labels(), True, dtype, name=str(folder), device=device, quantization=quantization)
+    spread_adapter(nlp)
+    asked: List[List[Instance]] = pairs(nlp, read_documents(nlp, count))
+    results: Dict[str, Dict[str, Any]] = {}
+    about = {"dtype": dtype, "quantization": quantization or "none"}
+
+    def part(name: str, *calls: Any) -> None:
+        if clock.has_time():
+            if device != "cpu":
+                torch.cuda.reset_peak_memory_stats()
+            figures = [clock.measure(call) for call in calls]
+            results[name] = {
+                **{k: v for one in figures for k, v in one.items()},
+                "peak_mebibytes": peak_memory(),
+                **about,
+            }
+
+    part("packed", lambda: documents(nlp, asked, sample), lambda: equality(nlp, asked[:1]))
+    part("training", lambda: training(nlp, asked[: max(1, count // 2)], sample))
+    return results
+
+
+def measure_reader(count: int) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): pairs a second of the reader of open labels, and how many there were."""
+    texts: Sequence[SourceText] = read_texts(count)
+    nlp = make_pipeline(dict(read_labels()), "open")
+    docs = [with_gold(nlp, text) for text in texts]
+    component: Any = nlp.get_pipe("rag_relation_extractor")
+    with nlp.select_pipes(disable=["rag_relation_extractor"]):
+        total = sum(len(component._candidates(doc)) for doc in nlp.pipe([doc.copy() for doc in docs]))
+    seconds(nlp, docs[:2])
+    return {"paragraphs": count, "pairs": total, "pairs_per_second": total / seconds(nlp, docs)}
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda", help="torch's name of a device")
+    parser.add_argument("--quick", action="store_true", help="a tiny model and two documents")
+    parser.add_argument("--minutes", type=float, default=8.5, help="the time for all of it")
+    parser.add_argument("--tokenizer", default="smollm2-135m-instruct", help="a folder or an embedded model")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    args = parser.parse_args(argv)
+    clock = Clock(args.minutes)
+    shapes = ["tiny"] if args.quick else list(SHAPES)[1:]
+    bits = (None, "nf4")
+
+    def report(name: str, values: Dict[str, Any]) -> None:
+        merge(args.output, TITLE, {name: values})
+        print(name, {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}, flush=True)
+
+    missing = args.device.startswith("cuda") and not torch.cuda.is_available()
+    why = "no: torch finds no GPU" if missing else "no: the time was over"
+    found: Dict[str, Dict[str, Any]] = {}
+    if not missing:
+        from spacy_ragre.llm import CausalLM
+
+        tokenizer = CausalLM(args.tokenizer, device="cpu").tokenizer
+        for shape in shapes:
+            if not clock.has_time():
+                continue
+            with tempfile.TemporaryDirectory() as scratch:
+                write = partial(write_model, shape, tokenizer, Path(scratch) / "model", args.device)
+                folder = clock.measure(write)
+                for quantization in bits:
+                    size = (2, 2) if args.quick else (12, 8)
+                    measured = measure_model(folder, args.device, quantization, *size, clock)
+                    for name, values in measured.items():
+                        found[_name(shape, quantization, name)] = values
+                        report(_name(shape, quantization, name), values)
+                    if args.device != "cpu":
+                        torch.cuda.empty_cache()
+                shutil.rmtree(folder)
+        if clock.has_time():
+            found["open_reader"] = measure_reader(2 if args.quick else 100)
+            report("open_reader", found["open_reader"])
+    expected = [_name(shape, quantization, name) for shape in shapes for quantization in bits for name in PARTS]
+    for name in [*expected, "open_reader"]:
+        if name not in found:
+            report(name, {"measured": why})
+
+
+def _name(shape: str, quantization: Optional[str], part: str) -> str:
+    return f"{shape}_{quantization or '16_bits'}_{part}"
+
+
+if __name__ == "__main__":
+    main()

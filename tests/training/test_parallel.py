@@ -1,0 +1,259 @@
+"""Training on several processes: they come to the losses and weights of one, and go on from its checkpoints."""
+
+import itertools
+import json
+import os
+import random
+import socket
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+import spacy
+import torch
+from spacy.tokens import DocBin
+
+from spacy_ragre.cli.train import train
+from spacy_ragre.components.base import Component
+from spacy_ragre.training import checkpoint, parallel  # noqa: F401  (registers the logger)
+from spacy_ragre.training.parallel import from_first, own_rows, process_group, same_draws, sum_gradients, total
+
+NAMES = ("pair_candidate_filter", "rag_relation_extractor")
+CONFIG = """
+[paths]
+train = null
+
+[nlp]
+lang = "en"
+pipeline = ["pair_candidate_filter", "rag_relation_extractor"]
+
+[components]
+
+[components.pair_candidate_filter]
+factory = "pair_candidate_filter"
+label_weight = 0.5
+
+[components.pair_candidate_filter.model]
+@architectures = "ragre.PairFilter.v1"
+hidden = 16
+block = 8
+
+[components.pair_candidate_filter.model.encoder]
+@architectures = "ragre.HuggingFaceEncoder.v1"
+name = {bert}
+device = "cpu"
+
+[components.rag_relation_extractor]
+factory = "rag_relation_extractor"
+answer = "head"
+weights = null
+n_examples = 0
+
+[components.rag_relation_extractor.model]
+@architectures = "ragre.LabelModel.v1"
+
+[components.rag_relation_extractor.model.backbone]
+@ragre_backbones = "ragre.CausalLM.v1"
+name = {llama}
+device = "cpu"
+lora = {{"rank": 4, "alpha": 8, "dropout": 0.0}}
+
+[components.rag_relation_extractor.retriever]
+@ragre_retrievers = "ragre.Retriever.v1"
+
+[components.rag_relation_extractor.retriever.encoder]
+@ragre_encoders = "ragre.BackboneEncoder.v1"
+
+[corpora]
+
+[corpora.train]
+@readers = "ragre.Corpus.v1"
+path = ${{paths.train}}
+
+[corpora.dev]
+@readers = "ragre.Corpus.v1"
+path = ${{paths.train}}
+
+[training]
+seed = 0
+gpu_allocator = null
+dropout = 0.0
+max_steps = 6
+eval_frequency = 1
+
+[training.logger]
+@loggers = "ragre.Checkpoint.v1"
+path = {checkpoint}
+every = 3
+
+[training.batcher]
+@batchers = "spacy.batch_by_sequence.v1"
+size = 5
+
+[training.optimizer]
+@optimizers = "Adam.v1"
+learn_rate = 0.01
+"""
+
+
+def in_processes(count: int, work: Callable[[], Any]) -> List[int]:
+    """Call something in forked processes, as a launcher would start them. RETURNS (List[int]): their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for number in range(count):
+        child = os.fork()
+        if child == 0:
+            place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+            os.environ.update(place, RANK=str(number), LOCAL_RANK=str(number))
+            try:
+                with process_group():
+                    work()
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def test_one_process_is_as_it_was() -> None:
+    assert (parallel.processes(), parallel.rank(), total(2.5), from_first(lambda: 3)) == (1, 0, 2.5, 3)
+    assert own_rows(7) == (0, 7)
+    parameter = torch.nn.Parameter(torch.ones(2))
+    sum_gradients([parameter])
+    state = random.getstate()
+    with process_group(), same_draws():
+        assert random.getstate() == state and parameter.grad is None
+
+
+def test_shares_are_all_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for size, count in ((2, 7), (3, 2), (4, 0)):
+        monkeypatch.setattr(parallel._group, "size", size)
+        rows: List[int] = []
+        for number in range(size):
+            monkeypatch.setattr(parallel._group, "rank", number)
+            rows.extend(range(*own_rows(count)))
+        assert rows == list(range(count))
+
+
+def collectives() -> None:
+    """What two processes tell one another."""
+    first = parallel.rank() == 0
+    assert total(1.5 if first else 2.0) == 3.5
+    own = [
+        torch.nn.Parameter(torch.zeros(2, 2)),
+        torch.nn.Parameter(torch.zeros(3)),
+        torch.nn.Parameter(torch.zeros(1)),
+    ]
+    own[0].grad = torch.full((2, 2), 1.0 if first else 2.0)
+    if first:
+        own[1].grad = torch.ones(3)
+    sum_gradients(own)
+    assert own[0].grad.tolist() == [[3, 3], [3, 3]] and own[2].grad is None
+    assert own[1].grad is not None and own[1].grad.tolist() == [1, 1, 1]
+    assert from_first(lambda: {"rank": parallel.rank()}) == {"rank": 0}
+    with pytest.raises(ValueError, match="the first one's"):
+        from_first(lambda: (_ for _ in ()).throw(ValueError("the first one's")))
+    random.seed(0)
+    torch.manual_seed(0)
+    with same_draws():
+        drawn = torch.rand(1).item()
+        for _ in range(1 + parallel.rank()):
+            random.random()
+    # Dropout is each one's own, and what all draw is the same again.
+    assert total(drawn) != pytest.approx(2 * drawn, abs=1e-6)
+    drawn = random.random()
+    assert total(drawn) == pytest.approx(2 * drawn, abs=1e-12)
+
+
+def losses_of(folder: Path) -> List[Dict[str, float]]:
+    return [json.loads(line)["losses"] for line in (folder / "log.jsonl").read_text(encoding="utf8").splitlines()]
+
+
+def test_two_processes_learn_what_one_does(
+    tiny_llama: Path, make_bert: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nlp = spacy.blank("en")
+    docs = []
+    for i, (head, tail) in enumerate([("Acme", "Ann"), ("Globex", "Bob"), ("Hooli", "Cara"), ("Umbra", "Dan")] * 2):
+        text = f"{head} was founded by {tail} ." if i < 4 else f"{head} met {tail} in Rome on day {i} ."
+        doc = nlp.make_doc(text)
+        start = text.index(tail)
+        doc.ents = [doc.char_span(0, len(head), "ORG"), doc.char_span(start, start + len(tail), "PERSON")]
+        relation = {"head": doc.ents[0], "tail": doc.ents[1], "label": "founded_by"}
+        doc._.relations = [relation] if i < 4 else []
+        docs.append(doc)
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
+    bert = make_bert(128)
+
+    def run(name: str, **training: Any) -> None:
+        out = tmp_path / name
+        out.mkdir(exist_ok=True)
+        paths = {"bert": bert, "llama": tiny_llama, "checkpoint": out / "checkpoint"}
+        config = CONFIG.format(**{key: json.dumps(str(path)) for key, path in paths.items()})
+        (out / "config.cfg").write_text(config, encoding="utf8")
+        log = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(out / "log.jsonl")}
+        monkeypatch.setattr(import_module("spacy_ragre.cli.train"), "PROGRESS", log)
+        overrides = {"paths.train": str(tmp_path / "train.spacy"), "training.max_steps": 6}
+        train(out / "config.cfg", out, overrides={**overrides, **training}, patience=0)
+
+    def killed(name: str) -> Callable[[], None]:
+        def work() -> None:
+            steps = itertools.count()
+            update = Component.update
+
+            def counted(self: Component, *args: Any, **settings: Any) -> Dict[str, float]:
+                if next(steps) == 2 * 4:  # of two components: in the fifth step
+                    raise KeyboardInterrupt
+                return update(self, *args, **settings)
+
+            monkeypatch.setattr(Component, "update", counted)
+            with pytest.raises(KeyboardInterrupt):
+                run(name)
+            (tmp_path / name / "log.jsonl").unlink(missing_ok=True)
+
+        return work
+
+    def two() -> None:
+        collectives()
+        run("two")
+
+    run("one")
+    assert in_processes(2, two) == [0, 0]
+    one, both = losses_of(tmp_path / "one"), losses_of(tmp_path / "two")
+    assert len(one) == 7 and one[-1]["rag_relation_extractor"] < one[0]["rag_relation_extractor"]
+    for name in NAMES:
+        assert [row[name] for row in both] == pytest.approx([row[name] for row in one], abs=1e-3)
+    assert weights(tmp_path / "two") == pytest.approx(weights(tmp_path / "one"), abs=1e-4)
+    # A checkpoint of one process goes on in two, and of two in one.
+    assert in_processes(1, killed("first")) == [0] and in_processes(2, lambda: run("first")) == [0, 0]
+    assert in_processes(2, killed("second")) == [0, 0] and in_processes(1, lambda: run("second")) == [0]
+    for name in ("first", "second"):
+        assert not (tmp_path / name / "checkpoint").exists()
+        assert weights(tmp_path / name) == pytest.approx(weights(tmp_path / "one"), abs=1e-4)
+
+
+def weights(folder: Path) -> Any:
+    """RETURNS (numpy.ndarray): all that was trained, one after the other."""
+    nlp = spacy.load(folder / "model-last")
+    shims: List[Any] = [nlp.get_pipe(name).model.shims[0] for name in NAMES]  # type: ignore[attr-defined]
+    return np.concatenate([p.detach().numpy().ravel() for shim in shims for _, p in sorted(shim.parameters().items())])
+
+
+def test_what_several_processes_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ValueError, match=r"R776\] Can't join the 2 processes.*RANK"):
+        with process_group():
+            pass
+    nlp = spacy.blank("en")
+    pipe: Any = nlp.add_pipe("pair_candidate_filter")
+    # As `spacy train` under a launcher.
+    with pytest.warns(UserWarning, match=r"W770\] 2 processes were started"):
+        pipe._check_training(lambda: [])
