@@ -35,6 +35,7 @@ test: $(STAMP)
 	$(BIN)/mypy spacy_ragre scripts benchmarks
 	$(BIN)/python scripts/render_results.py --check
 	$(BIN)/python scripts/render_reference.py --check
+	$(BIN)/python scripts/reckon_scale.py --check
 	$(BIN)/python scripts/count_any.py
 	OMP_NUM_THREADS=1 COVERAGE_CORE=$(CORE) $(BIN)/python -m pytest -ra --durations=10 -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
 

@@ -29,7 +29,7 @@ ARGUMENT = re.compile(r"^(?P<names>\w+(?:, \w+)*)(?: \((?P<type>.*?)\))?: (?P<te
 POINTS = [point for point in metadata.entry_points(group="spacy_factories") if point.value.startswith("spacy_ragre.")]
 FACTORIES = sorted(point.name for point in POINTS)
 #: spaCy's registries with functions of this suite, and the suite's own.
-REGISTRIES = ("architectures", "readers", "scorers", "misc", *NAMES)
+REGISTRIES = ("architectures", "readers", "scorers", "loggers", "misc", *NAMES)
 OWN = "ragre."
 
 
