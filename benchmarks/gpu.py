@@ -108,7 +108,7 @@ def write_model(shape: str, tokenizer: Any, folder: Path, device: str) -> Path:
 def read_documents(nlp: Language, count: int) -> List[Doc]:
     """RETURNS (List[Doc]): documents of three paragraphs with their gold entities."""
     texts = read_texts(3 * count)
-    return [Doc.from_docs([with_gold(nlp, text) for text in texts[3 * i : 3 * i + 3]]) for i in range(count)]  # type: ignore[misc]
+    return [Doc.from_docs([with_gold(nlp, text) for text in texts[3 * i : 3 * i + 3]]) for i in range(count)]
 
 
 def read_labels() -> Dict[str, str]:

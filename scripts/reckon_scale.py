@@ -74,7 +74,8 @@ def kept_share(rows: Sequence[Dict[str, Any]]) -> float:
     precision, recall, dropped = (statistics.mean(scores[f"pairs_{name}"]) for name in ("p", "r", "dropped"))
     # Kept pairs without a relation, by what is kept with one and by what is dropped without one.
     related = (1 - dropped) / (recall / precision * (1 - precision) + 1 - dropped)
-    return related * recall / precision
+    share: float = related * recall / precision
+    return share
 
 
 def ways(results: Dict[str, Any]) -> List[Way]:

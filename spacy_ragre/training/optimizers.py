@@ -36,7 +36,8 @@ def optimizer_state(optimizer: Optimizer, pipes: Mapping[str, TrainablePipe]) ->
 
     for kind in _ARRAYS:
         known = getattr(optimizer, kind) or {}
-        state[kind] = {place_of(key): get_current_ops().to_numpy(value) for key, value in known.items()}
+        ops: Any = get_current_ops()
+        state[kind] = {place_of(key): ops.to_numpy(value) for key, value in known.items()}
     for kind in _COUNTS:
         state[kind] = {place_of(key): int(value) for key, value in getattr(optimizer, kind).items()}
     return state

@@ -235,7 +235,7 @@ def test_two_processes_learn_what_one_does(
     assert in_processes(2, lambda: run("one")) == [0, 0]
     for folder in ("one", "two"):
         assert not (tmp_path / folder / "checkpoint").exists()
-        assert weights(tmp_path / folder) == pytest.approx(weights(tmp_path / "whole"), abs=1e-4)
+        assert weights(tmp_path / folder) == pytest.approx(weights(tmp_path / "whole"), abs=1e-3)
 
 
 def weights(folder: Path) -> Any:
