@@ -15,9 +15,11 @@ import pytest
 import spacy
 import torch
 from spacy.tokens import DocBin
+from spacy.training import Example
 
-from spacy_ragre.cli.train import train
+from spacy_ragre.cli.train import _begin_together, _own_gpu, train
 from spacy_ragre.components.base import Component
+from spacy_ragre.components.pair_filter.transformer_encoder import TransformerEncoder
 from spacy_ragre.training import checkpoint, parallel  # noqa: F401  (registers the logger)
 from spacy_ragre.training.parallel import from_first, own_rows, process_group, same_draws, sum_gradients, total
 
@@ -194,14 +196,17 @@ def test_two_processes_learn_what_one_does(
     config.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     (bert / "config.json").write_text(json.dumps(config), encoding="utf8")
 
+    for name in ("whole", "one", "two"):
+        (tmp_path / name).mkdir()
+        paths = {"bert": bert, "llama": tiny_llama, "checkpoint": tmp_path / name / "checkpoint"}
+        filled = CONFIG.format(**{key: json.dumps(str(path)) for key, path in paths.items()})
+        (tmp_path / name / "config.cfg").write_text(filled, encoding="utf8")
+
     def run(name: str) -> None:
         out = tmp_path / name
-        out.mkdir(exist_ok=True)
-        paths = {"bert": bert, "llama": tiny_llama, "checkpoint": out / "checkpoint"}
-        filled = CONFIG.format(**{key: json.dumps(str(path)) for key, path in paths.items()})
-        (out / "config.cfg").write_text(filled, encoding="utf8")
-        log = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(out / "log.jsonl")}
-        monkeypatch.setattr(import_module("spacy_ragre.cli.train"), "PROGRESS", log)
+        if parallel.rank() == 0:
+            log = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(out / "log.jsonl")}
+            monkeypatch.setattr(import_module("spacy_ragre.cli.train"), "PROGRESS", log)
         overrides = {"paths.train": str(tmp_path / "train.spacy"), "training.max_steps": 6}
         train(out / "config.cfg", out, overrides=overrides, patience=0)
 
@@ -256,4 +261,16 @@ def test_what_several_processes_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe: Any = nlp.add_pipe("pair_candidate_filter")
     # As `spacy train` under a launcher.
     with pytest.warns(UserWarning, match=r"W770\] 2 processes were started"):
-        pipe._check_training(lambda: [])
+        pipe._check_training(lambda: [Example(nlp.make_doc("a"), nlp.make_doc("a"))])
+    monkeypatch.setattr(parallel._group, "size", 2)
+    pipe.shim.encoder = object.__new__(TransformerEncoder)
+    with pytest.raises(ValueError, match=r"R775\] pair_candidate_filter reads the states of another component"):
+        pipe._learn([])
+    nlp.config["training"]["seed"] = None
+    with pytest.raises(ValueError, match=r"R770\] Training on several processes needs"):
+        _begin_together(nlp)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert (_own_gpu(None), _own_gpu(-1)) == (1, -1)
+    with pytest.raises(ValueError, match=r"R323\] --gpu-id needs a single process: each of the 2 processes"):
+        _own_gpu(0)
