@@ -10,7 +10,7 @@ import os
 import random
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Callable, Collection, Iterator, List, Tuple, TypeVar, cast
+from typing import TYPE_CHECKING, Callable, Collection, Iterator, List, Sequence, TypeVar, cast
 
 from ..errors import Errors
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 _Made = TypeVar("_Made")
+_Item = TypeVar("_Item")
 
 # While the first process makes or writes what the others wait for.
 _PATIENCE = timedelta(days=1)
@@ -74,13 +75,12 @@ def process_group() -> Iterator[None]:
     distributed.destroy_process_group()
 
 
-def own_rows(count: int) -> Tuple[int, int]:
-    """The share of this process. Neighbours stay together, since pairs of one document are computed with one prefix.
-
-    count (int): pairs of a batch.
-    RETURNS (Tuple[int, int]): the first one, and the end.
+def own_share(batch: Sequence[_Item]) -> Sequence[_Item]:
+    """RETURNS (Sequence[Any]): this process's part of a batch. Neighbours stay together, since pairs of one document
+    are computed with one prefix.
     """
-    return count * _group.rank // _group.size, count * (_group.rank + 1) // _group.size
+    count = len(batch)
+    return batch[count * _group.rank // _group.size : count * (_group.rank + 1) // _group.size]
 
 
 def total(value: float) -> float:

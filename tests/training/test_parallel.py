@@ -21,7 +21,7 @@ from spacy_ragre.cli.train import _begin_together, _own_gpu, train
 from spacy_ragre.components.base import Component
 from spacy_ragre.components.pair_filter.transformer_encoder import TransformerEncoder
 from spacy_ragre.training import checkpoint, parallel  # noqa: F401  (registers the logger)
-from spacy_ragre.training.parallel import from_first, own_rows, process_group, same_draws, sum_gradients, total
+from spacy_ragre.training.parallel import from_first, own_share, process_group, same_draws, sum_gradients, total
 
 NAMES = ("pair_candidate_filter", "rag_relation_extractor")
 CONFIG = """
@@ -125,7 +125,7 @@ def in_processes(count: int, work: Callable[[], Any]) -> List[int]:
 
 def test_one_process_is_as_it_was() -> None:
     assert (parallel.processes(), parallel.rank(), total(2.5), from_first(lambda: 3)) == (1, 0, 2.5, 3)
-    assert own_rows(7) == (0, 7)
+    assert own_share(range(7)) == range(7)
     parameter = torch.nn.Parameter(torch.ones(2))
     sum_gradients([parameter])
     state = random.getstate()
@@ -139,7 +139,7 @@ def test_shares_are_all_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         rows: List[int] = []
         for number in range(size):
             monkeypatch.setattr(parallel._group, "rank", number)
-            rows.extend(range(*own_rows(count)))
+            rows.extend(own_share(range(count)))
         assert rows == list(range(count))
 
 

@@ -18,7 +18,7 @@ from ...retrieval.indexes import IndexKind
 from ...retrieval.texts import mark_mentions
 from ...training.locks import use_own_threads
 from ...training.losses import vote_likelihood
-from ...training.parallel import own_rows
+from ...training.parallel import own_share
 from ..relations.annotations import known_classes, weights_of
 from ..relations.examples import as_shown
 from ..relations.pair_scores import LabelScores
@@ -337,9 +337,7 @@ class ETRAGPredictor(RelationPredictor):
         instances (Sequence[Instance]): pairs with answers. Of several processes, each takes its share.
         RETURNS (float): the mean loss; of several processes, this one's part of it.
         """
-        count = len(instances)
-        first, end = own_rows(count)
-        instances = instances[first:end]
+        count, instances = len(instances), own_share(instances)
         targets, known, weights = self.targets(instances), known_classes(instances, self.labels), weights_of(instances)
         total = 0.0
         for start in range(0, len(instances), _QUERIES):

@@ -21,7 +21,7 @@ from ...calibration.temperature import fit_temperature, softmax
 from ...errors import Errors, Warnings
 from ...relations import CandidatePair, all_labels, cluster_entities, entity_spans
 from ...training.locks import one_at_a_time
-from ...training.parallel import own_rows, processes
+from ...training.parallel import own_share, processes
 from ..base import Component, Scorer
 from .context_pooling import token_distances
 from .encoders import PairInput
@@ -302,8 +302,7 @@ class PairCandidateFilter(Component):
             raise ValueError(Errors.R775.format(name=self.name, count=processes()))
         if not any(len(item.item.doc) for item in gold):
             return None
-        start, end = own_rows(len(gold))
-        own = gold[start:end]
+        own = own_share(gold)
         logits, backprop = self.model.begin_update([item.item for item in own])
         loss, gradient = self._loss(own, logits, gold)
         if not math.isfinite(loss):

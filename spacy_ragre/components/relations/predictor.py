@@ -21,8 +21,7 @@ from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
-from ...training.parallel import own_rows
-from ..predictor import Pass
+from ...training.parallel import own_share
 from .annotations import (
     RelationPrediction,
     allowed_classes,
@@ -393,8 +392,7 @@ class RelationPredictor(PairPredictor):
         prompts = [self.pieces(i, n[: self.shown]) for i, n in zip(instances, found)]
         self.prepare()
         if mode == "trie":
-            answers = [self.prompt.answers(i, self.labels) for i in instances]
-            return score_texts(backbone, prompts, answers)
+            return score_texts(backbone, prompts, [self.prompt.answers(i, self.labels) for i in instances])
         return parse_texts(self.prompt, instances, generate_texts(backbone, prompts), self.labels)
 
     def _probabilities(self, scored: LabelScores, allowed: "np.ndarray", odds: Optional["np.ndarray"]) -> "np.ndarray":
@@ -439,17 +437,13 @@ class RelationPredictor(PairPredictor):
     def train(self, instances: Sequence[Instance]) -> float:
         """One forward and backward pass. Gradients add up until `finish_update`.
 
-        instances (Sequence[Instance]): pairs with answers. The loss of each is multiplied with its weight. Of several
-            processes, each takes its share.
+        instances (Sequence[Instance]): pairs with answers. The loss of each is multiplied with its weight.
         RETURNS (float): the mean loss; of several processes, this one's part of it.
         """
-        count = len(instances)
-        start, end = own_rows(count)
-        instances = instances[start:end]
-        passes: Iterator[Pass] = iter(())
-        if self.learns == "open" and instances:
+        count, instances = len(instances), own_share(instances)
+        if self.learns == "open":
             passes = self.open.begin_update(instances, self.labels, self.model.attrs["dropout_rate"])
-        elif instances:
+        else:
             found = self._found(instances, 0 if self.uses_states else self.n_examples)
             if self.both_orders:
                 instances = [instance.swapped() if random.random() < 0.5 else instance for instance in instances]

@@ -21,7 +21,7 @@ from ...prompts.shortening import MENTION_WORDS, cut_mentions, cut_text, most_co
 from ...prompts.supplements import GENERATED, KINDS, LABELS, TRIPLE_RELATIONS, Task, TaskPrompt, label_text
 from ...retrieval import Neighbour, Retriever
 from ...retrieval.state_keys import BackboneEncoder
-from ...training.parallel import own_rows
+from ...training.parallel import own_share
 from ..predictor import Predictor
 from .model import MultiTaskShim, Trained
 
@@ -370,8 +370,7 @@ class TaskPredictor(Predictor):
                 continue
             share = weights[task] / total
             responses = [self._response_ids(f" {item.response}") for item in items] if task in GENERATED else []
-            start, end = own_rows(len(items))
-            items = items[start:end]
+            items = own_share(items)
             prompts = [prompt.ids for prompt in self._prompts(task, items, self._found_once(task, items))]
             if task not in GENERATED:
                 targets = [LABELS[task].index(item.answers[0].label) for item in items if item.answers]
@@ -380,7 +379,7 @@ class TaskPredictor(Predictor):
             # Each token weighs the same. Were it each response, the few tokens of an empty or a short list would
             # outweigh those of a long one, and lists would be ended early.
             size = sum(len(response) + 1 for response in responses) / len(responses)
-            asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, responses[start:end]))
+            asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, own_share(responses)))
         loss = self.shim.train(asked, self.label_smoothing) if asked else 0.0
         self._has_gradients = True
         return loss

@@ -8,6 +8,7 @@ from spacy.tokens import Span
 from spacy.training import Example
 
 from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.training import parallel
 
 NAME = "rag_relation_extractor"
 WHOLE = {"@ragre_candidates": "ragre.WholeDocument.v1"}
@@ -299,3 +300,16 @@ def test_keys_are_the_states_of_both_orders(make_nlp, gold_examples, component):
     both = predictor.fingerprint()
     predictor.both_orders = False
     assert predictor.states(pairs).shape == (len(pairs), width) and predictor.fingerprint() != both
+
+
+@pytest.mark.parametrize("answer", ["head", "open"])
+def test_a_process_may_have_no_share_of_a_batch(
+    make_nlp, gold_examples, train, component, open_settings, monkeypatch, answer
+):
+    nlp = make_nlp(**(open_settings if answer == "open" else {}))
+    examples = gold_examples(nlp)
+    train(nlp, examples, steps=0)
+    monkeypatch.setattr(parallel._group, "size", 100)
+    predictor = component(nlp).predictor
+    assert predictor.train(component(nlp)._gold([examples[0].reference])) == 0
+    assert all(parameter.grad is None for parameter in predictor.shim.parameters().values())

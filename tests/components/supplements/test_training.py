@@ -14,6 +14,7 @@ from spacy_ragre.components.supplements.questions import EntityLabels
 from spacy_ragre.llm.attention.packing import unshared
 from spacy_ragre.prompts.supplements import TASKS
 from spacy_ragre.relations import TRIPLES_KEY, relations_key
+from spacy_ragre.training import parallel
 
 from .conftest import E, S
 
@@ -339,3 +340,11 @@ def test_examples_that_were_loaded_are_shown(make_supplements, gold_examples_of,
 def test_a_killed_training_goes_on(check_resuming, make_supplements, gold):
     nlp = make_supplements(tasks=["re", "uc"], n_examples=1, dropout=0.2)
     check_resuming(nlp, gold(nlp), NAME)
+
+
+def test_a_process_may_have_no_share_of_a_batch(make_supplements, gold_examples_of, pipe, monkeypatch):
+    nlp = make_supplements()
+    examples = gold_examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    monkeypatch.setattr(parallel._group, "size", 100)
+    assert pipe(nlp)._learn(examples[:1]) == 0
