@@ -16,14 +16,14 @@ RDF = ("ttl", "nt")
 @ragre_cli.command("export")
 def export_cli(
     docs_path: Path = Arg(..., metavar="DOCS.spacy", help="Documents to export, a .spacy file or a folder of them"),
-    output_path: Path = Arg(..., metavar="OUT", help="File to write; for brat and csv the folder"),
+    output_path: Path = Arg(..., metavar="OUT", help="File to write; for brat, webanno, uima and csv the folder"),
     format: str = Opt(
         "jsonl",
         "--format",
         "-f",
-        help="Format to write: jsonl (interchange), prodigy, brat, labelstudio, doccano or docred; for a graph "
-        "graphml, node-link (JSON), ttl or nt (RDF), "
-        "csv (tables for Neo4j's import) or cypher",
+        help="Format to write: jsonl (interchange), one that convert reads, docred for answers and docred-docs for "
+        "documents of DocRED; for a graph graphml, node-link (JSON), ttl or nt (RDF), csv (tables for Neo4j's "
+        "import) or cypher",
     ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="Take the entities from doc.spans[KEY]"),
     relation_names: Optional[Path] = Opt(
@@ -88,7 +88,7 @@ def export(
         raise ValueError(Errors.R414.format(format=format, known=", ".join((*WRITERS, *FORMATS))))
     if base is not None and format not in RDF:
         raise ValueError(Errors.R619.format(format=format, option="--base", known=", ".join(RDF)))
-    named = ("docred", *RDF)
+    named = ("docred", "docred-docs", *RDF)
     if relation_names is not None and format not in named:
         raise ValueError(Errors.R619.format(format=format, option="--relation-names", known=", ".join(named)))
     names = None if relation_names is None else _names(relation_names)

@@ -6,15 +6,20 @@ ids (`nodes`), or between concepts, as in CDR, BioRED and PubTator 3: these hold
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 from xml.etree import ElementTree
 
+from spacy.tokens import Doc
+
 from ..errors import Errors
+from ..files import atomic_write
 from .files import Problems, check_encoding
 from .parse import Checker, is_int, is_tables, is_text
-from .pubtator import NO_CONCEPT, concept_relations
-from .records import Format, Record, Sample, from_records, json_records
+from .pubtator import NO_CONCEPT, between_concepts, concept_relations
+from .records import Format, Record, Sample, from_records, json_records, unless_wrong
+from .writing import keep_entities, tell_marks, unique_names
 
 WANTED = "documents with passages"
 
@@ -34,12 +39,11 @@ def read_bioc(path: Path, problems: Problems) -> Iterator[Record]:
     documents = list(_of_xml(path) if _is_xml(path) else _of_json(path, problems))
     related = any(_relations(data) for _, _, data in documents)
     for place, raw, data in documents:
-        messages: List[str] = []
-        record = _Document(data, Checker(messages)).record(place, raw, related)
-        if messages:
-            problems.add(place, *messages, record=raw)
-        else:
-            yield record
+        yield from unless_wrong(place, raw, problems, partial(_read, data, place, raw, related))
+
+
+def _read(data: Dict[str, Any], place: str, raw: str, related: bool, messages: List[str]) -> Record:
+    return _Document(data, Checker(messages)).record(place, raw, related)
 
 
 def _of_json(path: Path, problems: Problems) -> Iterator[Tuple[str, str, Dict[str, Any]]]:
@@ -255,6 +259,57 @@ def _concepts_of(infons: Dict[str, Any]) -> Optional[_Concepts]:
     return _Concepts(str(others[0]), str(others[1])) if "relation" in infons and len(others) == 2 else None
 
 
+# Writing
+
+
+def write_bioc(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents as BioC JSON, a passage each. Relations are between annotations or, where a document has entity
+    clusters, between concepts. The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    written = list(unique_names(docs, spans_key, dropped, ("clusters", "kb_id", "unknown", "untyped")))
+    tell_marks([data for _, _, data in written], dropped)
+    collection = {"source": "", "date": "", "key": "", "infons": {}}
+    documents = [_document(name, data, dropped) for name, _, data in written]
+    with atomic_write(path) as file_:
+        file_.write(json.dumps({**collection, "documents": documents}, ensure_ascii=False).encode())
+    return len(written)
+
+
+def _document(name: str, data: Dict[str, Any], dropped: Counter[str]) -> Dict[str, Any]:
+    text = data["text"]
+    keep_entities(data, lambda ent: bool(text[ent["start"] : ent["end"]].strip()), "entities of spaces alone", dropped)
+    relations: List[Dict[str, Any]] = []
+    if data.get("clusters"):
+        for label, head, tail in between_concepts(data, dropped):
+            relations.append({"infons": {"type": label, "entity1": head, "entity2": tail}, "nodes": []})
+    else:
+        for item in data.get("relations", ()):
+            nodes = [{"refid": str(item[role]), "role": role} for role in ("head", "tail")]
+            relations.append({"infons": {"type": item["label"]}, "nodes": nodes})
+    annotations = []
+    for i, ent in enumerate(data["ents"]):
+        start, end = ent["start"], ent["end"]
+        infons = {"type": ent["label"], **({"identifier": ent["kb_id"]} if "kb_id" in ent else {})}
+        place = {"offset": start, "length": end - start}
+        annotations.append({"id": str(i), "infons": infons, "text": text[start:end], "locations": [place]})
+    passage = {"offset": 0, "infons": {}, "text": text, "sentences": [], "annotations": annotations, "relations": []}
+    numbered = [{"id": f"R{i}", **relation} for i, relation in enumerate(relations)]
+    return {"id": name, "infons": {}, "passages": [passage], "relations": numbered}
+
+
 def _may_be_mine(value: Dict[str, Any]) -> bool:
     return any(isinstance(item.get("passages"), list) for item in _documents(value))
 
@@ -266,4 +321,4 @@ def _matches(sample: Sample) -> bool:
     return start.lstrip().startswith("<") and "<collection" in start
 
 
-BIOC = Format("bioc", "BioC, JSON or XML", _matches, from_records(read_bioc))
+BIOC = Format("bioc", "BioC, JSON or XML", _matches, from_records(read_bioc), write_bioc)

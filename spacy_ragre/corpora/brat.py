@@ -13,14 +13,14 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..files import replace_folder
 from .files import Problems, decode
-from .records import Format, Record, Sample, check_mention, flat_dict, from_records, same_text
+from .records import Format, Record, Sample, check_mention, from_records, same_text
+from .writing import file_name, unique_names, write_files
 
 _ENTITY = re.compile(r"(T\S*)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 _RELATION = re.compile(r"(R\S*)\t(\S+)\s+\S+?:(\S+)\s+\S+?:(\S+)\s*")
@@ -214,29 +214,13 @@ def write_brat(
     RETURNS (int): how many documents were written. A ValueError is raised for two of one id, and for a label with
         spaces.
     """
-    written: Dict[str, Dict[str, Any]] = {}
-    for number, doc in enumerate(docs, 1):
-        data = flat_dict(doc, spans_key, dropped, keeps=("clusters", "kb_id"))
-        name = quote(data.get("id") or f"doc{number:05}", safe="/ @+,()")
-        # "." and ".." are folders, and a leading slash leads elsewhere.
-        name = "/".join(part if part.strip(".") else part.replace(".", "%2E") or "%20" for part in name.split("/"))
-        if name in written:
-            raise ValueError(Errors.R348.format(id=data.get("id", name)))
-        written[name] = data
-    owned = {"annotation.conf"} | {item for name in written for item in _top_names(name)}
-    with replace_folder(Path(path), owned) as folder:
-        for name, data in written.items():
-            file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.with_name(file.name + ".txt").write_bytes(data["text"].encode("utf-8"))
-            file.with_name(file.name + ".ann").write_bytes("".join(_lines(data, name)).encode("utf-8"))
-        (folder / "annotation.conf").write_bytes(_settings(written.values()).encode("utf-8"))
+    written = {name: data for name, _, data in unique_names(docs, spans_key, dropped, ("clusters", "kb_id"))}
+    files = {}
+    for name, data in written.items():
+        files[f"{file_name(name)}.txt"] = data["text"]
+        files[f"{file_name(name)}.ann"] = "".join(_lines(data, name))
+    write_files(path, {**files, "annotation.conf": _settings(written.values())})
     return len(written)
-
-
-def _top_names(name: str) -> List[str]:
-    top, slash, _ = name.partition("/")
-    return [top] if slash else [f"{name}.txt", f"{name}.ann"]
 
 
 def _lines(data: Dict[str, Any], name: str) -> Iterator[str]:
@@ -255,7 +239,7 @@ def _lines(data: Dict[str, Any], name: str) -> Iterator[str]:
 
 def _one_word(label: str, name: str) -> str:
     if not label or label.split() != [label]:
-        raise ValueError(Errors.R346.format(label=label, id=unquote(name)))
+        raise ValueError(Errors.R346.format(label=label, id=name))
     return label
 
 

@@ -132,8 +132,9 @@ def export_docs(
     """Write the documents of a .spacy file, or of a folder with such files, in another format.
 
     docs_path (Union[str, Path]): the file or folder.
-    output_path (Union[str, Path]): the file to write; for "brat" the folder.
-    format (str): the format to write, one of `spacy_ragre.corpora.formats.WRITERS`; "docred" is the submission format.
+    output_path (Union[str, Path]): the file to write; for "brat", "webanno" and "uima" the folder.
+    format (str): the format to write, one of `spacy_ragre.corpora.formats.WRITERS`; "docred" is the submission format,
+        "docred-docs" that of the documents.
     spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`. If None, they are
         taken from `doc.spans["entities"]` where the first document has these, as `convert` leaves it.
     relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON

@@ -16,7 +16,8 @@ from spacy.tokens import Doc
 from ..errors import Errors
 from .files import Problems, write_json_lines
 from .parse import Checker, is_id, is_int, is_name, is_tables, is_text
-from .records import Format, Record, Sample, checked_records, flat_dict, from_records
+from .records import Format, Record, Sample, checked_records, from_records
+from .writing import flat_dict
 
 WANTED = "text, entities [id, label, start_offset, end_offset] and relations [from_id, to_id, type]"
 _ID = "a string or a whole number"

@@ -6,8 +6,9 @@ with `sent_id`, `pos`, `type` and `name`) and, where they are known, `labels` wi
 """
 
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -15,11 +16,20 @@ from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
 from ..errors import Errors
-from ..files import atomic_write
-from ..relations import ID_KEY, Relation, cluster_entities, entity_spans, get_relations, set_relations
-from .files import OnError, Problems, decode, existing_path
+from ..relations import (
+    CLUSTERS_KEY,
+    ID_KEY,
+    Relation,
+    cluster_entities,
+    entity_spans,
+    get_relations,
+    has_relations,
+    set_relations,
+)
+from .files import OnError, Problems, decode, existing_path, write_json
 from .parse import unfit_values
 from .tokens import english_spaces, get_nlp
+from .writing import new_name, tell_others, tell_spaces
 
 # The names of the mentions as the file has them, for each cluster: the official Ign F1 compares these.
 NAMES_KEY = "ragre.mention_names"
@@ -310,8 +320,7 @@ def write_docred(
             raise ValueError(Errors.R422.format(problem=problem, key=ID_KEY))
         titles.add(title)
         answers.extend(_answers(doc, title, spans_key, ids))
-    with atomic_write(path) as file_:
-        file_.write(json.dumps(answers, ensure_ascii=False).encode("utf-8"))
+    write_json(path, answers)
     return len(titles)
 
 
@@ -366,3 +375,98 @@ def _relation_id(label: str, title: str, ids: Optional[Mapping[str, str]]) -> st
     if label in ids.values():
         return label
     raise ValueError(Errors.R436.format(label=label, title=title, known=", ".join(ids)))
+
+
+def write_docred_documents(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    relation_names: Names = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents as DocRED publishes its own, which `read_docred` reads: tokens, mentions by entity, relations.
+    The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    relation_names (Union[str, Path, Mapping[str, str], None]): as for `write_docred`; without any, labels of all names
+        are written as they are.
+    RETURNS (int): how many documents were written.
+    """
+    names = find_relation_names(relation_names, Path(path).parent)
+    ids = None if names is None else {name: id_ for id_, name in names.items()}
+    seen: Set[str] = set()
+    return write_json(path, [_document(doc, spans_key, ids, seen, dropped) for doc in docs])
+
+
+def _document(
+    doc: Doc, spans_key: Optional[str], ids: Optional[Mapping[str, str]], seen: Set[str], dropped: Counter[str]
+) -> Dict[str, Any]:
+    title = new_name(str(doc.user_data.get(ID_KEY, "")), seen)
+    sents = [[t for t in sent if not t.text.isspace()] for sent in _sentences(doc)]
+    place = {token.i: (i, j) for i, sent in enumerate(sents) for j, token in enumerate(sent)}
+    words = [[token.text for token in sent] for sent in sents]
+    written = "".join(
+        word + " " * space for sent in words for word, space in zip(sent, english_spaces(sent) if sent else ())
+    )
+    tell_spaces(written.rstrip(" "), doc.text, dropped)
+    tell_others(doc, dropped)
+    clusters: List[List[Span]] = list(doc._.entity_clusters) if CLUSTERS_KEY in doc.user_data else []
+    known = {(span.start, span.end) for cluster in clusters for span in cluster}
+    clusters += [[span] for span in entity_spans(doc, spans_key) if (span.start, span.end) not in known]
+    index: Dict[int, int] = {}
+    owner: Dict[Tuple[int, int], int] = {}
+    vertices: List[List[Dict[str, Any]]] = []
+    for number, cluster in enumerate(clusters):
+        vertex = []
+        for span in cluster:
+            places = [place[token.i] for token in span if token.i in place]
+            dropped["ids in a knowledge base"] += bool(span.kb_id_)
+            dropped["usage of entities"] += bool(span._.usage)
+            if not places or places[0][0] != places[-1][0]:
+                dropped["mentions that reach over the end of a sentence, or are spaces alone"] += 1
+                continue
+            sent, first = places[0]
+            vertex.append({"sent_id": sent, "pos": [first, places[-1][1] + 1], "type": span.label_})
+            vertex[-1]["name"] = " ".join(words[sent][first : places[-1][1] + 1])
+            owner.setdefault((span.start, span.end), number)
+        if vertex:
+            index[number] = len(vertices)
+            vertices.append(vertex)
+    document: Dict[str, Any] = {"title": title, "sents": words, "vertexSet": vertices}
+    if has_relations(doc):
+        document["labels"] = list(_labels(doc, index, owner, ids, title, dropped))
+    return document
+
+
+def _sentences(doc: Doc) -> List[Span]:
+    return list(doc.sents) if doc.has_annotation("SENT_START") else [doc[:]]
+
+
+def _labels(
+    doc: Doc,
+    index: Mapping[int, int],
+    owner: Mapping[Tuple[int, int], int],
+    ids: Optional[Mapping[str, str]],
+    title: str,
+    dropped: Counter[str],
+) -> Iterator[Dict[str, Any]]:
+    relation: Relation
+    for relation in get_relations(doc):
+        ends = [
+            owner.get((span.start, span.end), -1) if own is None else own
+            for span, own in ((relation.head, relation.head_cluster), (relation.tail, relation.tail_cluster))
+        ]
+        if not set(ends) <= index.keys():
+            dropped["relations of mentions that are left out"] += 1
+            continue
+        evidence = dict(relation.evidence)
+        sentences = list(evidence.pop("sentences", ()))
+        dropped["evidence of relations but for sentences"] += bool(evidence)
+        dropped["scores of relations"] += relation.score != 1.0
+        label = relation.label if ids is None else _relation_id(relation.label, title, ids)
+        yield {"h": index[ends[0]], "t": index[ends[1]], "r": label, "evidence": sentences}

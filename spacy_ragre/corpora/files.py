@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..errors import Errors
 from ..files import atomic_write
@@ -136,3 +136,15 @@ def write_json_lines(path: Union[str, Path], records: Iterable[Mapping[str, Any]
             file_.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
             count += 1
     return count
+
+
+def write_json(path: Union[str, Path], records: Sequence[Mapping[str, Any]]) -> int:
+    """Write records as one JSON list. The file appears under its name only when it is whole.
+
+    path (Union[str, Path]): the file to write.
+    records (Sequence[Mapping[str, Any]]): the records.
+    RETURNS (int): how many there are.
+    """
+    with atomic_write(path) as file_:
+        file_.write(json.dumps(records, ensure_ascii=False).encode("utf-8"))
+    return len(records)

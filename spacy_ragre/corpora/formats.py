@@ -8,7 +8,7 @@ from ..errors import Errors
 from .bioc import BIOC
 from .brat import BRAT
 from .doccano import DOCCANO
-from .docred import read_docred, write_docred
+from .docred import read_docred, write_docred, write_docred_documents
 from .files import existing_path
 from .glirel import GLIREL
 from .jsonl import read_jsonl, write_jsonl
@@ -17,7 +17,7 @@ from .parse import OTHER_KEYS
 from .prodigy import PRODIGY
 from .pubtator import PUBTATOR
 from .records import Format, Reader, Sample, Writer, describe, take_sample
-from .semeval import read_semeval
+from .semeval import read_semeval, write_semeval
 from .spacy_llm import SPACY_LLM
 from .spacy_rel import SPACY_REL
 from .spert import SPERT
@@ -70,6 +70,7 @@ _ALL = (
         "SemEval-2010 Task 8",
         _is_semeval,
         lambda path, nlp, on_error, **settings: read_semeval(path, nlp, on_error=on_error),
+        write_semeval,
     ),
     Format(
         "docred",
@@ -82,6 +83,8 @@ _ALL = (
             docs, path, spans_key=spans_key, relation_names=relation_names
         ),
     ),
+    # Both are read as "docred"; what was first written under that name are answers for the leaderboard.
+    Format("docred-docs", "documents of DocRED, JSON", lambda sample: False, write=write_docred_documents),
     PRODIGY,
     BRAT,
     LABEL_STUDIO,

@@ -7,14 +7,18 @@
 See the section on training data of https://github.com/jackboyla/GLiREL. An entity may stand in `ner` more than once.
 """
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+from spacy.tokens import Doc
 
 from ..errors import Errors
-from .files import Problems
+from .files import Problems, write_json_lines
 from .parse import WORDS, Checker, is_int, is_name, is_table, is_tables, is_words
 from .records import Format, Record, Sample, check_mention, checked_records, from_records
 from .tokens import join_words
+from .writing import NO_TYPE, flat_dict, leave_out_id, tell_spaces, to_words
 
 WANTED = "tokenized_text, ner and relations [head, tail, relation_text]"
 _NER = "a list of [first token, last token, type, text]"
@@ -67,7 +71,7 @@ class _Example:
             position = self.check.get(mention, "position", f"{what}.{role}", _is_position, _POSITION)
             if position is not None:
                 type_ = mention.get("type")
-                label = str(type_) if is_name(type_) else "ENTITY"
+                label = str(type_) if is_name(type_) else NO_TYPE
                 relation[role] = self._add(position, label, mention.get("mention"), f"{what}.{role}")
         relation["label"] = self.check.get(item, "relation_text", what, is_name, "a string that is not empty")
         return relation
@@ -117,4 +121,51 @@ def _matches(sample: Sample) -> bool:
     return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
 
 
-GLIREL = Format("glirel", "training data of GLiREL, JSONL", _matches, from_records(read_glirel))
+def write_glirel(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents in JSON lines. The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    return write_json_lines(path, _written(docs, spans_key, dropped))
+
+
+def _written(docs: Iterable[Doc], spans_key: Optional[str], dropped: Counter[str]) -> Iterator[Dict[str, Any]]:
+    for doc in docs:
+        data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
+        leave_out_id(data, dropped)
+        words, places = to_words(doc, data, dropped)
+        if not words:
+            dropped["documents without tokens"] += 1
+            continue
+        tell_spaces(join_words(words)[0], doc.text, dropped)
+        texts = [" ".join(words[start:end]) for start, end in places]
+        types: Dict[Tuple[int, int], str] = {}
+        for place, ent in zip(places, data["ents"]):
+            dropped["further types of the same tokens"] += place in types
+            types.setdefault(place, ent["label"])
+        ner = [[start, end - 1, types[start, end], " ".join(words[start:end])] for start, end in types]
+        record: Dict[str, Any] = {"tokenized_text": words, "ner": ner}
+        if "relations" in data:
+            mentions = [
+                {"mention": text, "position": [start, end - 1], "type": types[start, end]}
+                for text, (start, end) in zip(texts, places)
+            ]
+            record["relations"] = [
+                {"head": mentions[item["head"]], "tail": mentions[item["tail"]], "relation_text": item["label"]}
+                for item in data["relations"]
+            ]
+        yield record
+
+
+GLIREL = Format("glirel", "training data of GLiREL, JSONL", _matches, from_records(read_glirel), write_glirel)

@@ -8,7 +8,6 @@
 The small form has the regions under the name of their tag, and no relations.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
@@ -16,14 +15,12 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..files import atomic_write
-from .files import Problems
+from .files import Problems, write_json
 from .parse import Checker, is_int, is_labels, is_table, is_tables
-from .records import Format, Record, Sample, check_mention, checked_records, flat_dict, from_records, same_text
+from .records import Format, Record, Sample, check_mention, checked_records, from_records, same_text
+from .writing import NO_TYPE, flat_dict
 
 WANTED = "data [text] and annotations [result], or in the small form text and label [start, end, labels]"
-# The type of a region without a label.
-NO_TYPE = "ENTITY"
 _SMALL = {"annotation_id", "annotator", "lead_time", "updated_at", "created_at"}
 
 
@@ -225,9 +222,7 @@ def write_label_studio(
             for item in data.get("relations", ())
         ]
         tasks.append({"data": fields, "annotations": [{"result": results}]})
-    with atomic_write(path) as file_:
-        file_.write(json.dumps(tasks, ensure_ascii=False).encode("utf-8"))
-    return len(tasks)
+    return write_json(path, tasks)
 
 
 def _write_region(text: str, i: int, ent: Dict[str, Any]) -> Dict[str, Any]:

@@ -3,6 +3,11 @@
 from typing import Any, Dict, Mapping, Tuple
 
 TOKEN = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type.Token"
+SENTENCE = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type.Sentence"
+METADATA = "de.tudarmstadt.ukp.dkpro.core.api.metadata.type.DocumentMetaData"
+# The layers that are written: INCEpTION's own of entities, and one of relations, as a user would add it there.
+ENTITIES = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
+RELATIONS = "webanno.custom.Relation"
 # Layers that describe words and not what a text says: tokens, lemmas, parts of speech, syntax.
 _LINGUISTIC = (".api.segmentation.", ".api.lexmorph.", ".api.syntax.", ".api.transform.", ".api.metadata.")
 # Features that say what an annotation is, the first that has a value.

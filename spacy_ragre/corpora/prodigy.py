@@ -16,11 +16,10 @@ from spacy.tokens import Doc
 from ..errors import Errors
 from .files import Problems, write_json_lines
 from .parse import Checker, is_int, is_name, is_table, is_tables, is_text
-from .records import Format, Record, Sample, check_mention, checked_records, flat_dict, from_records
+from .records import Format, Record, Sample, check_mention, checked_records, from_records
+from .writing import NO_TYPE, flat_dict
 
 WANTED = "text, spans [start, end, label] and relations [head, child, label]"
-# The type of a relation's argument that is no entity: relations may join any tokens.
-NO_TYPE = "ENTITY"
 _UNTYPED = f"types of relation arguments that are no span (kept as {NO_TYPE})"
 _OFFSET = "a whole number"
 

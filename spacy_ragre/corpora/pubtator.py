@@ -14,15 +14,22 @@ mentions with their identifiers. A mention may name several concepts, joined by 
 
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+
+from spacy.tokens import Doc
 
 from ..errors import Errors
+from ..files import atomic_write
 from .files import Problems, read_lines
-from .records import Format, Record, Sample, from_records
+from .records import Format, Record, Sample, from_records, unless_wrong
+from .writing import BREAKS, keep_entities, one_line, tell_marks, unique_names
 
 _TEXT = re.compile(r"([^|\t]+)\|([a-z]+)\|(.*)")
 _PARTS = re.compile(r"[|,;]")
+_SENTENCE_END = re.compile(r"(?<=[.?!]) ")
+_TITLE = "PubTator, text"
 NO_CONCEPT = {"", "-", "-1"}
 NO_MENTION = "relations of concepts that no mention names"
 
@@ -39,15 +46,9 @@ def read_pubtator(path: Path, problems: Problems) -> Iterator[Record]:
     blocks = list(_blocks(path, problems))
     related = any(_is_relation(line) for lines in blocks for _, line in lines)
     for lines in blocks:
-        messages: List[Tuple[int, str]] = []
-        record = _record(lines, related, messages)
-        if record is None:
-            raw = "\n".join(line for _, line in lines)
-            for number, message in messages:
-                problems.add(number, message, record=raw)
-                raw = "" if problems.on_error is None else raw
-        else:
-            yield record
+        where = f"lines {lines[0][0]} to {lines[-1][0]}"
+        raw = "\n".join(line for _, line in lines)
+        yield from unless_wrong(where, raw, problems, partial(_record, where, raw, lines, related))
 
 
 def _blocks(path: Path, problems: Problems) -> Iterator[_Lines]:
@@ -69,10 +70,11 @@ def _is_relation(line: str) -> bool:
     return len(fields) >= 4 and not fields[1].strip().isdigit() and _TEXT.fullmatch(line) is None
 
 
-def _record(lines: _Lines, related: bool, messages: List[Tuple[int, str]]) -> Optional[Record]:
+def _record(where: str, raw: str, lines: _Lines, related: bool, messages: List[str]) -> Optional[Record]:
     texts = [match for match in (_TEXT.fullmatch(line) for _, line in lines) if match is not None]
     if not texts:
-        messages.append((lines[0][0], Errors.R379.format(line=lines[0][1][:80], problem="no title stands above it")))
+        problem = Errors.R379.format(line=lines[0][1][:80], problem="no title stands above it")
+        messages.append(f"line {lines[0][0]}: {problem}")
         return None
     id_ = texts[0][1].strip()
     text = " ".join(match[3] for match in texts)
@@ -92,14 +94,13 @@ def _record(lines: _Lines, related: bool, messages: List[Tuple[int, str]]) -> Op
             ent, problem = _mention(fields, text)
             ents += [] if ent is None else [ent]
         if problem:
-            messages.append((number, Errors.R379.format(line=line[:80], problem=problem)))
+            messages.append(f"line {number}: {Errors.R379.format(line=line[:80], problem=problem)}")
     if messages:
         return None
     content: Dict[str, Any] = {"id": id_, "text": text, "ents": ents}
     if related:
         content.update(concept_relations(ents, relations, dropped))
-    where = f"lines {lines[0][0]} to {lines[-1][0]}"
-    return Record(where, "\n".join(line for _, line in lines), content, dropped=dropped)
+    return Record(where, raw, content, dropped=dropped)
 
 
 def _mention(fields: Sequence[str], text: str) -> Tuple[Optional[Dict[str, Any]], str]:
@@ -144,6 +145,114 @@ def concept_relations(
     return {"clusters": list(members.values()), "relations": found}
 
 
+# Writing
+
+
+def write_pubtator(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents as blocks of lines. Relations are between concepts: mentions without an identifier of their own
+    get one where they hold a relation. The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written. A ValueError is raised for an id with "|" in it, and
+        for a label that is a number.
+    """
+    written = list(unique_names(docs, spans_key, dropped, ("clusters", "kb_id", "unknown", "untyped")))
+    tell_marks([data for _, _, data in written], dropped)
+    with atomic_write(path) as file_:
+        for name, _, data in written:
+            lines = _block(one_line(name, "the id", _TITLE, without="|"), data, dropped)
+            file_.write("\n".join([*lines, "", ""]).encode())
+    return len(written)
+
+
+def _block(name: str, data: Dict[str, Any], dropped: Counter[str]) -> Iterator[str]:
+    text = BREAKS.sub(" ", data["text"])
+    dropped["line breaks and tabs (written as spaces)"] += text != data["text"]
+    keep_entities(data, lambda ent: bool(text[ent["start"] : ent["end"]].strip()), "entities of spaces alone", dropped)
+    end = _SENTENCE_END.search(text)
+    yield f"{name}|t|{text[: end.start()] if end else text}"
+    if end:
+        yield f"{name}|a|{text[end.end() :]}"
+    relations = between_concepts(data, dropped)
+    for ent in data["ents"]:
+        mention = text[ent["start"] : ent["end"]]
+        type_, concept = (one_line(value, "the type or identifier", _TITLE) if value else "" for value in _says(ent))
+        yield "\t".join((name, str(ent["start"]), str(ent["end"]), mention, type_, *([concept] if concept else [])))
+    for label, head, tail in relations:
+        if label.isdigit():
+            raise ValueError(Errors.R810.format(what="the label", value=label, format=_TITLE))
+        yield "\t".join((name, one_line(label, "the label", _TITLE), head, tail))
+
+
+def _says(ent: Mapping[str, Any]) -> Tuple[str, str]:
+    return ent["label"], ent.get("kb_id", "")
+
+
+def between_concepts(data: Dict[str, Any], dropped: Counter[str]) -> List[Tuple[str, str, str]]:
+    """The relations of a document as relations between concepts, the other way round as `concept_relations`.
+
+    data (Dict[str, Any]): what `flat_dict` gave, with clusters and `kb_id`. Entities that hold a relation and have no
+        identifier get one.
+    dropped (Counter[str]): where it is counted that they did, and what is not kept.
+    RETURNS (List[Tuple[str, str, str]]): label, and the identifiers of head and tail.
+    """
+    ents: List[Dict[str, Any]] = data["ents"]
+    clusters: List[List[int]] = data.get("clusters", [])
+    owner = {i: number for number, members in reversed(list(enumerate(clusters))) for i in members}
+    concepts: Dict[Tuple[int, ...], str] = {}
+
+    def concept(mention: int, cluster: Optional[int]) -> str:
+        number = owner.get(mention) if cluster is None else cluster
+        members = (mention,) if number is None or not clusters[number] else tuple(clusters[number])
+        key = (*members, -1 if number is None else number)
+        if key not in concepts:
+            concepts[key] = _choose([ents[i] for i in members], set(concepts.values()), mention, dropped)
+            same = sum(ent.get("kb_id") == concepts[key] for ent in ents)
+            dropped["relations of mentions (written as relations of all mentions of their identifiers)"] += (
+                same > 1 and number is None
+            )
+        return concepts[key]
+
+    found = [
+        (item["label"], *(concept(item[role], item.get(f"{role}_cluster")) for role in ("head", "tail")))
+        for item in data.get("relations", ())
+    ]
+    loose = [members for members in clusters if len({ents[i].get("kb_id") for i in members} - {None}) != 1]
+    dropped["clusters of entities without one identifier"] += sum(
+        len(members) > 1 and not any(set(members) <= set(key[:-1]) for key in concepts) for members in loose
+    )
+    return list(dict.fromkeys((label, head, tail) for label, head, tail in found))
+
+
+def _choose(mentions: Sequence[Dict[str, Any]], taken: Set[str], number: int, dropped: Counter[str]) -> str:
+    """RETURNS (str): the identifier that mentions share, or a new one."""
+    wholes = [ent["kb_id"] for ent in mentions if ent.get("kb_id")]
+    if not wholes:
+        made = f"M{number + 1}"
+        dropped["identifiers made up for entities that hold a relation"] += 1
+        for ent in mentions:
+            ent["kb_id"] = made
+        return made
+    shared = [part.strip() for part in _PARTS.split(wholes[0])]
+    shared = [part for part in shared if all(part in map(str.strip, _PARTS.split(whole)) for whole in wholes[1:])]
+    shared = [part for part in shared if part not in NO_CONCEPT]
+    dropped["further identifiers of a cluster"] += not shared
+    chosen = next((part for part in shared if part not in taken), (shared or wholes)[0])
+    for ent in mentions:
+        ent.setdefault("kb_id", chosen)
+    return chosen
+
+
 def _matches(sample: Sample) -> bool:
     return bool(sample.lines) and not sample.records and _is_title(sample.lines[0])
 
@@ -153,4 +262,4 @@ def _is_title(line: str) -> bool:
     return match is not None and match[2] == "t"
 
 
-PUBTATOR = Format("pubtator", "PubTator, text", _matches, from_records(read_pubtator))
+PUBTATOR = Format("pubtator", _TITLE, _matches, from_records(read_pubtator), write_pubtator)

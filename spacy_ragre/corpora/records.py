@@ -10,18 +10,18 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..relations import CLUSTERS_KEY, ID_KEY, entity_spans, get_relations, has_relations
 from .counts import CorpusCounts
 from .files import OnError, Problems, check_encoding, decode, read_lines
-from .jsonl import EntIndex, make_doc, trim, write_ent
+from .jsonl import make_doc, trim
 from .parse import Checker, DocRecord, check_document
 
 # Where all entities of a corpus are kept in which some overlap, in place of `doc.ents`.
@@ -230,12 +230,31 @@ def checked_records(
     YIELDS (Record): the records.
     """
     for place, raw, value in json_records(path, problems, matches, wanted):
-        check = Checker([])
-        record = read(place, raw, value, check)
-        if check.messages:
-            problems.add(place, *check.messages, record=raw)
-        else:
-            yield record
+        yield from unless_wrong(place, raw, problems, partial(_read_checked, read, place, raw, value))
+
+
+def _read_checked(read: Callable[..., Record], place: str, raw: str, value: Any, messages: List[str]) -> Record:
+    return read(place, raw, value, Checker(messages))
+
+
+def unless_wrong(
+    place: str, raw: str, problems: Problems, read: Callable[[List[str]], Optional[Record]]
+) -> Iterator[Record]:
+    """The record of one part of a file, unless something is wrong with it.
+
+    place (str): where the part stands.
+    raw (str): what stands there.
+    problems (Problems): is told all that is wrong.
+    read (Callable[[List[str]], Optional[Record]]): makes the record, or None where there is none to keep. It adds what
+        is wrong to the list.
+    YIELDS (Record): the record.
+    """
+    messages: List[str] = []
+    record = read(messages)
+    if messages:
+        problems.add(place, *messages, record=raw)
+    elif record is not None:
+        yield record
 
 
 def _has_lines(path: Path) -> bool:
@@ -354,55 +373,6 @@ def _set_clusters(doc: Doc, record: Record, checked: DocRecord) -> None:
         spans = [doc.char_span(*places[i], label=checked.ents[i]["label"]) for i in cluster]
         clusters.append(sorted((span for span in spans if span is not None), key=lambda span: (span.start, span.end)))
     doc._.entity_clusters = clusters
-
-
-# Writing
-
-
-def flat_dict(doc: Doc, spans_key: Optional[str], dropped: Counter[str], keeps: Collection[str] = ()) -> Dict[str, Any]:
-    """A document for a writer: as in the interchange form, but `head` and `tail` of relations always index `ents`, and
-    there are neither scores, triples nor usage.
-
-    doc (Doc): the document.
-    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
-    dropped (Counter[str]): what is left out is counted here.
-    keeps (Collection[str]): what the format has: "clusters", "kb_id", and "unknown" where it tells documents without
-        relations from those of which nothing is known.
-    RETURNS (Dict[str, Any]): the document. A ValueError is raised where a relation's mention is not among the entities.
-    """
-    spans = entity_spans(doc, spans_key)
-    index = EntIndex(spans)
-    ents = [write_ent(span) for span in spans]
-    for ent in ents:
-        dropped["usage of entities"] += ent.pop("usage", None) is not None
-        ent.pop("usage_score", None)
-        if "kb_id" not in keeps:
-            dropped["ids in a knowledge base"] += ent.pop("kb_id", None) is not None
-    data: Dict[str, Any] = {"text": doc.text, "ents": ents}
-    if ID_KEY in doc.user_data:
-        data["id"] = str(doc.user_data[ID_KEY])
-    if has_relations(doc):
-        relations = get_relations(doc)
-        data["relations"] = [
-            {
-                "head": index.require(doc, rel.head, f"the head of {rel.label!r},"),
-                "tail": index.require(doc, rel.tail, f"the tail of {rel.label!r},"),
-                "label": rel.label,
-            }
-            for rel in relations
-        ]
-        dropped["scores of relations"] += sum(rel.score != 1.0 for rel in relations)
-        dropped["evidence of relations"] += sum(bool(rel.evidence) for rel in relations)
-    elif "unknown" not in keeps:
-        dropped["marks of documents that were not annotated for relations"] += 1
-    if CLUSTERS_KEY in doc.user_data and "clusters" in keeps:
-        found = ([index.get(mention) for mention in cluster] for cluster in doc._.entity_clusters)
-        data["clusters"] = [[i for i in cluster if i is not None] for cluster in found]
-    elif CLUSTERS_KEY in doc.user_data:
-        dropped["entity clusters"] += len(doc._.entity_clusters)
-    dropped["triples"] += len(doc._.triples)
-    dropped["lists of annotated labels"] += doc._.annotated_labels is not None
-    return data
 
 
 # Mentions

@@ -11,17 +11,21 @@ labels of any name and "no_relation"; and test files without labels, whose recor
 """
 
 import re
+from collections import Counter
+from itertools import chain, count
 from pathlib import Path
-from typing import Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Collection, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..errors import Errors
+from ..files import atomic_write
 from ..relations import ID_KEY, set_relations
 from .files import OnError, Problems, existing_path, read_lines
 from .tokens import get_nlp, split_at
+from .writing import flat_dict, keep_entities, one_line, to_pairs
 
 ENTITY_LABEL = "NOMINAL"
 OTHER = "Other"
@@ -72,6 +76,7 @@ _RECORD_START = re.compile(r"\d+\t")
 _SENTENCE = re.compile(r'(\d+)\t"(.*)"\s*')
 _LABEL = re.compile(r"(.+)\((e1,e2|e2,e1)\)")
 _TAGS = re.compile(r"</?e[12]>")
+_BREAKS = re.compile(r"[\r\n]")
 
 
 class _Record(NamedTuple):
@@ -223,3 +228,72 @@ def _make_doc(nlp: Language, record: _Record) -> Doc:
     if record.labelled:
         set_relations(doc, [{"head": head, "tail": tail, "label": record.label}] if record.label else [])
     return doc
+
+
+# Writing
+
+
+def write_semeval(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write a record for each pair that holds a relation, and for the only pair of a document. Where nothing is known
+    of any document's relations, the file is one without labels. It appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written. A ValueError is raised where labels of the
+        task stand beside others, which no reader would take.
+    """
+    written: List[List[Tuple[str, Optional[str]]]] = []
+    ids: List[str] = []
+    unknown = []
+    for doc in docs:
+        data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
+        ids.append(data.get("id", ""))
+        unknown.append("relations" not in data)
+        written.append(list(_write_pairs(data, dropped)))
+    names = {label.rpartition("(")[0] for records in written for _, label in records if label is not None}
+    if names & SEMEVAL_LABELS.keys() and names - SEMEVAL_LABELS.keys():
+        others = ", ".join(sorted(names - SEMEVAL_LABELS.keys()))
+        raise ValueError(Errors.R811.format(others=others, known=", ".join(sorted(names & SEMEVAL_LABELS.keys()))))
+    if not all(unknown):
+        dropped["marks of documents that were not annotated for relations"] += sum(unknown)
+    numbered = all(map(str.isdecimal, ids)) and len(set(ids)) == len(ids) and all(len(r) == 1 for r in written)
+    dropped["ids of documents that are no numbers, or of several pairs"] += 0 if numbered else sum(map(bool, ids))
+    numbers = iter(ids) if numbered else map(str, count(1))
+    with atomic_write(path) as file_:
+        for tagged, label in chain.from_iterable(written):
+            rest = "" if all(unknown) else f"{label or OTHER}\nComment:\n\n"
+            file_.write(f'{next(numbers)}\t"{tagged}"\n{rest}'.encode())
+    return sum(map(bool, written))
+
+
+def _write_pairs(data: Dict[str, Any], dropped: Counter[str]) -> Iterator[Tuple[str, Optional[str]]]:
+    """YIELDS (Tuple[str, Optional[str]]): the tagged sentence of each pair, and its label; None where it holds none."""
+    text = _BREAKS.sub(" ", data["text"])
+    dropped["line breaks (written as spaces)"] += text != data["text"]
+    if _TAGS.search(text):
+        dropped["documents whose text has the tags <e1> or <e2>"] += 1
+        return
+    keep_entities(data, lambda ent: bool(text[ent["start"] : ent["end"]].strip()), "entities of spaces alone", dropped)
+    for head, tail, label in to_pairs(data, dropped):
+        first, second = sorted((data["ents"][head], data["ents"][tail]), key=lambda ent: (ent["start"], ent["end"]))
+        if first["end"] > second["start"]:
+            dropped["pairs of entities that overlap"] += 1
+            continue
+        dropped[f"types of entities (written as {ENTITY_LABEL})"] += first["label"] != ENTITY_LABEL
+        dropped[f"types of entities (written as {ENTITY_LABEL})"] += second["label"] != ENTITY_LABEL
+        tagged, last = "", 0
+        for tag, ent in (("e1", first), ("e2", second)):
+            tagged += f"{text[last : ent['start']]}<{tag}>{text[ent['start'] : ent['end']]}</{tag}>"
+            last = ent["end"]
+        order = "(e2,e1)" if data["ents"][head] is second else "(e1,e2)"
+        named = None if label is None else one_line(label, "the label", "SemEval-2010 Task 8") + order
+        yield tagged + text[last:], named

@@ -6,12 +6,16 @@
 `dep` and `dest` are indexes into `ents`: the relation goes from the first to the second.
 """
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterable, Iterator, Optional, Union
 
-from .files import Problems
+from spacy.tokens import Doc
+
+from .files import Problems, write_json_lines
 from .parse import Checker, is_int, is_name, is_tables, is_text
 from .records import Format, Record, Sample, checked_records, from_records
+from .writing import flat_dict, leave_out_id
 
 WANTED = "text, ents [start_char, end_char, label] and relations [dep, dest, relation]"
 
@@ -63,4 +67,34 @@ def _matches(sample: Sample) -> bool:
     return any(isinstance(item, dict) and _may_be_mine(item) and item["ents"] for item in sample.records)
 
 
-SPACY_LLM = Format("spacy-llm", "few-shot examples of spacy-llm, JSON", _matches, from_records(read_spacy_llm))
+def write_spacy_llm(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents as examples, in JSON lines. The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    return write_json_lines(path, (_example(flat_dict(doc, spans_key, dropped, ("untyped",)), dropped) for doc in docs))
+
+
+def _example(data: Dict[str, Any], dropped: Counter[str]) -> Dict[str, Any]:
+    leave_out_id(data, dropped)
+    ents = [{"start_char": ent["start"], "end_char": ent["end"], "label": ent["label"]} for ent in data["ents"]]
+    relations = [
+        {"dep": item["head"], "dest": item["tail"], "relation": item["label"]} for item in data.get("relations", ())
+    ]
+    return {"text": data["text"], "ents": ents, "relations": relations}
+
+
+SPACY_LLM = Format(
+    "spacy-llm", "few-shot examples of spacy-llm, JSON", _matches, from_records(read_spacy_llm), write_spacy_llm
+)

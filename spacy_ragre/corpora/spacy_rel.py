@@ -4,22 +4,26 @@
 A relation holds where the value is 0.5 or more, as in the tutorial's scorer.
 """
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
+from spacy.util import filter_spans
 
 from ..errors import Errors
-from ..relations import set_relations
+from ..files import atomic_write
+from ..relations import entity_spans, get_relations, has_relations, set_relations
 from .counts import CorpusCounts
 from .files import OnError, Problems
-from .reader import read_docs
+from .reader import copy_input, read_docs
 from .records import Format, Sample
 from .tokens import get_nlp
 
 KEY: Any = ("._.", "rel", None, None)
 THRESHOLD = 0.5
+_OVERLAPPING = "entities that overlap longer ones"
 
 
 def read_spacy_rel(
@@ -87,4 +91,56 @@ def _matches(sample: Sample) -> bool:
         return False
 
 
-SPACY_REL = Format("spacy-rel", "spaCy's tutorial on relations, .spacy with doc._.rel", _matches, read_spacy_rel)
+def write_spacy_rel(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents as the tutorial's training has them: each pair of entities has its labels, or none. The file
+    appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    doc_bin = DocBin(store_user_data=True)
+    for doc in docs:
+        doc_bin.add(_written(doc, spans_key, dropped))
+    with atomic_write(path) as file_:
+        file_.write(doc_bin.to_bytes())
+    return len(doc_bin)
+
+
+def _written(doc: Doc, spans_key: Optional[str], dropped: Counter[str]) -> Doc:
+    spans = entity_spans(doc, spans_key)
+    kept = filter_spans(spans)
+    result = copy_input(doc)
+    result.ents = tuple(Span(result, ent.start, ent.end, label=ent.label, kb_id=ent.kb_id) for ent in kept)
+    dropped[_OVERLAPPING] += len(spans) - len(kept)
+    dropped["usage of entities"] += sum(bool(span._.usage) for span in spans)
+    dropped["triples"] += len(doc._.triples)
+    if not has_relations(doc):
+        return result
+    starts = [ent.start for ent in kept]
+    places = {(ent.start, ent.end) for ent in kept}
+    rel: Dict[Tuple[int, int], Dict[str, float]] = {(a, b): {} for a in starts for b in starts if a != b}
+    for relation in get_relations(doc):
+        head, tail = relation.head, relation.tail
+        if not {(head.start, head.end), (tail.start, tail.end)} <= places or head.start == tail.start:
+            dropped[f"relations of {_OVERLAPPING}"] += 1
+            continue
+        dropped[f"scores of relations below {THRESHOLD} (written as {THRESHOLD})"] += relation.score < THRESHOLD
+        dropped["evidence of relations"] += bool(relation.evidence)
+        rel[head.start, tail.start][relation.label] = max(THRESHOLD, min(1.0, relation.score))
+    result.user_data[KEY] = rel
+    return result
+
+
+SPACY_REL = Format(
+    "spacy-rel", "spaCy's tutorial on relations, .spacy with doc._.rel", _matches, read_spacy_rel, write_spacy_rel
+)

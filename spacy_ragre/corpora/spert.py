@@ -8,14 +8,18 @@ Eberts & Ulges 2020, https://arxiv.org/abs/1909.07755, https://github.com/lavis-
 `start` and `end` are token indexes, `end` exclusive; `head` and `tail` are indexes into `entities`.
 """
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Union
+
+from spacy.tokens import Doc
 
 from ..errors import Errors
-from .files import Problems
+from .files import Problems, write_json
 from .parse import WORDS, Checker, is_id, is_int, is_name, is_tables, is_words
 from .records import Format, Record, Sample, checked_records, from_records
 from .tokens import join_words
+from .writing import flat_dict, tell_spaces, to_words
 
 WANTED = "tokens, entities [type, start, end] and relations [type, head, tail]"
 
@@ -78,4 +82,42 @@ def _matches(sample: Sample) -> bool:
     return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
 
 
-SPERT = Format("spert", "SpERT and CoNLL04, JSON", _matches, from_records(read_spert))
+def write_spert(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents as one JSON list. The file appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    records = []
+    for doc in docs:
+        data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
+        words, places = to_words(doc, data, dropped)
+        if not words:
+            dropped["documents without tokens"] += 1
+            continue
+        tell_spaces(join_words(words)[0], doc.text, dropped)
+        record: Dict[str, Any] = {"tokens": words}
+        record["entities"] = [
+            {"type": ent["label"], "start": start, "end": end} for ent, (start, end) in zip(data["ents"], places)
+        ]
+        if "relations" in data:
+            record["relations"] = [
+                {"type": item["label"], "head": item["head"], "tail": item["tail"]} for item in data["relations"]
+            ]
+        if "id" in data:
+            record["orig_id"] = data["id"]
+        records.append(record)
+    return write_json(path, records)
+
+
+SPERT = Format("spert", "SpERT and CoNLL04, JSON", _matches, from_records(read_spert), write_spert)

@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -23,10 +23,11 @@ from spacy.vocab import Vocab
 from ..errors import Errors
 from ..labels import NO_RELATION
 from .counts import CorpusCounts
-from .files import OnError, Problems, decode, existing_path
+from .files import OnError, Problems, decode, existing_path, write_json
 from .parse import WORDS, Checker, is_int, is_name, is_text, is_words
-from .records import Format, Record, Sample, from_records, json_records
+from .records import Format, Record, Sample, from_records, json_records, unless_wrong
 from .tokens import get_nlp
+from .writing import tell_spaces, to_pairs, to_words, unique_names
 
 WANTED = "id, token, subj_start, subj_end, subj_type, obj_start, obj_end, obj_type and relation"
 
@@ -166,13 +167,8 @@ def read_tacred_patch(path: Union[str, Path]) -> TacredPatch:
 def _read_records(path: Path, problems: Problems, patch: Optional[TacredPatch]) -> Iterator[Record]:
     seen = set()
     for place, raw, data in json_records(path, problems, _may_be_mine, WANTED):
-        messages: List[str] = []
-        record = _record(place, raw, data, patch, messages)
-        if messages:
-            problems.add(place, *messages, record=raw)
         seen.add(str(data["id"]))
-        if record is not None:
-            yield record
+        yield from unless_wrong(place, raw, problems, partial(_record, place, raw, data, patch))
     missing = [] if patch is None else [id_ for id_ in patch.labels if id_ not in seen]
     if patch is not None and missing:
         told = Errors.R372.format(
@@ -227,6 +223,46 @@ def _matches(sample: Sample) -> bool:
     return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
 
 
+def write_tacred(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write a record for each pair that holds a relation, and for the only pair of a document. The file appears under
+    its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the file to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    records: List[Dict[str, Any]] = []
+    count = 0
+    for name, doc, data in unique_names(docs, spans_key, dropped, ("clusters",)):
+        words, places = to_words(doc, data, dropped)
+        clusters = data.pop("clusters", [])
+        # Subject and object, as `read_tacred` leaves them.
+        given = (clusters[0][0], clusters[1][0]) if list(map(len, clusters)) == [1, 1] else None
+        dropped["entity clusters"] += 0 if given else len(clusters)
+        pairs = to_pairs(data, dropped, given)
+        tell_spaces(" ".join(words) if pairs else doc.text, doc.text, dropped)
+        count += bool(pairs)
+        for number, (head, tail, label) in enumerate(pairs, 1):
+            id_ = name if len(pairs) == 1 else f"{name}-{number}"
+            record: Dict[str, Any] = {"id": id_, "relation": label or NO_RELATION, "token": words}
+            for role, i in (("subj", head), ("obj", tail)):
+                start, end = places[i]
+                record[f"{role}_start"], record[f"{role}_end"] = start, end - 1
+                record[f"{role}_type"] = data["ents"][i]["label"]
+            records.append(record)
+    write_json(path, records)
+    return count
+
+
 TACRED = Format(
     "tacred",
     "TACRED, JSON",
@@ -234,4 +270,5 @@ TACRED = Format(
     lambda path, nlp, patch, spans_key, on_error, counts, **settings: read_tacred(
         path, nlp, patch=patch, spans_key=spans_key, on_error=on_error, counts=counts
     ),
+    write_tacred,
 )

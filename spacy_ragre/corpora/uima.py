@@ -5,14 +5,20 @@ them, is a relation, and so is each link of a feature that links to several. All
 those that describe words.
 """
 
+import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from urllib.parse import unquote
+
+from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, decode
-from .layers import TOKEN, choose_label, is_linguistic
-from .records import Format, Record, Sample, from_records
+from .layers import ENTITIES, METADATA, RELATIONS, SENTENCE, TOKEN, choose_label, is_linguistic
+from .records import Format, Record, Sample, from_records, unless_wrong
+from .writing import file_name, to_words, unique_names, write_files
 
 if TYPE_CHECKING:
     from cassis import Cas
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
 #: The features of a relation that link to its head and its tail.
 ENDS = (("Governor", "Dependent"), ("source", "target"), ("head", "tail"), ("from", "to"), ("arg1", "arg2"))
+_STRING, _VIEW = "uima.cas.String", "_InitialView"
 _KEYS = ("%TYPES", "%FEATURE_STRUCTURES", "%VIEWS")
 
 
@@ -42,12 +49,7 @@ def read_uima(path: Path, problems: Problems) -> Iterator[Record]:
             problem = f"{type(err).__name__}: {err}"
             problems.add(file.name, Errors.R384.format(problem=problem), record=text[:2000])
             continue
-        messages: List[str] = []
-        record = _record(cas, file, messages)
-        if messages:
-            problems.add(file.name, *messages, record=text[:2000])
-        else:
-            yield record
+        yield from unless_wrong(file.name, text[:2000], problems, partial(_record, cas, file))
 
 
 def _load(text: str) -> "Cas":
@@ -62,7 +64,7 @@ def _record(cas: "Cas", file: Path, messages: List[str]) -> Record:
     nodes = [item for item in cas.select_all_annotations() if _place(item) is not None]
     relations: List[Tuple[Any, Any, str, Dict[str, Any]]] = []
     spans: Dict[int, Any] = {}
-    name = file.stem
+    name = unquote(file.stem)
     for item in nodes:
         ends = _ends(item)
         if item.type.name.endswith(".DocumentMetaData"):
@@ -145,6 +147,92 @@ def _features(item: "FeatureStructure") -> Dict[str, str]:
     return {name: str(value) for name, value in own.items() if isinstance(value, (str, int, float)) and value != ""}
 
 
+# Writing
+
+
+def write_uima(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents to a folder, a CAS in JSON each, with their tokens and sentences. The folder appears under its
+    name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the folder to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    files = {}
+    for name, doc, data in unique_names(docs, spans_key, dropped, ("kb_id", "features")):
+        files[f"{file_name(name)}.json"] = json.dumps(_cas(name, doc, data, dropped), ensure_ascii=False)
+    write_files(path, files)
+    return len(files)
+
+
+def _cas(name: str, doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Dict[str, Any]:
+    to_words(doc, data, dropped)
+    relations = data.get("relations", [])
+    features = {key: str(value) for item in relations for key, value in item.get("features", {}).items()}
+    types = [
+        _type(TOKEN, {}),
+        _type(SENTENCE, {}),
+        _type(METADATA, {"documentId": _STRING}, "uima.tcas.DocumentAnnotation"),
+        _type(ENTITIES, {"value": _STRING, "identifier": _STRING}),
+        _type(
+            RELATIONS,
+            {"Governor": ENTITIES, "Dependent": ENTITIES, "value": _STRING, **dict.fromkeys(features, _STRING)},
+        ),
+    ]
+    structures: List[Dict[str, Any]] = []
+
+    def add(type_: str, start: int, end: int, **values: Any) -> int:
+        # Offsets count 16-bit units.
+        begin, stop = (len(doc.text[:place].encode("utf-16-le")) // 2 for place in (start, end))
+        number = len(structures) + 2
+        structures.append({"%ID": number, "%TYPE": type_, "@sofa": 1, "begin": begin, "end": stop, **values})
+        return number
+
+    add(METADATA, 0, len(doc.text), documentId=name)
+    for token in doc:
+        if not token.text.isspace():
+            add(TOKEN, token.idx, token.idx + len(token))
+    for sentence in doc.sents if doc.has_annotation("SENT_START") else [doc[:]]:
+        add(SENTENCE, sentence.start_char, sentence.end_char)
+    numbers = []
+    for ent in data["ents"]:
+        concept = {"identifier": ent["kb_id"]} if "kb_id" in ent else {}
+        numbers.append(add(ENTITIES, ent["start"], ent["end"], value=ent["label"], **concept))
+    for item in relations:
+        tail = data["ents"][item["tail"]]
+        ends = {"@Governor": numbers[item["head"]], "@Dependent": numbers[item["tail"]]}
+        further = {key: str(value) for key, value in item.get("features", {}).items()}
+        add(RELATIONS, tail["start"], tail["end"], **{**further, "value": item["label"], **ends})
+    sofa = {
+        "%ID": 1,
+        "%TYPE": "uima.cas.Sofa",
+        "sofaNum": 1,
+        "sofaID": _VIEW,
+        "mimeType": "text",
+        "sofaString": doc.text,
+    }
+    views = {_VIEW: {"%SOFA": 1, "%MEMBERS": [item["%ID"] for item in structures]}}
+    return {
+        "%TYPES": {item["%NAME"]: item for item in types},
+        "%FEATURE_STRUCTURES": [sofa, *structures],
+        "%VIEWS": views,
+    }
+
+
+def _type(name: str, features: Dict[str, str], parent: str = "uima.tcas.Annotation") -> Dict[str, Any]:
+    own = {key: {"%NAME": key, "%RANGE": kind} for key, kind in features.items()}
+    return {"%NAME": name, "%SUPER_TYPE": parent, **own}
+
+
 def _matches(sample: Sample) -> bool:
     if sample.names:
         return any(name.endswith(".json") and _is_mine(sample.path / name) for name in sample.names[:20])
@@ -157,4 +245,4 @@ def _is_mine(path: Path) -> bool:
     return any(f'"{key}"'.encode() in start for key in _KEYS)
 
 
-UIMA = Format("uima", "UIMA CAS of INCEpTION, JSON", _matches, from_records(read_uima))
+UIMA = Format("uima", "UIMA CAS of INCEpTION, JSON", _matches, from_records(read_uima), write_uima)

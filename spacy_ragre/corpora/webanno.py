@@ -9,18 +9,25 @@ count the 16-bit units of UTF-16.
 
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from urllib.parse import unquote
+
+from spacy.tokens import Doc, Token
 
 from ..errors import Errors
 from .files import Problems, read_lines
-from .layers import TOKEN, choose_label, is_linguistic
-from .records import Format, Record, Sample, from_records
+from .layers import ENTITIES, RELATIONS, TOKEN, choose_label, is_linguistic
+from .records import Format, Record, Sample, from_records, unless_wrong
+from .writing import file_name, tell_spaces, to_words, unique_names, write_files
 
 _FORMAT = "#FORMAT=WebAnno TSV 3"
 _UNIT = re.compile(r"\d+-\d+(\.\d+)?")
 _REFERENCE = re.compile(r"(\d+-\d+(?:\.\d+)?)(?:\[(\d+)(?:_(\d+))?\])?")
-_ID = re.compile(r"(?<!\\)\[(\d+)\]$")
+# A backslash takes the meaning of what follows it, another backslash as well.
+_ITEM = re.compile(r"(?:\\.|[^\\|])+")
+_ID = re.compile(r"((?:\\.|[^\\])*?)\[(\d+)\]")
 _ESCAPED = re.compile(r"\\(.)")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 
@@ -91,18 +98,17 @@ def read_webanno(path: Path, problems: Problems) -> Iterator[Record]:
     files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
     for file in files:
         name = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
-        where = f"{file.name}, " if path.is_dir() else ""
-        messages: List[Tuple[int, str]] = []
         lines = list(read_lines(file, problems))
-        record = _Document(lines, messages).record(name)
-        for number, message in messages:
-            problems.add(f"{where}line {number}", message, record=dict(lines).get(number, ""))
-        if not messages:
-            yield record
+        raw = "\n".join(line for _, line in lines)
+        yield from unless_wrong(file.name, raw, problems, partial(_read, lines, unquote(name)))
+
+
+def _read(lines: Sequence[Tuple[int, str]], name: str, messages: List[str]) -> Record:
+    return _Document(lines, messages).record(name)
 
 
 class _Document:
-    def __init__(self, lines: Sequence[Tuple[int, str]], messages: List[Tuple[int, str]]) -> None:
+    def __init__(self, lines: Sequence[Tuple[int, str]], messages: List[str]) -> None:
         self.messages = messages
         self.layers: List[_Layer] = []
         self.rows: List[_Row] = []
@@ -119,7 +125,7 @@ class _Document:
                 self._row(number, line)
 
     def _tell(self, number: int, problem: str) -> None:
-        self.messages.append((number, Errors.R382.format(problem=problem)))
+        self.messages.append(f"line {number}: {Errors.R382.format(problem=problem)}")
 
     def _row(self, number: int, line: str) -> None:
         fields = line.split("\t")
@@ -270,6 +276,104 @@ class _Document:
         return content
 
 
+# Writing
+
+
+def write_webanno(
+    docs: Iterable[Doc],
+    path: Union[str, Path],
+    *,
+    spans_key: Optional[str] = None,
+    dropped: Counter[str],
+    **settings: Any,
+) -> int:
+    """Write documents to a folder, a file each, with a layer of named entities and one of relations. Tokens of spaces
+    are none. The folder appears under its name only when it is whole.
+
+    docs (Iterable[Doc]): the documents.
+    path (Union[str, Path]): the folder to write.
+    spans_key (Optional[str]): take the entities from `doc.spans[spans_key]` instead of `doc.ents`.
+    dropped (Counter[str]): what the format can't hold is counted here.
+    RETURNS (int): how many documents were written.
+    """
+    keeps = ("kb_id", "unknown", "features")
+    files = {}
+    for name, doc, data in unique_names(docs, spans_key, dropped, keeps):
+        files[f"{file_name(name)}.tsv"] = "\n".join(_written(doc, data, dropped)) + "\n"
+    write_files(path, files)
+    return len(files)
+
+
+def _written(doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Iterator[str]:
+    """YIELDS (str): the lines of a document."""
+    _, places = to_words(doc, data, dropped)
+    tokens = [token for token in doc if not token.text.isspace()]
+    units = _name_units(doc, tokens)
+    known = "relations" in data
+    features = list(dict.fromkeys(key for item in data.get("relations", ()) for key in item.get("features", ())))
+    yield "#FORMAT=WebAnno TSV 3.3"
+    yield f"#T_SP={ENTITIES}|identifier|value"
+    if known:
+        yield f"#T_RL={RELATIONS}|{'|'.join(['value', *features])}|BT_{ENTITIES}"
+    yield ""
+    numbers = _numbers(places)
+    # The cells of each token: identifiers and values, and the features and sources of its relations.
+    cells: List[List[List[str]]] = [[[] for _ in range(2 + known * (2 + len(features)))] for _ in tokens]
+    for ent, (start, end), number in zip(data["ents"], places, numbers):
+        mark = f"[{number}]" if number else ""
+        for i in range(start, end):
+            for cell, value in zip(cells[i], (ent.get("kb_id", ""), ent["label"])):
+                cell.append((_escaped(value) or "*") + mark)
+    for item in data.get("relations", ()):
+        head, tail = item["head"], item["tail"]
+        ends = f"[{numbers[head]}_{numbers[tail]}]" if numbers[head] or numbers[tail] else ""
+        own = cells[places[tail][0]][2:]
+        for cell, value in zip(own, (item["label"], *(item.get("features", {}).get(key, "") for key in features))):
+            cell.append(_escaped(str(value)) or "*")
+        own[-1].append(units[places[head][0]] + ends)
+    text, last = "", None
+    for token, unit, row in zip(tokens, units, cells):
+        sentence = unit.partition("-")[0]
+        if sentence != last:
+            last = sentence
+            yield ""
+            yield f"#Text={_escaped(_sentence_of(token).strip())}"
+        before = _units(doc.text[: token.idx])
+        offsets = f"{before}-{before + _units(token.text)}"
+        text += " " * (token.idx - len(text)) + token.text
+        yield "\t".join((unit, offsets, _escaped(token.text), *("|".join(cell) or "_" for cell in row), ""))
+    tell_spaces(text, doc.text, dropped)
+
+
+def _name_units(doc: Doc, tokens: Sequence[Token]) -> List[str]:
+    """RETURNS (List[str]): the name of each token: the number of its sentence, and its own number there."""
+    units: List[str] = []
+    sentence, number, last = 0, 0, None
+    for token in tokens:
+        start = token.sent.start if doc.has_annotation("SENT_START") else 0
+        if start != last:
+            sentence, number, last = sentence + 1, 0, start
+        number += 1
+        units.append(f"{sentence}-{number}")
+    return units
+
+
+def _sentence_of(token: Token) -> str:
+    return str((token.sent if token.doc.has_annotation("SENT_START") else token.doc[:]).text)
+
+
+def _numbers(places: Sequence[Tuple[int, int]]) -> List[int]:
+    """RETURNS (List[int]): a number for each entity of several tokens, or that shares a token with another; else 0."""
+    covering = Counter(i for start, end in places for i in range(start, end))
+    return [number if end - start > 1 or covering[start] > 1 else 0 for number, (start, end) in enumerate(places, 1)]
+
+
+def _escaped(text: str) -> str:
+    """RETURNS (str): a text with the characters escaped that have a meaning in a cell."""
+    named = {char: f"\\{name}" for name, char in _ESCAPES.items()}
+    return re.sub(r"[\\\[\]|_;*>\t\n\r]", lambda match: named.get(match[0], f"\\{match[0]}"), text)
+
+
 def _layer(line: str) -> _Layer:
     kind, _, rest = line[3:].partition("=")
     name, *columns = rest.split("|")
@@ -287,13 +391,13 @@ def _layer(line: str) -> _Layer:
 
 
 def _items(cell: str) -> List[str]:
-    return [] if cell in ("_", "") else [item for item in re.split(r"(?<!\\)\|", cell) if item != "_"]
+    return [item for item in _ITEM.findall(cell) if item != "_"]
 
 
 def _numbered(item: str) -> Tuple[str, str]:
     """RETURNS (Tuple[str, str]): a value, and the number of its annotation or ""."""
-    match = _ID.search(item)
-    return (item, "") if match is None else (item[: match.start()], match[1])
+    match = _ID.fullmatch(item)
+    return (item, "") if match is None else (match[1], match[2])
 
 
 def _plain(value: str) -> str:
@@ -315,4 +419,4 @@ def _is_mine(path: Path) -> bool:
         return file.read(200).removeprefix(b"\xef\xbb\xbf").startswith(_FORMAT.encode())
 
 
-WEBANNO = Format("webanno", "WebAnno TSV 3 of INCEpTION", _matches, from_records(read_webanno))
+WEBANNO = Format("webanno", "WebAnno TSV 3 of INCEpTION", _matches, from_records(read_webanno), write_webanno)

@@ -1,4 +1,4 @@
-"""Formats of corpora, and the scores that belong to them: R371 to R375, R378 to R389."""
+"""Formats of corpora, and the scores that belong to them: R371 to R375, R378 to R389, R810, R811."""
 
 from .codes import WithCodes
 
@@ -39,3 +39,11 @@ class FormatErrors(metaclass=WithCodes):
     R382 = "the line can't be read as WebAnno TSV 3: {problem}. Take the file as INCEpTION exported it."
     R383 = "Reading UIMA CAS needs dkpro-cassis. Install it with: pip install 'spacy-ragre[uima]'."
     R384 = "it can't be read as UIMA CAS in JSON: {problem}. Take the file as INCEpTION exported it."
+    R810 = (
+        "Can't write {what} {value!r} as {format}: it must be text of one line, with no tab, no space at its ends and "
+        "no character that has a meaning there, and no number. Rename it, or write another format."
+    )
+    R811 = (
+        "Can't write labels of SemEval-2010 Task 8 ({known}) beside others ({others}): a file has either those of the "
+        "task, or none of them. Rename the labels, or write another format."
+    )
