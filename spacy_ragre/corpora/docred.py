@@ -415,9 +415,12 @@ def _document(
     )
     tell_spaces(written.rstrip(" "), doc.text, dropped)
     tell_others(doc, dropped)
+    ents = entity_spans(doc, spans_key)
+    dropped["ids in a knowledge base"] += sum(bool(span.kb_id_) for span in ents)
+    dropped["usage of entities"] += sum(bool(span._.usage) for span in ents)
     clusters: List[List[Span]] = list(doc._.entity_clusters) if CLUSTERS_KEY in doc.user_data else []
     known = {(span.start, span.end) for cluster in clusters for span in cluster}
-    clusters += [[span] for span in entity_spans(doc, spans_key) if (span.start, span.end) not in known]
+    clusters += [[span] for span in ents if (span.start, span.end) not in known]
     index: Dict[int, int] = {}
     owner: Dict[Tuple[int, int], int] = {}
     vertices: List[List[Dict[str, Any]]] = []
@@ -425,8 +428,6 @@ def _document(
         vertex = []
         for span in cluster:
             places = [place[token.i] for token in span if token.i in place]
-            dropped["ids in a knowledge base"] += bool(span.kb_id_)
-            dropped["usage of entities"] += bool(span._.usage)
             if not places or places[0][0] != places[-1][0]:
                 dropped["mentions that reach over the end of a sentence, or are spaces alone"] += 1
                 continue

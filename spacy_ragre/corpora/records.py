@@ -278,12 +278,13 @@ def _values_of_lines(path: Path, problems: Problems) -> Iterator[Tuple[str, str,
 
 def _values_of_whole(path: Path, problems: Problems) -> Iterator[Tuple[str, str, Any]]:
     text = decode(path.read_bytes(), path)
-    last = 0
+    listed = text.lstrip().startswith("[")
+    last = text.index("[") + 1 if listed else 0
     for number, (value, start, end) in enumerate(json_values(text), 1):
         yield f"document {number} (line {_line(text, start)})", text[start:end], value
         last = end
     rest = text[last:].strip(" \t\r\n,")
-    ended = rest.startswith("]") or not text.lstrip().startswith("[")
+    ended = rest.startswith("]") or not listed
     rest = rest.removeprefix("]").strip()
     if rest or not ended:
         problem, where = "there is more after its end" if ended else "the list has no end", text.rindex(rest)

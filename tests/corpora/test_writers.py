@@ -1,13 +1,13 @@
 """Every format that is read is written, and what is read again is what was written, or is told to be lost."""
 
-import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 import spacy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 
@@ -156,7 +156,7 @@ def test_clusters_and_identifiers(tmp_path: Path) -> None:
     (back,), dropped = round_trip(tmp_path, [doc], "docred")
     assert [len(cluster) for cluster in back._.entity_clusters] == [2, 1, 1, 1, 1]
     assert [(rel.head_cluster, rel.label) for rel in back._.relations] == [(0, "runs"), (1, "knows")]
-    assert dropped["ids in a knowledge base"] >= 2
+    assert dropped["ids in a knowledge base"] == 2
 
 
 def test_features_of_relations_are_kept(tmp_path: Path) -> None:
@@ -201,12 +201,14 @@ def documents(draw: Any) -> Dict[str, Any]:
 
 # Of those that hold everything, and of those that tell what they don't.
 @pytest.mark.parametrize("name", sorted(set(READERS) - {"brat"}))
+@settings(max_examples=settings.default.max_examples // 2)
 @given(records=st.lists(documents(), min_size=1, max_size=3))
 def test_whatever_is_written_is_read(tmp_path: Path, name: str, records: List[Dict[str, Any]]) -> None:
     """What is written is read again without an error, the same but for what was told to be lost."""
     docs = [doc_from_dict(record, NLP, spans_key="entities", split_tokens=True) for record in records]
     counts = CorpusCounts()
     out = tmp_path / f"out-{name}"
+    shutil.rmtree(out, ignore_errors=True)
     export_docs(save(tmp_path / "docs.spacy", docs), out, WRITTEN.get(name, name), spans_key="entities", counts=counts)
     settings = {"spans_key": "entities", "split_tokens": True} if name != "spacy-rel" else {}
     try:
@@ -233,6 +235,5 @@ def test_real_samples_read_written_and_read_again(tmp_path: Path, sample: str) -
     docs = load(tmp_path / "docs.spacy")
     back, dropped = round_trip(tmp_path, docs, recognise(path))
     assert dropped == {}
-    assert [json.dumps(doc_to_dict(doc), sort_keys=True) for doc in back] == [
-        json.dumps(doc_to_dict(doc), sort_keys=True) for doc in docs
-    ]
+    key = "entities" if "entities" in docs[0].spans else None
+    assert [doc_to_dict(doc, key) for doc in back] == [doc_to_dict(doc, key) for doc in docs]
