@@ -140,13 +140,14 @@ class _Document:
         self.dropped: Counter[str] = Counter()
 
     def record(self, place: str, raw: str, related: bool) -> Record:
-        for part in _parts(self.data):
+        # What is wrong with the text would be said of each annotation again, and of relations what is wrong with these.
+        for part in () if self.check.messages else _parts(self.data):
             for annotation in _tables(part, "annotations"):
                 self._annotation(annotation)
         content: Dict[str, Any] = {"text": self.text, "ents": self.ents}
         if self.data.get("id") not in (None, ""):
             content["id"] = str(self.data["id"])
-        if related:
+        if related and not self.check.messages:
             content.update(self._related())
         return Record(place, raw, content, dropped=self.dropped)
 

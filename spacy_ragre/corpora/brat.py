@@ -105,7 +105,9 @@ class _Document:
             self.dropped["gaps of entities with several parts (kept from first to last character)"] += gaps
             if mention.text is not None:
                 self._check(mention, shift)
-        relations = [item for item in (self._relation(*relation) for relation in self.relations) if item is not None]
+        # What is wrong with entities would be said of their relations again.
+        asked = [] if self.messages else self.relations
+        relations = [item for item in (self._relation(*relation) for relation in asked) if item is not None]
         data = {"id": id_, "text": self.text, "ents": ents, "relations": relations}
         return Record(place, self.annotations, data, clusters=self._clusters(), dropped=self.dropped)
 

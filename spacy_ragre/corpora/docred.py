@@ -139,6 +139,8 @@ def _load_json(path: Path) -> Any:
 
 
 def _load_list(path: Path) -> List[Any]:
+    if not path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip():
+        return []
     data = _load_json(path)
     if not isinstance(data, list):
         raise ValueError(Errors.R430.format(path=path, problem="it is not a list of documents"))

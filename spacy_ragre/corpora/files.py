@@ -123,6 +123,20 @@ def read_lines(path: Path, problems: Problems) -> Iterator[Tuple[int, str]]:
             yield number, line
 
 
+def read_all_lines(path: Path) -> Iterator[Tuple[int, str, str]]:
+    """The lines of a file in which several make a document, so that none may be missing: also those that are not UTF-8.
+
+    path (Path): the file.
+    YIELDS (Tuple[int, str, str]): the line's number, from 1, its text, and what is wrong with it or "".
+    """
+    with path.open("rb") as file_:
+        for number, raw in split_lines(file_, path):
+            try:
+                yield number, raw.decode("utf-8"), ""
+            except UnicodeDecodeError as err:
+                yield number, raw.decode("utf-8", "replace"), Errors.R403.format(problem=err)
+
+
 def write_json_lines(path: Union[str, Path], records: Iterable[Mapping[str, Any]]) -> int:
     """Write records as JSON, one a line. The file appears under its name only when it is whole.
 

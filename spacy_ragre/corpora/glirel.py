@@ -18,7 +18,7 @@ from .files import Problems, write_json_lines
 from .parse import WORDS, Checker, is_int, is_name, is_table, is_tables, is_words
 from .records import Format, Record, Sample, check_mention, checked_records, from_records
 from .tokens import join_words
-from .writing import NO_TYPE, flat_dict, leave_out_id, tell_spaces, to_words
+from .writing import NO_TOKENS, NO_TYPE, flat_dict, leave_out_id, tell_spaces, to_words
 
 WANTED = "tokenized_text, ner and relations [head, tail, relation_text]"
 _NER = "a list of [first token, last token, type, text]"
@@ -146,7 +146,7 @@ def _written(docs: Iterable[Doc], spans_key: Optional[str], dropped: Counter[str
         leave_out_id(data, dropped)
         words, places = to_words(doc, data, dropped)
         if not words:
-            dropped["documents without tokens"] += 1
+            dropped[NO_TOKENS] += 1
             continue
         tell_spaces(join_words(words)[0], doc.text, dropped)
         texts = [" ".join(words[start:end]) for start, end in places]

@@ -78,7 +78,8 @@ class _Task:
         for item in results:
             if item.get("type") != "relation" and not _is_region(item):
                 self.dropped[f"results of the type {item.get('type')!r}"] += 1
-        if whole and self.task["annotations"]:
+        # What is wrong with regions would be said of their relations again.
+        if whole and self.task["annotations"] and not self.check.messages:
             data["relations"] = [
                 made for item in results if item.get("type") == "relation" for made in self._relation(item)
             ]

@@ -74,11 +74,11 @@ def check_document(data: Any, messages: List[str]) -> Optional[DocRecord]:
         messages.extend(problems)
         return None
     check = Checker(messages)
-    text = check.get(data, "text", "the document", is_text, "a string")
     for key, others in OTHER_KEYS.items():
         found = [other for other in others if other in data]
         if key not in data and found:
             messages.append(Errors.R440.format(found=", ".join(map(repr, found)), key=key))
+    text = None if messages else check.get(data, "text", "the document", is_text, "a string")
     if text is None or messages:
         return None
     id_ = check.get(data, "id", "the document", is_id, "a string or a whole number", required=False)

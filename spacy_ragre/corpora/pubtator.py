@@ -22,7 +22,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from ..files import atomic_write
-from .files import Problems, read_lines
+from .files import Problems, read_all_lines
 from .records import Format, Record, Sample, from_records, unless_wrong
 from .writing import BREAKS, keep_entities, one_line, tell_marks, unique_names
 
@@ -33,7 +33,8 @@ _TITLE = "PubTator, text"
 NO_CONCEPT = {"", "-", "-1"}
 NO_MENTION = "relations of concepts that no mention names"
 
-_Lines = List[Tuple[int, str]]
+# Numbers and texts of lines, and what is wrong with their encoding.
+_Lines = List[Tuple[int, str, str]]
 
 
 def read_pubtator(path: Path, problems: Problems) -> Iterator[Record]:
@@ -43,24 +44,24 @@ def read_pubtator(path: Path, problems: Problems) -> Iterator[Record]:
     problems (Problems): is told what can't be read.
     YIELDS (Record): the records.
     """
-    blocks = list(_blocks(path, problems))
-    related = any(_is_relation(line) for lines in blocks for _, line in lines)
+    blocks = list(_blocks(path))
+    related = any(_is_relation(line) for lines in blocks for _, line, _ in lines)
     for lines in blocks:
         where = f"lines {lines[0][0]} to {lines[-1][0]}"
-        raw = "\n".join(line for _, line in lines)
+        raw = "\n".join(line for _, line, _ in lines)
         yield from unless_wrong(where, raw, problems, partial(_record, where, raw, lines, related))
 
 
-def _blocks(path: Path, problems: Problems) -> Iterator[_Lines]:
+def _blocks(path: Path) -> Iterator[_Lines]:
     """The documents as lists of numbered lines: a blank line ends one, and a title begins one."""
     block: _Lines = []
-    for number, line in read_lines(path, problems):
+    for number, line, wrong in read_all_lines(path):
         title = _TEXT.fullmatch(line)
         if block and (not line.strip() or (title is not None and title[2] == "t")):
             yield block
             block = []
         if line.strip():
-            block.append((number, line))
+            block.append((number, line, wrong))
     if block:
         yield block
 
@@ -71,7 +72,10 @@ def _is_relation(line: str) -> bool:
 
 
 def _record(where: str, raw: str, lines: _Lines, related: bool, messages: List[str]) -> Optional[Record]:
-    texts = [match for match in (_TEXT.fullmatch(line) for _, line in lines) if match is not None]
+    messages += [f"line {number}: {wrong}" for number, _, wrong in lines if wrong]
+    if messages:
+        return None
+    texts = [match for match in (_TEXT.fullmatch(line) for _, line, _ in lines) if match is not None]
     if not texts:
         problem = Errors.R379.format(line=lines[0][1][:80], problem="no title stands above it")
         messages.append(f"line {lines[0][0]}: {problem}")
@@ -81,7 +85,7 @@ def _record(where: str, raw: str, lines: _Lines, related: bool, messages: List[s
     ents: List[Dict[str, Any]] = []
     relations: List[Tuple[str, str, str]] = []
     dropped: Counter[str] = Counter()
-    for number, line in lines:
+    for number, line, _ in lines:
         fields = line.split("\t")
         owner = _TEXT.fullmatch(line)
         problem = ""

@@ -23,7 +23,7 @@ from spacy.vocab import Vocab
 from ..errors import Errors
 from ..files import atomic_write
 from ..relations import ID_KEY, set_relations
-from .files import OnError, Problems, existing_path, read_lines
+from .files import OnError, Problems, existing_path, read_all_lines
 from .tokens import get_nlp, split_at
 from .writing import flat_dict, keep_entities, one_line, to_pairs
 
@@ -79,6 +79,10 @@ _TAGS = re.compile(r"</?e[12]>")
 _BREAKS = re.compile(r"[\r\n]")
 
 
+# Numbers and texts of lines, and what is wrong with their encoding.
+_Lines = List[Tuple[int, str, str]]
+
+
 class _Record(NamedTuple):
     id: str
     text: str
@@ -109,12 +113,12 @@ def read_semeval(
     nlp = get_nlp(nlp)
     problems = Problems(path, on_error)
     lines_by_id: Dict[str, int] = {}
-    blocks = list(_read_blocks(path, problems))
+    blocks = list(_read_blocks(path))
     labelled = any(len(lines) > 1 for lines in blocks)
     known = _known_labels(blocks)
     for lines in blocks:
         number = lines[0][0]
-        whole = "\n".join(line for _, line in lines)
+        whole = "\n".join(line for _, line, _ in lines)
         try:
             record = _parse_record(lines, known, labelled)
         except _RecordError as err:
@@ -141,7 +145,7 @@ class _RecordError(Exception):
         self.message = message
 
 
-def _known_labels(blocks: Sequence[List[Tuple[int, str]]]) -> Collection[str]:
+def _known_labels(blocks: Sequence[_Lines]) -> Collection[str]:
     """RETURNS (Collection[str]): the labels of the task, where a record has one of them, or all have "Other"; none, for
     any name, in another corpus.
     """
@@ -151,16 +155,16 @@ def _known_labels(blocks: Sequence[List[Tuple[int, str]]]) -> Collection[str]:
     return () if others and not names & SEMEVAL_LABELS.keys() else SEMEVAL_LABELS
 
 
-def _read_blocks(path: Path, problems: Problems) -> Iterator[List[Tuple[int, str]]]:
+def _read_blocks(path: Path) -> Iterator[_Lines]:
     """The records as lists of numbered lines, blank lines left out."""
-    block: List[Tuple[int, str]] = []
-    for number, line in read_lines(path, problems):
+    block: _Lines = []
+    for number, line, wrong in read_all_lines(path):
         # A record ends where the next begins: some copies of the corpus have lost the blank lines.
         if block and (_RECORD_START.match(line) or (line.strip() and _ends_record(block[-1][1]))):
             yield block
             block = []
         if line.strip():
-            block.append((number, line))
+            block.append((number, line, wrong))
     if block:
         yield block
 
@@ -169,8 +173,11 @@ def _ends_record(line: str) -> bool:
     return line.startswith("Comment")
 
 
-def _parse_record(lines: List[Tuple[int, str]], known: Collection[str], labelled: bool) -> _Record:
-    number, line = lines[0]
+def _parse_record(lines: _Lines, known: Collection[str], labelled: bool) -> _Record:
+    for number, _, wrong in lines:
+        if wrong:
+            raise _RecordError(number, wrong)
+    number, line, _ = lines[0]
     match = _SENTENCE.fullmatch(line)
     if match is None:
         problem = "the number, the tab or the quotes are missing"
@@ -183,7 +190,7 @@ def _parse_record(lines: List[Tuple[int, str]], known: Collection[str], labelled
     text, nominals = _untag(tagged, tags)
     if not all(start < end for start, end in nominals):
         raise _RecordError(number, Errors.R410.format(text=line, problem="a nominal is empty"))
-    label_number, label = lines[1] if len(lines) > 1 else (number, "")
+    label_number, label, _ = lines[1] if len(lines) > 1 else (number, "", "")
     label = label.strip()
     if not labelled or label == OTHER or (label == NO_RELATION and not known):
         name, inverse = "", False
@@ -193,7 +200,7 @@ def _parse_record(lines: List[Tuple[int, str]], known: Collection[str], labelled
             shown = ", ".join(known) or "labels of any name"
             raise _RecordError(label_number, Errors.R411.format(id=id_, label=label, known=shown))
         name, inverse = parts[1], parts[2] == "e2,e1"
-    for number, line in lines[2:]:
+    for number, line, _ in lines[2:]:
         if not _ends_record(line):
             problem = "a comment line, a blank line or the next record should stand here"
             raise _RecordError(number, Errors.R410.format(text=line, problem=problem))

@@ -14,7 +14,7 @@ from spacy.util import filter_spans
 
 from ..errors import Errors
 from ..files import atomic_write
-from ..relations import entity_spans, get_relations, has_relations, set_relations
+from ..relations import ID_KEY, entity_spans, get_relations, has_relations, set_relations
 from .counts import CorpusCounts
 from .files import OnError, Problems
 from .reader import copy_input, read_docs
@@ -46,8 +46,12 @@ def read_spacy_rel(
     """
     problems = Problems(path, on_error)
     counts = CorpusCounts() if counts is None else counts
+    places: Dict[str, str] = {}
     for number, doc in enumerate(read_docs(path, nlp.vocab), 1):
         messages: List[str] = []
+        id_ = doc.user_data.get(ID_KEY)
+        if id_ is not None and places.setdefault(str(id_), f"document {number}") != f"document {number}":
+            messages.append(Errors.R337.format(id=id_, place=places[str(id_)]))
         rel = doc.user_data.pop(KEY, None)
         relations = None if rel is None else _relations(doc, rel, messages, counts)
         if messages:

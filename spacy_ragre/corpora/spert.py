@@ -19,7 +19,7 @@ from .files import Problems, write_json
 from .parse import WORDS, Checker, is_id, is_int, is_name, is_tables, is_words
 from .records import Format, Record, Sample, checked_records, from_records
 from .tokens import join_words
-from .writing import flat_dict, tell_spaces, to_words
+from .writing import NO_TOKENS, flat_dict, tell_spaces, to_words
 
 WANTED = "tokens, entities [type, start, end] and relations [type, head, tail]"
 
@@ -103,7 +103,7 @@ def write_spert(
         data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
         words, places = to_words(doc, data, dropped)
         if not words:
-            dropped["documents without tokens"] += 1
+            dropped[NO_TOKENS] += 1
             continue
         tell_spaces(join_words(words)[0], doc.text, dropped)
         record: Dict[str, Any] = {"tokens": words}

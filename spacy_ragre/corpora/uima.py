@@ -39,7 +39,11 @@ def read_uima(path: Path, problems: Problems) -> Iterator[Record]:
     """
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     for file in files:
-        text = decode(file.read_bytes(), file)
+        try:
+            text = decode(file.read_bytes(), file)
+        except ValueError as err:
+            problems.add(file.name, str(err))
+            continue
         try:
             cas = _load(text)
         except ImportError as err:

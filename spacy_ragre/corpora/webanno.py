@@ -17,10 +17,10 @@ from urllib.parse import unquote
 from spacy.tokens import Doc, Token
 
 from ..errors import Errors
-from .files import Problems, read_lines
+from .files import Problems, read_all_lines
 from .layers import ENTITIES, RELATIONS, TOKEN, choose_label, is_linguistic
 from .records import Format, Record, Sample, from_records, unless_wrong
-from .writing import file_name, tell_spaces, to_words, unique_names, write_files
+from .writing import NO_TOKENS, file_name, tell_spaces, to_words, unique_names, write_files
 
 _FORMAT = "#FORMAT=WebAnno TSV 3"
 _UNIT = re.compile(r"\d+-\d+(\.\d+)?")
@@ -98,13 +98,24 @@ def read_webanno(path: Path, problems: Problems) -> Iterator[Record]:
     files = sorted(path.rglob("*.tsv")) if path.is_dir() else [path]
     for file in files:
         name = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
-        lines = list(read_lines(file, problems))
-        raw = "\n".join(line for _, line in lines)
-        yield from unless_wrong(file.name, raw, problems, partial(_read, lines, unquote(name)))
+        lines = list(_lines(file, problems))
+        if any(line.strip() for _, line, _ in lines):
+            raw = "\n".join(line for _, line, _ in lines)
+            yield from unless_wrong(file.name, raw, problems, partial(_read, lines, unquote(name)))
+        elif path.is_dir() and lines:
+            problems.add(file.name, Errors.R334.format(path=file))
 
 
-def _read(lines: Sequence[Tuple[int, str]], name: str, messages: List[str]) -> Record:
-    return _Document(lines, messages).record(name)
+def _lines(file: Path, problems: Problems) -> Iterator[Tuple[int, str, str]]:
+    try:
+        yield from read_all_lines(file)
+    except ValueError as err:  # in UTF-16
+        problems.add(file.name, str(err))
+
+
+def _read(lines: Sequence[Tuple[int, str, str]], name: str, messages: List[str]) -> Optional[Record]:
+    messages += [f"line {number}: {wrong}" for number, _, wrong in lines if wrong]
+    return None if messages else _Document([line[:2] for line in lines], messages).record(name)
 
 
 class _Document:
@@ -115,7 +126,7 @@ class _Document:
         self.spans: Dict[_Key, _Annotation] = {}
         self.relations: List[Tuple[int, _Key, _Key, str, Dict[str, str]]] = []
         self.dropped: Counter[str] = Counter()
-        if not lines or not lines[0][1].startswith(_FORMAT):
+        if not lines[0][1].startswith(_FORMAT):
             self._tell(1, f"the first line should begin with {_FORMAT!r}")
             return
         for number, line in lines[1:]:
@@ -123,12 +134,15 @@ class _Document:
                 self.layers.append(_layer(line))
             elif line.strip() and not line.startswith("#"):
                 self._row(number, line)
+        if not self.rows and not self.messages:
+            self._tell(lines[-1][0], "no line of a token stands above its end")
 
     def _tell(self, number: int, problem: str) -> None:
         self.messages.append(f"line {number}: {Errors.R382.format(problem=problem)}")
 
     def _row(self, number: int, line: str) -> None:
-        fields = line.split("\t")
+        # A tab stands behind the last column, too.
+        fields = line.removesuffix("\t").split("\t")
         offsets = fields[1].split("-") if len(fields) > 2 else []
         width = sum(layer.width for layer in self.layers)
         if len(offsets) != 2 or not all(map(str.isdigit, offsets)) or _UNIT.fullmatch(fields[0]) is None:
@@ -299,7 +313,10 @@ def write_webanno(
     keeps = ("kb_id", "unknown", "features")
     files = {}
     for name, doc, data in unique_names(docs, spans_key, dropped, keeps):
-        files[f"{file_name(name)}.tsv"] = "\n".join(_written(doc, data, dropped)) + "\n"
+        if doc.text.strip():
+            files[f"{file_name(name)}.tsv"] = "\n".join(_written(doc, data, dropped)) + "\n"
+        else:
+            dropped[NO_TOKENS] += 1
     write_files(path, files)
     return len(files)
 

@@ -32,6 +32,7 @@ from .jsonl import EntIndex, write_ent
 
 # The type of an entity without one, where a format asks for one.
 NO_TYPE = "ENTITY"
+NO_TOKENS = "documents without tokens"
 _UNKNOWN = "marks of documents that were not annotated for relations"
 _SPACES = "texts whose spaces are not kept as they are"
 BREAKS = re.compile(r"[\r\n\t]")
