@@ -30,6 +30,7 @@ COLUMNS = {
     "official macro-F1": ("semeval_macro_f",),
     **{f"{name} path": (f"semeval_macro_f_{name}",) for name in ("short", "middle", "long")},
     "micro-F1, all labels": ("micro_all_f", "semeval_micro_all_f", "rels_micro_all_f"),
+    "training labels right": ("silver_right",),
     "nearest neighbour has the label": ("label_agreement",),
     "neighbours have the label before training": ("neighbours_label_before",),
     "neighbours have the label": ("neighbours_label",),
