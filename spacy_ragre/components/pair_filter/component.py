@@ -327,9 +327,9 @@ class PairCandidateFilter(Component):
         """RETURNS (Tuple[float, List[numpy.ndarray]]): the part that documents have in the mean loss of a batch, and
         its gradient.
         """
-        related, known = [item.related for item in gold], [item.known for item in gold]
+        related, known = [item.related for item in gold], [item.counted for item in gold]
         weight = self.positive_weight
-        whole = batch_weight([item.related for item in batch], weight, [item.known for item in batch])
+        whole = batch_weight([item.related for item in batch], weight, [item.counted for item in batch])
         loss, slopes = relation_loss([part[..., 0] for part in logits], related, weight, known, whole)
         labelled = sum(map(len, self._label_targets(batch)))
         more, label_slopes = label_loss(

@@ -7,6 +7,7 @@ import numpy as np
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ...pair_weights import weights_by_place
 from ...relations import get_relations, has_relations
 from .encoders import PairInput
 
@@ -21,6 +22,7 @@ class GoldPairs(NamedTuple):
     labels (Dict[Tuple[int, int], List[str]]): the labels of the pairs with a relation, head first.
     annotated (Optional[FrozenSet[str]]): the labels that the document was annotated for; None for all.
     complete (bool): whether a pair without a relation is known to have none.
+    weights (Optional[numpy.ndarray]): how much pairs count, from 0 to 1, *Shape* (entities, entities); 1 where None.
     """
 
     item: PairInput
@@ -28,6 +30,7 @@ class GoldPairs(NamedTuple):
     labels: Labels
     annotated: Optional[FrozenSet[str]] = None
     complete: bool = True
+    weights: Optional[np.ndarray] = None
 
     @property
     def has_pairs(self) -> bool:
@@ -42,8 +45,15 @@ class GoldPairs(NamedTuple):
         known = np.zeros((len(self.item.clusters),) * 2, dtype=bool)
         if self.related is not None:
             known = self.related | self.complete
+        if self.weights is not None:
+            known = known & (self.weights > 0)
         np.fill_diagonal(known, False)
         return known
+
+    @property
+    def counted(self) -> np.ndarray:
+        """RETURNS (numpy.ndarray): how much each pair counts, 0 for those that are not known, of the same shape."""
+        return self.known if self.weights is None else self.known * self.weights
 
 
 def gold_pairs(
@@ -60,7 +70,7 @@ def gold_pairs(
     """
     reference, doc = example.reference, example.predicted
     item = make_input(reference)
-    labels = _labels(reference, item)
+    labels, weights = _labels(reference, item), _weights(reference, item)
     if [token.text for token in doc] == [token.text for token in reference]:
         item = item._replace(doc=doc)
     else:
@@ -68,21 +78,19 @@ def gold_pairs(
         kept = {i: place for place, i in enumerate(i for i, cluster in enumerate(clusters) if cluster)}
         item = PairInput(doc, [clusters[i] for i in kept], [item.types[i] for i in kept])
         labels = {(kept[h], kept[t]): names for (h, t), names in labels.items() if h in kept and t in kept}
+        weights = None if weights is None else weights[np.ix_(list(kept), list(kept))]
     related = np.zeros((len(item.clusters),) * 2, dtype=bool)
     for pair in labels:
         related[pair] = True
     names = reference._.annotated_labels
     annotated = None if names is None else frozenset(names)
     complete = annotated is None or (everything is not None and annotated.issuperset(everything))
-    return GoldPairs(item, related if has_relations(reference) else None, labels, annotated, complete)
+    return GoldPairs(item, related if has_relations(reference) else None, labels, annotated, complete, weights)
 
 
 def _labels(doc: Doc, item: PairInput) -> Labels:
     """The labels of the ordered pairs of entities that hold a relation."""
-    owners: Dict[Tuple[int, int], List[int]] = {}
-    for i, cluster in enumerate(item.clusters):
-        for mention in cluster:
-            owners.setdefault(mention, []).append(i)
+    owners = _owners(item)
     labels: Labels = {}
     for rel in get_relations(doc):
         ends = [
@@ -94,6 +102,28 @@ def _labels(doc: Doc, item: PairInput) -> Labels:
             if rel.label not in known:
                 known.append(rel.label)
     return labels
+
+
+def _weights(doc: Doc, item: PairInput) -> Optional[np.ndarray]:
+    """How much the pairs of entities count, *Shape* (entities, entities); None where all count 1."""
+    by_place = weights_by_place(doc)
+    if not by_place:
+        return None
+    owners = _owners(item)
+    weights = np.ones((len(item.clusters),) * 2)
+    for (first, second), weight in by_place.items():
+        for pair in product(owners.get(first, ()), owners.get(second, ())):
+            weights[pair] = weight
+    return weights
+
+
+def _owners(item: PairInput) -> Dict[Tuple[int, int], List[int]]:
+    """The entities that a mention is of, by its token offsets."""
+    owners: Dict[Tuple[int, int], List[int]] = {}
+    for i, cluster in enumerate(item.clusters):
+        for mention in cluster:
+            owners.setdefault(mention, []).append(i)
+    return owners
 
 
 def _align(example: Example, cluster: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:

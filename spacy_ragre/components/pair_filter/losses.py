@@ -25,7 +25,8 @@ def relation_loss(
     related (Sequence[Optional[numpy.ndarray]]): bool, which pairs hold a relation, of the same shape; None for a
         document of which it is not known.
     weight (float): weight of a pair with a relation.
-    known (Optional[Sequence[numpy.ndarray]]): bool, of which pairs it is known, of the same shape; all where None.
+    known (Optional[Sequence[numpy.ndarray]]): of which pairs it is known, bool, or how much each counts, of the same
+        shape; all count 1 where None.
     whole (Optional[float]): the weight of all pairs of the batch, where these documents are a part of it.
     RETURNS (Tuple[float, List[numpy.ndarray]]): the loss and its gradients, float32.
     """

@@ -6,6 +6,7 @@ import spacy
 from spacy.util import fix_random_seed
 
 from spacy_ragre.components.pair_filter.gold import gold_pairs as learned
+from spacy_ragre.pair_weights import set_weights
 
 from .conftest import NAME, examples_of
 
@@ -92,3 +93,22 @@ def test_labels_of_pairs_that_nobody_looked_for(make_nlp, gold_docs):
         docs[0]._.annotated_labels = labels
         _, (slope,) = pipe.get_loss(examples[:1], scores)
         assert slope[0, 1, other] == pytest.approx(gradient)
+
+
+def test_pairs_count_as_much_as_their_weight_says(make_nlp, gold_docs):
+    nlp = make_nlp()
+    pipe = nlp.get_pipe(NAME)
+    doc = gold_docs(nlp)[0]
+    (example,) = examples_of([doc])
+    logits = [np.random.default_rng(0).normal(size=(3, 3, 1)).astype("float32")]
+    pipe.positive_weight = 1.0
+    whole, (plain,) = pipe.get_loss([example], logits)
+    first, second = (next(iter(cluster)) for cluster in doc._.entity_clusters[:2])
+    set_weights(doc, [(second, first, 0.5)])
+    _, (half,) = pipe.get_loss([example], logits)
+    # The mean of six ordered pairs, two of which count half.
+    assert half[0, 1] == pytest.approx(plain[0, 1] * 0.5 * 6 / 5) and half[1, 0] == pytest.approx(plain[1, 0] * 0.6)
+    assert half[0, 2] == pytest.approx(plain[0, 2] * 6 / 5)
+    set_weights(doc, [(first, second, 0.0)])
+    gold = learned(example, pipe._input, {"at"})
+    assert not gold.known[0, 1] and not gold.known[1, 0] and gold.known[0, 2]
