@@ -257,7 +257,8 @@ def _differences(known: Mapping[str, object], now: Mapping[str, object]) -> Iter
 
 
 _WORDS = {"sha256": "the content of the pipeline", "part_size": "--part-size", "batch_size": "--batch-size"}
-_WORDS.update(format="--format", spans_key="--spans-key", graph="--graph")
+_WORDS.update(format="--format", spans_key="--spans-key", graph="--graph", teacher="the content of --teacher")
+_WORDS.update(samples="--samples", temperature="--temperature", seed="--seed")
 
 
 def _shown(value: object) -> str:

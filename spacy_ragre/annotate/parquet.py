@@ -80,6 +80,7 @@ def _schema(arrow: ModuleType) -> Any:
     ent = {"start": index, "end": index, "label": text, "kb_id": text, "usage": text, "usage_score": real}
     # Evidence is a table of any form: it is JSON.
     relation = {"head": index, "tail": index, "label": text, "score": real, "evidence": text}
+    weight = {"head": index, "tail": index, "weight": real}
     return arrow.schema(
         {
             "id": text,
@@ -89,6 +90,7 @@ def _schema(arrow: ModuleType) -> Any:
             "relations": arrow.list_(arrow.struct(list(relation.items()))),
             "labels": arrow.list_(text),
             "triples": arrow.list_(arrow.list_(text)),
+            "weights": arrow.list_(arrow.struct(list(weight.items()))),
         }
     )
 

@@ -1,11 +1,11 @@
 """A larger model teaches a small one: it annotates texts several times, and what it is not sure of counts less."""
 
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import load_config, load_model
+from spacy.util import load_config
 
 from ..components.relations.extractor import RelationExtractor
 from ..components.relations.teaching import Sampling
@@ -64,37 +64,43 @@ def extractors(nlp: Language) -> List[RelationExtractor]:
     return [pipe for _, pipe in nlp.pipeline if isinstance(pipe, RelationExtractor)]
 
 
-def put_teacher(nlp: Language, teacher: str) -> None:
+def put_teacher(nlp: Language, teacher: Union[Path, Language]) -> None:
     """Put a teacher at the end of a pipeline, in place of what finds relations there.
 
     nlp (Language): the pipeline, which finds entities.
-    teacher (str): a config file with the section [teacher], which holds settings of `rag_relation_extractor`; or a
-        pipeline, of which the last extractor is taken. Where a config gives no labels, the teacher has those of the
-        pipeline's own extractor, and its examples. A ValueError is raised where nothing there can teach.
+    teacher (Union[Path, Language]): a config file with the section [teacher], which holds settings of
+        `rag_relation_extractor`; or a pipeline, of which the last extractor is taken. Where a config gives no labels,
+        the teacher has those of the pipeline's own extractor; and it has its examples. A ValueError is raised where
+        nothing there can teach.
     """
     old = next(iter(reversed(extractors(nlp))), None)
     names = [name for name, pipe in nlp.pipeline if isinstance(pipe, RelationExtractor)]
-    path = Path(teacher)
-    if path.suffix == ".cfg":
-        try:
-            settings = load_config(path, interpolate=True).get(SECTION)
-        except (OSError, ValueError) as error:
-            raise ValueError(Errors.R759.format(path=path, problem=" ".join(str(error).split()))) from error
-        if not isinstance(settings, dict):
-            raise ValueError(Errors.R759.format(path=path, problem=f"there is no section [{SECTION}]"))
+    if isinstance(teacher, Language):
+        found = [name for name, pipe in teacher.pipeline if isinstance(pipe, RelationExtractor)]
+        if not found:
+            names_of = ", ".join(teacher.pipe_names) or "none"
+            raise ValueError(Errors.R758.format(name=teacher.meta["name"], components=names_of))
         for name in names:
             nlp.remove_pipe(name)
-        new = nlp.add_pipe(FACTORY, name=SECTION, config=settings)
-        if isinstance(new, RelationExtractor) and old is not None:
-            _take_over(new, old, labels=not settings.get("labels"))
+        nlp.add_pipe(found[-1], name=SECTION, source=teacher)
         return
-    source = load_model(teacher)
-    found = [name for name, pipe in source.pipeline if isinstance(pipe, RelationExtractor)]
-    if not found:
-        raise ValueError(Errors.R758.format(name=teacher, components=", ".join(source.pipe_names)))
+    settings = read_settings(teacher)
     for name in names:
         nlp.remove_pipe(name)
-    nlp.add_pipe(found[-1], name=SECTION, source=source)
+    new = nlp.add_pipe(FACTORY, name=SECTION, config=settings)
+    if isinstance(new, RelationExtractor) and old is not None:
+        _take_over(new, old, labels=not settings.get("labels"))
+
+
+def read_settings(path: Path) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): a teacher's settings. A ValueError is raised for a config that has none."""
+    try:
+        settings = load_config(path, interpolate=True).get(SECTION)
+    except (OSError, ValueError) as error:
+        raise ValueError(Errors.R759.format(path=path, problem=" ".join(str(error).split()))) from error
+    if not isinstance(settings, dict):
+        raise ValueError(Errors.R759.format(path=path, problem=f"there is no section [{SECTION}]"))
+    return settings
 
 
 def _take_over(new: RelationExtractor, old: RelationExtractor, labels: bool) -> None:

@@ -6,8 +6,13 @@ from typing import Any, Callable, Iterator
 import pytest
 import spacy
 from spacy.language import Language
+from spacy.training import Example
 
+from spacy_ragre import doc_from_dict, doc_to_dict
+from spacy_ragre.assist.teacher import Sampling, teach
 from spacy_ragre.bundled import locate
+from spacy_ragre.corpora.reader import copy_input
+from spacy_ragre.pair_weights import get_weights
 
 from .conftest import NAME, backbone_of
 
@@ -65,6 +70,24 @@ def test_a_refused_request_is_told_in_the_words_of_the_server(url: str, make_rem
     nlp = make_remote({"candidates": {"@ragre_candidates": "ragre.WholeDocument.v1", "max_tokens": 6000}}, url=url)
     with pytest.raises(OSError, match="R713.*context"):
         nlp("Acme was founded by Ann " + "and so on " * 500 + ".")
+
+
+def test_it_teaches_a_small_model(url: str, make_remote: Any, make_nlp: Any, train: Any) -> None:
+    # It stands in for a larger model: what it says is not looked at, only that it is asked, written and learned.
+    teacher = make_remote(url=url, max_length=1024, concurrency=1)
+    texts = [TEXT, "Ann met Bob at Globex."]
+    docs = list(teach(map(teacher.make_doc, texts), teacher, Sampling(samples=3, temperature=1.5)))
+    usage = backbone_of(teacher).usage
+    assert usage.requests == 6 and usage.cached == 0
+    docs = [doc_from_dict(doc_to_dict(doc)) for doc in docs]
+    shares = {pair.weight for doc in docs for pair in get_weights(doc)}
+    assert shares <= {0.0, 1 / 3, 2 / 3}
+    docs[0]._.relations = docs[0]._.relations or [
+        {"head": docs[0].ents[0], "tail": docs[0].ents[1], "label": "founded_by"}
+    ]
+    student = make_nlp(labels={"founded_by": "was founded by", "near": {"text": "is near", "symmetric": True}})
+    losses = train(student, [Example(copy_input(doc), doc) for doc in docs], steps=4)
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("constrain", ["json_schema", "grammar"])

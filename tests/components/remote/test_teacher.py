@@ -197,12 +197,11 @@ def test_what_cannot_teach(make_nlp: Any, nlp: Any, gold_docs: Any, tmp_path: An
         list(teach(gold_docs(written), written))
     (tmp_path / "teacher.cfg").write_text("[other]\na = 1\n")
     with pytest.raises(ValueError, match=r"R759.*no section \[teacher\]"):
-        put_teacher(nlp, str(tmp_path / "teacher.cfg"))
+        put_teacher(nlp, tmp_path / "teacher.cfg")
     with pytest.raises(ValueError, match="R759"):
-        put_teacher(nlp, str(tmp_path / "missing.cfg"))
-    nlp.to_disk(tmp_path / "none")
+        put_teacher(nlp, tmp_path / "missing.cfg")
     with pytest.raises(ValueError, match="R758"):
-        put_teacher(spacy.blank("en"), str(tmp_path / "none"))
+        put_teacher(spacy.blank("en"), nlp)
 
 
 # Where a teacher comes from
@@ -226,14 +225,14 @@ name = "large"
 url = "{server.url}"
 """
     (tmp_path / "teacher.cfg").write_text(config)
-    put_teacher(pipeline, str(tmp_path / "teacher.cfg"))
+    put_teacher(pipeline, tmp_path / "teacher.cfg")
     assert pipeline.pipe_names == ["sentencizer", "entity_ruler", "teacher"]
     (doc,) = taught_by(pipeline, ["Acme was founded by Ann."])
     assert found(doc) == [("Acme", "founded_by", "Ann")] and server.requests[0]["model"] == "large"
     # That pipeline, saved, teaches in another one.
     pipeline.to_disk(tmp_path / "saved")
     other = make_remote({"labels": {"near": "is near"}})
-    put_teacher(other, str(tmp_path / "saved"))
+    put_teacher(other, spacy.load(tmp_path / "saved"))
     assert other.pipe_names == ["sentencizer", "entity_ruler", "teacher"]
     assert found(taught_by(other, ["Acme was founded by Bob."])[0]) == [("Acme", "founded_by", "Bob")]
 
