@@ -75,13 +75,12 @@ def test_a_refused_request_is_told_in_the_words_of_the_server(url: str, make_rem
 def test_it_teaches_a_small_model(url: str, make_remote: Any, make_nlp: Any, train: Any) -> None:
     # It stands in for a larger model: what it says is not looked at, only that it is asked, written and learned.
     teacher = make_remote(url=url, max_length=1024, concurrency=1)
-    texts = [TEXT, "Ann met Bob at Globex."]
-    docs = list(teach(map(teacher.make_doc, texts), teacher, Sampling(samples=3, temperature=1.5)))
+    docs = list(teach([teacher.make_doc(TEXT)], teacher, Sampling(samples=2, temperature=1.5)))
     usage = backbone_of(teacher).usage
-    assert usage.requests == 6 and usage.cached == 0
+    assert usage.requests == 2 and usage.cached == 0
     docs = [doc_from_dict(doc_to_dict(doc)) for doc in docs]
     shares = {pair.weight for doc in docs for pair in get_weights(doc)}
-    assert shares <= {0.0, 1 / 3, 2 / 3}
+    assert shares <= {0.0, 0.5}
     docs[0]._.relations = docs[0]._.relations or [
         {"head": docs[0].ents[0], "tail": docs[0].ents[1], "label": "founded_by"}
     ]
