@@ -81,7 +81,8 @@ def train(place: Place, answer: str, count: int, seed: int, adapter: str = "LoRA
     }
     folder = place.work / f"{answer}-{count}-{seed}"
     if answer == "head":
-        overrides.update({"vars.backbone": budget.backbone, "vars.both_orders": False, **ADAPTERS[adapter]})
+        overrides.update({"vars.backbone": budget.backbone, "vars.both_orders": False, "training.batcher.size": 400})
+        overrides.update(ADAPTERS[adapter])
         folder = place.work / f"{adapter}-{count}-{seed}"
     took = train_once(CONFIGS[answer], overrides, folder)
     return spacy.load(folder / LAST), took

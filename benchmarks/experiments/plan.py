@@ -34,16 +34,16 @@ class Budget:
     dev (int): development sentences that a pipeline is calibrated on.
     slow (int): test sentences, and texts of other corpora, of runs that take long.
     timed (int): sentences that times are of.
-    model_steps (int): steps of the language model.
+    model_steps (int): steps of the language model, of about ten sentences.
     reader_steps (Mapping[int, int]): steps of the reader of open labels by the number of training sentences.
     backbone (str): the language model.
     """
 
     test: int = 0
     dev: int = 400
-    slow: int = 500
+    slow: int = 400
     timed: int = 100
-    model_steps: int = 150
+    model_steps: int = 80
     reader_steps: Mapping[int, int] = field(default_factory=lambda: {72: 60, 360: 150, 720: 240})
     backbone: str = "smollm2-135m-instruct"
 

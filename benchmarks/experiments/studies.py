@@ -189,7 +189,7 @@ STUDIES = {
             {"answer": ["head"], "method": ["fine-tuned", "both"], "seed": [0]},
         ],
         four_cells,
-        minutes=30,
+        minutes=35,
     ),
     "training_size": Study(
         "SemEval-2010 Task 8, what retrieval adds at each number of sentences",
