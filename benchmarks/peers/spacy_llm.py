@@ -43,7 +43,11 @@ def make_model(name: str) -> Callable[[Iterable[Iterable[str]]], Iterable[Iterab
         answer: str = tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return answer
 
-    return lambda prompts: [[respond(prompt) for prompt in own] for own in prompts]
+    # Its types are looked at by spacy-llm.
+    def call(prompts: Iterable[Iterable[str]]) -> Iterable[Iterable[str]]:
+        return [[respond(prompt) for prompt in own] for own in prompts]
+
+    return call
 
 
 def label_of(found: Sequence[Any], names: Sequence[str]) -> str:
