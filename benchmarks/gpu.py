@@ -14,19 +14,17 @@ where there is no GPU.
 """
 
 import argparse
-import shutil
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_ragre.corpora.openrel import SourceText, component_labels, read_schema, source_files
-from spacy_ragre.instances import Instance
 
 from .packed_scoring import documents, equality, make_nlp, pairs, spread_adapter, timed, training
 from .paragraphs import with_gold
@@ -43,6 +41,8 @@ SHAPES: Dict[str, Tuple[int, int, int, int, int]] = {
     "Mistral-7B": (32, 4096, 14336, 32, 8),
 }
 PARTS = ("packed", "training")
+READER = "open_reader"
+BITS: Tuple[Optional[str], ...] = (None, "nf4")
 LABELS = 12
 
 
@@ -65,6 +65,12 @@ class Clock:
         took, result = timed(call)
         self.longest = max(self.longest, took)
         return result
+
+
+def parameters(shape: str) -> int:
+    """RETURNS (int): about how many weights a language model has, embeddings left out."""
+    layers, width, inner, heads, key_heads = SHAPES[shape]
+    return layers * width * (2 * width + 2 * width * key_heads // heads + 3 * inner)
 
 
 def write_model(shape: str, tokenizer: Any, folder: Path, device: str) -> Path:
@@ -117,40 +123,54 @@ def read_labels() -> Dict[str, str]:
     return {name: name.replace("_", " ") for name in list(component_labels(schema))[:LABELS]}
 
 
+class Size(NamedTuple):
+    """How much is measured.
+
+    documents (int): documents.
+    pairs (int): most pairs of a document.
+    sample (int): separate prompts of each document that are timed.
+    paragraphs (int): paragraphs that the reader of open labels reads.
+    """
+
+    documents: int
+    pairs: int
+    sample: int
+    paragraphs: int
+
+
+WHOLE, QUICK = Size(12, 1000, 8, 100), Size(1, 6, 2, 1)
+
+
 def measure_model(
-    folder: Path, device: str, quantization: Optional[str], count: int, sample: int, clock: Clock
-) -> Dict[str, Dict[str, Any]]:
+    folder: Path, device: str, quantization: Optional[str], size: Size, clock: Clock
+) -> Iterator[Tuple[str, Dict[str, Any]]]:
     """Measure one model.
 
     folder (Path): the model.
     device (str): torch's name of a device.
     quantization (Optional[str]): "nf4", or None.
-    count (int): documents.
-    sample (int): separate prompts of each document that are timed.
+    size (Size): how much.
     clock (Clock): the time.
-    RETURNS (Dict[str, Dict[str, Any]]): the figures of each of `PARTS` that there was time for.
+    YIELDS (Tuple[str, Dict[str, Any]]): the figures of each of `PARTS` that there is time for.
     """
+    if not clock.has_time():
+        return
     dtype = "float32" if device == "cpu" else "bfloat16"
     nlp = make_nlp(read_labels(), True, dtype, name=str(folder), device=device, quantization=quantization)
-    spread_adapter(nlp)
-    asked: List[List[Instance]] = pairs(nlp, read_documents(nlp, count))
-    results: Dict[str, Dict[str, Any]] = {}
-    about = {"dtype": dtype, "quantization": quantization or "none"}
-
-    def part(name: str, *calls: Any) -> None:
+    clock.measure(lambda: spread_adapter(nlp))  # loads the model
+    asked = [own[: size.pairs] for own in pairs(nlp, read_documents(nlp, size.documents))]
+    few = asked[: max(1, size.documents // 4)]
+    calls = {
+        "packed": lambda: {**documents(nlp, asked, size.sample), **equality(nlp, asked[:1])},
+        "training": lambda: training(nlp, few, size.sample),
+    }
+    for part in PARTS:
         if clock.has_time():
             if device != "cpu":
                 torch.cuda.reset_peak_memory_stats()
-            figures = [clock.measure(call) for call in calls]
-            results[name] = {
-                **{k: v for one in figures for k, v in one.items()},
-                "peak_mebibytes": peak_memory(),
-                **about,
-            }
-
-    part("packed", lambda: documents(nlp, asked, sample), lambda: equality(nlp, asked[:1]))
-    part("training", lambda: training(nlp, asked[: max(1, count // 2)], sample))
-    return results
+            figures: Dict[str, Any] = clock.measure(calls[part])
+            about = {"dtype": dtype, "quantization": quantization or "none"}
+            yield part, {**figures, "peak_mebibytes": peak_memory(), **about}
 
 
 def measure_reader(count: int) -> Dict[str, Any]:
@@ -175,41 +195,47 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(argv)
     clock = Clock(args.minutes)
     shapes = ["tiny"] if args.quick else list(SHAPES)[1:]
-    bits = (None, "nf4")
 
     def report(name: str, values: Dict[str, Any]) -> None:
         merge(args.output, TITLE, {name: values})
-        print(name, {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}, flush=True)
+        print(name, {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in values.items()}, flush=True)
 
+    size = QUICK if args.quick else WHOLE
     missing = args.device.startswith("cuda") and not torch.cuda.is_available()
+    expected = [_name(shape, quantization, part) for shape in shapes for quantization in BITS for part in PARTS]
+    measured = set()
+    for name, values in () if missing else measure(args.device, args.tokenizer, shapes, size, clock):
+        measured.add(name)
+        report(name, values)
     why = "no: torch finds no GPU" if missing else "no: the time was over"
-    found: Dict[str, Dict[str, Any]] = {}
-    if not missing:
-        from spacy_ragre.llm import CausalLM
-
-        tokenizer = CausalLM(args.tokenizer, device="cpu").tokenizer
-        for shape in shapes:
-            if not clock.has_time():
-                continue
-            with tempfile.TemporaryDirectory() as scratch:
-                write = partial(write_model, shape, tokenizer, Path(scratch) / "model", args.device)
-                folder = clock.measure(write)
-                for quantization in bits:
-                    size = (2, 2) if args.quick else (12, 8)
-                    measured = measure_model(folder, args.device, quantization, *size, clock)
-                    for name, values in measured.items():
-                        found[_name(shape, quantization, name)] = values
-                        report(_name(shape, quantization, name), values)
-                    if args.device != "cpu":
-                        torch.cuda.empty_cache()
-                shutil.rmtree(folder)
-        if clock.has_time():
-            found["open_reader"] = measure_reader(2 if args.quick else 100)
-            report("open_reader", found["open_reader"])
-    expected = [_name(shape, quantization, name) for shape in shapes for quantization in bits for name in PARTS]
-    for name in [*expected, "open_reader"]:
-        if name not in found:
+    for name in [*expected, READER]:
+        if name not in measured:
             report(name, {"measured": why})
+
+
+def measure(
+    device: str, tokenizer: str, shapes: Sequence[str], size: Size, clock: Clock
+) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """YIELDS (Tuple[str, Dict[str, Any]]): all figures that there is time for, by the names of their measurements."""
+    from spacy_ragre.llm import CausalLM
+
+    pieces = CausalLM(tokenizer, device="cpu").tokenizer
+    before = shapes[0]
+    for shape in shapes:
+        # What a larger model takes is likely more by as much as it is larger.
+        clock.longest *= parameters(shape) / parameters(before)
+        before = shape
+        if not clock.has_time():
+            break
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = clock.measure(partial(write_model, shape, pieces, Path(scratch) / "model", device))
+            for quantization in BITS:
+                for part, values in measure_model(folder, device, quantization, size, clock):
+                    yield _name(shape, quantization, part), values
+                if device != "cpu":
+                    torch.cuda.empty_cache()
+    if clock.has_time():
+        yield READER, measure_reader(size.paragraphs)
 
 
 def _name(shape: str, quantization: Optional[str], part: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 import pytest
 import spacy
+import torch
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -385,6 +386,30 @@ def check_resuming(spacy_training: Any, tmp_path: Path) -> Callable[..., None]:
         assert not (tmp_path / "killed" / "checkpoint").exists()
 
     return check
+
+
+@pytest.fixture
+def on_gpu() -> Callable[[Language], Language]:
+    """`on_gpu(nlp)`: a pipeline with the same component, all of whose models are on a GPU (or on what RAGRE_TEST_DEVICE
+    says). The test is skipped where there is none.
+    """
+    device = os.environ.get("RAGRE_TEST_DEVICE", "cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch finds no GPU")
+
+    def moved(settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        return {key: device if key == "device" else moved(value) for key, value in settings.items()}
+
+    def make(nlp: Language) -> Language:
+        (name,) = nlp.pipe_names
+        config = moved(nlp.get_pipe_config(name))
+        other = spacy.blank("en")
+        other.add_pipe(config.pop("factory"), name=name, config=config)
+        return other
+
+    return make
 
 
 @pytest.fixture

@@ -260,6 +260,7 @@ class OpenScorer:
         texts, rows_of = group_pairs([_untyped(instance) for instance in instances] if near else instances)
         reached: Set[int] = set()
         for scores, owners in self.shim.begin_update(dropout).learn(texts, read):
+            scores = scores.cpu()  # a reader of other models may be on a GPU
             row_of = {owner: row for row, owner in enumerate(owners)}
             chosen = [i for i, (text, ahead, _) in enumerate(rows_of) if (text, ahead) in row_of]
             ahead, back = (

@@ -1,4 +1,6 @@
-"""The config of SemEval-2010 Task 8, trained with `spacy train` on a few sentences and tiny models."""
+"""The config of SemEval-2010 Task 8, trained with `spacy train` on a few sentences and tiny models; training that was
+killed, with others, and on a GPU.
+"""
 
 import os
 from pathlib import Path
@@ -9,6 +11,7 @@ from spacy.cli.train import train
 from spacy.tokens import DocBin
 
 from spacy_ragre.corpora.semeval import read_semeval
+from spacy_ragre.training import parallel
 
 NAME = "etrag_extractor"
 CONFIG = Path(__file__).parents[3] / "configs" / "etrag_semeval.cfg"
@@ -57,3 +60,20 @@ def test_the_config_trains(corpus, tiny_llama, tiny_bert, tmp_path, own):
 def test_a_killed_training_goes_on(check_resuming, make_etrag, gold_docs):
     nlp = make_etrag(refresh_every=3, refresh_size=3, label_dropout=0.3)
     check_resuming(nlp, gold_docs(nlp), NAME)
+
+
+def test_a_process_may_have_no_share_of_a_batch(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
+    nlp = make_etrag(retrieval_loss=1.0)
+    examples = gold_examples(nlp)
+    train_etrag(nlp, examples, steps=0)
+    monkeypatch.setattr(parallel._group, "size", 100)
+    assert etrag(nlp).predictor.train(etrag(nlp)._gold([examples[0].reference])) == 0
+
+
+@pytest.mark.cuda
+def test_learns_on_a_gpu(on_gpu, make_etrag, train_etrag, gold_examples, gold_docs, found):
+    nlp = on_gpu(make_etrag())
+    examples = gold_examples(nlp)
+    losses = train_etrag(nlp, examples)
+    assert losses[-1] < 0.1 * losses[0]
+    assert found(nlp.pipe(example.predicted for example in examples)) == found(gold_docs(nlp))

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from spacy_ragre.corpora.reader import copy_input
-from spacy_ragre.training import parallel
 
 NAME = "etrag_extractor"
 
@@ -482,11 +481,3 @@ def test_training_all_weights_leaves_those_of_other_pipelines(make_etrag, train_
     trained = nlp.get_pipe(NAME).predictor.backbone.model.state_dict()
     assert any((trained[name] != value).any() for name, value in before.items())
     assert all((other.model.state_dict()[name] == value).all() for name, value in before.items())
-
-
-def test_a_process_may_have_no_share_of_a_batch(make_etrag, train_etrag, gold_examples, etrag, monkeypatch):
-    nlp = make_etrag(retrieval_loss=1.0)
-    examples = gold_examples(nlp)
-    train_etrag(nlp, examples, steps=0)
-    monkeypatch.setattr(parallel._group, "size", 100)
-    assert etrag(nlp).predictor.train(etrag(nlp)._gold([examples[0].reference])) == 0

@@ -348,3 +348,13 @@ def test_a_process_may_have_no_share_of_a_batch(make_supplements, gold_examples_
     nlp.initialize(lambda: examples)
     monkeypatch.setattr(parallel._group, "size", 100)
     assert pipe(nlp)._learn(examples[:1]) == 0
+
+
+@pytest.mark.cuda
+def test_all_tasks_are_learned_on_a_gpu(on_gpu, make_supplements, gold_examples_of, train_supplements):
+    nlp = on_gpu(make_supplements(n_examples=1))
+    examples = gold_examples_of(nlp)
+    losses = train_supplements(nlp, examples, steps=20)
+    assert losses[-1] < losses[0] / 2
+    scores = nlp.evaluate(examples)
+    assert {"ner_strict_f", "re_micro_f", "te_strict_f", "uc_macro_f"} <= set(scores)
