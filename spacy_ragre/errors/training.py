@@ -33,3 +33,7 @@ class TrainingWarnings(metaclass=WithCodes):
         "{count} processes were started, and each trains {name} on its own: they share no work, and write over one "
         "another. `python -m spacy ragre train` shares it."
     )
+    W771 = (
+        "accelerate started a single process, which trains alone. Where you asked it for several on CPUs: it starts them "
+        "on GPUs only, and `torchrun --nproc_per_node 2 -m spacy ragre train ...` does so on CPUs."
+    )

@@ -8,11 +8,12 @@ batch, so that the sum of the processes' gradients is the gradient of one proces
 
 import os
 import random
+import warnings
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, List, Sequence, TypeVar, cast
 
-from ..errors import Errors
+from ..errors import Errors, Warnings
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -56,6 +57,8 @@ def process_group() -> Iterator[None]:
     """
     count = launched()
     if count < 2:
+        if "ACCELERATE_USE_CPU" in os.environ:
+            warnings.warn(Warnings.W771, stacklevel=3)
         yield
         return
     import torch

@@ -251,6 +251,9 @@ def weights(folder: Path) -> Any:
 
 
 def test_what_several_processes_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    with pytest.warns(UserWarning, match=r"W771\] accelerate started a single process"), process_group():
+        pass
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.delenv("RANK", raising=False)
