@@ -1,6 +1,7 @@
 """How much pairs count in training: as annotations, in files, and in the losses."""
 
 import json
+from collections import Counter
 from typing import Any, List, Tuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from spacy.tokens import Doc, DocBin
 from spacy_ragre import doc_from_dict, doc_to_dict
 from spacy_ragre.candidates import label_candidates, make_same_sentence, make_whole_document
 from spacy_ragre.corpora import read_jsonl, write_jsonl
+from spacy_ragre.corpora.writing import flat_dict
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.pair_weights import WEIGHTS_KEY, get_weights, set_weights
 from spacy_ragre.training.losses import adaptive_threshold, cross_entropy, vote_likelihood
@@ -80,6 +82,12 @@ def test_a_mention_that_is_no_entity_is_told_when_it_is_written(doc: Doc) -> Non
     set_weights(doc, [(doc[1:2], doc.ents[0], 0.5)])
     with pytest.raises(ValueError, match="R413.*a pair with a weight"):
         doc_to_dict(doc)
+
+
+def test_formats_that_do_not_hold_them_say_so(doc: Doc) -> None:
+    dropped: Counter[str] = Counter()
+    flat_dict(doc, None, dropped)
+    assert dropped["weights of pairs"] == 2
 
 
 def test_pairs_take_their_weight_along(doc: Doc) -> None:

@@ -27,6 +27,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from ..files import replace_folder
+from ..pair_weights import get_weights
 from ..relations import CLUSTERS_KEY, ID_KEY, entity_spans, get_relations, has_relations
 from .jsonl import EntIndex, write_ent
 
@@ -99,6 +100,7 @@ def tell_others(doc: Doc, dropped: Counter[str]) -> None:
     """Count what only the interchange format has."""
     dropped["triples"] += len(doc._.triples)
     dropped["lists of annotated labels"] += doc._.annotated_labels is not None
+    dropped["weights of pairs"] += len(get_weights(doc))
 
 
 def keep_entities(
