@@ -409,13 +409,12 @@ def _document(
     doc: Doc, spans_key: Optional[str], ids: Optional[Mapping[str, str]], seen: Set[str], dropped: Counter[str]
 ) -> Dict[str, Any]:
     title = new_name(str(doc.user_data.get(ID_KEY, "")), seen)
-    sents = [[t for t in sent if not t.text.isspace()] for sent in _sentences(doc)]
+    sents = _sentences(doc)
     place = {token.i: (i, j) for i, sent in enumerate(sents) for j, token in enumerate(sent)}
     words = [[token.text for token in sent] for sent in sents]
-    written = "".join(
-        word + " " * space for sent in words for word, space in zip(sent, english_spaces(sent) if sent else ())
-    )
-    tell_spaces(written.rstrip(" "), doc.text, dropped)
+    spaced = [pair for sent in words for pair in zip(sent, english_spaces(sent))]
+    written = "".join(word + " " * space for word, space in spaced[:-1]) + "".join(word for word, _ in spaced[-1:])
+    tell_spaces(written, doc.text, dropped)
     tell_others(doc, dropped)
     ents = entity_spans(doc, spans_key)
     dropped["ids in a knowledge base"] += sum(bool(span.kb_id_) for span in ents)
@@ -429,9 +428,9 @@ def _document(
     for number, cluster in enumerate(clusters):
         vertex = []
         for span in cluster:
-            places = [place[token.i] for token in span if token.i in place]
-            if not places or places[0][0] != places[-1][0]:
-                dropped["mentions that reach over the end of a sentence, or are spaces alone"] += 1
+            places = [place[token.i] for token in span]
+            if places[0][0] != places[-1][0]:
+                dropped["mentions that reach over the end of a sentence"] += 1
                 continue
             sent, first = places[0]
             vertex.append({"sent_id": sent, "pos": [first, places[-1][1] + 1], "type": span.label_})

@@ -1,5 +1,6 @@
 """Every format that is read is written, and what is read again is what was written, or is told to be lost."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -237,3 +238,58 @@ def test_real_samples_read_written_and_read_again(tmp_path: Path, sample: str) -
     assert dropped == {}
     key = "entities" if "entities" in docs[0].spans else None
     assert [doc_to_dict(doc, key) for doc in back] == [doc_to_dict(doc, key) for doc in docs]
+
+
+def test_docred_as_it_was_published(tmp_path: Path) -> None:
+    """A token may be a space, and the documents are those of the file again."""
+    mentions = [
+        [{"name": "Ann", "sent_id": 0, "pos": [0, 1], "type": "PER"}],
+        [{"name": "Acme", "sent_id": 0, "pos": [3, 4], "type": "ORG"}],
+    ]
+    label = {"h": 0, "t": 1, "r": "P108", "evidence": [0, 1]}
+    sents = [["Ann", "runs", "\u00a0", "Acme", "."], ["It", "(", "Acme", ")", "sells", "."]]
+    document = {"title": "t", "sents": sents, "vertexSet": mentions, "labels": [label]}
+    document["vertexSet"][1].append({"name": "Acme", "sent_id": 1, "pos": [2, 3], "type": "ORG"})
+    (tmp_path / "in.json").write_text(json.dumps([document]), encoding="utf8")
+    convert(tmp_path / "in.json", tmp_path / "docs.spacy", counts=CorpusCounts())
+    counts = CorpusCounts()
+    export_docs(tmp_path / "docs.spacy", tmp_path / "out.json", "docred-docs", counts=counts)
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf8")) == [document]
+    assert counts.dropped_items() == []
+
+
+def test_names_of_relations_become_ids(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text('{"P1": "run-by"}', encoding="utf8")
+    save(tmp_path / "docs.spacy", [doc_from_dict(PAIR, NLP)])
+    settings = {"relation_names": tmp_path / "names.json", "counts": CorpusCounts()}
+    export_docs(tmp_path / "docs.spacy", tmp_path / "out.json", "docred-docs", **settings)
+    (document,) = json.loads((tmp_path / "out.json").read_text(encoding="utf8"))
+    assert document["labels"][0]["r"] == "P1"
+
+
+@pytest.mark.parametrize(
+    "name, field, value, code",
+    [
+        ("pubtator", "id", "a|b", "R810"),
+        ("pubtator", "label", "12", "R810"),
+        ("semeval", "label", "a\tb", "R810"),
+        ("brat", "label", "a b", "R346"),
+    ],
+)
+def test_what_a_format_cannot_write(tmp_path: Path, name: str, field: str, value: str, code: str) -> None:
+    record = {**PAIR, "relations": [dict(PAIR["relations"][0])]}
+    (record if field == "id" else record["relations"][0])[field] = value
+    save(tmp_path / "docs.spacy", [doc_from_dict(record, NLP)])
+    with pytest.raises(ValueError, match=rf"\[{code}\]"):
+        export_docs(tmp_path / "docs.spacy", tmp_path / "out", name, counts=CorpusCounts())
+
+
+def test_labels_of_semeval_beside_others(tmp_path: Path) -> None:
+    task = {**PAIR, "id": "5", "relations": [{"head": 0, "tail": 1, "label": "Cause-Effect"}]}
+    save(tmp_path / "docs.spacy", [doc_from_dict(record, NLP) for record in (PAIR, task)])
+    with pytest.raises(ValueError, match=r"\[R811\].*Cause-Effect.*run-by"):
+        export_docs(tmp_path / "docs.spacy", tmp_path / "out", "semeval", counts=CorpusCounts())
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match=r"\[R348\]"):
+        save(tmp_path / "docs.spacy", [doc_from_dict(PAIR, NLP)] * 2)
+        export_docs(tmp_path / "docs.spacy", tmp_path / "out", "bioc", counts=CorpusCounts())
