@@ -160,9 +160,15 @@ def _place(text: str, value: Dict[str, Any]) -> Optional[Tuple[int, int]]:
     start, end, wanted = value.get("start"), value.get("end"), value.get("text")
     if not isinstance(start, int) or not isinstance(end, int) or not isinstance(wanted, str):
         return None
-    # Browsers count characters beyond U+FFFF, such as emoji, as two.
-    places = ((start, end), (_from_utf16(text, start), _from_utf16(text, end)))
+    # Browsers count characters beyond U+FFFF, such as emoji, as two; scripts that import annotations do not.
+    places = [(start, end)] if end <= len(text) else []
+    if end <= _length_in_utf16(text):
+        places.insert(0, (_from_utf16(text, start), _from_utf16(text, end)))
     return next((place for place in places if same_text(text[slice(*place)], wanted)), None)
+
+
+def _length_in_utf16(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _from_utf16(text: str, place: int) -> int:
@@ -227,7 +233,7 @@ def write_label_studio(
 
 
 def _write_region(text: str, i: int, ent: Dict[str, Any]) -> Dict[str, Any]:
-    start, end = (len(text[: ent[key]].encode("utf-16-le")) // 2 for key in ("start", "end"))
+    start, end = (_length_in_utf16(text[: ent[key]]) for key in ("start", "end"))
     value = {"start": start, "end": end, "text": text[ent["start"] : ent["end"]], "labels": [ent["label"]]}
     return {"id": f"e{i}", "from_name": "label", "to_name": "text", "type": "labels", "value": value}
 

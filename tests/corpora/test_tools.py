@@ -223,6 +223,24 @@ def test_label_studio(read: Any) -> None:
     assert content(doc) == ([("Ann", "PERSON")], []) and "JSON-MIN" in next(iter(dropped))
 
 
+def test_label_studio_counts_as_browsers_do(read: Any) -> None:
+    """An emoji counts as two characters, also where the other way to count finds the same words."""
+
+    def region(start: int, end: int, text: str) -> Dict[str, Any]:
+        return {
+            "id": f"{start}",
+            "type": "labels",
+            "value": {"start": start, "end": end, "text": text, "labels": ["A"]},
+        }
+
+    text = "\U0001f600"
+    (first, second), _ = read(
+        studio(region(0, 2, text), data={"text": text}, id=1),
+        studio(region(2, 3, "a"), data={"text": f"{text}aa"}, id=2),
+    )
+    assert [(ent.start_char, ent.end_char) for doc in (first, second) for ent in doc.ents] == [(0, 1), (1, 2)]
+
+
 def test_brat(read: Any, brat: Any) -> None:
     extra = (
         "T3\tX 0 3;9 13\tAnn Acme\nT4\tORG 9 13\nE1\trun:T3 Who:T1\nA1\tNegation E1\n#1\tAnnotatorNotes T1\tsure?\n"
