@@ -34,6 +34,6 @@ class TrainingWarnings(metaclass=WithCodes):
         "another. `python -m spacy ragre train` shares it."
     )
     W771 = (
-        "accelerate started a single process, which trains alone. Where you asked it for several on CPUs: it starts them "
-        "on GPUs only, and `torchrun --nproc_per_node 2 -m spacy ragre train ...` does so on CPUs."
+        "accelerate started a single process, which trains alone. Where you asked it for several on CPUs: it starts "
+        "them on GPUs only, and `torchrun --nproc_per_node 2 -m spacy ragre train ...` does so on CPUs."
     )
