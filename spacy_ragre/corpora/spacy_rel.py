@@ -14,6 +14,7 @@ from spacy.util import filter_spans
 
 from ..errors import Errors
 from ..files import atomic_write
+from ..pair_weights import get_weights
 from ..relations import ID_KEY, entity_spans, get_relations, has_relations, set_relations
 from .counts import CorpusCounts
 from .files import OnError, Problems
@@ -128,6 +129,7 @@ def _written(doc: Doc, spans_key: Optional[str], dropped: Counter[str]) -> Doc:
     dropped[_OVERLAPPING] += len(spans) - len(kept)
     dropped["usage of entities"] += sum(bool(span._.usage) for span in spans)
     dropped["triples"] += len(doc._.triples)
+    dropped["weights of pairs"] += len(get_weights(doc))
     if not has_relations(doc):
         return result
     starts = [ent.start for ent in kept]

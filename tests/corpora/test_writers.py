@@ -14,6 +14,7 @@ from spacy.tokens import Doc, DocBin
 
 from spacy_ragre.corpora import CorpusCounts, convert, doc_from_dict, doc_to_dict, export_docs
 from spacy_ragre.corpora.formats import READERS, WRITERS, recognise
+from spacy_ragre.pair_weights import set_weights
 from spacy_ragre.relations import ID_KEY, has_relations
 
 NLP = spacy.blank("en")
@@ -130,8 +131,13 @@ def test_pairs_of_a_document_that_has_more(tmp_path: Path) -> None:
     back, dropped = round_trip(tmp_path, [doc], "tacred")
     assert [doc.user_data[ID_KEY] for doc in back] == ["7-1", "7-2", "7-3", "7-4"]
     assert dropped["texts whose spaces are not kept as they are"] == 1
+    set_weights(doc, [(doc.spans["entities"][0], doc.spans["entities"][2], 0.5)])
     (back_doc,), dropped = round_trip(tmp_path, [doc], "spacy-rel")
-    assert dropped == {"entities that overlap longer ones": 1, "relations of entities that overlap longer ones": 1}
+    assert dropped == {
+        "entities that overlap longer ones": 1,
+        "relations of entities that overlap longer ones": 1,
+        "weights of pairs": 1,
+    }
     assert len(back_doc._.relations) == 3
 
 
