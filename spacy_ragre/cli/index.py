@@ -1,7 +1,7 @@
 """`ragre index`: a store of examples, made from a corpus."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional
 
 from tqdm import tqdm
 from wasabi import msg
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
     from ..candidates import Candidate
+    from ..instances import Instance
     from ..retrieval import Retriever
 
 # What a store holds: the retriever's settings, so that it can be built again, and the retriever itself.
@@ -33,6 +34,12 @@ def index_cli(
     text: str = Opt(
         "sentence", "--text", "-t", help="What is encoded: sentence, or marked (with both mentions marked)"
     ),
+    index_kind: str = Opt(
+        "flat",
+        "--index",
+        "-x",
+        help="flat (exact), hnsw (fast) or ivfpq (small); the last two for hundreds of thousands of pairs",
+    ),
     spans_key: Optional[str] = Opt(None, "--spans-key", "-sk", help="The entities are in doc.spans[KEY]"),
     split_tokens: bool = Opt(
         False, "--split-tokens", help="Cut tokens where an entity begins or ends inside one (jsonl)"
@@ -45,7 +52,15 @@ def index_cli(
     store keeps the encoder's settings.
     """
     with user_errors(index_cli):
-        index(corpus_path, store_path, encoder=encoder, text=text, spans_key=spans_key, split_tokens=split_tokens)
+        index(
+            corpus_path,
+            store_path,
+            encoder=encoder,
+            text=text,
+            index_kind=index_kind,
+            spans_key=spans_key,
+            split_tokens=split_tokens,
+        )
 
 
 def index(
@@ -54,6 +69,7 @@ def index(
     *,
     encoder: str = "all-MiniLM-L6-v2",
     text: str = "sentence",
+    index_kind: str = "flat",
     spans_key: Optional[str] = None,
     split_tokens: bool = False,
 ) -> None:
@@ -63,6 +79,7 @@ def index(
     store_path (Path): the folder to write.
     encoder (str): a local folder, the name of an embedded model or a hub id.
     text (str): "sentence" or "marked".
+    index_kind (str): "flat", or "hnsw" or "ivfpq": then the store is written in a stream, and mapped into memory.
     spans_key (Optional[str]): the entities are in `doc.spans[spans_key]`.
     split_tokens (bool): cut tokens of interchange documents where an entity begins or ends inside one.
     """
@@ -72,31 +89,45 @@ def index(
 
     # A folder is found from anywhere only by its whole path.
     name = str(Path(encoder).resolve()) if Path(encoder).is_dir() else encoder
+    settings = {} if index_kind == "flat" else {"index": index_kind, "mapped": True}
     config = Config(
         {
             "retriever": {
                 "@ragre_retrievers": "ragre.Retriever.v1",
                 "encoder": {"@ragre_encoders": "ragre.TextEncoder.v1", "name": name, "text": text},
+                **settings,
             }
         }
     )
-    retriever = make_retriever(config, "--encoder and --text")
-    chunk: List[Any] = []
-    with tqdm(desc="Indexing", unit=" pairs", disable=None) as bar:
-        for doc in read_corpus(corpus_path, spans_key=spans_key, split_tokens=split_tokens):
-            chunk.extend(candidate.instance for candidate in known_candidates(doc, spans_key))
-            if len(chunk) >= _CHUNK:
-                retriever.add(chunk)
-                bar.update(len(chunk))
-                chunk = []
-        retriever.add(chunk)
-        bar.update(len(chunk))
-    if not len(retriever):
-        raise ValueError(Errors.R604.format(path=corpus_path))
+    retriever = make_retriever(config, "--encoder, --text and --index")
+    docs = read_corpus(corpus_path, spans_key=spans_key, split_tokens=split_tokens)
     with replace_folder(store_path, (CONFIG_FILE, RETRIEVER)) as folder:
         config.to_disk(folder / CONFIG_FILE)
-        retriever.to_disk(folder / RETRIEVER)
-    msg.good(f"Stored {len(retriever)} examples in {store_path}")
+        if retriever.mapped:
+            count = retriever.build(folder / RETRIEVER, _chunks(docs, spans_key))
+        else:
+            for chunk in _chunks(docs, spans_key):
+                retriever.add(chunk)
+            count = len(retriever)
+            retriever.to_disk(folder / RETRIEVER)
+        if not count:
+            raise ValueError(Errors.R604.format(path=corpus_path))
+    msg.good(f"Stored {count} examples in {store_path}")
+
+
+def _chunks(docs: "Iterable[Doc]", spans_key: Optional[str]) -> Iterator[List["Instance"]]:
+    """YIELDS (List[Instance]): the pairs of documents, with a bar that counts them."""
+    chunk: List[Instance] = []
+    with tqdm(desc="Indexing", unit=" pairs", disable=None) as bar:
+        for doc in docs:
+            chunk.extend(candidate.instance for candidate in known_candidates(doc, spans_key))
+            if len(chunk) >= _CHUNK:
+                yield chunk
+                bar.update(len(chunk))
+                chunk = []
+        if chunk:
+            yield chunk
+        bar.update(len(chunk))
 
 
 def make_retriever(config: Dict[str, Any], source: str) -> "Retriever":

@@ -2,8 +2,10 @@
 
 from .biomedical import create_bmretriever, create_contriever, create_medcpt
 from .encoders import DualEncoder, Encoder, TextEncoder
+from .mapped import MappedStore
+from .opening import open_store, read_examples
 from .retriever import DEFAULT_K, Retriever, evidence, neighbour_distribution, turnout
-from .store import ExampleStore, Neighbour, read_examples
+from .store import ExampleStore, Neighbour
 from .texts import mark_mentions
 from .tuning import tune_encoder
 
@@ -12,6 +14,7 @@ __all__ = [
     "DualEncoder",
     "Encoder",
     "ExampleStore",
+    "MappedStore",
     "Neighbour",
     "Retriever",
     "TextEncoder",
@@ -21,6 +24,7 @@ __all__ = [
     "evidence",
     "mark_mentions",
     "neighbour_distribution",
+    "open_store",
     "read_examples",
     "tune_encoder",
     "turnout",

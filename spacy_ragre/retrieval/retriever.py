@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Union
 
 import numpy as np
 import srsly
@@ -12,9 +12,13 @@ from ..files import existing, replace_folder
 from ..instances import Instance
 from ..labels import LabelSet
 from ..registry import registry
+from ..training.locks import one_at_a_time
 from .encoders import Encoder
 from .indexes import IndexKind
-from .store import ExampleStore, Neighbour, unpack_files
+from .mapped import MappedStore
+from .opening import AnyStore, open_store, unpack_store
+from .packing import unpack_files
+from .store import ExampleStore, Neighbour
 
 # Neighbours of a query where nobody says how many.
 DEFAULT_K = 8
@@ -24,30 +28,42 @@ _ENCODER = "encoder"
 
 
 @registry.ragre_retrievers("ragre.Retriever.v1")
-def create_retriever(encoder: Encoder, k: int = DEFAULT_K, index: IndexKind = "flat") -> "Retriever":
+def create_retriever(
+    encoder: Encoder, k: int = DEFAULT_K, index: IndexKind = "flat", mapped: bool = False
+) -> "Retriever":
     """Registered maker of `Retriever`; see there for the arguments."""
-    return Retriever(encoder, k=k, index=index)
+    return Retriever(encoder, k=k, index=index, mapped=mapped)
 
 
 class Retriever:
-    """Finds labelled instances that are like a query.
+    """Finds labelled instances that are like a query. Threads may add, remove and retrieve: they take turns.
 
     encoder (Encoder): makes the keys. Not called where keys are given.
     k (int): how many neighbours a query gets where `retrieve` is not told. Components tell it.
-    index (str): index kind, as in `ExampleStore`.
+    index (str): index kind: "flat" (exact), "hnsw" or "ivfpq" (approximate, for hundreds of thousands of examples).
+    mapped (bool): once saved, keep keys, index and examples in files that are mapped into memory, for stores that are
+        large.
     """
 
-    def __init__(self, encoder: Encoder, *, k: int = DEFAULT_K, index: IndexKind = "flat") -> None:
+    def __init__(
+        self, encoder: Encoder, *, k: int = DEFAULT_K, index: IndexKind = "flat", mapped: bool = False
+    ) -> None:
         if k < 1:
             raise ValueError(Errors.R202.format(setting="k", value=k, what="the retriever", expected="use at least 1"))
         self.encoder = encoder
         self.k = k
-        self.store = ExampleStore(index)
+        self.mapped = mapped
+        self.store: AnyStore = MappedStore(index) if mapped else ExampleStore(index)
 
     def __len__(self) -> int:
         """RETURNS (int): the number of examples."""
         return len(self.store)
 
+    def fresh(self) -> "Retriever":
+        """RETURNS (Retriever): one with the same encoder and settings, and no examples."""
+        return Retriever(self.encoder, k=self.k, index=self.store.kind, mapped=self.mapped)
+
+    @one_at_a_time
     def add(self, instances: Sequence[Instance], keys: Optional[np.ndarray] = None) -> None:
         """Add examples. No training is needed for them to be found.
 
@@ -63,10 +79,21 @@ class Retriever:
         self.store.add(instances, keys)
         self.store.fingerprint = self.encoder.fingerprint
 
+    @one_at_a_time
+    def remove(self, ids: Collection[str] = (), texts: Collection[str] = ()) -> int:
+        """Remove examples. They are not found any more from now on.
+
+        ids (Collection[str]): ids of their documents.
+        texts (Collection[str]): their texts, without regard to case and white space.
+        RETURNS (int): how many were removed.
+        """
+        return self.store.remove(ids, texts)
+
     def clear(self) -> None:
         """Forget all examples, for example because the encoder was tuned."""
-        self.store = ExampleStore(self.store.kind)
+        self.store = self.fresh().store
 
+    @one_at_a_time
     def retrieve(
         self,
         instances: Sequence[Instance],
@@ -102,6 +129,20 @@ class Retriever:
         self._check_fingerprint()
         return self.encoder.encode_queries(instances)
 
+    def build(self, path: Union[str, Path], chunks: Iterable[Sequence[Instance]]) -> int:
+        """Encode examples in a stream and write them as a mapped store, of which no more than a chunk is in memory. The
+        retriever itself stays as it is; `from_disk` loads what was written.
+
+        path (Union[str, Path]): the folder, which is replaced. Errors are those of `ExampleStore.to_disk`.
+        chunks (Iterable[Sequence[Instance]]): the examples, some hundreds at a time.
+        RETURNS (int): how many there are.
+        """
+        with replace_folder(Path(path), (_STORE, _ENCODER)) as temporary:
+            self.encoder.to_disk(temporary / _ENCODER)
+            encoded = ((chunk, self.encoder.encode_examples(chunk)) for chunk in chunks)
+            return MappedStore.build(temporary / _STORE, self.store.kind, encoded, fingerprint=self.encoder.fingerprint)
+
+    @one_at_a_time
     def to_disk(self, path: Union[str, Path]) -> None:
         """Save the store and, where they were tuned, the encoder's weights, in place of what is there.
 
@@ -123,7 +164,7 @@ class Retriever:
         if not path.exists():
             raise OSError(Errors.R210.format(file=path))
         self.encoder.from_disk(path / _ENCODER)
-        self.store.from_disk(path / _STORE, fingerprint=self.encoder.fingerprint)
+        self.store = open_store(path / _STORE, fingerprint=self.encoder.fingerprint)
         return self
 
     def to_bytes(self) -> bytes:
@@ -158,7 +199,7 @@ class Retriever:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
             self.encoder.from_disk(Path(folder))
-        self.store.from_bytes(store, fingerprint=self.encoder.fingerprint)
+        self.store = unpack_store(store, fingerprint=self.encoder.fingerprint)
         return self
 
     def _check_fingerprint(self) -> None:

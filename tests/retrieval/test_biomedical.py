@@ -8,7 +8,7 @@ import pytest
 from spacy_ragre.instances import Instance
 from spacy_ragre.registry import registry
 from spacy_ragre.retrieval import Retriever, TextEncoder, create_bmretriever, create_contriever, create_medcpt
-from spacy_ragre.retrieval.store import pack_instances, unpack_instances
+from spacy_ragre.retrieval.packing import pack_instances, unpack_instances
 
 
 def example(text, response="", id=""):

@@ -12,8 +12,9 @@ from spacy_ragre import files as folders_module
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.retrieval import ExampleStore
 from spacy_ragre.retrieval import indexes as indexes_module
+from spacy_ragre.retrieval import searching as searching_module
 from spacy_ragre.retrieval import store as store_module
-from spacy_ragre.retrieval.store import pack_instances
+from spacy_ragre.retrieval.packing import pack_instances
 
 
 def examples(count, **kwargs):
@@ -98,7 +99,7 @@ def test_leak_free_search_is_exact(store, vectors):
 
 def test_large_searches_are_cut(store, vectors, monkeypatch):
     expected = plain(store.search(vectors(30, seed=2), 5))
-    monkeypatch.setattr(store_module, "_MAX_RESULTS", 20)
+    monkeypatch.setattr(searching_module, "_MAX_RESULTS", 20)
     assert plain(store.search(vectors(30, seed=2), 5)) == expected
 
 

@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple, cast
 
 from thinc.api import Model, Optimizer
 
@@ -13,7 +13,7 @@ from ...labels import LabelSet
 from ...llm.attention.packing import PackedBatch, pack
 from ...llm.remote.backbone import Documents
 from ...prompts import Prompt, class_words
-from ...retrieval import Neighbour, Retriever
+from ...retrieval import ExampleStore, Neighbour, Retriever
 from ...retrieval.indexes import IndexKind
 from ...retrieval.texts import mark_mentions
 from ...training.locks import use_own_threads
@@ -159,6 +159,11 @@ class ETRAGPredictor(RelationPredictor):
         """RETURNS (SharedEncoder): the encoder of the store."""
         return self.retriever.encoder  # type: ignore[return-value]
 
+    @property
+    def _store(self) -> ExampleStore:
+        # The retriever is made here, and keeps its examples in memory, where their keys can be replaced.
+        return cast(ExampleStore, self.retriever.store)
+
     # Examples
 
     def add_examples(self, instances: Sequence[Instance]) -> None:
@@ -179,7 +184,7 @@ class ETRAGPredictor(RelationPredictor):
 
     def refresh(self) -> None:
         """Make the kept keys again, where the encoder has changed since they were made."""
-        store = self.retriever.store
+        store = self._store
         if len(store) and self.shim.has_head and store.fingerprint != self.encoder.fingerprint:
             self._reencode(len(store))
 
@@ -187,7 +192,7 @@ class ETRAGPredictor(RelationPredictor):
         """Make the next keys again, round after round. Logs by how much they had changed."""
         import numpy as np
 
-        store = self.retriever.store
+        store = self._store
         whole = count >= len(store)
         positions = (self.next_key + np.arange(min(count, len(store)))) % len(store)
         self.next_key = int(positions[-1] + 1) % len(store)
@@ -220,7 +225,7 @@ class ETRAGPredictor(RelationPredictor):
         """What the index finds for queries, with all that the soft selection needs of it."""
         import numpy as np
 
-        store = self.retriever.store
+        store = self._store
         if not len(store):
             raise ValueError(Errors.R544.format(name=self.name))
         positions, allowed = store.preselect(keys, self.preselect, queries)
@@ -265,7 +270,7 @@ class ETRAGPredictor(RelationPredictor):
         return [
             [
                 Neighbour(
-                    self.retriever.store.instances[selection.positions[row, at]],
+                    self._store.instances[selection.positions[row, at]],
                     float(selection.similarity[row, at]),
                     int(selection.positions[row, at]),
                     float(selection.weights[row, at]),

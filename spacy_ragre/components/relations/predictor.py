@@ -18,8 +18,8 @@ from ...llm.label_scoring import generate_texts, parse_texts, score_texts
 from ...llm.remote.backbone import Documents, RemoteLM
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
+from ...retrieval.packing import pack_instances, unpack_instances
 from ...retrieval.state_keys import BackboneEncoder, normalize
-from ...retrieval.store import pack_instances, unpack_instances
 from ...training.locks import use_own_threads
 from ...training.parallel import own_share
 from .annotations import (

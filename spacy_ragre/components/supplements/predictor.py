@@ -90,9 +90,7 @@ class TaskPredictor(Predictor):
         self.prompt = prompt
         self.max_new_tokens = max_new_tokens
         self.constrained = constrained
-        self.stores: Dict[Task, Retriever] = {
-            task: Retriever(retriever.encoder, k=retriever.k, index=retriever.store.kind) for task in tasks
-        }
+        self.stores: Dict[Task, Retriever] = {task: retriever.fresh() for task in tasks}
         self._warned = False
         self._pieces: Dict[str, Tuple[int, ...]] = {}
         self._keys: Dict[str, NDArray[np.float32]] = {}
