@@ -22,7 +22,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,graph,uima,serve,remote,ray,docs,dev]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[transformers,tune,openvino,graph,uima,serve,remote,qdrant,ray,docs,dev]"
 	$(BIN)/python -m spacy ragre download all
 	touch $(STAMP)
 

@@ -62,6 +62,7 @@ HEAVY = (
     "uvicorn",
     "ray",
     "pyarrow",
+    "qdrant_client",
 )
 
 

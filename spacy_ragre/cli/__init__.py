@@ -13,6 +13,7 @@ from .debug_data import debug_data
 from .download import download
 from .evaluate import evaluate
 from .export import export
+from .export_model import export_model
 from .extract import extract
 from .index import index
 from .init_config import init_config
@@ -34,6 +35,7 @@ __all__ = [
     "download",
     "evaluate",
     "export",
+    "export_model",
     "extract",
     "index",
     "init_config",

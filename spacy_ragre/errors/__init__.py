@@ -9,6 +9,7 @@ from .components import ComponentErrors, ComponentWarnings
 from .corpora import CorpusErrors, CorpusWarnings
 from .corpus_annotation import CorpusAnnotationErrors
 from .entities import EntityErrors, EntityWarnings
+from .exporting import ExportingErrors
 from .formats import FormatErrors
 from .graphs import GraphErrors, GraphWarnings
 from .models import ModelErrors, ModelWarnings
@@ -30,6 +31,7 @@ class Errors(
     CorpusAnnotationErrors,
     CorpusErrors,
     EntityErrors,
+    ExportingErrors,
     FormatErrors,
     GraphErrors,
     ModelErrors,

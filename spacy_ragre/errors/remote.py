@@ -20,7 +20,7 @@ class RemoteErrors(metaclass=WithCodes):
         "'http://localhost:11434/v1', and nothing secret in it: a key comes from the variable that key_variable names."
     )
     R704 = (
-        "The setting key_variable of 'ragre.OpenAI.v1' is no name of an environment variable, in capital letters, such "
+        "The setting key_variable is no name of an environment variable, in capital letters, such "
         "as OPENAI_API_KEY. Its value is not shown, since it may be the key itself: a pipeline must not hold that."
     )
     R705 = "The key of the server {url} is not there: the environment variable {variable} is not set, or is empty."

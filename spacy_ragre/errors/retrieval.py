@@ -1,4 +1,4 @@
-"""Example stores and retrieval: R2xx, W2xx and W130."""
+"""Example stores and retrieval: R2xx, R750 to R754, W2xx and W130."""
 
 from .codes import WithCodes
 
@@ -54,6 +54,26 @@ class RetrievalErrors(metaclass=WithCodes):
     R222 = (
         "Can't tune the encoder: {count} answer(s) have two instances with different text, and at least two such "
         "answers are needed. Give more labelled instances."
+    )
+    R750 = (
+        "Examples in a vector database need qdrant-client, which is not installed. Install it with: "
+        "pip install 'spacy-ragre[qdrant]'"
+    )
+    R751 = (
+        "The vector database {place} did not do what it was asked with the collection {collection!r}: {problem}. Check "
+        "that it runs, that the address and the key are right, and, for a folder, that no other process has it open."
+    )
+    R752 = (
+        "The collection {collection!r} of {place} holds no examples of this package, which would be mixed with what it "
+        "holds. Name another collection."
+    )
+    R753 = (
+        "A vector database needs a collection and one of url (a server) and path (a folder, or ':memory:'): "
+        "collection={collection!r}, url={url!r} and path={path!r} were given."
+    )
+    R754 = (
+        "Keys of the component's own language model can't be kept in a vector database: they change while it is "
+        "trained. Use an encoder of texts, such as ragre.TextEncoder.v1, or the retriever ragre.Retriever.v1."
     )
 
 

@@ -4,6 +4,7 @@ from .biomedical import create_bmretriever, create_contriever, create_medcpt
 from .encoders import DualEncoder, Encoder, TextEncoder
 from .mapped import MappedStore
 from .opening import open_store, read_examples
+from .qdrant import QdrantRetriever
 from .retriever import DEFAULT_K, Retriever, evidence, neighbour_distribution, turnout
 from .store import ExampleStore, Neighbour
 from .texts import mark_mentions
@@ -16,6 +17,7 @@ __all__ = [
     "ExampleStore",
     "MappedStore",
     "Neighbour",
+    "QdrantRetriever",
     "Retriever",
     "TextEncoder",
     "create_bmretriever",

@@ -53,8 +53,12 @@ def read_examples(path: Union[str, Path]) -> List[Instance]:
     RETURNS (List[Instance]): the examples whose answers are known, each once. Errors are those of
         `ExampleStore.from_disk`.
     """
-    instances = open_store(store_folder(path)).instances
-    return list(dict.fromkeys(instance for instance in instances if instance.answers is not None))
+    return labelled(open_store(store_folder(path)))
+
+
+def labelled(store: AnyStore) -> List[Instance]:
+    """RETURNS (List[Instance]): the examples of a store whose answers are known, each once."""
+    return list(dict.fromkeys(instance for instance in store.instances if instance.answers is not None))
 
 
 def store_folder(path: Union[str, Path]) -> Path:

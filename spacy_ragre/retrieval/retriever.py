@@ -16,9 +16,9 @@ from ..training.locks import one_at_a_time
 from .encoders import Encoder
 from .indexes import IndexKind
 from .mapped import MappedStore
-from .opening import AnyStore, open_store, unpack_store
+from .opening import open_store, unpack_store
 from .packing import unpack_files
-from .store import ExampleStore, Neighbour
+from .store import ExampleStore, Neighbour, Store
 
 # Neighbours of a query where nobody says how many.
 DEFAULT_K = 8
@@ -52,16 +52,21 @@ class Retriever:
             raise ValueError(Errors.R202.format(setting="k", value=k, what="the retriever", expected="use at least 1"))
         self.encoder = encoder
         self.k = k
+        self.index = index
         self.mapped = mapped
-        self.store: AnyStore = MappedStore(index) if mapped else ExampleStore(index)
+        self.store: Store = MappedStore(index) if mapped else ExampleStore(index)
 
     def __len__(self) -> int:
         """RETURNS (int): the number of examples."""
         return len(self.store)
 
-    def fresh(self) -> "Retriever":
-        """RETURNS (Retriever): one with the same encoder and settings, and no examples."""
-        return Retriever(self.encoder, k=self.k, index=self.store.kind, mapped=self.mapped)
+    def fresh(self, name: str = "") -> "Retriever":
+        """Make a retriever for other examples, with the same encoder and settings.
+
+        name (str): tells it from others that are made of this one, where examples are kept in a database.
+        RETURNS (Retriever): the retriever.
+        """
+        return Retriever(self.encoder, k=self.k, index=self.index, mapped=self.mapped)
 
     @one_at_a_time
     def add(self, instances: Sequence[Instance], keys: Optional[np.ndarray] = None) -> None:
@@ -76,8 +81,8 @@ class Retriever:
             self._check_fingerprint()
         if keys is None:
             keys = self.encoder.encode_examples(instances)
-        self.store.add(instances, keys)
         self.store.fingerprint = self.encoder.fingerprint
+        self.store.add(instances, keys)
 
     @one_at_a_time
     def remove(self, ids: Collection[str] = (), texts: Collection[str] = ()) -> int:
@@ -140,7 +145,7 @@ class Retriever:
         with replace_folder(Path(path), (_STORE, _ENCODER)) as temporary:
             self.encoder.to_disk(temporary / _ENCODER)
             encoded = ((chunk, self.encoder.encode_examples(chunk)) for chunk in chunks)
-            return MappedStore.build(temporary / _STORE, self.store.kind, encoded, fingerprint=self.encoder.fingerprint)
+            return MappedStore.build(temporary / _STORE, self.index, encoded, fingerprint=self.encoder.fingerprint)
 
     @one_at_a_time
     def to_disk(self, path: Union[str, Path]) -> None:
@@ -164,7 +169,7 @@ class Retriever:
         if not path.exists():
             raise OSError(Errors.R210.format(file=path))
         self.encoder.from_disk(path / _ENCODER)
-        self.store = open_store(path / _STORE, fingerprint=self.encoder.fingerprint)
+        self.store = self._load_store(path / _STORE)
         return self
 
     def to_bytes(self) -> bytes:
@@ -199,8 +204,14 @@ class Retriever:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
             self.encoder.from_disk(Path(folder))
-        self.store = unpack_store(store, fingerprint=self.encoder.fingerprint)
+        self.store = self._unpack_store(store)
         return self
+
+    def _load_store(self, folder: Path) -> Store:
+        return open_store(folder, fingerprint=self.encoder.fingerprint)
+
+    def _unpack_store(self, data: bytes) -> Store:
+        return unpack_store(data, fingerprint=self.encoder.fingerprint)
 
     def _check_fingerprint(self) -> None:
         expected = self.encoder.fingerprint

@@ -5,7 +5,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Collection, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Collection, Dict, FrozenSet, List, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 import srsly
@@ -51,6 +51,26 @@ class Neighbour:
     score: float
     index: int
     weight: Optional[float] = None
+
+
+class Store(Protocol):
+    """What a retriever needs of a store; `ExampleStore` describes the methods."""
+
+    fingerprint: str
+    half: bool
+
+    def __len__(self) -> int: ...
+    @property
+    def width(self) -> Optional[int]: ...
+    @property
+    def instances(self) -> Sequence[Instance]: ...
+    def add(self, instances: Sequence[Instance], keys: np.ndarray) -> None: ...
+    def remove(self, ids: Collection[str] = (), texts: Collection[str] = ()) -> int: ...
+    def search(
+        self, keys: np.ndarray, k: int, queries: Optional[Sequence[Instance]] = None
+    ) -> List[List[Neighbour]]: ...
+    def write(self, folder: Path) -> None: ...
+    def to_bytes(self) -> bytes: ...
 
 
 class ExampleStore:

@@ -137,3 +137,25 @@ def test_neighbours_errors(fails: Callable[..., str], store: Path, semeval: Path
     for damaged in ('[retriever]\n@ragre_retrievers = "nothing"\n', "[other]\n", "no config"):
         (store / "config.cfg").write_text(damaged, encoding="utf8")
         assert "[R610]" in fails("neighbours", store, "--input", semeval)
+
+
+@pytest.mark.filterwarnings("ignore:.W201")
+@pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
+def test_stores_of_other_kinds_find_the_same(
+    run: Callable[..., Result], store: Path, semeval: Path, encoder: str, tmp_path: Path, kind: str
+) -> None:
+    for _ in range(2):  # the second one replaces the first
+        result = run("index", semeval, tmp_path / "large", "--encoder", encoder, "--index", kind)
+        assert result.exit_code == 0 and "4 examples" in result.stdout, result.output
+    assert (tmp_path / "large" / "retriever" / "store" / "keys.bin").is_file()
+    expected, found = (
+        lines(run("neighbours", folder, "--input", semeval, "-k", 2)) for folder in (store, tmp_path / "large")
+    )
+    for one, other in zip(expected, found, strict=True):
+        assert [item["id"] for item in one["neighbours"]] == [item["id"] for item in other["neighbours"]]
+
+
+def test_an_index_that_does_not_exist(fails: Callable[..., str], semeval: Path, encoder: str, tmp_path: Path) -> None:
+    message = fails("index", semeval, tmp_path / "large", "--encoder", encoder, "--index", "annoy")
+    assert "R610" in message and "--index" in message and "annoy" in message
+    assert not (tmp_path / "large").exists()

@@ -1,7 +1,7 @@
 """Which of the retrieved examples a prompt shows to a model that was not trained to read them."""
 
 from dataclasses import replace
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, Iterable, List, Optional, Sequence, Set
 
 from ...instances import Instance
 from ...labels import LabelSet
@@ -25,16 +25,21 @@ def as_shown(instance: Instance, labels: LabelSet) -> Instance:
     return replace(instance, answers=None) if unsure else instance
 
 
-def only_kind(instances: Sequence[Instance], labels: LabelSet) -> Optional[bool]:
+def only_kind(instances: Iterable[Instance], labels: LabelSet) -> Optional[bool]:
     """Whether examples are all of one kind.
 
-    instances (Sequence[Instance]): examples; those whose answers are not known are left out.
+    instances (Iterable[Instance]): examples; those whose answers are not known are left out.
     labels (LabelSet): the labels.
     RETURNS (Optional[bool]): True where all hold a relation, False where none does, None for both kinds or no example.
     """
-    answers = (as_shown(instance, labels).answers for instance in instances)
-    kinds = {bool(own) for own in answers if own is not None}
-    return kinds.pop() if len(kinds) == 1 else None
+    kinds: Set[bool] = set()
+    for instance in instances:
+        answers = as_shown(instance, labels).answers
+        if answers is not None:
+            kinds.add(bool(answers))
+        if len(kinds) == 2:
+            return None
+    return kinds.pop() if kinds else None
 
 
 def both_kinds(

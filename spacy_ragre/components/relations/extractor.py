@@ -46,7 +46,8 @@ from ...relations import (
     has_relations,
     replace_relations,
 )
-from ...retrieval import Retriever, read_examples
+from ...retrieval import MappedStore, Retriever, open_store
+from ...retrieval.opening import labelled, store_folder
 from ...training.locks import one_at_a_time
 from ..base import Scorer
 from ..saving import Part
@@ -122,24 +123,46 @@ class RelationExtractor(Labelled):
 
     @one_at_a_time
     def add_store(self, path: Union[str, Path]) -> int:
-        """Put the examples of a store of `ragre index` into the component's own. Their keys are made again.
+        """Put the examples of a store of `ragre index` into the component's own. Their keys are made again; but where
+        the component has no examples, one with an index "hnsw" or "ivfpq" is taken as it is, if the component's encoder
+        made its keys and all its examples have answers.
 
         path (Union[str, Path]): the folder. Examples without labels, and those that are there, are left out.
         RETURNS (int): the number of pairs that were added.
         """
-        instances = self.predictor.unknown(read_examples(path))
+        store = open_store(store_folder(path))
+        if isinstance(store, MappedStore) and self.predictor.can_take(store):
+            self._take_names(list({answer.label: None for item in store.instances for answer in item.answers or ()}))
+            self.predictor.retriever.store = store
+            self._advise(len(store))
+            return len(store)
+        instances = self.predictor.unknown(labelled(store))
         self._take_names([answer.label for instance in instances for answer in instance.answers or ()])
         self._store(instances)
         return len(instances)
 
+    @one_at_a_time
+    def remove_examples(self, ids: Iterable[str] = (), texts: Iterable[str] = ()) -> int:
+        """Remove examples from the store. They are not shown or counted any more from now on.
+
+        ids (Iterable[str]): ids of their documents.
+        texts (Iterable[str]): what they read, without regard to case and white space.
+        RETURNS (int): the number of pairs that were removed.
+        """
+        return self.predictor.remove_examples(list(ids), list(texts))
+
     def _store(self, instances: Sequence[Instance]) -> None:
         self.predictor.add_examples(instances)
-        if instances and self.predictor.mode == "open":
-            if not (self.predictor.open.reads_examples or self.predictor.open.shim.tuned):
-                warnings.warn(Warnings.W161.format(name=self.name, weights=self.predictor.open.weights), stacklevel=4)
-        elif self.predictor.shows_answers and not self.predictor.trained:
+        if instances:
             labels, known = self.predictor.labels, self.predictor.known_examples
-            count = sum(as_shown(instance, labels).answers is not None for instance in known)
+            self._advise(sum(as_shown(instance, labels).answers is not None for instance in known))
+
+    def _advise(self, count: int) -> None:
+        """count (int): examples whose answers are known."""
+        if self.predictor.mode == "open":
+            if not (self.predictor.open.reads_examples or self.predictor.open.shim.tuned):
+                warnings.warn(Warnings.W161.format(name=self.name, weights=self.predictor.open.weights), stacklevel=5)
+        elif self.predictor.shows_answers and not self.predictor.trained:
             self.advice.check_examples(self.predictor.one_sided(), count)
 
     def _take_labels(self, docs: Iterable[Doc], again: bool = False) -> None:

@@ -90,7 +90,7 @@ class TaskPredictor(Predictor):
         self.prompt = prompt
         self.max_new_tokens = max_new_tokens
         self.constrained = constrained
-        self.stores: Dict[Task, Retriever] = {task: retriever.fresh() for task in tasks}
+        self.stores: Dict[Task, Retriever] = {task: retriever.fresh(task) for task in tasks}
         self._warned = False
         self._pieces: Dict[str, Tuple[int, ...]] = {}
         self._keys: Dict[str, NDArray[np.float32]] = {}
@@ -176,9 +176,16 @@ class TaskPredictor(Predictor):
     def _prompts(
         self, task: Task, instances: Sequence[Instance], found: Sequence[Sequence[Neighbour]]
     ) -> List[TokenPrompt]:
-        return [self.backbone.tokenize(self._fit(task, i, n)) for i, n in zip(instances, found)]
+        return [self.backbone.tokenize(self.pieces(task, i, n)) for i, n in zip(instances, found)]
 
-    def _fit(self, task: Task, instance: Instance, neighbours: Sequence[Neighbour]) -> Pieces:
+    def pieces(self, task: Task, instance: Instance, neighbours: Sequence[Neighbour] = ()) -> Pieces:
+        """The pieces of a question's prompt, with as many examples as fit.
+
+        task (str): the task.
+        instance (Instance): the question.
+        neighbours (Sequence[Neighbour]): examples, most similar first.
+        RETURNS (Tuple[str, Tuple[str, ...], Sequence[str]]): instruction, document, and the pieces of the question.
+        """
         shown = [neighbour.instance for neighbour in neighbours]
 
         def build(number: int) -> Pieces:
@@ -314,7 +321,7 @@ class TaskPredictor(Predictor):
     ) -> Dict[Task, Scores]:
         scores = {}
         for task, items in questions.items():
-            pieces = [self._fit(task, i, n) for i, n in zip(items, found[task])]
+            pieces = [self.pieces(task, i, n) for i, n in zip(items, found[task])]
             scores[task] = score_texts(self.backbone, pieces, [self.prompt.answers(task)] * len(pieces))
         return scores
 
