@@ -192,7 +192,7 @@ class QdrantStore:
     def _problem(self, error: Exception) -> str:
         text = str(error) or type(error).__name__
         problem = " ".join(text.split())[:300] if self.address is None else self.address.hide(text)
-        return Errors.R751.format(place=self.place, collection=self.collection, problem=problem)
+        return Errors.R751.format(place=self.place, collection=self.collection, problem=problem.rstrip("."))
 
     def _exists(self) -> bool:
         """RETURNS (bool): whether the collection is there; what it says of itself is known then."""

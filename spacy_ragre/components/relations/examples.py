@@ -5,7 +5,10 @@ from typing import Callable, Iterable, List, Optional, Sequence, Set
 
 from ...instances import Instance
 from ...labels import LabelSet
-from ...retrieval import Neighbour
+from ...retrieval import MappedStore, Neighbour, Retriever
+from ...retrieval.state_keys import BackboneEncoder
+from ...retrieval.store import Store
+from ...retrieval.texts import normalise
 
 # How much further is looked each time for an example of the other kind.
 _FURTHER = 8
@@ -40,6 +43,25 @@ def only_kind(instances: Iterable[Instance], labels: LabelSet) -> Optional[bool]
         if len(kinds) == 2:
             return None
     return kinds.pop() if kinds else None
+
+
+def without(instances: Sequence[Instance], ids: Sequence[str], texts: Sequence[str]) -> List[Instance]:
+    """RETURNS (List[Instance]): the examples that have none of the ids and texts, without regard to case and space."""
+    names, gone = set(ids) - {""}, set(map(normalise, texts))
+    return [item for item in instances if item.id not in names and normalise(item.text) not in gone]
+
+
+def may_take(store: Store, retriever: Retriever) -> bool:
+    """Whether a retriever without examples can have a store for its own.
+
+    store (Store): the store.
+    retriever (Retriever): the retriever.
+    RETURNS (bool): True for a mapped store whose keys its encoder made, and whose examples all have answers.
+    """
+    if not isinstance(store, MappedStore) or len(retriever) or isinstance(retriever.encoder, BackboneEncoder):
+        return False
+    fits = store.fingerprint == retriever.encoder.fingerprint
+    return fits and all(instance.answers is not None for instance in store.instances)
 
 
 def both_kinds(

@@ -46,14 +46,14 @@ from ...relations import (
     has_relations,
     replace_relations,
 )
-from ...retrieval import MappedStore, Retriever, open_store
+from ...retrieval import Retriever, open_store
 from ...retrieval.opening import labelled, store_folder
 from ...training.locks import one_at_a_time
 from ..base import Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
 from .annotations import RelationPrediction, drop_rivals, propose, to_relations, to_weights, with_proposals
-from .examples import as_shown
+from .examples import as_shown, may_take, without
 from .labelled import Labelled
 from .predictor import RelationPredictor
 from .teaching import Sampling, Taught, sample, taught
@@ -131,7 +131,7 @@ class RelationExtractor(Labelled):
         RETURNS (int): the number of pairs that were added.
         """
         store = open_store(store_folder(path))
-        if isinstance(store, MappedStore) and self.predictor.can_take(store):
+        if not self.predictor.pending and may_take(store, self.predictor.retriever):
             self._take_names(list({answer.label: None for item in store.instances for answer in item.answers or ()}))
             self.predictor.retriever.store = store
             self._advise(len(store))
@@ -149,7 +149,10 @@ class RelationExtractor(Labelled):
         texts (Iterable[str]): what they read, without regard to case and white space.
         RETURNS (int): the number of pairs that were removed.
         """
-        return self.predictor.remove_examples(list(ids), list(texts))
+        ids, texts = list(ids), list(texts)
+        left = without(self.predictor.pending, ids, texts)
+        count, self.predictor.pending = len(self.predictor.pending) - len(left), left
+        return count + self.predictor.retriever.remove(ids, texts)
 
     def _store(self, instances: Sequence[Instance]) -> None:
         self.predictor.add_examples(instances)

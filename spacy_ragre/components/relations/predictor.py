@@ -18,10 +18,9 @@ from ...llm.label_model import LabelShim
 from ...llm.label_scoring import generate_texts, parse_texts, score_texts
 from ...llm.remote.backbone import Documents, RemoteLM
 from ...prompts import Prompt, class_words
-from ...retrieval import MappedStore, Neighbour, Retriever, TextEncoder, tune_encoder
+from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
 from ...retrieval.packing import pack_instances, unpack_instances
 from ...retrieval.state_keys import BackboneEncoder, normalize
-from ...retrieval.texts import normalise
 from ...training.locks import use_own_threads
 from ...training.parallel import own_share
 from .annotations import (
@@ -203,20 +202,6 @@ class RelationPredictor(PairPredictor):
         else:
             list(self._index(instances))
 
-    def remove_examples(self, ids: Sequence[str], texts: Sequence[str]) -> int:
-        """See `Retriever.remove`. Those that wait for their keys are removed, too."""
-        names, gone = set(ids) - {""}, set(map(normalise, texts))
-        left = [item for item in self.pending if item.id not in names and normalise(item.text) not in gone]
-        count, self.pending = len(self.pending) - len(left), left
-        return count + self.retriever.remove(ids, texts)
-
-    def can_take(self, store: MappedStore) -> bool:
-        """RETURNS (bool): whether a store can become the component's own as it is."""
-        if self.uses_states or self.pending or len(self.retriever.store):
-            return False
-        fits = store.fingerprint == self.retriever.encoder.fingerprint
-        return fits and all(instance.answers is not None for instance in store.instances)
-
     def unknown(self, instances: Sequence[Instance]) -> List[Instance]:
         """RETURNS (List[Instance]): those that are neither in the store nor pending for it."""
         known = set(self.known_examples)
@@ -393,9 +378,7 @@ class RelationPredictor(PairPredictor):
         """RETURNS (Optional[bool]): True where all examples in the store hold a relation, False where none does; None
         where there are both, or none at all.
         """
-        if not self.uses_examples:
-            return None
-        return only_kind(chain(self.retriever.store.instances, self.pending), self.labels)
+        return only_kind(chain(self.retriever.store.instances, self.pending) if self.uses_examples else (), self.labels)
 
     def _score_mode(
         self, mode: str, instances: Sequence[Instance], found: Sequence[List[Neighbour]], documents: Documents
