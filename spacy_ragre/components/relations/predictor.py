@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from thinc.api import Model, Optimizer
@@ -378,7 +377,7 @@ class RelationPredictor(PairPredictor):
         """RETURNS (Optional[bool]): True where all examples in the store hold a relation, False where none does; None
         where there are both, or none at all.
         """
-        return only_kind(chain(self.retriever.store.instances, self.pending) if self.uses_examples else (), self.labels)
+        return only_kind(self.known_examples, self.labels)
 
     def _score_mode(
         self, mode: str, instances: Sequence[Instance], found: Sequence[List[Neighbour]], documents: Documents
