@@ -135,6 +135,7 @@ def test_labels_with_and_without_words():
         ("open_semeval", "open"),
         ("pipelines/en_ragre_open_sm", "open"),
         ("tacred", "head"),
+        ("corpora", "open"),
     ],
 )
 def test_configs_of_the_project_say_what_they_train(config, expected):
