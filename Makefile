@@ -13,8 +13,6 @@ STAMP := $(VENV)/.installed
 
 # Two processes of one thread each are faster than one process of two.
 WORKERS ?= 2
-# Coverage by sys.monitoring costs next to nothing, from Python 3.12.
-CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
 
 .PHONY: install demo test docs results
 
@@ -37,7 +35,8 @@ test: $(STAMP)
 	$(BIN)/python scripts/render_reference.py --check
 	$(BIN)/python scripts/reckon_scale.py --check
 	$(BIN)/python scripts/count_any.py
-	OMP_NUM_THREADS=1 COVERAGE_CORE=$(CORE) $(BIN)/python -m pytest -ra --durations=10 -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --source spacy_ragre --fail-under 92 --skip-covered \
+		-m pytest -ra --durations=10 -n $(WORKERS) --dist worksteal
 
 # Figures of what was not measured are told and left as they are.
 results: $(STAMP)
