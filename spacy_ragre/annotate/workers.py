@@ -90,7 +90,8 @@ class Worker:
         except Exception:
             # Not all components take an error handler. Alone, each document tells whether it is the one that failed.
             made = [found for item in self.reader.read(part, self.nlp) for found in self._alone(item)]
-        failed = [item for item in made if isinstance(item, LeftOut) and item.place in set(asked)]
+        places = set(asked)
+        failed = [item for item in made if isinstance(item, LeftOut) and item.place in places]
         if len(failed) == len(asked) >= _SUSPICIOUS:
             problem = " ".join(failed[0].reasons)
             raise ValueError(Errors.R729.format(count=len(asked), place=asked[0], problem=problem))

@@ -317,7 +317,7 @@ def _may_be_mine(value: Dict[str, Any]) -> bool:
 
 def _matches(sample: Sample) -> bool:
     if sample.records:
-        return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
+        return sample.has_object(_may_be_mine)
     start = " ".join(sample.lines[:20])
     return start.lstrip().startswith("<") and "<collection" in start
 

@@ -95,12 +95,12 @@ def _may_be_mine(example: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(
-        isinstance(item, dict)
-        and _may_be_mine(item)
-        and bool(item.get("entities") or item.get("label") or item.get("labels"))
-        and "ents" not in item
-        for item in sample.records
+    return sample.has_object(
+        lambda item: (
+            _may_be_mine(item)
+            and bool(item.get("entities") or item.get("label") or item.get("labels"))
+            and "ents" not in item
+        )
     )
 
 

@@ -52,7 +52,7 @@ def _is_semeval(sample: Sample) -> bool:
 
 
 def _is_docred(sample: Sample) -> bool:
-    return any(isinstance(record, dict) and {"sents", "vertexSet"} <= record.keys() for record in sample.records)
+    return sample.has_object(lambda record: {"sents", "vertexSet"} <= record.keys())
 
 
 _ALL = (

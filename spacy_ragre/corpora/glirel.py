@@ -18,7 +18,7 @@ from .files import Problems, write_json_lines
 from .parse import WORDS, Checker, is_int, is_name, is_table, is_tables, is_words
 from .records import Format, Record, Sample, check_mention, checked_records, from_records
 from .tokens import join_words
-from .writing import NO_TOKENS, NO_TYPE, flat_dict, leave_out_id, tell_spaces, to_words
+from .writing import NO_TYPE, worded
 
 WANTED = "tokenized_text, ner and relations [head, tail, relation_text]"
 _NER = "a list of [first token, last token, type, text]"
@@ -118,7 +118,7 @@ def _may_be_mine(data: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
+    return sample.has_object(_may_be_mine)
 
 
 def write_glirel(
@@ -141,14 +141,7 @@ def write_glirel(
 
 
 def _written(docs: Iterable[Doc], spans_key: Optional[str], dropped: Counter[str]) -> Iterator[Dict[str, Any]]:
-    for doc in docs:
-        data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
-        leave_out_id(data, dropped)
-        words, places = to_words(doc, data, dropped)
-        if not words:
-            dropped[NO_TOKENS] += 1
-            continue
-        tell_spaces(join_words(words)[0], doc.text, dropped)
+    for data, words, places in worded(docs, spans_key, dropped, ids=False):
         texts = [" ".join(words[start:end]) for start, end in places]
         types: Dict[Tuple[int, int], str] = {}
         for place, ent in zip(places, data["ents"]):

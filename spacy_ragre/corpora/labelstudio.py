@@ -193,7 +193,7 @@ def _may_be_mine(task: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(isinstance(task, dict) and _may_be_mine(task) for task in sample.records)
+    return sample.has_object(_may_be_mine)
 
 
 def write_label_studio(

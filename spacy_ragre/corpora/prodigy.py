@@ -122,7 +122,7 @@ def _may_be_mine(task: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(isinstance(task, dict) and _may_be_mine(task) and _is_task(task) for task in sample.records)
+    return sample.has_object(lambda task: _may_be_mine(task) and _is_task(task))
 
 
 def _is_task(task: Dict[str, Any]) -> bool:

@@ -69,6 +69,12 @@ class Sample(NamedTuple):
     records: Tuple[Any, ...] = ()
     binary: bool = False
 
+    def has_object(self, accepts: Callable[[Dict[str, Any]], object]) -> bool:
+        """accepts (Callable[[Dict[str, Any]], object]): tells the records of a format by what they hold.
+        RETURNS (bool): whether it accepts one of the JSON objects.
+        """
+        return any(isinstance(record, dict) and accepts(record) for record in self.records)
+
 
 RecordReader = Callable[[Path, Problems], Iterator[Record]]
 # Takes the path, a pipeline and all settings of `convert`, and uses those that its format has.

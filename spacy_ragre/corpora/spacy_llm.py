@@ -64,7 +64,7 @@ def _may_be_mine(example: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(isinstance(item, dict) and _may_be_mine(item) and item["ents"] for item in sample.records)
+    return sample.has_object(lambda item: _may_be_mine(item) and item["ents"])
 
 
 def write_spacy_llm(

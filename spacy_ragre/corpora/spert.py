@@ -19,7 +19,7 @@ from .files import Problems, write_json
 from .parse import WORDS, Checker, is_id, is_int, is_name, is_tables, is_words
 from .records import Format, Record, Sample, checked_records, from_records
 from .tokens import join_words
-from .writing import NO_TOKENS, flat_dict, tell_spaces, to_words
+from .writing import worded
 
 WANTED = "tokens, entities [type, start, end] and relations [type, head, tail]"
 
@@ -79,7 +79,7 @@ def _may_be_mine(data: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
+    return sample.has_object(_may_be_mine)
 
 
 def write_spert(
@@ -99,13 +99,7 @@ def write_spert(
     RETURNS (int): how many documents were written.
     """
     records = []
-    for doc in docs:
-        data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
-        words, places = to_words(doc, data, dropped)
-        if not words:
-            dropped[NO_TOKENS] += 1
-            continue
-        tell_spaces(join_words(words)[0], doc.text, dropped)
+    for data, words, places in worded(docs, spans_key, dropped, ids=True):
         record: Dict[str, Any] = {"tokens": words}
         record["entities"] = [
             {"type": ent["label"], "start": start, "end": end} for ent, (start, end) in zip(data["ents"], places)

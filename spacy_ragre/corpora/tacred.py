@@ -220,7 +220,7 @@ def _may_be_mine(data: Dict[str, Any]) -> bool:
 
 
 def _matches(sample: Sample) -> bool:
-    return any(isinstance(item, dict) and _may_be_mine(item) for item in sample.records)
+    return sample.has_object(_may_be_mine)
 
 
 def write_tacred(

@@ -240,7 +240,7 @@ def _type(name: str, features: Dict[str, str], parent: str = "uima.tcas.Annotati
 def _matches(sample: Sample) -> bool:
     if sample.names:
         return any(name.endswith(".json") and _is_mine(sample.path / name) for name in sample.names[:20])
-    return any(isinstance(item, dict) and "%FEATURE_STRUCTURES" in item for item in sample.records)
+    return sample.has_object(lambda item: "%FEATURE_STRUCTURES" in item)
 
 
 def _is_mine(path: Path) -> bool:

@@ -30,6 +30,7 @@ from ..files import replace_folder
 from ..pair_weights import get_weights
 from ..relations import CLUSTERS_KEY, ID_KEY, entity_spans, get_relations, has_relations
 from .jsonl import EntIndex, write_ent
+from .tokens import join_words
 
 # The type of an entity without one, where a format asks for one.
 NO_TYPE = "ENTITY"
@@ -179,6 +180,31 @@ def to_words(doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Tuple[Lis
         inside = [i for i, start in enumerate(starts) if ent["start"] <= start < ent["end"]]
         places.append((inside[0], inside[-1] + 1))
     return [token.text.strip() for token in kept], places
+
+
+def worded(
+    docs: Iterable[Doc], spans_key: Optional[str], dropped: Counter[str], *, ids: bool
+) -> Iterator[Tuple[Dict[str, Any], List[str], List[Tuple[int, int]]]]:
+    """Documents for formats that have tokens and no text, and are read as English is written. Those without tokens are
+    left out.
+
+    docs (Iterable[Doc]): the documents.
+    spans_key (Optional[str]): as in `flat_dict`.
+    dropped (Counter[str]): what is left out is counted here.
+    ids (bool): whether the format has ids of documents.
+    YIELDS (Tuple[Dict[str, Any], List[str], List[Tuple[int, int]]]): each as `flat_dict` gives it, and what `to_words`
+        gives.
+    """
+    for doc in docs:
+        data = flat_dict(doc, spans_key, dropped, keeps=("unknown",))
+        if not ids:
+            leave_out_id(data, dropped)
+        words, places = to_words(doc, data, dropped)
+        if words:
+            tell_spaces(join_words(words)[0], doc.text, dropped)
+            yield data, words, places
+        else:
+            dropped[NO_TOKENS] += 1
 
 
 def tell_spaces(written: str, text: str, dropped: Counter[str]) -> None:
