@@ -7,9 +7,10 @@ and the 16 properties of FewRel's validation set are left out of Re-DocRED.
 
 import collections
 import json
+import logging
 import random
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -18,8 +19,12 @@ from tokenizers import Tokenizer
 from spacy_ragre.components.relations.open_labels import OpenLabel
 from spacy_ragre.components.relations.open_tokens import type_words
 from spacy_ragre.corpora import openrel
+from spacy_ragre.corpora.wordings import SchemaWordings, Wordings
 
 from .redocred_words import FEWREL_VAL, SYMMETRIC, WORDS
+from .wordings import read_source
+
+log = logging.getLogger("open_reader")
 
 MOST_TOKENS = 250
 # Of these only so many documents are taken, so that a text is not seen far more often than it teaches.
@@ -43,9 +48,10 @@ _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 
 @dataclass(frozen=True)
 class Label(OpenLabel):
-    """A label with all its definitions."""
+    """A label with all its definitions, and with other wordings where it has some."""
 
     definitions: Tuple[str, ...] = ()
+    wordings: Optional[Wordings] = None
 
 
 @dataclass
@@ -58,6 +64,9 @@ class Document:
     undecided (Set[Tuple[int, int, int]]): (head, tail, label) that nobody can decide.
     pairs (Optional[List[Tuple[int, int]]]): ordered pairs that were looked at; all where None.
     extra (List[Tuple[int, int, str]]): dates and numbers that hold nothing.
+    text (str): the text.
+    phrases (List[Tuple[int, int, bool]]): phrases that are no entities: first token, token after the last, and whether
+        it is known that they hold nothing.
     """
 
     ids: List[int]
@@ -66,6 +75,8 @@ class Document:
     undecided: Set[Tuple[int, int, int]] = field(default_factory=set)
     pairs: Optional[List[Tuple[int, int]]] = None
     extra: List[Tuple[int, int, str]] = field(default_factory=list)
+    text: str = ""
+    phrases: List[Tuple[int, int, bool]] = field(default_factory=list)
 
 
 @dataclass
@@ -96,7 +107,9 @@ def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer:
         *read_schemas(openwiki_folder, "openwiki", tokenizer),
     ]
     schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
-    return [*schemas, read_redocred(data, tokenizer)]
+    schemas.append(read_redocred(data, tokenizer))
+    wordings = {source: read_source(source) for source in {schema.source for schema in schemas}}
+    return [with_wordings(schema, wordings[schema.source]) for schema in schemas]
 
 
 def read_schemas(folder: Path, source: str, tokenizer: Tokenizer) -> Iterator[Schema]:
@@ -259,11 +272,7 @@ def make_document(
     """A document of the interchange format as token ids. None where it is too long or an entity has no token."""
     encoded = tokenizer.encode(record["text"], add_special_tokens=False)
 
-    def tokens(start: int, end: int) -> Optional[Tuple[int, int]]:
-        found = [i for i, (first, last) in enumerate(encoded.offsets) if first < end and last > start]
-        return (found[0], found[-1] + 1) if found else None
-
-    spans = [tokens(ent["start"], ent["end"]) for ent in record["ents"]]
+    spans = [token_span(encoded.offsets, ent["start"], ent["end"]) for ent in record["ents"]]
     if len(encoded.ids) > MOST_TOKENS or any(span is None for span in spans):
         return None
     index = {label.name: i for i, label in enumerate(labels)}
@@ -273,7 +282,7 @@ def make_document(
         relations[relation["head"], relation["tail"]].add(number)
         if labels[number].symmetric:
             relations[relation["tail"], relation["head"]].add(number)
-    more = [(tokens(start, end), type_) for start, end, type_ in extra]
+    more = [(token_span(encoded.offsets, start, end), type_) for start, end, type_ in extra]
     return Document(
         encoded.ids,
         [(span[0], span[1], ent["label"]) for span, ent in zip(spans, record["ents"]) if span is not None],
@@ -281,7 +290,18 @@ def make_document(
         undecided or set(),
         pairs,
         [(span[0], span[1], type_) for span, type_ in more if span is not None],
+        record["text"],
     )
+
+
+def token_span(offsets: Sequence[Tuple[int, int]], start: int, end: int) -> Optional[Tuple[int, int]]:
+    """RETURNS (Optional[Tuple[int, int]]): the first token of some characters and the one after the last; None where
+    they have none.
+
+    offsets (Sequence[Tuple[int, int]]): the characters of each token.
+    """
+    found = [i for i, (first, last) in enumerate(offsets) if first < end and last > start]
+    return (found[0], found[-1] + 1) if found else None
 
 
 def with_types(labels: Sequence[Label], docs: Sequence[Document]) -> List[Label]:
@@ -299,9 +319,17 @@ def with_types(labels: Sequence[Label], docs: Sequence[Document]) -> List[Label]
         return tuple(sorted(key for key, count in counts.items() if count >= max(1, 0.01 * sum(counts.values()))))
 
     return [
-        Label(old.name, old.texts, old.definition, common(heads), common(tails), old.symmetric, old.definitions)
-        for old, (heads, tails) in zip(labels, seen)
+        replace(old, head_types=common(heads), tail_types=common(tails)) for old, (heads, tails) in zip(labels, seen)
     ]
+
+
+def with_wordings(schema: Schema, wordings: SchemaWordings) -> Schema:
+    """RETURNS (Schema): a schema whose labels have the wordings of its source, where there are some."""
+    known = wordings.get(schema.name, {})
+    without = [label.name for label in schema.labels if label.name not in known]
+    if without:
+        log.info("no other wordings of %s (%s): %s", schema.name, schema.source, ", ".join(without))
+    return replace(schema, labels=[replace(label, wordings=known.get(label.name)) for label in schema.labels])
 
 
 def _other_mentions(record: Dict[str, Any], labels: Sequence[Label]) -> Set[Tuple[int, int, int]]:

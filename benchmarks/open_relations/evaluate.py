@@ -2,22 +2,31 @@
 
     python scripts/convert_openrel.py convert corpora_src/openrel corpus/openrel
     python -m benchmarks.open_relations.evaluate open_reader.safetensors corpus/openrel --out dev.json
+    python -m benchmarks.open_relations.evaluate open_reader.safetensors corpus/openrel --styles --out styles.json
 
-All ordered pairs of gold entities; a symmetric relation counts once. Micro-averaged over the schemas.
+All ordered pairs of gold entities; a symmetric relation counts once. Micro-averaged over the schemas. With `--styles`
+labels are read as the options say ("full"), and in each style of `wordings.STYLES`, with a report for each.
 """
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
 
-from spacy_ragre.components.relations.open_labels import NEVER, OpenLabel, OpenRelations, OpenText
+from spacy_ragre.components.relations.open_labels import NEVER, OpenLabel, OpenRelations, OpenText, by_text
 from spacy_ragre.corpora.openrel import read_corpus, to_records
 from spacy_ragre.llm.runtime.precision import bfloat16_pays
+
+from .wordings import DEV, STYLES, read_source
+
+# How the options say that labels are read.
+FULL = "full"
+# Makes of a schema's name and one of its labels what is read.
+Reading = Callable[[str, OpenLabel], OpenLabel]
 
 
 @dataclass(frozen=True)
@@ -51,34 +60,57 @@ def read_schemas(folder: Path, split: str) -> List[Tuple[str, List[OpenLabel], L
     ]
 
 
-def decide(
-    reader: OpenRelations, labels: List[OpenLabel], records: List[Dict[str, Any]], *, types: bool, **parts: Any
-) -> Decisions:
-    """Score a schema.
+def full_reading(wordings: int = 1, definitions: bool = True) -> Reading:
+    """RETURNS (Reading): a label by so many of its wordings, with or without its definition."""
+    return lambda _, label: replace(
+        label, texts=label.texts[:wordings], definition=label.definition if definitions else ""
+    )
 
+
+def style_readings() -> Dict[str, Reading]:
+    """RETURNS (Dict[str, Reading]): the styles of `wordings.STYLES`, of openrel's dev schemas."""
+    known = read_source(DEV)
+
+    def reading(style: str) -> Reading:
+        return lambda schema, label: STYLES[style](label, known[schema][label.name])
+
+    return {style: reading(style) for style in STYLES}
+
+
+def decide(
+    reader: OpenRelations,
+    readings: Mapping[str, List[OpenLabel]],
+    records: List[Dict[str, Any]],
+    *,
+    types: bool,
+) -> Dict[str, Decisions]:
+    """Score a schema by several ways to read its labels. Texts are read once.
+
+    readings (Mapping[str, List[OpenLabel]]): its labels as they are read, by the way's name.
     types (bool): whether the reader is told types.
-    parts (Any): `wordings` (int): how many of each label's wordings are read; `definitions` (bool).
+    RETURNS (Dict[str, Decisions]): by the way's name.
     """
-    words, definitions = parts.get("wordings", 1), parts.get("definitions", True)
-    read = [
-        OpenLabel(
-            label.name,
-            label.texts[:words],
-            label.definition if definitions else "",
-            label.head_types,
-            label.tail_types,
-            label.symmetric,
-        )
-        for label in labels
-    ]
     texts = [OpenText(r["text"], tuple((e["start"], e["end"], e["label"]) for e in r["ents"])) for r in records]
+    pairs = reader.read_pairs(texts, types=types)
+    out = {}
+    for name, labels in readings.items():
+        scores = reader.match(pairs, reader.read_labels(labels, types=types))
+        out[name] = _decisions(labels, records, texts, by_text(scores, texts, labels, types=types))
+    return out
+
+
+def _decisions(
+    labels: Sequence[OpenLabel],
+    records: Sequence[Dict[str, Any]],
+    texts: Sequence[OpenText],
+    arrays: Sequence[np.ndarray],
+) -> Decisions:
     index = {label.name: i for i, label in enumerate(labels)}
-    states = reader.read_labels(read, types=types)
     scores: List[float] = []
     right: List[bool] = []
     best: List[bool] = []
     gold = 0
-    for record, text, array in zip(records, texts, reader.score(texts, read, states, types=types)):
+    for record, text, array in zip(records, texts, arrays):
         true = {(r["head"], r["tail"], index[r["label"]]) for r in record["relations"]}
         gold += len(true)
         for (head, tail), row in zip(text.all_pairs(), array):
@@ -167,32 +199,46 @@ def calibrate(decisions: Decisions) -> Tuple[float, float, List[Dict[str, float]
     return slope, offset, bands
 
 
-def report(reader: OpenRelations, folder: Path, split: str, **parts: Any) -> Dict[str, Any]:
-    """RETURNS (Dict[str, Any]): with and without types: at log-odds 0 and by each pair's best label, at the best
-    threshold, at the one with a precision of 0.7, calibration, and the best F1 of each schema.
+def report(reader: OpenRelations, folder: Path, split: str, readings: Mapping[str, Reading]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): for each way to read labels, with and without types: at log-odds 0 and by each pair's
+    best label, at the best threshold, at the one with a precision of 0.7, calibration, and the best F1 of each schema.
     """
     schemas = read_schemas(folder, split)
-    out: Dict[str, Any] = {}
-    for name, types in (("types", True), ("no_types", False)):
-        each = {key: decide(reader, labels, docs, types=types, **parts) for key, labels, docs in schemas}
-        every = join(list(each.values()))
-        slope, offset, bands = calibrate(every)
-        best, careful = best_threshold(every), best_threshold(every, precision=0.7)
-        single = best_threshold(every, argmax=True)
-        cautious = best_threshold(every, argmax=True, beta=0.5)
-        out[name] = {
-            "argmax": measure(every, 0.0, argmax=True),
-            "argmax_best": measure(every, single, argmax=True),
-            "argmax_cautious": measure(every, cautious, argmax=True),
-            "zero": measure(every, 0.0),
-            "best": measure(every, best),
-            "precision_70": measure(every, careful),
-            "schemas": {key: round(measure(part, best_threshold(part))["f"], 1) for key, part in each.items()},
-            "calibration": {"slope": slope, "offset": offset, "bands": bands},
-            "decisions": len(every.scores),
-            "gold": every.gold,
+    out: Dict[str, Any] = {name: {} for name in readings}
+    for kind, types in (("types", True), ("no_types", False)):
+        each = {
+            key: decide(
+                reader,
+                {name: [reading(key, label) for label in labels] for name, reading in readings.items()},
+                docs,
+                types=types,
+            )
+            for key, labels, docs in schemas
         }
+        for name in readings:
+            out[name][kind] = _figures({key: decisions[name] for key, decisions in each.items()})
     return out
+
+
+def _figures(each: Mapping[str, Decisions]) -> Dict[str, Any]:
+    """The figures of some schemas, by name."""
+    every = join(list(each.values()))
+    slope, offset, bands = calibrate(every)
+    best, careful = best_threshold(every), best_threshold(every, precision=0.7)
+    single = best_threshold(every, argmax=True)
+    cautious = best_threshold(every, argmax=True, beta=0.5)
+    return {
+        "argmax": measure(every, 0.0, argmax=True),
+        "argmax_best": measure(every, single, argmax=True),
+        "argmax_cautious": measure(every, cautious, argmax=True),
+        "zero": measure(every, 0.0),
+        "best": measure(every, best),
+        "precision_70": measure(every, careful),
+        "schemas": {key: round(measure(part, best_threshold(part))["f"], 1) for key, part in each.items()},
+        "calibration": {"slope": slope, "offset": offset, "bands": bands},
+        "decisions": len(every.scores),
+        "gold": every.gold,
+    }
 
 
 def main(argv: Sequence[str] = ()) -> None:
@@ -202,14 +248,19 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--wordings", type=int, default=1)
     parser.add_argument("--no-definitions", action="store_true")
+    parser.add_argument(
+        "--styles", action="store_true", help="of openrel's dev schemas: other ways to write labels, too"
+    )
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv or None)
     torch.set_num_threads(1)
     reader = OpenRelations.load(args.weights)
-    parts = {"wordings": args.wordings, "definitions": not args.no_definitions}
+    readings = {FULL: full_reading(args.wordings, not args.no_definitions)}
+    if args.styles:
+        readings.update(style_readings())
     with torch.autocast(reader.model.device.type, torch.bfloat16, enabled=bfloat16_pays()):
-        out = report(reader, args.corpus, args.split, **parts)
-    args.out.write_text(json.dumps(out, indent=1) + "\n", encoding="utf8")
+        out = report(reader, args.corpus, args.split, readings)
+    args.out.write_text(json.dumps(out if args.styles else out[FULL], indent=1) + "\n", encoding="utf8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one training step reads: texts of a few schemas, some labels of each, one wording of each at random."""
+"""What one training step reads: texts of a few schemas, some labels of each, one wording of each in one style."""
 
 import random
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from torch import Tensor
 from spacy_ragre.components.relations.open_reader import TokenInput
 from spacy_ragre.components.relations.open_tokens import TokenLayout, type_words
 
-from .corpora import Document, Schema
+from .corpora import Document, Label, Schema
 
 # How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, openwiki and Re-DocRED
 # real text.
 SHARES = {
-    "openrel": 0.54, "openwiki": 0.12, "fewrel64": 0.17, "redocred": 0.08, "core": 0.025, "fire": 0.015,
+    "openrel": 0.51, "openwiki": 0.14, "fewrel64": 0.18, "redocred": 0.08, "core": 0.025, "fire": 0.015,
     "somesci": 0.007, "product": 0.006, "genia_rel": 0.004, "wlp": 0.01, "chemrxn": 0.01, "pcmsp": 0.01,
     "materials_syntheses": 0.01, "geneva": 0.01, "causal_news": 0.005, "because": 0.005,
 }  # fmt: skip
@@ -23,6 +23,12 @@ SHARES = {
 MANY_LABELS = ("openrel", "openwiki")
 MOST_TEXTS, MOST_MENTIONS, MOST_PAIRS = 20, 11, 60
 MOST_LABELS = {"fewrel64": 24, "redocred": 20}
+# How often the labels of a group are written as verb phrases, nouns and so on, since a user writes all labels alike; in
+# mixed groups, each as it comes.
+STYLES = {"verb": 0.38, "noun": 0.2, "short": 0.16, "name": 0.1, "role": 0.06, "mixed": 0.1}
+LOWER = 0.7
+# How often a group has phrases as further mentions, and which share of them it then has.
+WITH_PHRASES, PHRASE_SHARES = 0.4, (0.3, 0.6, 1.0)
 
 
 @dataclass
@@ -74,11 +80,12 @@ class Sampler:
         text_types, label_types = draw > 0.35, draw > 0.5
         only_allowed = label_types and self.random.random() < 0.6
         labels = self._statements(schema, numbers, label_types)
+        share = self.random.choice(PHRASE_SHARES) if self.random.random() < WITH_PHRASES else 0.0
         texts: List[TokenInput] = []
         target: List[List[bool]] = []
         allowed: List[List[bool]] = []
         for doc in docs:
-            mentions, pairs, ids = self._mentions(schema, doc)
+            mentions, pairs, ids = self._mentions(schema, doc, share)
             if not pairs:
                 continue
             told = [(start, end, type_words(t) if t and text_types else "") for start, end, t in mentions]
@@ -127,46 +134,70 @@ class Sampler:
         return chosen
 
     def _statements(self, schema: Schema, numbers: Sequence[int], types: bool) -> List[TokenInput]:
-        """Labels by one wording each; with definitions, with some, or with none."""
+        """Labels by one wording each, in one style; with definitions, with some, or with none."""
         draw = self.random.random()
-        share = 1.0 if draw < 0.45 else 0.5 if draw < 0.8 else 0.0
+        share = 1.0 if draw < 0.4 else 0.5 if draw < 0.7 else 0.0
+        style = self.random.choices(list(STYLES), list(STYLES.values()))[0]
         out = []
         for number in numbers:
             label = schema.labels[number]
-            text = self.random.choice(label.texts)
-            if schema.source in MANY_LABELS and self.random.random() < 0.1:
-                text = type_words(label.name)
-            definition = self.random.choice(label.definitions) if self.random.random() < share else ""
+            text, definition = self._write(label, style)
             heads, tails = (label.head_types, label.tail_types) if types else ((), ())
-            out.append(self.layout.statement(text, definition, heads, tails))
+            shown = definition if self.random.random() < share else ""
+            out.append(self.layout.statement(text, shown, heads, tails))
         return out
 
+    def _write(self, label: Label, style: str) -> Tuple[str, str]:
+        """RETURNS (Tuple[str, str]): a wording of a label in a style of `STYLES`, and one of its definitions. A label
+        without other wordings is written by its own, or by its name.
+        """
+        other = label.wordings
+        if style == "mixed":
+            style = self.random.choice([name for name in STYLES if name != "mixed"])
+        if style == "name":
+            text = type_words(label.name)
+        elif other is None:
+            text = self.random.choice(label.texts)
+        elif style == "role":
+            text = other.roles.replace("-", " - ") if self.random.random() < 0.3 else other.roles
+        else:
+            phrases = {"verb": (*label.texts, *other.verbs), "noun": other.nouns, "short": other.shorts}
+            text = self.random.choice(phrases[style])
+        definitions = (*label.definitions, *([other.definition] if other else []))
+        return text.lower() if self.random.random() < LOWER else text, self.random.choice(definitions)
+
     def _mentions(
-        self, schema: Schema, doc: Document
+        self, schema: Schema, doc: Document, share: float
     ) -> Tuple[List[Tuple[int, int, str]], List[Tuple[Tuple[int, int], Tuple[Any, Any]]], List[int]]:
-        """RETURNS: mentions; pairs as numbers of them and as numbers of the document's entities; token ids."""
+        """share (float): of the document's phrases, how many are mentions, too.
+        RETURNS: mentions; pairs as numbers of them and as numbers of the document's entities; token ids.
+        """
         ids, ents = doc.ids, list(doc.ents)
         keep = list(range(len(ents)))
         if len(ents) > MOST_MENTIONS:
             busy = sorted({i for pair in doc.relations for i in pair})
             keep = sorted({*self.random.sample(busy, min(len(busy), 8)), *self.random.sample(keep, 3)})
-        # Other names now and then, so that the words between them are read; dates and numbers that hold nothing.
+        # Other names now and then, so that the words between them are read; dates, numbers and phrases that hold
+        # nothing, and phrases of which that is not known: no pair of these is asked.
         extra: List[Tuple[int, int, str]] = []
+        phrases: List[Tuple[int, int, bool]] = []
         if schema.flat and self.random.random() < (0.25 if schema.source in MANY_LABELS else 0.15):
             ids, ents = self._rename(schema, doc)
         else:
             extra = [item for item in doc.extra if self.random.random() < 0.4]
-        mentions = [ents[i] for i in keep] + extra
+            drawn = [phrase for phrase in doc.phrases if self.random.random() < share]
+            phrases = [phrase for phrase in drawn if not any(_overlap(phrase, item) for item in extra)]
+        mentions = [ents[i] for i in keep] + extra + [(start, end, "") for start, end, _ in phrases]
         looked = None if doc.pairs is None else set(doc.pairs)
-        number: List[Any] = [*keep, *([None] * len(extra))]
+        number: List[Any] = [*keep, *([None] * (len(extra) + len(phrases)))]
+        asked = [True] * (len(keep) + len(extra)) + [known for _, _, known in phrases]
         pairs = []
         for head, h in enumerate(number):
             for tail, t in enumerate(number):
-                if head == tail or (looked is not None and (h, t) not in looked):
+                if head == tail or not (asked[head] and asked[tail]) or (looked is not None and (h, t) not in looked):
                     continue
-                if mentions[head][0] < mentions[tail][1] and mentions[tail][0] < mentions[head][1]:
-                    continue
-                pairs.append(((head, tail), (h, t)))
+                if not _overlap(mentions[head], mentions[tail]):
+                    pairs.append(((head, tail), (h, t)))
         if len(pairs) > MOST_PAIRS:
             held = [pair for pair in pairs if pair[1] in doc.relations]
             rest = [pair for pair in pairs if pair[1] not in doc.relations]
@@ -191,6 +222,10 @@ class Sampler:
             ids += name
             last = end
         return ids + doc.ids[last:], ents
+
+
+def _overlap(first: Tuple[int, int, Any], second: Tuple[int, int, Any]) -> bool:
+    return first[0] < second[1] and second[0] < first[1]
 
 
 def _key(schema: Schema, doc: Document, i: int) -> Any:

@@ -28,6 +28,7 @@ from spacy_ragre.components.relations.open_shim import SLOW, find_encoder
 from spacy_ragre.components.relations.open_tokens import TypeVectors
 
 from .corpora import read_all
+from .phrases import add_phrases
 from .sampling import Group, Sampler
 
 log = logging.getLogger("open_reader")
@@ -163,6 +164,7 @@ def main(argv: Sequence[str] = ()) -> None:
     if args.start:
         model.load_own_state(read_checkpoint(args.start)[1])
     schemas = read_all(args.data, args.openrel, args.openwiki, layout.tokenizer)
+    add_phrases(schemas, layout.tokenizer)
     sampler = Sampler(layout, schemas, seed=args.seed, tokens=args.tokens)
     types = TypeVectors(layout, lambda: model.word_vectors)
     optimizer = optimizer_of(model, args.rate, args.new_rate)

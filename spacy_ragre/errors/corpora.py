@@ -72,6 +72,11 @@ class CorpusErrors(metaclass=WithCodes):
     R357 = (
         "Can't read the corpus in {folder}: {problem}. Convert its source files again with scripts/convert_openrel.py."
     )
+    R358 = (
+        "the wordings can't be read: {problem}. A line is 'label | noun; noun | verb phrase; verb phrase | short "
+        "label; short label | Role-Role | definition', below the line '# schema: NAME'."
+    )
+    R359 = "some labels {problem}: {names}. Each label of a schema has one line, under its name in the source."
     R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."
     R402 = (
         "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these places, or leave them out "
