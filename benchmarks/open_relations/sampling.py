@@ -1,5 +1,6 @@
 """What one training step reads: texts of a few schemas, some labels of each, one wording of each in one style."""
 
+import math
 import random
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -68,7 +69,9 @@ class Sampler:
         sources = list(self._pools)
         while True:
             source = self.random.choices(sources, [SHARES[name] for name in sources])[0]
-            group = self._draw(self.random.choice(self._pools[source]))
+            pool = self._pools[source]
+            # A schema of many texts has more to teach, though not as much more as it has texts.
+            group = self._draw(self.random.choices(pool, [math.sqrt(len(schema.docs)) for schema in pool])[0])
             if group is not None:
                 return group
 

@@ -90,6 +90,14 @@ def test_a_label_without_other_wordings_is_written_by_its_own(layout, monkeypatc
     assert texts == {"owns", "runs", "owning", "running"}
 
 
+def test_schemas_of_many_texts_are_drawn_more_often(layout):
+    small, large = make_schema(layout), make_schema(layout)
+    small.labels, large.name, large.docs = small.labels[:1], "large", large.docs * 16
+    sampler = sampling.Sampler(layout, [small, large], seed=0, tokens=8)
+    share = sum(len(sampler.group().labels) == 1 for _ in range(500)) / 500
+    assert share == pytest.approx(0.2, abs=0.05)
+
+
 def test_labels_get_the_wordings_of_their_source(layout, caplog):
     schema = make_schema(layout, wordings=False)
     with caplog.at_level(logging.INFO, "open_reader"):
