@@ -12,6 +12,7 @@ takes as long for ten documents as for millions, and is told beside.
 import argparse
 import json
 import os
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -113,17 +114,34 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def highest() -> float:
+    """RETURNS (float): the most memory that this process ever had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
 def memory(documents: int) -> Dict[str, Any]:
+    """Memory between two parts, and the most that there was within them. What is warm is the first tenth."""
     with tempfile.TemporaryDirectory() as temporary:
         source, folder = Path(temporary) / "corpus.jsonl", Path(temporary) / "out"
         write_corpus(source, SHORT, documents)
         with open_job(source, folder, {}, Settings(), print) as job:
-            sizes = []
-            for _ in run_local(Work(load, folder, job.shards, Settings()), job.left):
+            sizes, peaks = [], []
+            for number in run_local(Work(load, folder, job.shards, Settings()), job.left):
+                job.note(number)
                 sizes.append(resident())
-    warm = max(sizes[: max(1, round(WARM * len(sizes)))])
-    most = max(sizes)
-    return {"documents": documents, "mib_warm": warm, "mib_most": most, "growth": most / warm - 1}
+                peaks.append(highest())
+            job.finish()
+    begun = max(1, round(WARM * len(sizes)))
+    warm, most, peak_warm, peak = max(sizes[:begun]), max(sizes), peaks[begun - 1], peaks[-1]
+    return {
+        "documents": documents,
+        "mib_warm": warm,
+        "mib_most": most,
+        "growth": most / warm - 1,
+        "mib_peak_warm": peak_warm,
+        "mib_peak": peak,
+        "growth_of_peak": peak / peak_warm - 1,
+    }
 
 
 def main() -> None:

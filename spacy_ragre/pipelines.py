@@ -1,12 +1,30 @@
 """What is done with spaCy's pipelines by the command line, the service and the packages of pipelines."""
 
-from typing import Any, Callable, Dict, List, Mapping
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 from spacy.language import Language
+from spacy.pipeline import Lemmatizer
 from spacy.tokens import Doc
 
 #: Is told a component's name, the component, the documents that it failed on, and why.
 ErrorHandler = Callable[[str, object, List[Doc], Exception], None]
+# Forms that a lemmatizer may remember; some hundred bytes each.
+_FORMS = 1 << 12
+
+
+@contextmanager
+def forget_words(nlp: Language) -> Iterator[None]:
+    """Free, at the end of the context, the words that documents brought: those of the vocabulary, by a memory zone, and
+    those that spaCy's lemmatizers remember, which know of none. Documents of it are then used no more.
+
+    nlp (Language): the pipeline. It can't be in a memory zone already.
+    """
+    with nlp.memory_zone():
+        yield
+    for _, pipe in nlp.components:
+        if isinstance(pipe, Lemmatizer) and len(pipe.cache) > _FORMS:
+            pipe.cache.clear()
 
 
 def set_error_handler(nlp: Language, handler: ErrorHandler) -> None:

@@ -5,9 +5,11 @@ from typing import Any, List
 import pytest
 import spacy
 from spacy.language import Language
+from spacy.lookups import Lookups
 from spacy.tokens import Doc
 
-from spacy_ragre.pipelines import set_error_handler, whole_labels
+from spacy_ragre import pipelines
+from spacy_ragre.pipelines import forget_words, set_error_handler, whole_labels
 
 
 @Language.component("test_failing")
@@ -47,3 +49,22 @@ def test_labels_given_to_a_package_are_all_there_is() -> None:
         assert given["vocab"]
     others = {"components.x.threshold": {"met": 0.5}, "components.x.labels": ["met"], "nlp": {"batch_size": 2}}
     assert whole_labels({"config": others}) == {"config": others} and whole_labels({}) == {}
+
+
+def test_words_are_forgotten_with_their_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("attribute_ruler").add([[{}]], {"POS": "NOUN"})  # type: ignore[attr-defined]
+    lookups = Lookups()
+    for name, table in (("rules", {"noun": [["s", ""]]}), ("exc", {}), ("index", {})):
+        lookups.add_table(f"lemma_{name}", table)
+    lemmatizer: Any = nlp.add_pipe("lemmatizer", config={"mode": "rule"})
+    lemmatizer.initialize(lookups=lookups)
+    nlp("Words that stay.")
+    words, forms = len(nlp.vocab.strings), len(lemmatizer.cache)
+    monkeypatch.setattr(pipelines, "_FORMS", forms + 10)
+    for part in range(5):
+        with forget_words(nlp):
+            assert [token.lemma_ for token in nlp(f"things{part} and cars.")][1:3] == ["and", "car"]
+            for doc in nlp.pipe(f"only{part}x{i}s" for i in range(8)):
+                assert doc[0].lemma_ == doc.text[:-1]
+        assert len(nlp.vocab.strings) == words and len(lemmatizer.cache) <= forms + 10

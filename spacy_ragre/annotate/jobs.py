@@ -60,6 +60,13 @@ class Receipt(NamedTuple):
     left_out: List[LeftOut]
 
 
+class Count(NamedTuple):
+    """How many documents a finished part had, and how many of them were left out."""
+
+    documents: int
+    left_out: int
+
+
 class Output:
     """The files of a job.
 
@@ -129,34 +136,40 @@ class Job:
         self.output = output
         self.shards = shards
         self.parts = parts
-        self.done: Dict[int, Receipt] = {}
+        # Numbers alone: the documents that were left out may be many, and stay in their receipts.
+        self.done: Dict[int, Count] = {}
         for part in parts:
             receipt = output.receipt(part.number)
             if receipt is not None:
-                self.done[part.number] = receipt
+                self.done[part.number] = Count(receipt.documents, len(receipt.left_out))
 
     @property
     def left(self) -> List[Part]:
         """RETURNS (List[Part]): the parts that are not finished."""
         return [part for part in self.parts if part.number not in self.done]
 
-    def note(self, number: int) -> Receipt:
-        """Take in that a worker has finished a part. RETURNS (Receipt): what it left."""
+    def note(self, number: int) -> Count:
+        """Take in that a worker has finished a part. RETURNS (Count): how many documents it had."""
+        receipt = self._finished(number)
+        self.done[number] = Count(receipt.documents, len(receipt.left_out))
+        return self.done[number]
+
+    def finish(self) -> Optional[LeftOut]:
+        """Write the documents that were left out into one file. RETURNS (Optional[LeftOut]): the first of them."""
+        first = None
+        with atomic_write(self.output.failed) as file:
+            for part in self.parts:
+                if self.done[part.number].left_out:
+                    for item in self._finished(part.number).left_out:
+                        first = first or item
+                        file.write(to_line(item.to_dict()))
+        return first
+
+    def _finished(self, number: int) -> Receipt:
         receipt = self.output.receipt(number)
         if receipt is None:
             raise RuntimeError(f"part {number} was said to be finished, and is not")
-        self.done[number] = receipt
         return receipt
-
-    def finish(self) -> int:
-        """Write the documents that were left out into one file. RETURNS (int): how many they are."""
-        count = 0
-        with atomic_write(self.output.failed) as file:
-            for part in self.parts:
-                for item in self.done[part.number].left_out:
-                    file.write(to_line(item.to_dict()))
-                    count += 1
-        return count
 
 
 @contextmanager

@@ -87,10 +87,10 @@ def annotate_corpus(
         if left:
             _work(job, left, Work(pipeline.load, folder, job.shards, settings), engine, workers, gpu, tell)
         with disk_full(folder):
-            failed = job.finish()
+            first = job.finish()
             if graph is not None:
                 _write_graph(job, graph)
-        first = next((item for part in job.parts for item in job.done[part.number].left_out), None)
+        failed = sum(count.left_out for count in job.done.values())
         return Summary(total, failed, first, job.output.failed, not left)
 
 
@@ -119,15 +119,14 @@ def _work(
     gpu: bool,
     tell: Callable[[str], None],
 ) -> None:
-    documents = sum(receipt.documents for receipt in job.done.values())
-    failed = sum(len(receipt.left_out) for receipt in job.done.values())
+    documents = sum(count.documents for count in job.done.values())
+    failed = sum(count.left_out for count in job.done.values())
     if job.done:
         tell(f"Going on: {len(job.done)} of {len(job.parts)} parts are finished")
     progress = Progress(sum(part.size for part in job.parts), documents, failed)
     try:
         for number in _engine(work, left, engine, workers, gpu):
-            receipt = job.note(number)
-            progress.add(receipt.documents, len(receipt.left_out))
+            progress.add(*job.note(number))
     except (ValueError, OSError) as error:
         if not job.done:
             raise

@@ -13,9 +13,9 @@ Here a piece inside a text is tokenised behind an anchor, such as "=", whose own
 """
 
 import re
-from functools import lru_cache
+import sys
 from itertools import chain
-from typing import TYPE_CHECKING, List, Mapping, Optional, Pattern, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Pattern, Sequence, Tuple
 
 if TYPE_CHECKING:
     from transformers.tokenization_utils_base import PreTrainedTokenizerBase as Tokenizer
@@ -26,6 +26,36 @@ Ids = Tuple[int, ...]
 _ANCHORS = ("=", "|", "1", "\n=", "字", "z")
 # The space before a word, as tokens spell it: SentencePiece and byte-level BPE.
 _SPACES = ("\u2581", "\u0120")
+# Room for texts that are remembered with their ids, in bytes; and what one of them, and one of its ids, take at most.
+_ROOM = 32 * 2**20
+_ENTRY, _ID = 300, 36
+
+
+class _Recent:
+    """Token ids of texts that were read lately. A text may be a whole document, so that it is room that is limited, and
+    not their number. When the texts since the last change fill half of the room, those before are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._new: Dict[Tuple[str, bool], Ids] = {}
+        self._old: Dict[Tuple[str, bool], Ids] = {}
+        self._size = 0
+
+    def get(self, key: Tuple[str, bool]) -> Optional[Ids]:
+        """RETURNS (Optional[Tuple[int, ...]]): the ids; None where they are not known."""
+        ids = self._new.get(key)
+        if ids is None:
+            ids = self._old.get(key)
+            if ids is not None:
+                self.put(key, ids)
+        return ids
+
+    def put(self, key: Tuple[str, bool], ids: Ids) -> None:
+        """Remember the ids of a text."""
+        self._size += sys.getsizeof(key[0]) + _ENTRY + _ID * len(ids)
+        if self._size > _ROOM // 2:
+            self._new, self._old, self._size = {}, self._new, 0
+        self._new[key] = ids
 
 
 class TextTokens:
@@ -42,15 +72,10 @@ class TextTokens:
         self._adds_space = tokenizer.convert_ids_to_tokens(self._encode("a"))[:1][0].startswith(_SPACES)
         # T5 and XLM-R drop the white space at the end of a text.
         self._drops_space = self._adds_space and self._encode("a ") == self._encode("a")
-        self._cached = lru_cache(maxsize=1 << 16)(self._read)
+        self._recent = _Recent()
 
     def __getstate__(self) -> Mapping[str, object]:
-        # A cache around a bound method can't be pickled, and a copy needs one of its own.
-        return {name: value for name, value in self.__dict__.items() if name != "_cached"}
-
-    def __setstate__(self, state: Mapping[str, object]) -> None:
-        self.__dict__.update(state)
-        self._cached = lru_cache(maxsize=1 << 16)(self._read)
+        return {**self.__dict__, "_recent": _Recent()}
 
     def ids(self, text: str, before: str = "") -> Ids:
         """Token ids of a text or a piece of one, without special tokens.
@@ -60,10 +85,10 @@ class TextTokens:
         RETURNS (Tuple[int, ...]): the ids. They depend on the text and on the last character before it only.
         """
         if not self._adds_space or not before:
-            return self._cached(text, not self._adds_space)
+            return self._ids(text, not self._adds_space)
         if self._drops_space and before[-1].isspace() and not text[:1].isspace():
             text = f" {text}"
-        return self._cached(text, True)
+        return self._ids(text, True)
 
     def pieces(self, pieces: Sequence[str], before: str = "") -> Tuple[Ids, str]:
         """Token ids of a text that is tokenised piece by piece.
@@ -78,6 +103,13 @@ class TextTokens:
                 found.append(self.ids(piece, before))
                 before = piece
         return tuple(chain.from_iterable(found)), before
+
+    def _ids(self, text: str, inside: bool) -> Ids:
+        ids = self._recent.get((text, inside))
+        if ids is None:
+            ids = self._read(text, inside)
+            self._recent.put((text, inside), ids)
+        return ids
 
     def _read(self, text: str, inside: bool) -> Ids:
         """inside (bool): whether the text goes on with another one."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterator, List, NamedTu
 from ..corpora import doc_to_dict
 from ..errors import Errors
 from ..labels import LabelSet
-from ..pipelines import set_error_handler
+from ..pipelines import forget_words, set_error_handler
 from ..relations import get_relations, has_relations, set_relations
 from ..visual import render
 from .limits import Limits, Refusal
@@ -208,8 +208,9 @@ class Worker:
                 batch = self._take()
             if batch:
                 self._observe(len(batch))
-            for asked, items in _groups(batch):
-                self._answer(asked, items)
+            with forget_words(self.nlp):
+                for asked, items in _groups(batch):
+                    self._answer(asked, items)
         self.state = "closed"
         self._refuse_all(Errors.R625.format(problem="it is being stopped"))
 

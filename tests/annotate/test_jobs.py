@@ -260,22 +260,6 @@ def test_a_folder_of_another_job(corpus: Callable[..., Path], tmp_path: Path) ->
         light.annotate(tmp_path / "in", tmp_path / "in" / "out")
 
 
-def test_words_of_documents_are_not_kept(corpus: Callable[..., Path], tmp_path: Path) -> None:
-    made: List[Language] = []
-    sizes: List[int] = []
-
-    def load() -> Language:
-        made.append(light.load())
-        return made[0]
-
-    for name, count in (("few", 10), ("many", 40)):
-        source = corpus(count, f"{name}.jsonl", **{f"t{i}": f"Ann{name}{i} left Acme{i} ." for i in range(count)})
-        annotate_corpus(source, tmp_path / name, Pipeline(load, {}), Settings(part_size=10))
-        sizes.append(len(made[-1].vocab.strings))
-        made.clear()
-    assert sizes[0] == sizes[1]
-
-
 def test_two_runs_at_a_time(corpus: Callable[..., Path], tmp_path: Path) -> None:
     source, out = corpus(4), tmp_path / "out"
 

@@ -1,12 +1,13 @@
 """What text becomes: words and no control tokens, and pieces as the whole text."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
-from spacy_ragre.llm import CausalLM
+from spacy_ragre.llm import CausalLM, tokens
 from spacy_ragre.llm.label_scoring import score_texts
 from spacy_ragre.llm.tokens import TextTokens, special_tokens
 
@@ -122,3 +123,17 @@ def test_packed_answers_are_those_of_separate_prompts(with_tokenizer: Callable[[
         assert row == pytest.approx(score_texts(backbone, [prompt], answers[:1])[0], abs=1e-3)
     # A document that says how to go on is not obeyed as a turn's end would be.
     assert backbone.tokenizer.eos_token_id not in backbone.tokenize(prompts[0]).document
+
+
+def test_texts_that_are_remembered_have_a_room(make_tokenizer: MakeTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_ROOM", 100_000)
+    text = TextTokens(make_tokenizer("byte_bpe"))
+    often = text.ids("is read often")
+    tracemalloc.start()
+    try:
+        for i in range(60):
+            assert text.ids(f"{i} " + "a document " * 100)
+            assert text.ids("is read often") is often
+        assert tracemalloc.get_traced_memory()[0] < 130_000  # half of them are more than that
+    finally:
+        tracemalloc.stop()

@@ -46,6 +46,18 @@ class Score(float):
 # Answers
 
 
+def test_words_of_texts_are_not_kept(client: TestClient, pipeline: Language) -> None:
+    wait_until_ready(client)
+    words = len(pipeline.vocab.strings)
+    docs = ask(client, texts=[f"Acme{i} was founded by Ann." for i in range(4)])
+    assert [len(doc["ents"]) for doc in docs] == [1] * 4 and docs[3]["text"].startswith("Acme3")
+    for _ in range(500):  # they go after the answer
+        if len(pipeline.vocab.strings) == words:
+            return
+        time.sleep(0.02)
+    raise AssertionError(len(pipeline.vocab.strings) - words)
+
+
 def test_an_answer_is_what_the_pipeline_finds(client: TestClient, make_pipeline: Callable[..., Language]) -> None:
     (doc,) = ask(client, text=TEXT)
     expected = doc_to_dict(make_pipeline()(TEXT))

@@ -92,7 +92,6 @@ class TaskPredictor(Predictor):
         self.constrained = constrained
         self.stores: Dict[Task, Retriever] = {task: retriever.fresh(task) for task in tasks}
         self._warned = False
-        self._pieces: Dict[str, Tuple[int, ...]] = {}
         self._keys: Dict[str, NDArray[np.float32]] = {}
         # What is found for a text does not change while a model is trained. The oldest use first.
         self._found_before: OrderedDict[Tuple[Task, Instance], List[Neighbour]] = OrderedDict()
@@ -234,9 +233,7 @@ class TaskPredictor(Predictor):
     def _response_ids(self, text: str) -> Tuple[int, ...]:
         result: List[int] = []
         for piece in response_pieces(text):
-            if piece not in self._pieces:
-                self._pieces[piece] = self.backbone.inner_ids(piece)
-            result.extend(self._pieces[piece])
+            result.extend(self.backbone.inner_ids(piece))
         return tuple(result)
 
     def _grammar(self, task: Task, text: str) -> CopyGrammar:
