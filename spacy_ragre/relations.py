@@ -76,6 +76,8 @@ class Relation(Dict[str, Any]):
     evidence: Dict[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.head, Span) and isinstance(self.tail, Span) and isinstance(self.label, str)):
+            raise ValueError(Errors.R632.format(head=self.head, tail=self.tail, label=self.label))
         self.update(self.to_dict())
 
     def to_dict(self) -> Dict[str, Any]:

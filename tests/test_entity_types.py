@@ -28,6 +28,8 @@ def test_strict_rules_take_what_is_asked_for(have, wanted, cost):
         ("ORG", ["PERSON", "ORG"], 0.0),
         ("ORG", ["COMPANY"], 0.0),  # another name of a type that is found
         ("GPE", ["Location"], 0.0),
+        ("PERSON", ["Person"], 0.0),  # the same type in other letters
+        ("PERSON", ["org"], OTHER_NAME),
         ("PERSON", ["ORG"], OTHER_NAME),
         ("NAME", ["ORG"], OTHER_NAME),
         ("DATE", ["ORG"], FORBIDDEN),

@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-from ..bundled import BUNDLED
 from ..errors import Errors
 from ..files import atomic_write, is_temporary
 from ._card import CARD, Card
@@ -108,10 +107,7 @@ def _metadata(name: str, version: str, meta: Dict[str, str], folder: Path) -> st
         f"Requires-Dist: spacy{meta.get('spacy_version', '')}",
         "Requires-Dist: spacy-ragre",
     ]
-    needs = Card.read(folder).needs if (folder / CARD).is_file() else []
-    # Those that are installed without their dependencies would bring what nobody needs: `ragre download` sees to them.
-    models = [BUNDLED[need] for need in needs if not BUNDLED[need].install_args]
-    lines.extend(f"Requires-Dist: {model.package}=={model.version}" for model in models)
+    # Not the packages of embedded models, which would bring what nobody needs: `ragre download` sees to them.
     readme = folder / "README.md"
     lines.append("Description-Content-Type: text/markdown")
     return "\n".join([*lines, "", readme.read_text(encoding="utf8") if readme.is_file() else "", ""])

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import typer
 from wasabi.printer import Printer
@@ -156,8 +156,12 @@ def _by_config(config_path: Path, overrides: Mapping[str, Any]) -> Data:
         config = util.load_config(existing_path(config_path), overrides=dict(overrides), interpolate=False)
         nlp = util.load_model_from_config(config, auto_fill=True)
         filled = nlp.config.interpolate()
-        corpora = resolve_dot_names(filled, [filled["training"][f"{part}_corpus"] for part in ("train", "dev")])
-    train, dev = ([example.reference for example in corpus(nlp)] for corpus in corpora)
+        names = [filled["training"][f"{part}_corpus"] for part in ("train", "dev")]
+        # A config may be looked at before there are development documents.
+        if _drop_without_path(filled, names[1]):
+            names.pop()
+        corpora = resolve_dot_names(filled, names)
+    train, dev = ([example.reference for example in corpus(nlp)] for corpus in [*corpora, lambda nlp: []][:2])
     components = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, RelationExtractor)]
     if not components:
         raise ValueError(Errors.R674.format(path=config_path, components=", ".join(nlp.pipe_names) or "none"))
@@ -167,6 +171,20 @@ def _by_config(config_path: Path, overrides: Mapping[str, Any]) -> Data:
         for label in profile([*train, *dev], component.spans_key).labels:
             component.add_label(label)
     return Data(train, dev, lambda doc, spans: component.asked(doc), labels, component.spans_key)
+
+
+def _drop_without_path(config: Dict[str, Any], name: str) -> bool:
+    """Take a reader of documents, such as "corpora.dev", out of a config where its path is not set.
+
+    RETURNS (bool): whether it was taken out.
+    """
+    *sections, last = name.split(".")
+    for section in sections:
+        config = config.get(section, {})
+    if config.get(last, {}).get("path", name) is not None:
+        return False
+    del config[last]
+    return True
 
 
 def _show_labels(out: Printer, found: "Profile", other: "Profile", known: Optional[Sequence[str]]) -> int:

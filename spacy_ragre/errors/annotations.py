@@ -1,4 +1,4 @@
-"""Annotations of documents and spans: R0xx, W40x."""
+"""Annotations of documents and spans: R0xx, R632, W40x."""
 
 from .codes import WithCodes
 
@@ -66,6 +66,10 @@ class AnnotationErrors(metaclass=WithCodes):
     R016 = (
         "Can't read doc._.{attr}: it holds {value!r}, which another package has written. Give this package's attribute "
         "another name with spacy_ragre.register_extensions(relations='ragre_relations'), or remove what is there."
+    )
+    R632 = (
+        "A relation needs a head and a tail that are Spans, and a label that is text: got head={head!r}, "
+        "tail={tail!r}, label={label!r}. Write Relation(head, tail, 'founded_by'), with spans such as doc.ents[0]."
     )
 
 

@@ -43,7 +43,7 @@ class CommandLineErrors(metaclass=WithCodes):
     R601 = "Can't use a file: {problem}. Check that the path is right and that you may read and write there."
     R602 = (
         "Can't load the pipeline {name!r}: {problem}. Give the folder of a saved pipeline, or the name of an installed "
-        "pipeline package."
+        "package. 'python -m spacy ragre download NAME' installs those of this project."
     )
     R603 = (
         "{path} is not a store of examples: it has no {file}. Build one with: "

@@ -1,4 +1,4 @@
-"""Components and their training: R5xx, R630, W5xx."""
+"""Components and their training: R5xx, R630, R631, W5xx, W667."""
 
 from .codes import WithCodes
 
@@ -104,6 +104,10 @@ class ComponentErrors(metaclass=WithCodes):
         "types of the labels, or the labels of the entities."
     )
     R630 = "The setting {setting}={value!r} of component {name!r} is not valid: {expected} is needed."
+    R631 = (
+        "Component {name!r} takes documents with annotated relations as examples, a list of Docs, and got {value}. "
+        "Make one with nlp.make_doc(text), set its doc.ents and doc._.relations, and pass [doc]."
+    )
 
 
 class ComponentWarnings(metaclass=WithCodes):
@@ -153,4 +157,9 @@ class ComponentWarnings(metaclass=WithCodes):
     W532 = (
         "Component {name!r} comes after {readers}, which read(s) the pairs that it proposes. Put it before: "
         "nlp.add_pipe({factory!r}, before={first!r})."
+    )
+    W667 = (
+        "None of the {count} document(s) given to component {name!r} as examples is annotated, so that nothing is "
+        "learned of them (the first: {text!r}). Set doc._.relations of each: a list of Relations, or [] where it holds "
+        "none."
     )

@@ -118,12 +118,12 @@ class CorpusErrors(metaclass=WithCodes):
     R415 = "Can't read {path}: {problem}. It is not a whole .spacy file: convert the corpus again."
     R416 = "There is no .spacy file in {path}. Convert the corpus first, or check the path."
     R417 = (
-        "The corpus has no path. Set it in the config, or on the command line: for example with "
-        "--paths.train corpus/train.spacy."
+        "A corpus of the config has no path. Set it there, or on the command line, with "
+        "--paths.train corpus/train.spacy --paths.dev corpus/dev.spacy."
     )
     R418 = (
-        "Can't put {share} of {count} document(s) aside: the share must be between 0 and 1, and each part must get at "
-        "least one document."
+        "Can't put {share} of {count} document(s) aside: the share must be between 0 and 1, and there must be two "
+        "documents or more."
     )
     R419 = "There are {gold} gold labels and {predicted} predicted labels. Give one label a sentence in both."
     R420 = "{label!r} is not a label of SemEval-2010 Task 8. Labels read 'Other', 'Name(e1,e2)' or 'Name(e2,e1)'."

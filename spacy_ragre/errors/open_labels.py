@@ -1,4 +1,4 @@
-"""Labels that nobody trained on: R56x, R57x, R66x, W16x."""
+"""Labels that nobody trained on: R56x, R57x, R66x, W16x, W665, W666."""
 
 from .codes import WithCodes
 
@@ -58,4 +58,14 @@ class OpenLabelWarnings(metaclass=WithCodes):
         "{count} pair(s) with a relation in a batch are not learned: no window of the reader of open labels holds "
         "both mentions, which are too far apart, or have no token of their own. Such pairs are never answered, "
         "either; this is said once."
+    )
+    W665 = (
+        "The component {name!r} reads labels by weights that were trained on English, and the pipeline's language is "
+        "{lang!r}, so that most of what it finds is wrong. Train it on annotated texts (docs/choose.md), or ask a "
+        "language model that knows the language (docs/remote.md)."
+    )
+    W666 = (
+        "The labels {labels} of component {name!r} are codes, of which nothing can be read, so that next to nothing is "
+        "found before training. Give them words, as in labels={{{first!r}: 'was founded by'}}, or examples with "
+        "add_examples()."
     )

@@ -1,5 +1,5 @@
-"""Threads: those of torch in the processes of `nlp.pipe(n_process=2)`, and those of a program that calls a pipeline
-from several at once.
+"""Threads: those of torch and tokenizers in the processes of `nlp.pipe(n_process=2)`, and those of a program that calls
+a pipeline from several at once.
 """
 
 import os
@@ -25,8 +25,29 @@ class _Turn:
 
 
 _turn = _Turn()
+_TOKENIZERS = "TOKENIZERS_PARALLELISM"
+
+
+class _OneTokenizerThread:
+    """Says, while a process forks, what the package tokenizers does in the new one anyway: use one thread. Where nobody
+    says so, it prints a warning for each process.
+    """
+
+    def __init__(self) -> None:
+        self.set = False
+
+    def begin(self) -> None:
+        self.set = _TOKENIZERS not in os.environ
+        os.environ.setdefault(_TOKENIZERS, "false")
+
+    def end(self) -> None:
+        if self.set:
+            os.environ.pop(_TOKENIZERS, None)
+
+
+_tokenizers = _OneTokenizerThread()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_turn.renew)
+    os.register_at_fork(before=_tokenizers.begin, after_in_parent=_tokenizers.end, after_in_child=_turn.renew)
 
 
 def one_at_a_time(method: _Method) -> _Method:

@@ -161,3 +161,10 @@ def test_r011_annotated_labels(value):
     assert doc._.annotated_labels is None
     with pytest.raises(ValueError, match="R011"):
         doc._.annotated_labels = value
+
+
+def test_r632_a_relation_of_what_is_no_span(doc: Doc) -> None:
+    head, tail = doc[0:3], doc[6:8]
+    for values in ((head, "founded_by", tail), ("Acme", tail, "founded_by"), (head, tail, None)):
+        with pytest.raises(ValueError, match=r"R632.*Relation\(head, tail, 'founded_by'\)"):
+            Relation(*values)

@@ -108,6 +108,10 @@ def test_a_config_says_what_is_asked_about(
     result = run("debug", "data", path, *paths)
     assert result.exit_code == 1
     assert "Not among the labels of the config, so that training stops: sold" in said(result)
+    # Before there are development documents, those for training are looked at alone.
+    result = run("debug", "data", path, *paths[:2])
+    assert "[R417]" not in said(result) and "Development: 0 documents" in said(result)
+    assert "--paths.dev corpus/dev.spacy" in said(run("debug", "data", path, *paths[2:]))
 
 
 def test_what_can_not_be_looked_at(

@@ -164,7 +164,7 @@ def gold_examples(gold_docs: Callable[[Language], List[Doc]]) -> Callable[[Langu
 def make_nlp(tiny_llama: Path) -> MakeNlp:
     """`make_nlp(labels=..., ...)`: a pipeline with the component on the tiny model; keys from its own states."""
 
-    def make(backbone: Optional[Path] = None, **settings: Any) -> Language:
+    def make(backbone: Optional[Path] = None, lang: str = "en", **settings: Any) -> Language:
         config: Dict[str, Any] = {
             "labels": LABELS,
             "weights": None,
@@ -185,7 +185,7 @@ def make_nlp(tiny_llama: Path) -> MakeNlp:
             "n_examples": 0,
         }
         config.update(settings)
-        nlp = spacy.blank("en")
+        nlp = spacy.blank(lang)
         nlp.add_pipe(NAME, config=config)
         return nlp
 

@@ -139,7 +139,9 @@ def test_split():
     assert all(part == sorted(part) for part in numbers)
     assert split(docs, 0.25, seed=1) == (train, dev)
     assert split(docs, 0.25, seed=2)[1] != dev
-    for share, some in ((0.0, docs), (1.0, docs), (1.5, docs), (-0.1, docs), (0.1, docs[:2]), (0.5, [])):
+    # Of few documents each part gets one at least.
+    assert [len(part) for share in (0.1, 0.9) for part in split(docs[:3], share)] == [2, 1, 1, 2]
+    for share, some in ((0.0, docs), (1.0, docs), (1.5, docs), (-0.1, docs), (0.5, docs[:1]), (0.5, [])):
         with pytest.raises(ValueError, match="R418"):
             split(some, share)
 

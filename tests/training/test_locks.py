@@ -1,6 +1,7 @@
 """Methods that use a model run in one thread at a time, and in forked processes."""
 
 import multiprocessing
+import os
 import threading
 import time
 
@@ -57,3 +58,21 @@ def test_a_forked_process_does_not_wait_for_a_thread_of_its_parent():
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="this system does not fork")
+@pytest.mark.parametrize("before", [None, "true"])
+def test_a_forked_process_is_told_to_tokenise_with_one_thread(monkeypatch, before):
+    """The package tokenizers else prints a warning in each process of `nlp.pipe(n_process=2)`."""
+    name = "TOKENIZERS_PARALLELISM"
+    if before is None:
+        monkeypatch.delenv(name, raising=False)
+    else:
+        monkeypatch.setenv(name, before)
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+    process = context.Process(target=lambda: told.put(os.environ.get(name)))
+    process.start()
+    assert told.get(timeout=20) == (before or "false")
+    process.join(20)
+    assert os.environ.get(name) == before

@@ -68,6 +68,19 @@ class Advice:
             message = Warnings.W641.format(name=self.name, types=shown, known=known, consequence=consequence)
             self._give(f"W641 {shown}", message)
 
+    def check_reader(self, lang: str, is_english: bool, codes: Sequence[str]) -> None:
+        """Warn where the reader of open labels, before training, can't read the texts or the labels.
+
+        lang (str): the pipeline's language; "xx" for several, which may be any.
+        is_english (bool): whether its weights know English alone.
+        codes (Sequence[str]): labels that have no words, and no examples.
+        """
+        if is_english and lang not in ("en", "xx", ""):
+            self._give("W665", Warnings.W665.format(name=self.name, lang=lang))
+        if codes:
+            shown = ", ".join(map(repr, codes[:5]))
+            self._give(f"W666 {shown}", Warnings.W666.format(name=self.name, labels=shown, first=codes[0]))
+
     def check_examples(self, one_sided: Optional[bool], count: int) -> None:
         """Warn where all examples in the store are of one kind.
 

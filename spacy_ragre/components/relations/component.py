@@ -25,7 +25,7 @@ from ..base import Scorer
 from .annotations import SCORE_WEIGHTS
 from .extractor import RelationExtractor
 from .given_types import GivenTypes
-from .learning import explain
+from .learning import explain, labels_without_words
 from .open_scorer import BUNDLED_WEIGHTS
 from .predictor import RelationPredictor
 
@@ -217,6 +217,10 @@ class RagRelationExtractor(RelationExtractor):
         known = ONTONOTES if given is None else given
         if near or given is not None:
             self.advice.check_types(predictor.labels, TypeRules(known), near)
+        if trained is None and predictor.zero_shot:
+            has_examples = bool(predictor.pending or len(predictor.retriever.store))
+            codes = [] if has_examples else labels_without_words(predictor.labels)
+            self.advice.check_reader(self.vocab.lang, predictor.open.weights == BUNDLED_WEIGHTS, codes)
         predictor.open.types = TypeRules(known) if near else STRICT
         return predictor.open.types
 

@@ -113,7 +113,14 @@ class RelationExtractor(Labelled):
             to an empty list. Those for which it was never set are left out.
         RETURNS (int): the number of pairs that were added.
         """
+        if isinstance(docs, Doc):
+            raise ValueError(Errors.R631.format(name=self.name, value="one Doc"))
         docs = list(docs)
+        other = next((doc for doc in docs if not isinstance(doc, Doc)), None)
+        if other is not None:
+            raise ValueError(Errors.R631.format(name=self.name, value=f"{other!r} in it"))
+        if docs and not any(map(has_relations, docs)):
+            warnings.warn(Warnings.W667.format(name=self.name, count=len(docs), text=docs[0].text[:40]), stacklevel=3)
         self._take_labels(docs)
         lost: Lost = []
         instances = self._gold(docs, lost)

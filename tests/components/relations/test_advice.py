@@ -5,6 +5,9 @@ import warnings
 import pytest
 import spacy
 
+from spacy_ragre import Relation
+
+NAME = "rag_relation_extractor"
 PROPOSED = {"@ragre_candidates": "ragre.Proposed.v1"}
 
 
@@ -72,3 +75,50 @@ def test_r551_types_that_exclude_all_pairs(make_nlp, component, gold_examples):
         component(nlp).calibrate(examples)
     with pytest.raises(ValueError, match=r"R506.*0 of 0"):
         component(nlp).calibrate([])
+
+
+def warned(nlp, docs):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            list(nlp.pipe([doc.copy() for doc in docs]))
+    return [message for message in (str(w.message) for w in caught) if message.startswith("[W66")]
+
+
+def test_w665_weights_that_know_no_other_language(make_nlp, make_doc):
+    def given(lang, **settings):
+        nlp = make_nlp(lang=lang, **settings)
+        return warned(nlp, [make_doc(nlp, "Acme wurde von Ann gegründet .", [("Acme", "ORG")])])
+
+    (message,) = given("de", weights="open")
+    assert "[W665]" in message and "'de'" in message
+    assert given("en", weights="open") == given("xx", weights="open") == given("de") == []
+
+
+def test_w666_labels_that_are_codes(make_nlp, make_doc):
+    nlp = make_nlp(labels=["P17", "founded by", "P50"], weights="open")
+    # One entity: nothing is read.
+    (message,) = warned(nlp, [make_doc(nlp, "Acme sleeps .", [("Acme", "ORG")])])
+    assert "[W666] The labels 'P17', 'P50'" in message and "{'P17': 'was founded by'}" in message
+    shown = make_nlp(labels=["P17"], weights="open")
+    doc = make_doc(shown, "Acme was founded by Ann .", [("Acme", "ORG"), ("Ann", "PERSON")])
+    doc._.relations = [Relation(*doc.ents, "P17")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shown.get_pipe(NAME).add_examples([doc])
+    assert warned(shown, [shown.make_doc("Ann sleeps .")]) == []
+
+
+def test_r631_and_w667_examples_that_are_none(make_nlp, make_doc):
+    nlp = make_nlp()
+    doc = make_doc(nlp, "Acme was founded by Ann .", [("Acme", "ORG"), ("Ann", "PERSON")])
+    extractor = nlp.get_pipe(NAME)
+    for value, told in ((doc, "one Doc"), (["Acme"], "'Acme' in it")):
+        with pytest.raises(ValueError, match=f"R631.*{told}"):
+            extractor.add_examples(value)
+    with pytest.warns(UserWarning, match=r"W667.*1 document.*Acme was founded"):
+        assert extractor.add_examples([doc]) == 0
+    doc._.relations = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert extractor.add_examples([doc]) and extractor.add_examples([]) == 0
