@@ -1,4 +1,4 @@
-"""Language models for servers (export-model): R740 to R748."""
+"""Language models for servers (export-model): R740 to R748, R760."""
 
 from .codes import WithCodes
 
@@ -39,3 +39,8 @@ class ExportingErrors(metaclass=WithCodes):
         "out --gguf."
     )
     R748 = "{path} holds {item}, which export-model has not written, and which would be lost. Name another folder."
+    R760 = (
+        "The converter {program} wrote a GGUF file that no server can use: {problem}. It does so where the base model "
+        "was a GGUF file itself, as the embedded one, whose tokenizer it takes for another. Take the base from a "
+        "Hugging Face folder with a tokenizer of its own, or leave out --gguf."
+    )

@@ -121,6 +121,24 @@ def write_gguf(program: str, folder: Path) -> None:
     if done.returncode or not (folder / GGUF).is_file():
         lines = (done.stderr.strip() or done.stdout.strip() or "it wrote no file").splitlines()
         raise ValueError(Errors.R747.format(program=Path(program).name, code=done.returncode, problem=lines[-1]))
+    if problem := _vocabulary_problem(folder / GGUF):
+        raise ValueError(Errors.R760.format(program=Path(program).name, problem=problem))
+
+
+def _vocabulary_problem(path: Path) -> str:
+    """RETURNS (str): why servers can't turn text into tokens by a GGUF file; "" where they can."""
+    from gguf import GGUFReader, TokenType
+
+    try:
+        fields = GGUFReader(path).fields
+        kind = fields["tokenizer.ggml.model"].contents()
+        types = set(fields["tokenizer.ggml.token_type"].contents())
+    except (ValueError, KeyError, IndexError) as error:
+        return f"it can't be read ({error})"
+    # Without them, llama.cpp fails at the first text.
+    return (
+        "it has a vocabulary of SentencePiece without bytes" if kind == "llama" and TokenType.BYTE not in types else ""
+    )
 
 
 def _save(model: "PreTrainedModel", backbone: CausalLM, folder: Path) -> None:

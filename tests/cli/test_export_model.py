@@ -7,6 +7,7 @@ import stat
 import numpy as np
 import pytest
 import spacy
+from gguf import GGUFWriter
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
@@ -206,6 +207,18 @@ def converter(folder, body):
     return f"{folder}{os.pathsep}/bin{os.pathsep}/usr/bin"
 
 
+def write_vocabulary(path, kind, types):
+    writer = GGUFWriter(path, "llama")
+    writer.add_tokenizer_model(kind)
+    writer.add_token_list(["a", "<0x00>"])
+    if types is not None:
+        writer.add_token_types(types)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def test_gguf_by_the_converter_that_is_installed(run, fails, trained, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     message = fails("export-model", trained, tmp_path / "out", "--gguf")
@@ -215,6 +228,13 @@ def test_gguf_by_the_converter_that_is_installed(run, fails, trained, tmp_path, 
     message = fails("export-model", trained, tmp_path / "out", "--gguf")
     assert "R747" in message and "code 3" in message and "not supported" in message
     assert not (tmp_path / "out").exists()
-    converter(tmp_path, 'test -f "$1/config.json" && echo GGUF > "$3"')
-    assert run("export-model", trained, tmp_path / "out", "--gguf").exit_code == 0
-    assert (tmp_path / "out" / "model.gguf").read_text() == "GGUF\n"
+    made = tmp_path / "made.gguf"
+    converter(tmp_path, f'test -f "$1/config.json" && cp {made} "$3"')
+    for kind, types, problem in (("llama", [1, 1], "without bytes"), ("gpt2", None, "can't be read")):
+        write_vocabulary(made, kind, types)
+        message = fails("export-model", trained, tmp_path / "out", "--gguf")
+        assert "R760" in message and problem in message and not (tmp_path / "out").exists()
+    for kind, types in (("llama", [1, 6]), ("gpt2", [1, 1])):
+        write_vocabulary(made, kind, types)
+        assert run("export-model", trained, tmp_path / "out", "--gguf").exit_code == 0
+        assert (tmp_path / "out" / "model.gguf").read_bytes() == made.read_bytes()
