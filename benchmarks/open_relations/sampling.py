@@ -61,6 +61,10 @@ class Sampler:
         self._pools: Dict[str, List[Schema]] = {}
         for schema in schemas:
             self._pools.setdefault(schema.source, []).append(schema)
+        # A schema of many texts has more to teach, though not as much more as it has texts.
+        self._weights = {
+            source: [math.sqrt(len(schema.docs)) for schema in pool] for source, pool in self._pools.items()
+        }
         self._queues: Dict[str, List[Document]] = {}
         self._names = {schema.name: _names(schema) for schema in schemas if schema.flat}
 
@@ -69,9 +73,7 @@ class Sampler:
         sources = list(self._pools)
         while True:
             source = self.random.choices(sources, [SHARES[name] for name in sources])[0]
-            pool = self._pools[source]
-            # A schema of many texts has more to teach, though not as much more as it has texts.
-            group = self._draw(self.random.choices(pool, [math.sqrt(len(schema.docs)) for schema in pool])[0])
+            group = self._draw(self.random.choices(self._pools[source], self._weights[source])[0])
             if group is not None:
                 return group
 

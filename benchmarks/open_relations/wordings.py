@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 from spacy_ragre.components.relations.open_labels import OpenLabel
 from spacy_ragre.components.relations.open_tokens import type_words
 from spacy_ragre.corpora.files import Problems
-from spacy_ragre.corpora.openrel import DEV_SCHEMAS, source_files
+from spacy_ragre.corpora.openrel import DEV_SCHEMAS, read_schema, source_files
 from spacy_ragre.corpora.wordings import SchemaWordings, Wordings, check_labels, read_wordings
 
 from .redocred_words import FEWREL_VAL
@@ -56,19 +56,15 @@ def labels_of(source: str, assets: Optional[Path] = None) -> Optional[Dict[str, 
     """
     if source in ("openrel", "openwiki", DEV):
         paths = source_files(SOURCES / source.removesuffix("_dev"))
-        return {path.stem: _names(path) for path in paths if (path.stem in DEV_SCHEMAS) == (source == DEV)}
+        chosen = [path for path in paths if (path.stem in DEV_SCHEMAS) == (source == DEV)]
+        # The texts of openwiki are not in the project: what is wrong with them is not asked here.
+        return {path.stem: list(read_schema(path, Problems(path)).labels) for path in chosen}
     if assets is None:
         return None
     if source == "redocred":
         properties = json.loads((assets / "redocred" / "rel_info.json").read_text(encoding="utf8"))
         return {source: [name for key, name in properties.items() if key not in FEWREL_VAL]}
     return {source: list(json.loads((assets / "relations" / f"{source}.labels.json").read_text(encoding="utf8")))}
-
-
-def _names(path: Path) -> List[str]:
-    """The names of the labels of a source file of openrel or openwiki."""
-    labels = path.read_text(encoding="utf8").split("# labels\n")[1].split("# texts\n")[0]
-    return [line.split("|")[0].strip() for line in labels.splitlines() if line.strip()]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

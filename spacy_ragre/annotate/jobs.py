@@ -47,6 +47,13 @@ class Settings(NamedTuple):
     graph: bool = False
 
 
+class Count(NamedTuple):
+    """How many documents a finished part had, and how many of them were left out."""
+
+    documents: int
+    left_out: int
+
+
 class Receipt(NamedTuple):
     """What is told of a finished part.
 
@@ -59,12 +66,9 @@ class Receipt(NamedTuple):
     size: int
     left_out: List[LeftOut]
 
-
-class Count(NamedTuple):
-    """How many documents a finished part had, and how many of them were left out."""
-
-    documents: int
-    left_out: int
+    def counted(self) -> Count:
+        """RETURNS (Count): its numbers alone."""
+        return Count(self.documents, len(self.left_out))
 
 
 class Output:
@@ -141,7 +145,7 @@ class Job:
         for part in parts:
             receipt = output.receipt(part.number)
             if receipt is not None:
-                self.done[part.number] = Count(receipt.documents, len(receipt.left_out))
+                self.done[part.number] = receipt.counted()
 
     @property
     def left(self) -> List[Part]:
@@ -150,8 +154,7 @@ class Job:
 
     def note(self, number: int) -> Count:
         """Take in that a worker has finished a part. RETURNS (Count): how many documents it had."""
-        receipt = self._finished(number)
-        self.done[number] = Count(receipt.documents, len(receipt.left_out))
+        self.done[number] = self._finished(number).counted()
         return self.done[number]
 
     def finish(self) -> Optional[LeftOut]:

@@ -161,7 +161,8 @@ def _by_config(config_path: Path, overrides: Mapping[str, Any]) -> Data:
         if _drop_without_path(filled, names[1]):
             names.pop()
         corpora = resolve_dot_names(filled, names)
-    train, dev = ([example.reference for example in corpus(nlp)] for corpus in [*corpora, lambda nlp: []][:2])
+    found = [[example.reference for example in corpus(nlp)] for corpus in corpora]
+    train, dev = found[0], found[1] if len(found) > 1 else []
     components = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, RelationExtractor)]
     if not components:
         raise ValueError(Errors.R674.format(path=config_path, components=", ".join(nlp.pipe_names) or "none"))
@@ -181,10 +182,11 @@ def _drop_without_path(config: Dict[str, Any], name: str) -> bool:
     *sections, last = name.split(".")
     for section in sections:
         config = config.get(section, {})
-    if config.get(last, {}).get("path", name) is not None:
-        return False
-    del config[last]
-    return True
+    reader = config.get(last, {})
+    without = "path" in reader and reader["path"] is None
+    if without:
+        del config[last]
+    return without
 
 
 def _show_labels(out: Printer, found: "Profile", other: "Profile", known: Optional[Sequence[str]]) -> int:

@@ -6,6 +6,7 @@ of its own, or unless labels say nothing that could be read.
 """
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, List
 
 from ...labels import LabelSet
@@ -44,6 +45,8 @@ def labels_without_words(labels: LabelSet) -> List[str]:
     return [name for name, spec in labels.specs.items() if not _has_word(" ".join((*spec.texts, spec.definition)))]
 
 
+# Asked of all labels for each batch of documents.
+@lru_cache(maxsize=1 << 12)
 def _has_word(text: str) -> bool:
     """RETURNS (bool): whether there are two letters or more with a vowel among them, or letters of another alphabet
     than the Latin one, which may do with fewer.
