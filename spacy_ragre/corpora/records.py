@@ -27,6 +27,9 @@ from .parse import Checker, DocRecord, check_document
 # Where all entities of a corpus are kept in which some overlap, in place of `doc.ents`.
 OVERLAP_KEY = "entities"
 
+# Labels of pairs that somebody looked at and found nothing in, as some annotators write them; letters alone count.
+_NONE = frozenset(("norel", "norelation"))
+
 _SAMPLE = 1 << 16  # bytes
 _SAMPLED = 20  # records or lines
 _DECODER = json.JSONDecoder()
@@ -363,7 +366,19 @@ def _checked(records: Iterator[Record], problems: Problems, counts: CorpusCounts
             continue
         counts.dropped.update(record.dropped)
         if checked is not None:
-            yield record, checked
+            yield record, _without_none(checked, counts)
+
+
+def _without_none(checked: DocRecord, counts: CorpusCounts) -> DocRecord:
+    """RETURNS (DocRecord): a document without relations whose label says that there is none: a pair without a relation
+    is one that holds none anyway.
+    """
+    relations = checked.relations or []
+    kept = [item for item in relations if "".join(filter(str.isalpha, item["label"])).lower() not in _NONE]
+    for item in relations:
+        if item not in kept:
+            counts.dropped[f"relations with the label {item['label']!r}, which are pairs without one"] += 1
+    return checked._replace(relations=kept) if len(kept) < len(relations) else checked
 
 
 def _overlap(record: DocRecord) -> bool:

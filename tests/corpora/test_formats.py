@@ -168,6 +168,16 @@ def test_tokens_are_split_and_overlapping_entities_kept(read: Any, write: Any) -
     assert len(doc.spans["mine"]) == 3 and not doc.ents
 
 
+@pytest.mark.parametrize("label", ["No-rel", "no_relation", "NO RELATION"])
+def test_a_label_that_says_there_is_none_is_no_label(read: Any, write: Any, label: str) -> None:
+    counts = CorpusCounts()
+    none = {"dep": 1, "dest": 0, "relation": label}
+    told = {**LLM, "relations": [*LLM["relations"], none]}
+    first, second = read(write(told, {**LLM, "relations": [none]}), counts=counts)
+    assert relations(first) == [("Ann", "runs", "Acme")] and relations(second) == []
+    assert dict(counts.dropped) == {f"relations with the label {label!r}, which are pairs without one": 2}
+
+
 def test_spacy_llm(read: Any, write: Any) -> None:
     (doc,) = read(write(LLM))
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("Ann", "PERSON"), ("Acme", "ORG")]
