@@ -31,7 +31,7 @@ PROMPTS: Dict[str, Tuple[int, int, int, int, int]] = {
     "language model, 64 sentences of a pair each": (40, 0, 50, 64, 1),
     "language model, 2 documents of 200 pairs": (40, 250, 16, 2, 200),
 }
-WAYS: Dict[str, Dict[str, str]] = {
+WAYS: Dict[str, Dict[str, Any]] = {
     "torch_float32": {"dtype": "float32"},
     "torch_bfloat16": {"dtype": "bfloat16"},
     "openvino": {"dtype": "float32", "engine": "openvino"},

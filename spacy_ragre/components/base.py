@@ -178,6 +178,8 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         check_extensions()
         if parallel.launched() > 1 and parallel.processes() == 1:
             warnings.warn(Warnings.W770.format(count=parallel.launched(), name=self.name), stacklevel=5)
+        elif parallel.processes() == 1 and getattr(getattr(self.model.shims[0], "backbone", None), "shard", False):
+            warnings.warn(Warnings.W772.format(name=self.name), stacklevel=5)
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
 
     @one_at_a_time

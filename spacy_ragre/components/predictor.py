@@ -1,11 +1,11 @@
 """What the predictors of pairs and of tasks have in common: a language model, and the way it answers."""
 
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from thinc.api import Model
 
 from ..errors import Errors
-from ..llm.attention.packing import TokenPrompt
+from ..llm.attention.packing import PackedBatch, TokenPrompt, pack
 from ..llm.base import Backbone
 from ..llm.remote.backbone import RemoteLM
 from ..training.locks import use_own_threads
@@ -85,7 +85,13 @@ class Predictor:
         prompts (Sequence[TokenPrompt]): the prompts.
         YIELDS (Pass): those of each chunk.
         """
-        for chunk in self.backbone.pack(prompts):
+        backbone = self.backbone
+        chunks: Iterable[PackedBatch] = backbone.pack(prompts)
+        if backbone.is_split:
+            # Shared tokens would be passes of their own, in another order in each process.
+            chunks = list(pack(prompts, backbone.batch_tokens, share=False))
+            self.shim.keep_step(len(chunks))
+        for chunk in chunks:
             (logits, _), backprop = self.model.begin_update(chunk)
             yield Pass(chunk.indexes, logits, None, backprop)
             # After the last chunk of a document, its gradients go on to the document's own tokens.

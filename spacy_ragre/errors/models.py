@@ -43,6 +43,24 @@ class ModelErrors(metaclass=WithCodes):
         "{dtype}. Set device = 'cpu', and for a language model dtype = 'float32' and no quantization, or "
         "engine = 'torch'."
     )
+    R115 = (
+        "Can't split the weights of the language model {model!r} among processes (shard = true): they are quantised "
+        "({quantization}). Set quantization to none, and dtype to 'bfloat16' or 'float32'; or shard = false, for the "
+        "whole quantised model on each GPU."
+    )
+    R116 = (
+        "Can't split the weights of the language model {model!r} among processes (shard = true) for engine {engine!r}, "
+        "which computes with whole ones. Set engine = 'torch', or shard = false."
+    )
+    R117 = "To split weights among processes (shard = true) needs torch 2.7 or newer, and this is {version}. Update it."
+    R118 = (
+        "Can't split the weights of a {kind} among processes (shard = true): it has no list of layers. Use another "
+        "language model, or shard = false."
+    )
+    R119 = (
+        "Can't train all weights of the language model {model!r} while they are split among processes (shard = true): "
+        "what is split is frozen. Set tuning to 'lora', or shard = false."
+    )
     R120 = (
         "{file} is damaged: its checksum is not the one that was saved. Copy the pipeline again from where it was, "
         "or save it again."

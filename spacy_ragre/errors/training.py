@@ -37,3 +37,7 @@ class TrainingWarnings(metaclass=WithCodes):
         "accelerate started a single process, which trains alone. Where you asked it for several on CPUs: it starts "
         "them on GPUs only, and `torchrun --nproc_per_node 2 -m spacy ragre train ...` does so on CPUs."
     )
+    W772 = (
+        "{name} is to split its language model among processes (shard = true), and trains in one, which holds all of "
+        "it. Start several by `torchrun` or `accelerate launch`: `-m spacy ragre train ...`."
+    )

@@ -24,9 +24,10 @@ from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
 from .attention.tries import TokenTrie
 from .resolve import hash_weights, load_problem, local_folder, resolve
-from .runtime.precision import choose_dtype, computing, is_low
+from .runtime.precision import choose_dtype, computing, is_low, quantization_config
 from .runtime.quiet import quiet
 from .sharing import file_key, shared_model
+from .splitting import decoder_of
 from .tokens import TextTokens, special_tokens
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Backbone:
     #: Tokens that stand before and after a prompt.
     prefix: Ids
     suffix: Ids
+    #: Whether its weights are split among processes.
+    is_split = False
 
     def __init__(
         self,
@@ -84,13 +87,8 @@ class Backbone:
         if dtype not in DTYPES:
             raise ValueError(Errors.R106.format(value=dtype))
         # As given: the model may allow less.
-        self.settings: Dict[str, Any] = {
-            "name": str(name),
-            "quantization": quantization,
-            "dtype": dtype,
-            "device": device,
-        }
-        self.settings.update(lora=dict(lora or {}), max_length=max_length, batch_tokens=batch_tokens)
+        self.settings: Dict[str, Any] = {"name": str(name), "quantization": quantization, "dtype": dtype}
+        self.settings.update(device=device, lora=dict(lora or {}), max_length=max_length, batch_tokens=batch_tokens)
         self.name = str(name)
         self.quantization = quantization
         self.dtype_name = dtype
@@ -132,8 +130,7 @@ class Backbone:
     @property
     def decoder(self) -> Any:
         """RETURNS (transformers.PreTrainedModel): the part that gives hidden states and no logits."""
-        # GPT-2 and GPT-NeoX name their decoder by the older attribute only.
-        return self.whole.get_decoder() if hasattr(self.whole, "get_decoder") else self.whole.base_model
+        return decoder_of(self.whole)
 
     @property
     def tokenizer(self) -> Any:
@@ -216,11 +213,11 @@ class Backbone:
         options: Dict[str, Any] = {}
         options["torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"] = self.dtype
         if self.quantization is not None:
-            options["quantization_config"] = self._quantization_config()
+            options["quantization_config"] = quantization_config(self.quantization, self.dtype)
             options["device_map"] = {"": str(self.device)}
         model = self._auto_class().from_pretrained(path, trust_remote_code=False, **options)
         if self.quantization is None:
-            return model.to(self.device)
+            return self._place(model)
         for module in model.modules():
             # On some CPUs, bitsandbytes repacks 4-bit weights at the first prediction, for a kernel that has no
             # backward pass: what is trained after it gets wrong gradients. It also rounds the weights once more.
@@ -228,17 +225,8 @@ class Backbone:
                 module.support_avx512bf16_for_cpu = False
         return model
 
-    def _quantization_config(self) -> Any:
-        from transformers.utils.quantization_config import BitsAndBytesConfig
-
-        if self.quantization == "int8":
-            return BitsAndBytesConfig(load_in_8bit=True)
-        return BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=self.dtype,
-        )
+    def _place(self, model: Any) -> Any:
+        return model.to(self.device)
 
     def _auto_class(self) -> Any:
         raise NotImplementedError
@@ -310,6 +298,13 @@ class Backbone:
         """
         if self.model.training != value:
             self.model.train(value)
+
+    def keep_step(self, passes: int) -> None:
+        """Where weights are split: run as many passes of training, of no weight, as the process that has most has more
+        than this one. All processes have to call it at the same time.
+
+        passes (int): this process's passes that come now, each forward and backward through all layers.
+        """
 
     # Tokens
 

@@ -1,18 +1,20 @@
 """Decoder-only language models: Llama, Mistral, Gemma, SmolLM and others."""
 
 import warnings
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..errors import Warnings
+from ..errors import Errors, Warnings
 from ..registry import registry
-from .attention.packing import Ids, PackedBatch, Shared, batches
+from ..training.parallel import from_first, most, processes
+from .attention.packing import Ids, PackedBatch, Shared, TokenPrompt, batches, unshared
 from .attention.prefix_attention import KeysValues, PrefixCache, can_share, shared_pass
-from .attention.token_trees import lay_out
+from .attention.token_trees import Layout, lay_out
 from .attention.tries import TokenTrie
 from .base import Backbone, Likelihoods
 from .runtime.decoder_graph import DecoderGraph
 from .runtime.openvino import TORCH, Compiler, check_place
 from .runtime.precision import SHORT_ATTENTION
+from .splitting import split_weights
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +29,19 @@ class CausalLM(Backbone):
 
     engine (str): what computes predictions on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`). A graph is
         compiled at the first prediction and whenever the weights changed. Training and `generate` are torch's.
+    shard (bool): split the weights of the layers, which are frozen, among the processes that `ragre train` runs on. Of
+        no effect in one process.
     """
 
-    def __init__(self, name: str, *, engine: str = TORCH, **settings: Any) -> None:
+    def __init__(self, name: str, *, engine: str = TORCH, shard: bool = False, **settings: Any) -> None:
         super().__init__(name, **settings)
-        self.settings["engine"] = engine
+        self.settings.update(engine=engine, shard=shard)
         self._compiler = Compiler(engine)
+        if shard and self.quantization is not None:
+            raise ValueError(Errors.R115.format(model=name, quantization=self.quantization))
+        if shard and engine != TORCH:
+            raise ValueError(Errors.R116.format(model=name, engine=engine))
+        self.shard = shard
         self._shares: Optional[bool] = None
         # Keys and values of the last instruction, with what they depend on.
         self._kept: Optional[Tuple[Any, PrefixCache]] = None
@@ -45,6 +54,39 @@ class CausalLM(Backbone):
 
         # Graphs are compiled of weights in 32 bits.
         return super()._auto_dtype() if self._compiler.engine == TORCH else torch.float32
+
+    def _sharing_key(self, path: str) -> Optional[Tuple[object, ...]]:
+        return None if self._splits() else super()._sharing_key(path)
+
+    def _splits(self) -> bool:
+        return self.shard and processes() > 1
+
+    def _load_model(self, path: str) -> Any:
+        if self._splits():
+            # What "auto" means is timed on a CPU, and must not differ.
+            self._loaded_dtype = from_first(lambda: self.dtype)
+        return super()._load_model(path)
+
+    def _place(self, model: Any) -> Any:
+        self.is_split = self._splits()
+        if not self.is_split:
+            return super()._place(model)
+        split_weights(model, self.device)
+        return model
+
+    def _set_merged(self) -> None:
+        # No process has all weights that the adapter would be added to.
+        if not self.is_split:
+            super()._set_merged()
+
+    def keep_step(self, passes: int) -> None:
+        import torch
+
+        if not self.is_split:
+            return
+        for _ in range(most(passes) - passes):
+            with torch.enable_grad():
+                (self.states(unshared([TokenPrompt(pair=(self.pad_id,))])) * 0).sum().backward()
 
     def _auto_class(self) -> Any:
         from transformers import AutoModelForCausalLM
@@ -118,7 +160,12 @@ class CausalLM(Backbone):
         import torch
 
         sequences = [(*prompt, *response) for prompt, response in zip(prompts, responses)]
-        for layout in lay_out(sequences, self.batch_tokens):
+        layouts: Iterable[Layout] = lay_out(sequences, self.batch_tokens)
+        if self.is_split and torch.is_grad_enabled():
+            own = list(layouts)
+            self.keep_step(len(own))
+            layouts = own
+        for layout in layouts:
             ids, mask = self.pad(layout.rows)
             with self.compute(ids.shape[1]):
                 hidden = self._tree_states(ids, mask.bool(), layout.depths, layout.seen)
@@ -180,7 +227,8 @@ class CausalLM(Backbone):
         trained = torch.is_grad_enabled() and self.has_adapter
         # An instruction stays the same until the weights change: answers to one document after another share it.
         state = (shared.instruction, self.version())
-        if not (shared.documents or trained):
+        # Where weights are split, it is read anew: all processes have to read it, or none.
+        if not (shared.documents or trained or self.is_split):
             if self._kept is None or self._kept[0] != state:
                 self._kept = (state, self._read(None, [shared.instruction], False)[1])
             shared.context = self._kept[1]
@@ -398,6 +446,7 @@ def create_causal_lm(
     max_length: int = 2048,
     batch_tokens: int = 4096,
     engine: str = TORCH,
+    shard: bool = False,
 ) -> CausalLM:
     """A decoder-only language model; see `CausalLM` and `Backbone` for the arguments."""
     settings: Mapping[str, Any] = lora or {}
@@ -410,4 +459,5 @@ def create_causal_lm(
         max_length=max_length,
         batch_tokens=batch_tokens,
         engine=engine,
+        shard=shard,
     )

@@ -29,9 +29,11 @@ class Encodes(Protocol):
     """What the model needs of a backbone."""
 
     has_adapter: bool
+    is_split: bool
 
     def states(self, inputs: Prompts) -> "Tensor": ...
     def set_training(self, value: bool) -> None: ...
+    def keep_step(self, passes: int) -> None: ...
     def word_embeddings(self, texts: Sequence[str]) -> "Tensor": ...
     def init_adapter(self) -> None: ...
     def adapter_parameters(self) -> Dict[str, "torch.nn.Parameter"]: ...
@@ -132,6 +134,13 @@ class LabelShim(TorchShim):
             return []
 
         return (logits.detach().cpu().numpy(), states.detach().cpu().numpy()), backprop
+
+    def keep_step(self, passes: int) -> None:
+        """Say how many passes of training come now; see `Backbone.keep_step`."""
+        if self.backbone.is_split:
+            self.restore()
+            self.backbone.set_training(True)
+            self.backbone.keep_step(passes)
 
     def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""

@@ -98,6 +98,18 @@ def total(value: float) -> float:
     return float(result)
 
 
+def most(value: int) -> int:
+    """RETURNS (int): the largest of the numbers that all processes give."""
+    if _group.size == 1:
+        return value
+    import torch
+    from torch import distributed
+
+    result = torch.tensor(value)
+    distributed.all_reduce(result, distributed.ReduceOp.MAX)
+    return int(result)
+
+
 def sum_gradients(parameters: "Collection[Parameter]") -> None:
     """Put the sum of all processes' gradients in place of each one's own. A parameter that has none anywhere gets none.
 

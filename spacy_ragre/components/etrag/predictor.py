@@ -345,11 +345,14 @@ class ETRAGPredictor(RelationPredictor):
         count, instances = len(instances), own_share(instances)
         targets, known, weights = self.targets(instances), known_classes(instances, self.labels), weights_of(instances)
         total = 0.0
-        for start in range(0, len(instances), _QUERIES):
+        starts = range(0, len(instances), _QUERIES)
+        chunks = [list(self._chunks(instances[start : start + _QUERIES])) for start in starts]
+        self.shim.keep_step(sum(map(len, chunks)))
+        for start, own_chunks in zip(starts, chunks):
             part = instances[start : start + _QUERIES]
             retrieved, backprop_retrieval = self.etrag.begin_retrieve(*self._queries(part), share=len(part) / count)
             d_vectors = retrieved.vectors.new_zeros(retrieved.vectors.shape)
-            for chunk in self._chunks(part):
+            for chunk in own_chunks:
                 logits, backprop = self.model.begin_update(Batch(chunk, retrieved.vectors[chunk.indexes]))
                 rows = [start + i for i in chunk.indexes]
                 own_known = None if known is None else known[rows]

@@ -382,7 +382,7 @@ class TaskPredictor(Predictor):
             # outweigh those of a long one, and lists would be ended early.
             size = sum(len(response) + 1 for response in responses) / len(responses)
             asked.extend(Trained(p, share / size, response=r) for p, r in zip(prompts, own_share(responses)))
-        loss = self.shim.train(asked, self.label_smoothing) if asked else 0.0
+        loss = self.shim.train(asked, self.label_smoothing)
         self._has_gradients = True
         return loss
 

@@ -87,6 +87,20 @@ def _seconds(dtype: "torch.dtype") -> float:
     return min(times)
 
 
+def quantization_config(kind: str, dtype: "torch.dtype") -> Any:
+    """RETURNS (transformers.BitsAndBytesConfig): how weights are quantised, "int8" or "nf4", and computed in a type."""
+    from transformers.utils.quantization_config import BitsAndBytesConfig
+
+    if kind == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
 @contextmanager
 def computing(
     device: str, dtype: "torch.dtype", mixed: bool, length: int, silence: ContextManager[Any]
