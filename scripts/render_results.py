@@ -321,7 +321,7 @@ def render_file(result: Dict[str, Any]) -> str:
         lines.append(_line([row["name"], row.get("description", ""), *scores, seeds, row.get("split", "")]))
     measured = _machines(machine for row in rows for machine in row["machines"])
     # Times are said to be of the machine that they were measured on, whatever other seeds ran on.
-    machines = _machines(row["costs"]["machine"] for row in rows if "costs" in row)
+    machines = _machines(row["costs"]["machine"] for row in rows if row.get("costs"))
     timed = f"times: {machines}" if machines else ""
     about = [f"commit `{result['commit']}`", measured, str(result.get("date", "")), timed]
     lines += ["", f"Scores in percent, as mean ± standard deviation over seeds. {'; '.join(filter(None, about))}."]

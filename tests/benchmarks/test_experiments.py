@@ -109,6 +109,7 @@ def test_files_of_runs_become_a_table(tmp_path: Path, load_script: Callable[[str
         found = made_up(run, Place(tmp_path, tmp_path))
         row = {"name": found.name, "description": found.description, "split": found.split}
         write_run(results / "made_up" / f"a-{seed}.json", "A question", row, run, found.scores, found.costs)
+        write_run(results / "scores" / f"a-{seed}.json", "Scores alone", row, run, found.scores, {})
     (tmp_path / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n", encoding="utf8")
     paths = [
         "--results",
@@ -124,6 +125,8 @@ def test_files_of_runs_become_a_table(tmp_path: Path, load_script: Callable[[str
     page = (tmp_path / "pages" / "made_up.md").read_text(encoding="utf8")
     assert "from the 2 files of `benchmarks/results/made_up/`" in page and page.startswith("# A question\n")
     assert "| a | made up | 55.0 ± 7.1 | 1.5 ± 0.7 | 0, 1 | test (2) |" in page and "times: " in page
+    scores_alone = (tmp_path / "pages" / "scores.md").read_text(encoding="utf8")
+    assert "| a | made up | 55.0 ± 7.1 | 0, 1 | test (2) |" in scores_alone and "times: " not in scores_alone
     assert "(made_up.md)" in (tmp_path / "pages" / "README.md").read_text(encoding="utf8")
 
 
