@@ -80,7 +80,7 @@ def put_in_order(items: Sequence[Suggestion], order: Order, encoder: "Optional[E
     """Put what is most useful to annotate first. A text that was there before comes last, whatever the order.
 
     items (Sequence[Suggestion]): the documents.
-    order (Literal["uncertain", "confident", "diverse"]): "uncertain" for those whose answers teach the model most,
+    order (Literal["uncertain", "confident", "diverse"]): "uncertain" for those that the pipeline is least sure of,
         "confident" for those that an annotator only has to accept, "diverse" for one of each group of like texts in
         turn, the largest groups first, and of each the most doubtful text.
     encoder (Optional[Encoder]): encodes the texts for "diverse"; the default text encoder where None.

@@ -34,8 +34,8 @@ def suggest_cli(
         Order.uncertain.value,
         "--order",
         "-o",
-        help="uncertain: what teaches the model most; confident: what only has to be accepted; diverse: one of each "
-        "group of like texts in turn",
+        help="uncertain: what the pipeline is least sure of; confident: what only has to be accepted; diverse: one of "
+        "each group of like texts in turn",
     ),
     labels: List[str] = Opt(
         [],
