@@ -1,4 +1,4 @@
-"""Which texts to annotate next, with what a pipeline finds in them: the most useful ones first.
+"""Which texts to annotate next, with what a pipeline finds in them.
 
 Sources: uncertainty sampling by the margin (Scheffer et al. 2001), groups of like texts (Zhdanov 2019, arXiv
 1901.05954).
@@ -77,7 +77,7 @@ def doubt_of(pairs: Sequence[float]) -> float:
 
 
 def put_in_order(items: Sequence[Suggestion], order: Order, encoder: "Optional[Encoder]" = None) -> List[Suggestion]:
-    """Put what is most useful to annotate first. A text that was there before comes last, whatever the order.
+    """Put documents in an order for annotation. A text that was there before comes last, whatever the order.
 
     items (Sequence[Suggestion]): the documents.
     order (Literal["uncertain", "confident", "diverse"]): "uncertain" for those that the pipeline is least sure of,

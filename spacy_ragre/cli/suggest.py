@@ -49,7 +49,7 @@ def suggest_cli(
     gpu_id: Optional[int] = GPU_ID,
 ) -> None:
     """
-    Annotate texts in advance, and put those first that are most useful to correct.
+    Annotate texts in advance, and put them in the order in which they are to be corrected.
 
     The texts are written for the annotation tool with the entities and relations that the pipeline finds. Correct the
     first of them, convert them, train, and suggest again.
@@ -80,7 +80,7 @@ def suggest(
     batch_size: Optional[int] = None,
     gpu_id: Optional[int] = None,
 ) -> None:
-    """Write texts with what a pipeline finds in them, the most useful ones first.
+    """Write texts with what a pipeline finds in them, in the order in which they are to be corrected.
 
     pipeline (str): the pipeline's folder or package.
     input_path (str): the texts, as for `extract`.

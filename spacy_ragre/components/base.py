@@ -176,9 +176,10 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         get_examples (Callable[[], Iterable[Example]]): what `initialize` was given.
         """
         check_extensions()
+        split = any(isinstance(shim, TorchShim) and shim.shard for shim in self.model.shims)
         if parallel.launched() > 1 and parallel.processes() == 1:
             warnings.warn(Warnings.W770.format(count=parallel.launched(), name=self.name), stacklevel=5)
-        elif parallel.processes() == 1 and getattr(getattr(self.model.shims[0], "backbone", None), "shard", False):
+        elif split and parallel.processes() == 1:
             warnings.warn(Warnings.W772.format(name=self.name), stacklevel=5)
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
 

@@ -373,12 +373,13 @@ def _without_none(checked: DocRecord, counts: CorpusCounts) -> DocRecord:
     """RETURNS (DocRecord): a document without relations whose label says that there is none: a pair without a relation
     is one that holds none anyway.
     """
-    relations = checked.relations or []
-    kept = [item for item in relations if "".join(filter(str.isalpha, item["label"])).lower() not in _NONE]
-    for item in relations:
-        if item not in kept:
+    kept = []
+    for item in checked.relations or ():
+        if "".join(filter(str.isalpha, item["label"])).lower() in _NONE:
             counts.dropped[f"relations with the label {item['label']!r}, which are pairs without one"] += 1
-    return checked._replace(relations=kept) if len(kept) < len(relations) else checked
+        else:
+            kept.append(item)
+    return checked if checked.relations is None else checked._replace(relations=kept)
 
 
 def _overlap(record: DocRecord) -> bool:

@@ -68,7 +68,8 @@ class Backbone:
     #: Tokens that stand before and after a prompt.
     prefix: Ids
     suffix: Ids
-    #: Whether its weights are split among processes.
+    #: Whether its weights are to be split among processes, and whether they are.
+    shard = False
     is_split = False
 
     def __init__(

@@ -29,6 +29,7 @@ class Encodes(Protocol):
     """What the model needs of a backbone."""
 
     has_adapter: bool
+    shard: bool
     is_split: bool
 
     def states(self, inputs: Prompts) -> "Tensor": ...
@@ -134,6 +135,10 @@ class LabelShim(TorchShim):
             return []
 
         return (logits.detach().cpu().numpy(), states.detach().cpu().numpy()), backprop
+
+    @property
+    def shard(self) -> bool:
+        return self.backbone.shard
 
     def keep_step(self, passes: int) -> None:
         """Say how many passes of training come now; see `Backbone.keep_step`."""

@@ -11,7 +11,7 @@ import random
 import warnings
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Callable, Collection, Iterator, List, Sequence, TypeVar, cast
+from typing import TYPE_CHECKING, Callable, Collection, Iterator, List, Literal, Sequence, TypeVar, cast
 
 from ..errors import Errors, Warnings
 
@@ -88,26 +88,24 @@ def own_share(batch: Sequence[_Item]) -> Sequence[_Item]:
 
 def total(value: float) -> float:
     """RETURNS (float): the sum of a number over all processes."""
+    return _over_all(value, "SUM")
+
+
+def most(value: int) -> int:
+    """RETURNS (int): the largest of the numbers that all processes give."""
+    return int(_over_all(value, "MAX"))
+
+
+def _over_all(value: float, operation: Literal["SUM", "MAX"]) -> float:
+    """RETURNS (float): one number made of those that all processes give."""
     if _group.size == 1:
         return value
     import torch
     from torch import distributed
 
     result = torch.tensor(value, dtype=torch.float64)
-    distributed.all_reduce(result)
+    distributed.all_reduce(result, getattr(distributed.ReduceOp, operation))
     return float(result)
-
-
-def most(value: int) -> int:
-    """RETURNS (int): the largest of the numbers that all processes give."""
-    if _group.size == 1:
-        return value
-    import torch
-    from torch import distributed
-
-    result = torch.tensor(value)
-    distributed.all_reduce(result, distributed.ReduceOp.MAX)
-    return int(result)
 
 
 def sum_gradients(parameters: "Collection[Parameter]") -> None:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 class TorchShim(Shim):
     """Trains named torch parameters with a Thinc optimizer."""
 
+    @property
+    def shard(self) -> bool:
+        """RETURNS (bool): whether frozen weights are to be split among the processes of a training."""
+        return False
+
     def parameters(self) -> Dict[str, "Parameter"]:
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, float32, by name."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""`ragre suggest`: pre-annotated texts, the most useful ones first."""
+"""`ragre suggest`: pre-annotated texts, in an order for annotation."""
 
 import json
 from pathlib import Path

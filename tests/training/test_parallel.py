@@ -6,9 +6,10 @@ import os
 import random
 import socket
 import traceback
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 import numpy as np
 import pytest
@@ -24,30 +25,8 @@ from spacy_ragre.training import checkpoint, parallel  # noqa: F401  (registers 
 from spacy_ragre.training.parallel import from_first, own_share, process_group, same_draws, sum_gradients, total
 
 NAMES = ("pair_candidate_filter", "rag_relation_extractor")
-CONFIG = """
-[paths]
-train = null
-
-[nlp]
-lang = "en"
-pipeline = ["pair_candidate_filter", "rag_relation_extractor"]
-
-[components]
-
-[components.pair_candidate_filter]
-factory = "pair_candidate_filter"
-label_weight = 0.5
-
-[components.pair_candidate_filter.model]
-@architectures = "ragre.PairFilter.v1"
-hidden = 16
-block = 8
-
-[components.pair_candidate_filter.model.encoder]
-@architectures = "ragre.HuggingFaceEncoder.v1"
-name = {bert}
-device = "cpu"
-
+# An extractor up to its language model, and what follows that.
+EXTRACTOR = """
 [components.rag_relation_extractor]
 factory = "rag_relation_extractor"
 answer = "head"
@@ -62,7 +41,8 @@ n_examples = 0
 name = {llama}
 device = "cpu"
 lora = {{"rank": 4, "alpha": 8, "dropout": 0.0}}
-
+"""
+LEARNING = """
 [components.rag_relation_extractor.retriever]
 @ragre_retrievers = "ragre.Retriever.v1"
 
@@ -99,6 +79,31 @@ size = 5
 @optimizers = "Adam.v1"
 learn_rate = 0.01
 """
+FILTERED = """
+[paths]
+train = null
+
+[nlp]
+lang = "en"
+pipeline = ["pair_candidate_filter", "rag_relation_extractor"]
+
+[components]
+
+[components.pair_candidate_filter]
+factory = "pair_candidate_filter"
+label_weight = 0.5
+
+[components.pair_candidate_filter.model]
+@architectures = "ragre.PairFilter.v1"
+hidden = 16
+block = 8
+
+[components.pair_candidate_filter.model.encoder]
+@architectures = "ragre.HuggingFaceEncoder.v1"
+name = {bert}
+device = "cpu"
+"""
+CONFIG = FILTERED + EXTRACTOR + LEARNING
 
 
 def in_processes(count: int, work: Callable[[], Any]) -> List[int]:
@@ -173,6 +178,52 @@ def collectives() -> None:
     assert total(drawn) == pytest.approx(2 * drawn, abs=1e-12)
 
 
+def write_corpus(path: Path, meeting: str, places: Sequence[str] = ()) -> None:
+    """Write eight documents, of which the first four hold a relation.
+
+    meeting (str): the others' text.
+    places (Sequence[str]): further entities of these.
+    """
+    nlp = spacy.blank("en")
+    docs = []
+    for i, (head, tail) in enumerate([("Acme", "Ann"), ("Globex", "Bob"), ("Hooli", "Cara"), ("Umbra", "Dan")] * 2):
+        text = (f"{head} was founded by {tail} ." if i < 4 else meeting).format(head=head, tail=tail, i=i)
+        doc = nlp.make_doc(text)
+        named = [(head, "ORG"), (tail, "PERSON"), *((place, "GPE") for place in places if i >= 4)]
+        starts = [text.index(name) for name, _ in named]
+        doc.ents = [doc.char_span(s, s + len(name), label) for s, (name, label) in zip(starts, named)]
+        relation = {"head": doc.ents[0], "tail": doc.ents[1], "label": "founded_by"}
+        doc._.relations = [relation] if i < 4 else []
+        docs.append(doc)
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+
+
+def run_training(folder: Path, corpus: Path, steps: int, patch: pytest.MonkeyPatch) -> None:
+    """Train by a folder's config. The first process writes the losses of this run into the folder."""
+    if parallel.rank() == 0:
+        (folder / "log.jsonl").unlink(missing_ok=True)
+        log = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(folder / "log.jsonl")}
+        patch.setattr(import_module("spacy_ragre.cli.train"), "PROGRESS", log)
+    overrides = {"paths.train": str(corpus), "training.max_steps": steps}
+    train(folder / "config.cfg", folder, overrides=overrides, patience=0)
+
+
+@contextmanager
+def killed_before(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stop what trains before its update of this number, from 0."""
+    updates = itertools.count()
+    update = Component.update
+
+    def counted(self: Component, *args: Any, **settings: Any) -> Dict[str, float]:
+        if next(updates) == number:
+            raise KeyboardInterrupt
+        return update(self, *args, **settings)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Component, "update", counted)
+        yield
+
+
 def losses_of(folder: Path) -> List[Dict[str, float]]:
     return [json.loads(line)["losses"] for line in (folder / "log.jsonl").read_text(encoding="utf8").splitlines()]
 
@@ -180,17 +231,7 @@ def losses_of(folder: Path) -> List[Dict[str, float]]:
 def test_two_processes_learn_what_one_does(
     tiny_llama: Path, make_bert: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nlp = spacy.blank("en")
-    docs = []
-    for i, (head, tail) in enumerate([("Acme", "Ann"), ("Globex", "Bob"), ("Hooli", "Cara"), ("Umbra", "Dan")] * 2):
-        text = f"{head} was founded by {tail} ." if i < 4 else f"{head} met {tail} in Rome on day {i} ."
-        doc = nlp.make_doc(text)
-        start = text.index(tail)
-        doc.ents = [doc.char_span(0, len(head), "ORG"), doc.char_span(start, start + len(tail), "PERSON")]
-        relation = {"head": doc.ents[0], "tail": doc.ents[1], "label": "founded_by"}
-        doc._.relations = [relation] if i < 4 else []
-        docs.append(doc)
-    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
+    write_corpus(tmp_path / "train.spacy", "{head} met {tail} in Rome on day {i} .")
     bert = make_bert(128)
     config = json.loads((bert / "config.json").read_text(encoding="utf8"))
     config.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
@@ -203,24 +244,10 @@ def test_two_processes_learn_what_one_does(
         (tmp_path / name / "config.cfg").write_text(filled, encoding="utf8")
 
     def run(name: str) -> None:
-        out = tmp_path / name
-        if parallel.rank() == 0:
-            log = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(out / "log.jsonl")}
-            monkeypatch.setattr(import_module("spacy_ragre.cli.train"), "PROGRESS", log)
-        overrides = {"paths.train": str(tmp_path / "train.spacy"), "training.max_steps": 6}
-        train(out / "config.cfg", out, overrides=overrides, patience=0)
+        run_training(tmp_path / name, tmp_path / "train.spacy", 6, monkeypatch)
 
     def killed(name: str) -> None:
-        steps = itertools.count()
-        update = Component.update
-
-        def counted(self: Component, *args: Any, **settings: Any) -> Dict[str, float]:
-            if next(steps) == 2 * 4:  # of two components: in the fifth step
-                raise KeyboardInterrupt
-            return update(self, *args, **settings)
-
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Component, "update", counted)
+        with killed_before(2 * 4, monkeypatch):  # of two components: in the fifth step
             run(name)
 
     def two() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List
@@ -12,21 +11,27 @@ import pytest
 import spacy
 import torch
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
-from spacy_ragre.cli.train import train
-from spacy_ragre.components.base import Component
 from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.llm.causal import CausalLM, create_causal_lm
 from spacy_ragre.llm.splitting import split_weights
 from spacy_ragre.training import checkpoint, parallel  # noqa: F401  (registers the logger)
 
-from .test_parallel import in_processes, losses_of
+from .test_parallel import (
+    EXTRACTOR,
+    LEARNING,
+    in_processes,
+    killed_before,
+    losses_of,
+    run_training,
+    write_corpus,
+)
 
 NAME = "rag_relation_extractor"
-CONFIG = """
+ALONE = """
 [paths]
 train = null
 
@@ -35,60 +40,8 @@ lang = "en"
 pipeline = ["rag_relation_extractor"]
 
 [components]
-
-[components.rag_relation_extractor]
-factory = "rag_relation_extractor"
-answer = "head"
-weights = null
-n_examples = 0
-
-[components.rag_relation_extractor.model]
-@architectures = "ragre.LabelModel.v1"
-
-[components.rag_relation_extractor.model.backbone]
-@ragre_backbones = "ragre.CausalLM.v1"
-name = {llama}
-device = "cpu"
-lora = {{"rank": 4, "alpha": 8, "dropout": 0.0}}
-batch_tokens = 64
-shard = {shard}
-
-[components.rag_relation_extractor.retriever]
-@ragre_retrievers = "ragre.Retriever.v1"
-
-[components.rag_relation_extractor.retriever.encoder]
-@ragre_encoders = "ragre.BackboneEncoder.v1"
-
-[corpora]
-
-[corpora.train]
-@readers = "ragre.Corpus.v1"
-path = ${{paths.train}}
-
-[corpora.dev]
-@readers = "ragre.Corpus.v1"
-path = ${{paths.train}}
-
-[training]
-seed = 0
-gpu_allocator = null
-dropout = 0.0
-max_steps = 4
-eval_frequency = 2
-
-[training.logger]
-@loggers = "ragre.Checkpoint.v1"
-path = {checkpoint}
-every = 3
-
-[training.batcher]
-@batchers = "spacy.batch_by_sequence.v1"
-size = 5
-
-[training.optimizer]
-@optimizers = "Adam.v1"
-learn_rate = 0.01
 """
+CONFIG = ALONE + EXTRACTOR + "batch_tokens = 64\nshard = {shard}\n" + LEARNING
 
 
 def backbone_of(nlp: Language) -> CausalLM:
@@ -100,20 +53,8 @@ def backbone_of(nlp: Language) -> CausalLM:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Documents of one pair and of six, so that processes have packed passes of unequal number."""
-    nlp = spacy.blank("en")
-    docs = []
-    for i, (head, tail) in enumerate([("Acme", "Ann"), ("Globex", "Bob"), ("Hooli", "Cara"), ("Umbra", "Dan")] * 2):
-        text = f"{head} was founded by {tail} ." if i < 4 else f"{head} met {tail} in Rome , Oslo and Bonn on day {i} ."
-        doc = nlp.make_doc(text)
-        start = text.index(tail)
-        doc.ents = [doc.char_span(0, len(head), "ORG"), doc.char_span(start, start + len(tail), "PERSON")]
-        if i >= 4:
-            places = [doc.char_span(text.index(place), text.index(place) + 4, "GPE") for place in ("Rome", "Oslo")]
-            doc.ents = [*doc.ents, *places]
-        relation = {"head": doc.ents[0], "tail": doc.ents[1], "label": "founded_by"}
-        doc._.relations = [relation] if i < 4 else []
-        docs.append(doc)
-    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
+    meeting = "{head} met {tail} in Rome , Oslo and Bonn on day {i} ."
+    write_corpus(tmp_path / "train.spacy", meeting, places=("Rome", "Oslo"))
     return tmp_path / "train.spacy"
 
 
@@ -145,29 +86,12 @@ def test_split_weights_learn_what_whole_ones_do(
         keep_step(self, count)
 
     def run(name: str) -> None:
-        out = tmp_path / name
-        if parallel.rank() == 0:
-            (out / "log.jsonl").unlink(missing_ok=True)
-            log = {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(out / "log.jsonl")}
-            monkeypatch.setattr(import_module("spacy_ragre.cli.train"), "PROGRESS", log)
-        train(out / "config.cfg", out, overrides={"paths.train": str(corpus), "training.max_steps": 4}, patience=0)
-
-    def killed() -> None:
-        steps = iter(range(100))
-        update = Component.update
-
-        def stopping(self: Component, *args: Any, **settings: Any) -> Dict[str, float]:
-            if next(steps) == 3:
-                raise KeyboardInterrupt
-            return update(self, *args, **settings)
-
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Component, "update", stopping)
-            run("split")
+        run_training(tmp_path / name, corpus, 4, monkeypatch)
 
     def split() -> None:
         monkeypatch.setattr(CausalLM, "keep_step", counted)
-        killed()
+        with killed_before(3, monkeypatch):
+            run("split")
         run("split")  # from the checkpoint
         # One process or the other had to wait for more passes, at some step.
         assert parallel.total(float(sum(passes))) > 0

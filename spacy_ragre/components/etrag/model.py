@@ -185,7 +185,7 @@ class ETRAGShim(LabelShim):
         if backbone.quantization is not None or backbone.dtype != torch.float32:
             problem = f"they are quantised ({backbone.quantization})" if backbone.quantization else "they have 16 bits"
             raise ValueError(Errors.R546.format(model=backbone.name, problem=problem))
-        if getattr(backbone, "shard", False):
+        if backbone.shard:
             raise ValueError(Errors.R119.format(model=backbone.name))
         if self._whole:
             # What an earlier training left is in the weights themselves: load them again.

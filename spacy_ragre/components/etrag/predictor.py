@@ -346,10 +346,10 @@ class ETRAGPredictor(RelationPredictor):
         targets, known, weights = self.targets(instances), known_classes(instances, self.labels), weights_of(instances)
         total = 0.0
         starts = range(0, len(instances), _QUERIES)
-        chunks = [list(self._chunks(instances[start : start + _QUERIES])) for start in starts]
+        parts = [instances[start : start + _QUERIES] for start in starts]
+        chunks = [list(self._chunks(part)) for part in parts]
         self.shim.keep_step(sum(map(len, chunks)))
-        for start, own_chunks in zip(starts, chunks):
-            part = instances[start : start + _QUERIES]
+        for start, part, own_chunks in zip(starts, parts, chunks):
             retrieved, backprop_retrieval = self.etrag.begin_retrieve(*self._queries(part), share=len(part) / count)
             d_vectors = retrieved.vectors.new_zeros(retrieved.vectors.shape)
             for chunk in own_chunks:
