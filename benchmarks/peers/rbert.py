@@ -2,7 +2,8 @@
 
 As there: "$" around the first nominal and "#" around the second; the first state and the mean states of both nominals
 pass a tanh layer each (one for both nominals) and are read together by a linear layer over the classes. The encoder is
-another one, and learning rates and epochs are usual values for it, not chosen on data.
+another one, and learning rates and epochs are usual values for it, not chosen on data. It computes in bfloat16, as far as
+autocast does, without which MPNet takes hours on a CPU.
 """
 
 import argparse
@@ -48,7 +49,8 @@ class RBert(nn.Module):
         texts = [item.marked(*MARKS) for item in items]
         inputs = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt", return_offsets_mapping=True)
         offsets = inputs.pop("offset_mapping")
-        states = self.encoder(**inputs).last_hidden_state
+        with torch.autocast("cpu", torch.bfloat16):
+            states = self.encoder(**inputs).last_hidden_state.float()
         parts = [self.whole(self.dropout(torch.tanh(states[:, 0])))]
         for which in range(2):
             # Tokens that begin inside of the nominal; those around a text have no place, and end at 0.
