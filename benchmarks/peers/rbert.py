@@ -2,8 +2,8 @@
 
 As there: "$" around the first nominal and "#" around the second; the first state and the mean states of both nominals
 pass a tanh layer each (one for both nominals) and are read together by a linear layer over the classes. The encoder is
-another one, and learning rates and epochs are usual values for it, not chosen on data. It computes in bfloat16, as far as
-autocast does, without which MPNet takes hours on a CPU.
+another one, and learning rates and epochs are usual values for it, not chosen on data. It computes in bfloat16,
+as far as autocast does, without which MPNet takes hours on a CPU.
 """
 
 import argparse
