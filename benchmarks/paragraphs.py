@@ -5,11 +5,13 @@
 The paragraphs are those of `corpora_src/paragraphs`. They are development data: settings may be chosen on them. All
 settings of the component but labels and answer are its defaults, and labels are measured with and without the entity
 types of head and tail. Rows with gold entities are given the annotated ones. Rows with entities of a pipeline run it on
-the plain text, en_core_web_sm or what `--pipeline` names, by itself and with `entity_phrases` behind it. For those, the
-recall of the relations whose names were both found is told, too.
+the plain text, en_core_web_sm or what `--pipeline` names, by itself and with `entity_phrases` behind it. Rows with
+`open_entities` have it find the types that labels name, or those of OntoNotes where they name none. For all of these,
+the recall of the relations whose names were both found is told, too.
 
 A relation counts between names, not mentions: mentions of a paragraph with one text are one entity, and a symmetric
-relation has one direction. Texts are compared in lower case and without a determiner in front ("the Reds" is "Reds").
+relation has one direction. Texts are compared in lower case, without a determiner or a title in front ("the Reds" is
+"Reds", "Professor Ann Lee" is "Ann Lee") and without a full stop behind.
 An entity that a pipeline finds is a gold one where the two overlap and their texts are equal so. A relation of any
 other entity is wrong, and gold relations of entities that were not found are missed.
 """
@@ -26,6 +28,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_ragre.bundled import BUNDLED, locate
+from spacy_ragre.components.entity_phrases.words import ARTICLES, COURTESY, OFFICES
 from spacy_ragre.corpora.openrel import SourceSchema, SourceText, component_labels, read_schema, source_files
 from spacy_ragre.corpora.tokens import split_at
 from spacy_ragre.errors import Errors
@@ -47,8 +50,10 @@ ENTITIES = {
     "gold": "gold entities",
     "own": "entities of {pipeline}",
     "phrases": "entities of {pipeline} and entity_phrases",
+    "open": "entities of open_entities",
 }
-DETERMINERS = ("the ", "a ", "an ")
+# In front of a name.
+LEFT_OUT = ARTICLES | COURTESY | OFFICES
 
 # Head, label and tail; a name that is no gold entity's is marked as such.
 Name = Tuple[str, bool]
@@ -89,28 +94,36 @@ def subset(schemas: Sequence[SourceSchema], limit: int) -> List[SourceSchema]:
 def make_pipeline(
     labels: Dict[str, Any], answer: str, entities: str, pipeline: str = PIPELINE, **settings: Any
 ) -> Language:
-    """RETURNS (Language): the component, after what finds sentences and, for "own" and "phrases", entities.
+    """RETURNS (Language): the component, after what finds sentences and, unless they are gold, entities.
 
     pipeline (str): what finds them: an embedded pipeline, or one that `spacy.load` knows.
     labels, answer: settings of the component, as are `settings`; others are its defaults. "clusters" is the answer
         "open" behind `entity_clusterer`, which needs a parse.
     """
     clusters = answer == "clusters"
-    if entities == "gold" and not clusters:
+    if entities in ("gold", "open") and not clusters:
         nlp = spacy.blank("en")
         nlp.add_pipe("sentencizer")
     elif pipeline in BUNDLED and locate(pipeline) is None:
         raise ValueError(Errors.R102.format(name=pipeline, package=BUNDLED[pipeline].package))
     else:
         name = BUNDLED[pipeline].module if pipeline in BUNDLED else pipeline
-        nlp = spacy.load(name, exclude=["ner"] if entities == "gold" else [])
+        nlp = spacy.load(name, exclude=["ner"] if entities in ("gold", "open") else [])
     if entities == "phrases":
         nlp.add_pipe("entity_phrases")
+    if entities == "open":
+        types = sorted({type_ for label in labels.values() for type_ in asked_types(label)})
+        nlp.add_pipe("open_entities", config={"types": types} if types else {})
     if clusters:
         nlp.add_pipe("entity_clusterer")
         settings["candidates"] = {"@ragre_candidates": "ragre.WholeDocument.v1"}
     nlp.add_pipe(NAME, config={"labels": labels, "answer": "open" if clusters else answer, **settings})
     return nlp
+
+
+def asked_types(label: Dict[str, Any]) -> List[str]:
+    """RETURNS (List[str]): the entity types that a label names."""
+    return [*(label.get("head_types") or ()), *(label.get("tail_types") or ())]
 
 
 def with_gold(nlp: Language, text: SourceText) -> Doc:
@@ -123,9 +136,13 @@ def with_gold(nlp: Language, text: SourceText) -> Doc:
 
 
 def plain(text: str) -> str:
-    """RETURNS (str): a name as names are compared: lower case, without a determiner in front."""
-    text = text.lower().strip()
-    return next((text[len(word) :] for word in DETERMINERS if text.startswith(word)), text).strip()
+    """RETURNS (str): a name as names are compared: lower case, without a determiner or title in front and a full stop
+    behind.
+    """
+    words = text.lower().split()
+    while len(words) > 1 and words[0] in LEFT_OUT:
+        words = words[1:]
+    return " ".join(words).rstrip(".")
 
 
 def name_of(start: int, end: int, text: SourceText) -> Name:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .components.embedded import EmbeddedPipeline
     from .components.entity_phrases.component import EntityPhrases
     from .components.etrag.component import ETRAGExtractor
+    from .components.open_entities.component import OpenEntities
     from .components.pair_filter.component import PairCandidateFilter
     from .components.relations.component import RagRelationExtractor
     from .components.supplements.component import SupplementUsageClassifier
@@ -27,6 +28,7 @@ __all__ = [
     "EntityPhrases",
     "LabelSet",
     "LabelSpec",
+    "OpenEntities",
     "PairCandidateFilter",
     "RagRelationExtractor",
     "Relation",
@@ -45,6 +47,7 @@ _LAZY: Dict[str, str] = {
     "EntityPhrases": "components.entity_phrases.component",
     "LabelSet": "labels",
     "LabelSpec": "labels",
+    "OpenEntities": "components.open_entities.component",
     "PairCandidateFilter": "components.pair_filter.component",
     "RagRelationExtractor": "components.relations.component",
     "SupplementUsageClassifier": "components.supplements.component",

@@ -2,11 +2,11 @@
 
 The development schemas of openrel are hard on purpose, so that a limit for a wanted precision there is far too strict
 for ordinary text. So it is chosen on `corpora_src/paragraphs`: of the limits that reach a precision, the one that finds
-most relations. The component's default settings; once with gold entities and once with those that en_core_web_sm and
-`entity_phrases` find, where types may only be near.
+most relations. The component's default settings; once with gold entities, once with those that en_core_web_sm and
+`entity_phrases` find, where types may only be near, and once with those that `open_entities` finds.
 
-Relations between neighbouring sentences are rarer and harder, so that they have a limit of their own, with gold
-entities: of those with which all together, also those of single sentences, keep `TOGETHER`, the one that finds most.
+Relations between neighbouring sentences are rarer and harder, so that they have a limit of their own, but where types
+may be near: of those with which all together, also those of single sentences, keep a precision, that which finds most.
 (Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
 limits give that were chosen without the subject that they are measured on.
 
@@ -28,6 +28,8 @@ from .. import paragraphs
 from . import evaluate
 
 PRECISION, TOGETHER, FOUND_PRECISION = 0.75, 0.74, 0.7
+# By how much those of one sentence must be better than all together, to leave room for those across.
+WITHIN = 0.01
 # Below this nothing is worth a look; a limit must leave so many relations that a lucky few decide nothing.
 LEAST, FEW = 0.02, 50
 # So many times recall weighs as much as precision, once the precision is reached.
@@ -109,17 +111,23 @@ def choose_across(found: Sequence[Found], within: float, precision: float = TOGE
     return max(limit, within)
 
 
-def choose_both(found: Sequence[Found], precision: float = PRECISION) -> Tuple[float, float]:
-    """RETURNS (Tuple[float, float]): the limit in one sentence, for a precision, and the one across sentences."""
+def choose_both(
+    found: Sequence[Found], precision: float = PRECISION, together: float = TOGETHER
+) -> Tuple[float, float]:
+    """RETURNS (Tuple[float, float]): the limit in one sentence, for a precision, and the one across sentences, for one
+    of all together.
+    """
     within = choose([(item.within, item.right) for item in found if item.within], precision)
-    return within, choose_across(found, within)
+    return within, choose_across(found, within, together)
 
 
-def held_out(found: Sequence[Found], total: Mapping[str, int], precision: float = PRECISION) -> Dict[str, float]:
+def held_out(
+    found: Sequence[Found], total: Mapping[str, int], precision: float = PRECISION, together: float = TOGETHER
+) -> Dict[str, float]:
     """RETURNS (Dict[str, float]): precision and recall in percent, each subject with limits chosen on the others."""
     right = kept = 0
     for subject in total:
-        within, across = choose_both([item for item in found if item.subject != subject], precision)
+        within, across = choose_both([item for item in found if item.subject != subject], precision, together)
         own = [item for item in found if item.subject == subject and (item.within > within or item.across > across)]
         right += sum(item.right for item in own)
         kept += len(own)
@@ -131,8 +139,9 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, float]]:
 
     folder (Path): the weights with their description.
     RETURNS (Dict[str, Dict[str, float]]): what was written: the limits with entity types ("types") and without
-        ("no_types") in one sentence, the same for entities that are found ("types_found" and "no_types_found"), the
-        limits across sentences, and what limits give that are chosen on other subjects.
+        ("no_types") in one sentence, the same for entities that are found ("types_found" and "no_types_found") and for
+        those of `open_entities` ("types_named" and "no_types_named"), the limits across sentences, and what limits
+        give that are chosen on other subjects.
     """
     schemas = paragraphs.read()
     limits: Dict[str, Dict[str, Any]] = {"decision": {}, "decision_across": {}, "decision_held_out": {}}
@@ -143,6 +152,10 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, float]]:
     for kind in ("types", "no_types"):
         found, _ = scored(schemas, str(folder), kind == "types", "phrases")
         limits["decision"][f"{kind}_found"] = choose_both(found, FOUND_PRECISION)[0]
+        found, total = scored(schemas, str(folder), kind == "types", "open")
+        within, across = choose_both(found, FOUND_PRECISION + WITHIN, FOUND_PRECISION)
+        limits["decision"][f"{kind}_named"], limits["decision_across"][f"{kind}_named"] = within, across
+        limits["decision_held_out"][f"{kind}_named"] = held_out(found, total, FOUND_PRECISION + WITHIN, FOUND_PRECISION)
     path = folder / f"{READER}.json"
     known = {**json.loads(path.read_text(encoding="utf8")), **limits}
     with atomic_write(path) as file_:

@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from spacy_ragre.components.open_entities.tagger import OpenTagger
 from spacy_ragre.components.relations.open_labels import OpenRelations
 from spacy_ragre.components.relations.open_models import kind_of
 from spacy_ragre.components.relations.open_reader import OpenReader, PairReader, pack
@@ -37,7 +38,7 @@ SCALARS = ("scale", "bias")
 SCALAR_RATE = 0.01
 
 
-def from_minilm(model: OpenReader, path: Path) -> None:
+def fill_encoder(model: Union[OpenReader, OpenTagger], path: Path) -> None:
     """Fill the encoder with all-MiniLM-L6-v2, or another BERT of the same shape."""
     state = load_file(str(path))
     with torch.no_grad():
@@ -61,7 +62,7 @@ def make_reader(backbone: str, quantization: str, rank: int, dropout: float) -> 
     if not backbone:
         reader = OpenRelations.build({"dropout": dropout}, {})
         assert isinstance(reader.model, OpenReader)
-        from_minilm(reader.model, find_encoder() / "model.safetensors")
+        fill_encoder(reader.model, find_encoder() / "model.safetensors")
         return reader
     settings: Dict[str, Any] = {"kind": kind_of(backbone), "name": backbone, "quantization": quantization or None}
     settings["lora"] = {"rank": rank, "alpha": 2.0 * rank, "dropout": dropout}

@@ -14,6 +14,14 @@ class EntityErrors(metaclass=WithCodes):
         "The setting types of component {name!r} maps {type!r} to {value!r}. An entity type maps to the one that is "
         "written in its place, or to null, which leaves such entities out."
     )
+    R643 = (
+        "The setting types of component {name!r} is {types!r}. Give the entity types to find, such as "
+        "['PERSON', 'DRUG'], or types with words that say what is meant, such as {{'VULN': 'software vulnerability'}}."
+    )
+    R644 = (
+        "Component {name!r} finds no weights in {folder}: {missing} is missing. Set weights to 'open' for those that "
+        "come with the package, or to a folder that `python -m benchmarks.open_entities.export` wrote."
+    )
 
 
 class EntityWarnings(metaclass=WithCodes):
@@ -31,6 +39,15 @@ class EntityWarnings(metaclass=WithCodes):
     )
     W641 = (
         "No component before {name!r} finds entities of type {types}, which its labels ask for (types that are found: "
-        "{known}). {consequence} Add what finds them ('entity_phrases', 'entity_ruler', a recogniser of your own), "
+        "{known}). {consequence} Add what finds them ('open_entities' with these types, 'entity_phrases', "
+        "'entity_ruler', a recogniser of your own), "
         "or ask for types that are found."
+    )
+    W642 = (
+        "Component {name!r} is to find types that have the same words ({types}), which it can't tell apart. Give each "
+        'words of its own: types = {{"NAME": "words that say what is meant"}}.'
+    )
+    W643 = (
+        "The weights of component {name!r} were trained on English, and the pipeline's language is {lang!r}. What it "
+        "finds may be of no use: measure it, or use a recogniser for that language."
     )

@@ -84,8 +84,9 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
     known = json.loads((tmp_path / f"{READER}.json").read_text(encoding="utf8"))
     assert known == {**before, **written}
     kinds = {"types", "no_types"}
-    assert set(written["decision_across"]) == kinds
-    assert set(written["decision"]) == kinds | {"types_found", "no_types_found"}
+    named = {f"{kind}_named" for kind in kinds}
+    assert set(written["decision_across"]) == kinds | named
+    assert set(written["decision"]) == kinds | named | {f"{kind}_found" for kind in kinds}
     assert all(0 < limit <= 1 for name in ("decision", "decision_across") for limit in written[name].values())
 
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -385,8 +385,18 @@ def _allow(scores: np.ndarray, text: OpenText, labels: Sequence[OpenLabel]) -> N
 # Weights
 
 
-def save_weights(model: PairReader, path: Union[str, Path], metadata: Optional[Dict[str, str]] = None) -> None:
-    """Write a reader's own weights: matrices in 8 bits with a scale for each row, the rest in half precision."""
+class WithOwnState(Protocol):
+    """A model whose base model's weights are kept apart."""
+
+    settings: Dict[str, Any]
+
+    def own_state(self) -> Dict[str, Tensor]:
+        """RETURNS (Dict[str, Tensor]): all weights but the base model's, by name."""
+        ...
+
+
+def save_weights(model: WithOwnState, path: Union[str, Path], metadata: Optional[Dict[str, str]] = None) -> None:
+    """Write a model's own weights: matrices in 8 bits with a scale for each row, the rest in half precision."""
     tensors: Dict[str, Tensor] = {}
     for name, value in model.own_state().items():
         value = value.detach().float().cpu()

@@ -50,6 +50,8 @@ class OpenScorer:
         self.weights = weights
         # Which types may stand for others. Where these are not strict, the reader is not told any.
         self.types: TypeRules = STRICT
+        # Whether `open_entities` finds the entities, and no recogniser: there are limits for what it finds.
+        self.named = False
         self._reader: Optional[OpenRelations] = None
         self._known: Dict[str, Any] = {}
         # Labels as they were last read, and the states of each by what was read of it.
@@ -70,12 +72,12 @@ class OpenScorer:
 
     def __getstate__(self) -> Dict[str, Any]:
         # Another process loads the reader itself.
-        parts = {"weights": self.weights, "types": self.types, "shim": self.shim}
+        parts = {"weights": self.weights, "types": self.types, "named": self.named, "shim": self.shim}
         return {**parts, "frozen": self.frozen, "readings": self.readings}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__init__(state["weights"])  # type: ignore[misc]
-        self.types, self.shim = state["types"], state["shim"]
+        self.types, self.named, self.shim = state["types"], state["named"], state["shim"]
         self.frozen, self.readings = state["frozen"], state["readings"]
 
     @property
@@ -109,10 +111,13 @@ class OpenScorer:
         across (bool): between mentions that stand in different sentences.
         """
         kind = _kind(labels)
-        found = kind if self.types == STRICT else f"{kind}_found"
+        if self.types != STRICT:
+            found = f"{kind}_found"
+        else:
+            found = f"{kind}_named" if self.named else kind
         decision = self.known["decision"]
         if across and "decision_across" in self.known:
-            # Of entities that are found, none was good enough across sentences.
+            # Where types are near, none was good enough across sentences.
             return float(self.known["decision_across"].get(found, 1.0))
         return float(decision.get(found, decision[kind]))
 

@@ -1,0 +1,1 @@
+"""Training and measuring the finder of entities of any types."""

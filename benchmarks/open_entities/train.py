@@ -1,0 +1,196 @@
+"""Train the finder of entities for a given time.
+
+    python -m benchmarks.open_entities.train assets corpora_src/openrel --out entities.safetensors
+
+A step reads texts of a few schemas, with some of the types of each. What is annotated with a type that is not asked for
+is no entity then: so the tagger learns to go by the types.
+"""
+
+import argparse
+import json
+import logging
+import math
+import random
+import time
+from pathlib import Path
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spacy_ragre.components.open_entities.finder import EntityFinder, Row
+from spacy_ragre.components.open_entities.tagger import OpenTagger
+from spacy_ragre.components.relations.open_labels import WINDOW
+from spacy_ragre.components.relations.open_shim import find_encoder
+
+from ..open_relations.corpora import token_span
+from ..open_relations.train import fill_encoder, read_checkpoint
+from .data import SHARES, TypedTexts, read_training
+
+log = logging.getLogger("open_entities")
+
+# Weights that the encoder brings along learn slower than new ones.
+SLOW = ("layers.", "norm.", "positions.")
+# How often all types of a schema are asked for; else each with this chance.
+ALL_TYPES, CHANCE = 0.5, 0.6
+MOST_TYPES = 24
+
+
+class Sampler:
+    """Draws texts and types for ever.
+
+    finder (EntityFinder): lays texts out.
+    schemas (Sequence[TypedTexts]): all that trains.
+    seed (int): of what is drawn.
+    tokens (int): about how many tokens a group has.
+    shares (Mapping[str, float]): how often a corpus is drawn.
+    """
+
+    def __init__(
+        self,
+        finder: EntityFinder,
+        schemas: Sequence[TypedTexts],
+        seed: int,
+        tokens: int,
+        shares: Mapping[str, float] = SHARES,
+    ) -> None:
+        self.finder, self.random, self.tokens, self.shares = finder, random.Random(seed), tokens, shares
+        self.pools: Dict[str, List[TypedTexts]] = {}
+        for schema in schemas:
+            self.pools.setdefault(schema.source, []).append(schema)
+        self.queues: Dict[str, List[int]] = {}
+        self.known: Dict[Tuple[str, int], Tuple[List[int], List[int], List[Tuple[int, int, str]]]] = {}
+
+    def group(self) -> Tuple[List[Row], List[Row], Tensor]:
+        """RETURNS (Tuple[List[Row], List[Row], Tensor]): texts, types, and the class of each token of the texts; -1
+        for those around them.
+        """
+        pool = self.pools[self.random.choices(list(self.shares), list(self.shares.values()))[0]]
+        schema = self.random.choices(pool, [math.sqrt(len(item.texts)) for item in pool])[0]
+        names = list(schema.types)
+        if self.random.random() >= ALL_TYPES:
+            names = [name for name in names if self.random.random() < CHANCE] or names[:1]
+        names = self.random.sample(names, min(len(names), MOST_TYPES))
+        numbers = {name: number for number, name in enumerate(names)}
+        types = [self.finder.type_row(self._words(schema.types[name])) for name in names]
+        texts: List[Row] = []
+        classes: List[int] = []
+        while not texts or sum(len(ids) for ids, _ in texts) < self.tokens:
+            ids, ways, spans = self._text(schema)
+            row = [0] * len(ids)
+            for first, last, type_ in spans:
+                if type_ in numbers:
+                    row[first] = 1 + numbers[type_]
+                    row[first + 1 : last] = [1 + len(names) + numbers[type_]] * (last - first - 1)
+            texts.append(self.finder.row(ids, ways, 0, WINDOW))
+            classes += [-1, *row[:WINDOW], -1]
+        return texts, types, torch.tensor(classes)
+
+    def _words(self, words: Sequence[str]) -> str:
+        return words[0] if self.random.random() < 0.5 else self.random.choice(words)
+
+    def _text(self, schema: TypedTexts) -> Tuple[List[int], List[int], List[Tuple[int, int, str]]]:
+        queue = self.queues.setdefault(schema.name, [])
+        if not queue:
+            queue.extend(range(len(schema.texts)))
+            self.random.shuffle(queue)
+        number = queue.pop()
+        key = schema.name, number
+        if key not in self.known:
+            item = schema.texts[number]
+            ids, ways, offsets = self.finder.encode(item.text)
+            spans = [(token_span(offsets, start, end), type_) for start, end, type_ in item.ents]
+            self.known[key] = ids, ways, [(*span, type_) for span, type_ in spans if span is not None]
+        return self.known[key]
+
+
+def step_loss(
+    model: OpenTagger, groups: Sequence[Tuple[List[Row], List[Row], Tensor]], *, autocast: bool = True
+) -> Tensor:
+    """RETURNS (Tensor): the mean loss of the tokens of some groups, which are read together; in bfloat16 by default."""
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=autocast):
+        views, none = model.read_tokens(model.pack([row for texts, _, _ in groups for row in texts]))
+        types = model.read_types(model.pack([row for _, types, _ in groups for row in types]))
+    losses = []
+    at = first = 0
+    for _, asked, classes in groups:
+        own = slice(at, at + len(classes))
+        scores = model.score((views[own], none[own]), types[first : first + len(asked)])
+        losses.append(F.cross_entropy(scores.float(), classes.to(model.device), ignore_index=-1))
+        at, first = at + len(classes), first + len(asked)
+    return torch.stack(losses).mean()
+
+
+def save(model: OpenTagger, path: Path) -> None:
+    """Write a checkpoint. The file appears when it is whole."""
+    part = path.with_name(f"{path.name}.part")
+    state = {name: value.cpu().contiguous() for name, value in model.own_state().items()}
+    save_file(state, str(part), metadata={"settings": json.dumps(model.settings)})
+    part.replace(path)
+
+
+def main(argv: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(description="Train the finder of entities.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("openrel", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--new-rate", type=float, default=8e-4)
+    parser.add_argument("--groups", type=int, default=3, help="groups a step")
+    parser.add_argument("--tokens", type=int, default=380, help="tokens of text a group")
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
+    args = parser.parse_args(argv or None)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.manual_seed(args.seed)
+    finder = EntityFinder.build({"dropout": args.dropout}, {})
+    model = finder.model
+    fill_encoder(model, find_encoder() / "model.safetensors")
+    if args.start:
+        model.load_own_state(read_checkpoint(args.start)[1])
+    sampler = Sampler(finder, list(read_training(args.data, args.openrel)), args.seed, args.tokens)
+    slow = {True: args.rate, False: args.new_rate}
+    groups = [
+        {
+            "params": [
+                value
+                for name, value in model.named_parameters()
+                if value.requires_grad and name.startswith(SLOW) == old and (value.dim() > 1) == matrix
+            ],
+            "lr": base,
+            "base": base,
+            "weight_decay": 0.01 if matrix else 0.0,
+        }
+        for old, base in slow.items()
+        for matrix in (True, False)
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    model.train()
+    begin = told = saved = time.time()
+    step, mean = 0, float("nan")
+    while (done := (time.time() - begin) / (60 * args.minutes)) < 1:
+        factor = min(1.0, done / 0.05 + 0.02) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        for group in optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        loss = step_loss(model, [sampler.group() for _ in range(args.groups)])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([value for value in model.parameters() if value.requires_grad], 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
+        if time.time() - told > 30:
+            told = time.time()
+            log.info("%.1f min, step %d, loss %.4f", (told - begin) / 60, step, mean)
+        if time.time() - saved > 300:
+            saved = time.time()
+            save(model, args.out)
+    save(model, args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`open_entities`: entities of any types that are named, found by an encoder that comes with the package."""

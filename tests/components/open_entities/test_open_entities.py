@@ -1,0 +1,205 @@
+"""`open_entities`: what it has learned, which types it is asked for, and its life in a pipeline."""
+
+import numpy as np
+import pytest
+import spacy
+import torch
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from spacy_ragre.bundled import locate
+from spacy_ragre.components.open_entities.component import WEIGHTS, OpenEntities
+from spacy_ragre.components.open_entities.finder import EntityFinder, Found, best_path
+from spacy_ragre.components.open_entities.tagger import (
+    CAPITALISED,
+    LOWER,
+    MIXED,
+    NUMBER,
+    OTHER,
+    UPPER,
+    writing_of,
+)
+from spacy_ragre.components.relations.given_types import GivenTypes
+
+from .conftest import TEXTS
+
+NAME = "open_entities"
+
+
+def found(doc):
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+@pytest.fixture
+def nlp(entity_settings):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME, config=entity_settings)
+    return nlp
+
+
+# What it finds
+
+
+@pytest.mark.parametrize(("text", "ents"), TEXTS)
+def test_finds_what_it_has_learned(nlp, text, ents):
+    assert found(nlp(text)) == list(ents)
+
+
+def test_finds_the_types_that_are_asked_for(entity_settings):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME, config={**entity_settings, "types": {"STAFF": "person"}})
+    assert found(nlp("Acme Corp hired Ann Lee")) == [("Ann Lee", "STAFF")]
+
+
+def test_caution_leaves_entities_out(entity_settings):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME, config={**entity_settings, "caution": 1e3})
+    assert found(nlp("Acme Corp hired Ann Lee")) == []
+
+
+def test_entities_that_are_there_stay(nlp):
+    doc = nlp.make_doc("Acme Corp hired Ann Lee")
+    doc.set_ents([Span(doc, 4, 5, "SURNAME")])
+    assert found(nlp(doc)) == [("Acme Corp", "FIRM"), ("Lee", "SURNAME")]
+
+
+def test_text_longer_than_one_window(entity_files):
+    # A model that knows each token by itself, and is wrong beside the ends of what it reads.
+    finder = EntityFinder.load(entity_files[1] / "open_entities.safetensors", entity_files[0])
+    bob = finder.layout.ids("bob")[0]
+
+    def score(batch, types):
+        entity = (batch.ids == bob) | (batch.columns < 20)
+        begin = torch.where(entity, 9.0, -9.0)
+        return torch.stack([-begin, begin, torch.full_like(begin, -99.0)], 1)
+
+    finder.model.read_tokens = lambda batch: batch
+    finder.model.score = score
+    words = ["rain"] * 300 + ["Bob"] + ["rain"] * 250 + ["Bob"]
+    starts = [5 * i - sum(word == "Bob" for word in words[:i]) for i in range(len(words))]
+    places = [(start, start + len(word)) for start, word in zip(starts, words)]
+    (ents,) = finder.find([" ".join(words)], [places], finder.read_types(["person"]))
+    assert [ent.start for ent in ents if ent.start >= 20] == [300, 551]
+
+
+def test_words_that_have_no_token(nlp):
+    doc = Doc(nlp.vocab, words=["\u200b", "Bob", "left", "Initech", "\u200b"])
+    assert found(nlp(doc)) == [("Bob", "PERSON"), ("Initech", "FIRM")]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n"])
+def test_text_without_words(nlp, text):
+    doc = nlp(text)
+    assert doc.ents == () and (not len(doc) or doc.has_annotation("ENT_IOB"))
+
+
+# Its life in a pipeline
+
+
+def test_pipe_is_call(nlp, known_texts):
+    texts = [*known_texts, "", *known_texts]
+    one_by_one = [found(nlp(text)) for text in texts]
+    assert [found(doc) for doc in nlp.pipe(texts, batch_size=3)] == one_by_one
+
+
+def test_several_processes(entity_files, tmp_path):
+    # No other process has what a test has replaced: the weights of the package.
+    if not (WEIGHTS / "open_entities.safetensors").exists() or locate("all-MiniLM-L6-v2") is None:
+        pytest.skip("no weights")
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME)
+    texts = ["Bob left Paris in 1990.", "Ann Lee works for Acme Corp."] * 2
+    assert [found(doc) for doc in nlp.pipe(texts, n_process=2, batch_size=1)] == [found(nlp(text)) for text in texts]
+
+
+def test_saved_and_loaded(nlp, tmp_path, known_texts):
+    nlp.to_disk(tmp_path / "nlp")
+    again = spacy.load(tmp_path / "nlp")
+    assert again.get_pipe(NAME).labels == ("PERSON", "FIRM")
+    assert [found(again(text)) for text in known_texts] == [found(nlp(text)) for text in known_texts]
+
+
+def test_is_scored_as_a_recogniser(nlp):
+    examples = []
+    for text, ents in TEXTS:
+        doc = nlp.make_doc(text)
+        doc.set_ents([doc.char_span(text.index(ent), text.index(ent) + len(ent), label=type_) for ent, type_ in ents])
+        examples.append(Example(nlp.make_doc(text), doc))
+    assert nlp.evaluate(examples)["ents_f"] == 1.0
+
+
+def test_a_document_that_fails_goes_to_the_handler(nlp, monkeypatch):
+    failed = []
+    nlp.set_error_handler(lambda name, proc, docs, error: failed.append((name, len(docs), str(error))))
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(EntityFinder, "find", fail)
+    assert list(nlp.pipe(["Bob left Initech"])) == [] and failed == [(NAME, 1, "out of luck")]
+
+
+def test_types_that_relations_are_read_with(nlp):
+    nlp.add_pipe("sentencizer")
+    given = GivenTypes(nlp, "sentencizer")
+    assert given.found() == {"PERSON", "FIRM"} and given.named
+    nlp.add_pipe("ner", first=True).add_label("GPE")
+    assert given.found() == {"PERSON", "FIRM", "GPE"} and not given.named
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("types", [[], {}, [""], {"": "person"}, "PERSON"])
+def test_types_that_are_none(types):
+    with pytest.raises(ValueError, match=r"\[R643\]"):
+        OpenEntities(spacy.blank("en").vocab, types=types)
+
+
+def test_weights_that_are_not_there(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME, config={"weights": str(tmp_path)})
+    with pytest.raises(ValueError, match=r"\[R644\].*open_entities.safetensors and open_entities.json"):
+        nlp("Bob left Initech")
+
+
+def test_types_with_the_same_words():
+    with pytest.warns(UserWarning, match=r"\[W642\].*DRUG, MEDICINE"):
+        OpenEntities(spacy.blank("en").vocab, types={"DRUG": "medicine", "MEDICINE": "medicine"})
+
+
+def test_another_language():
+    with pytest.warns(UserWarning, match=r"\[W643\]"):
+        OpenEntities(spacy.blank("de").vocab)
+
+
+# Its parts
+
+
+def tags(*rows):
+    return np.log(np.array(rows) + 1e-9)
+
+
+def test_an_entity_goes_on_only_where_it_has_begun():
+    # Classes: none, begin of 0 and 1, inside of 0 and 1.
+    scores = tags([0.6, 0.4, 0, 0, 0], [0.1, 0, 0, 0.9, 0], [0.2, 0, 0.1, 0, 0.7])
+    assert best_path(scores) == [Found(0, 2, 0)]
+    assert best_path(tags([0.1, 0, 0, 0.9, 0])) == [Found(0, 1, 0)] or best_path(tags([0.1, 0, 0, 0.9, 0])) == []
+
+
+def test_one_entity_after_the_other():
+    scores = tags([0, 1, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0])
+    assert best_path(scores) == [Found(0, 1, 0), Found(1, 2, 0), Found(2, 4, 1)]
+
+
+def test_no_words_and_no_types():
+    assert best_path(np.zeros((0, 5))) == [] and best_path(np.zeros((3, 1))) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "way"),
+    [("bob", LOWER), ("Bob", CAPITALISED), ("NATO", UPPER), ("A", CAPITALISED), ("iPhone", MIXED), ("McKay", MIXED)]
+    + [("1990", NUMBER), ("(", OTHER), ("", OTHER), ("日本", LOWER)],
+)
+def test_how_words_are_written(word, way):
+    assert writing_of(word) == way
