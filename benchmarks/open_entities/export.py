@@ -1,4 +1,4 @@
-"""Write a checkpoint as weights that the component loads, and what is known of them.
+"""Write a checkpoint as weights that the component loads, with what the file beside it says of the training.
 
 python -m benchmarks.open_entities.export checkpoint.safetensors FOLDER --caution 0.5
 """
@@ -21,7 +21,6 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--caution", type=float, default=0.0, help="log-odds that are added to no entity")
-    parser.add_argument("--training", type=Path, help="a JSON file with what is known of the training")
     args = parser.parse_args(argv or None)
     settings, state = read_checkpoint(args.checkpoint)
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] = ()) -> None:
         "sha256": file_hash(path),
         "bytes": path.stat().st_size,
         "caution": args.caution,
-        "training": json.loads(args.training.read_text(encoding="utf8")) if args.training else {},
+        "training": json.loads(args.checkpoint.with_suffix(".json").read_text(encoding="utf8")),
     }
     (args.folder / f"{FILE}.json").write_text(json.dumps(known, indent=1) + "\n", encoding="utf8")
 

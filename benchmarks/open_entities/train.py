@@ -27,7 +27,8 @@ from spacy_ragre.components.relations.open_shim import find_encoder
 
 from ..open_relations.corpora import token_span
 from ..open_relations.train import fill_encoder, read_checkpoint
-from .data import SHARES, TypedTexts, read_training
+from ..results import describe
+from .data import FIRST_COMPLETE, HELD_OUT, SHARES, TypedTexts, read_training
 
 log = logging.getLogger("open_entities")
 
@@ -145,6 +146,7 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
     args = parser.parse_args(argv or None)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.manual_seed(args.seed)
     finder = EntityFinder.build({"dropout": args.dropout}, {})
@@ -190,6 +192,17 @@ def main(argv: Sequence[str] = ()) -> None:
             saved = time.time()
             save(model, args.out)
     save(model, args.out)
+    record = {
+        "data": f"openrel from file {FIRST_COMPLETE} on without {len(HELD_OUT)} that are held out, Re-DocRED dev, "
+        f"{', '.join(name for name in SHARES if name not in ('openrel', 'redocred'))}",
+        "never_seen": "the files that are held out, the ordinary paragraphs, Re-DocRED test, CrossRE",
+        "minutes": args.minutes,
+        "steps": step,
+        "seed": args.seed,
+        "start": str(args.start.name) if args.start else "all-MiniLM-L6-v2",
+        **describe(),
+    }
+    args.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf8")
 
 
 if __name__ == "__main__":
