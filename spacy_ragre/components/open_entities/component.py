@@ -18,6 +18,7 @@ from spacy.vocab import Vocab
 
 from ...entity_types import ONTONOTES
 from ...errors import Errors, Warnings
+from ...files import file_hash
 from ..relations.open_tokens import type_words
 from .finder import EntityFinder
 
@@ -163,7 +164,10 @@ class OpenEntities(Pipe):
             missing = [path.name for path in (file, about) if not path.exists()]
             if missing:
                 raise ValueError(Errors.R644.format(name=self.name, folder=folder, missing=" and ".join(missing)))
-            self._known_caution = float(srsly.read_json(about)["caution"])
+            known = srsly.read_json(about)
+            if file_hash(file) != known["sha256"]:
+                raise ValueError(Errors.R120.format(file=file))
+            self._known_caution = float(known["caution"])
             finder = EntityFinder.load(file)
             self._read = finder.read_types(list(self.types.values()))
             self._finder = finder

@@ -24,6 +24,7 @@ def entity_files(make_bert: Callable[..., Path], tmp_path_factory: pytest.TempPa
     from benchmarks.open_entities.train import Sampler, step_loss
     from spacy_ragre.components.open_entities.finder import EntityFinder
     from spacy_ragre.components.relations.open_labels import save_weights
+    from spacy_ragre.files import file_hash
 
     words = sorted({word for text, _ in TEXTS for word in text.lower().split()} | {"person", "company"})
     encoder = make_bert(64, words=words, width=32)
@@ -44,7 +45,8 @@ def entity_files(make_bert: Callable[..., Path], tmp_path_factory: pytest.TempPa
             optimizer.step()
             optimizer.zero_grad()
         save_weights(finder.model.eval(), folder / "open_entities.safetensors")
-    (folder / "open_entities.json").write_text(json.dumps({"caution": 0.0}), encoding="utf8")
+    about = {"caution": 0.0, "sha256": file_hash(folder / "open_entities.safetensors")}
+    (folder / "open_entities.json").write_text(json.dumps(about), encoding="utf8")
     return encoder, folder
 
 

@@ -1,9 +1,13 @@
 """`open_entities`: what it has learned, which types it is asked for, and its life in a pipeline."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import spacy
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
@@ -93,6 +97,19 @@ def test_text_without_words(nlp, text):
     assert doc.ents == () and (not len(doc) or doc.has_annotation("ENT_IOB"))
 
 
+CHARS = st.sampled_from(list("aB.,-' \t\n1é😊日\u00a0\u200b"))
+
+
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(CHARS, max_size=40), min_size=1, max_size=4))
+def test_any_text_has_entities_of_its_own_words(nlp, texts):
+    texts = [f"{text} Bob {text}" for text in texts]
+    docs = list(nlp.pipe(texts))
+    assert [doc.text for doc in docs] == texts
+    assert [found(doc) for doc in docs] == [found(nlp(text)) for text in texts]
+    assert all(ent.text.strip() for doc in docs for ent in doc.ents)
+
+
 # Its life in a pipeline
 
 
@@ -160,6 +177,17 @@ def test_weights_that_are_not_there(tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe(NAME, config={"weights": str(tmp_path)})
     with pytest.raises(ValueError, match=r"\[R644\].*open_entities.safetensors and open_entities.json"):
+        nlp("Bob left Initech")
+
+
+def test_weights_that_are_damaged(entity_settings, tmp_path):
+    for file in Path(entity_settings["weights"]).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with (tmp_path / "open_entities.safetensors").open("ab") as file:
+        file.write(b"x")
+    nlp = spacy.blank("en")
+    nlp.add_pipe(NAME, config={**entity_settings, "weights": str(tmp_path)})
+    with pytest.raises(ValueError, match=r"\[R120\]"):
         nlp("Bob left Initech")
 
 
