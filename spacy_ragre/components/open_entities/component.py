@@ -39,7 +39,8 @@ Scorer = Callable[..., Dict[str, Any]]
         "caution": None,
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     },
-    default_score_weights={"ents_f": 1.0, "ents_p": None, "ents_r": None, "ents_per_type": None},
+    # Shown, and of no weight: it does not learn, so that it must not decide which state of a training is best.
+    default_score_weights={"ents_f": 0.0, "ents_p": None, "ents_r": None, "ents_per_type": None},
 )
 def make_open_entities(
     nlp: Language,
