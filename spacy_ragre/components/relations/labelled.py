@@ -237,10 +237,10 @@ class Labelled(Component):
     def _apply(self, settings: Dict[str, Any]) -> None:
         self.predictor.labels.replace(settings["labels"])
         self._open_labels = settings["open_labels"]
-        if "reader" in settings:
-            self.predictor.open.check(settings["reader"], self.name)
-        elif self.predictor.answer == "auto":  # version 0.1.0 asked the language model
+        if "reader" not in settings and self.predictor.answer == "auto":  # version 0.1.0 asked the language model
             self.predictor.open.weights = None
+        elif not settings["trained"] and self.predictor.answer in ("auto", "open"):
+            self.predictor.open.check(settings.get("reader"), self.name)
         self.predictor.trained = settings["trained"]
         self.predictor.calibration = Calibration.from_dict(settings["calibration"])
         self._check_thresholds()

@@ -243,6 +243,13 @@ def test_w160_saved_with_other_weights(make_open, tmp_path):
         component._apply({**settings, "reader": "0" * 64})
 
 
+def test_other_weights_are_no_matter_to_a_trained_head(make_open, tmp_path, recwarn):
+    make_open().to_disk(tmp_path / "pipeline")
+    settings = json.loads((tmp_path / "pipeline" / NAME / "cfg").read_text(encoding="utf8"))
+    make_open().get_pipe(NAME)._apply({**settings, "reader": "0" * 64, "trained": True})
+    assert not [warning for warning in recwarn if "W160" in str(warning.message)]
+
+
 def test_the_card_has_what_is_measured():
     known = json.loads((WEIGHTS / "open_reader.json").read_text(encoding="utf8"))
     assert known["bytes"] == (WEIGHTS / "open_reader.safetensors").stat().st_size < 30_000_000
