@@ -117,7 +117,7 @@ def make_rag_relation_extractor(
         work in prediction.
     types (str): how strictly entities must have the types of the labels. "strict": no others. "near": other kinds of
         names, and types that the pipeline never gives, must score higher. "auto": near where a trained recogniser or
-        `entity_phrases` finds the entities (not `open_entities`) and nothing was trained or calibrated, else strict.
+        `entity_phrases` finds the entities and nothing was trained or calibrated, else strict.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
     candidates (Optional[CandidateGenerator]): which pairs are asked about. If null, those of neighbouring sentences
@@ -213,7 +213,7 @@ class RagRelationExtractor(RelationExtractor):
         untouched = trained is None and not predictor.open.shim.tuned
         untouched = untouched and predictor.calibration == predictor.calibration.plain()
         named = given is not None and self._given is not None and self._given.named
-        near = self.types == "near" or (self.types == "auto" and untouched and given is not None and not named)
+        near = self.types == "near" or (self.types == "auto" and untouched and given is not None)
         near = near and (trained or predictor.mode) == "open"
         known = ONTONOTES if given is None else given
         if near or given is not None:

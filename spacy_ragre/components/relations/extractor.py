@@ -201,7 +201,7 @@ class RelationExtractor(Labelled):
 
     def _generator(self, trained: Optional[str] = None) -> CandidateGenerator:
         """RETURNS (CandidateGenerator): that of the settings; where they leave it open, pairs of neighbouring sentences
-        for the reader of open labels, where types are strict, and else pairs of one sentence.
+        for the reader of open labels, unless a recogniser finds the entities, and else pairs of one sentence.
 
         trained (Optional[str]): what they train, which may be another way to answer than that of now; None where they
             are asked about.
@@ -211,7 +211,8 @@ class RelationExtractor(Labelled):
         answer = trained or self.predictor.answer
         if answer == "auto":
             answer = self.predictor.mode
-        is_open = answer == "open" and self.predictor.open.types == STRICT
+        reader = self.predictor.open
+        is_open = answer == "open" and (reader.types == STRICT or reader.named)
         return make_near_sentences() if is_open else make_same_sentence()
 
     def _candidates(self, doc: Doc, types: TypeRules = STRICT, trained: Optional[str] = None) -> List[Candidate]:

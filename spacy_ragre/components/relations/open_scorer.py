@@ -111,13 +111,12 @@ class OpenScorer:
         across (bool): between mentions that stand in different sentences.
         """
         kind = _kind(labels)
-        if self.types != STRICT:
-            found = f"{kind}_found"
-        else:
-            found = f"{kind}_named" if self.named else kind
+        found = kind
+        if self.named or self.types != STRICT:
+            found = f"{kind}_named" if self.named else f"{kind}_found"
         decision = self.known["decision"]
         if across and "decision_across" in self.known:
-            # Where types are near, none was good enough across sentences.
+            # Behind a recogniser, none was good enough across sentences.
             return float(self.known["decision_across"].get(found, 1.0))
         return float(decision.get(found, decision[kind]))
 
@@ -141,7 +140,7 @@ class OpenScorer:
             own text or document tell it nothing.
         RETURNS (numpy.ndarray): float32, *Shape* (pairs, classes): log-odds that each holds; 0 for class 0.
         """
-        if self.types == STRICT:
+        if self._tells_types(labels):
             return self._class_scores(instances, labels, examples)
         import numpy as np
 
@@ -181,6 +180,12 @@ class OpenScorer:
             scores[row, ahead] = found[text][forward, ahead_columns]
             scores[row, back] = found[text][backward, back_columns]
         return scores
+
+    def _tells_types(self, labels: LabelSet) -> bool:
+        """RETURNS (bool): whether the reader is told entity types: not where others may stand for those of the labels,
+        but where no label has any, and what finds the entities tells them apart well.
+        """
+        return self.types == STRICT or (self.named and _kind(labels) == "no_types")
 
     def odds(
         self, texts: "Sequence[OpenText]", labels: LabelSet, *, types: bool = True
@@ -261,7 +266,7 @@ class OpenScorer:
                 places[number] = 1 + column[answer.label] + len(names) * answer.reversed
         drawn = places > 0
         symmetric = torch.tensor([label.symmetric for label in read])
-        near = self.types != STRICT
+        near = not self._tells_types(labels)
         texts, rows_of = group_pairs([_untyped(instance) for instance in instances] if near else instances)
         reached: Set[int] = set()
         for scores, owners in self.shim.begin_update(dropout).learn(texts, read):
@@ -377,14 +382,14 @@ class OpenScorer:
         """What examples tell, found again where labels or examples changed."""
         if not examples or not self.reads_examples:
             return None
-        told = json.dumps([labels.to_dict(), sorted(self.types.given or ()), self.types == STRICT]), examples
+        told = json.dumps([labels.to_dict(), sorted(self.types.given or ()), self._tells_types(labels)]), examples
         if self._evidence is None or told != self._told_by:
             import numpy as np
 
             from .open_examples import ExampleSettings, first_rows, read_examples, weigh
             from .open_labels import by_text, group_pairs
 
-            near = self.types != STRICT
+            near = not self._tells_types(labels)
             texts, places = group_pairs([_untyped(example) for example in examples] if near else examples)
             pairs, self.readings = read_examples(self.reader.read_pairs, texts, self.readings)
             odds = np.concatenate(by_text(self._match(pairs, labels), texts, open_labels(labels)))
