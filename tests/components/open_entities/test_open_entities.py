@@ -1,5 +1,6 @@
 """`open_entities`: what it has learned, which types it is asked for, and its life in a pipeline."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ from spacy_ragre.components.open_entities.tagger import (
     writing_of,
 )
 from spacy_ragre.components.relations.given_types import GivenTypes
+from spacy_ragre.components.relations.open_scorer import OpenScorer
+from spacy_ragre.entity_types import TypeRules
+from spacy_ragre.instances import Instance
+from spacy_ragre.labels import LabelSet
 
 from .conftest import TEXTS
 
@@ -162,6 +167,35 @@ def test_types_that_relations_are_read_with(nlp):
     assert given.found() == {"PERSON", "FIRM"} and given.named
     nlp.add_pipe("ner", first=True).add_label("GPE")
     assert given.found() == {"PERSON", "FIRM", "GPE"} and not given.named
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("head_types", [["PERSON"], []])
+def test_the_reader_is_told_types_where_labels_have_none(named, head_types):
+    class Scorer(OpenScorer):
+        def _class_scores(self, instances, labels, examples):
+            self.told = {instance.first_type for instance in instances}
+            return np.zeros((len(instances), len(labels.classes)), dtype="float32")
+
+    scorer = Scorer(None)
+    scorer.types, scorer.named = TypeRules(frozenset({"PERSON", "FIRM"})), named
+    labels = LabelSet({"left": {"text": "left", "head_types": head_types}})
+    pair = Instance("Bob left Initech", first=(0, 3), second=(9, 16), first_type="PERSON", second_type="FIRM")
+    scorer.scores([pair], labels)
+    assert scorer.told == ({"PERSON"} if named and not head_types else {""})
+
+
+def test_limits_of_what_it_finds(tmp_path):
+    known = {"decision": {"types": 0.2, "types_found": 0.3, "types_named": 0.4}, "sha256": ""}
+    known["decision_across"] = {"types": 0.5, "types_named": 0.6}
+    (tmp_path / "open_reader.json").write_text(json.dumps(known))
+    scorer = OpenScorer(str(tmp_path))
+    labels = LabelSet({"left": {"text": "left", "head_types": ["PERSON"]}})
+    assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.2, 0.5)
+    scorer.types = TypeRules(frozenset({"PERSON"}))
+    assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.3, 1.0)
+    scorer.named = True
+    assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.4, 0.6)
 
 
 # Bad input
