@@ -122,14 +122,18 @@ class OpenEntities(Pipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = BATCH) -> Iterator[Doc]:
         """stream (Iterable[Doc]): the documents.
         batch_size (int): documents of a batch, which are read together.
-        YIELDS (Doc): the documents, in order. Those of a batch that fails go to the error handler.
+        YIELDS (Doc): the documents, in order. Where a batch fails, its documents are read one by one, so that only
+            those that fail themselves go to the error handler.
         """
         handler: Callable[..., Any] = self.get_error_handler()
         for docs in minibatch(stream, size=batch_size):
             try:
                 self.set_annotations(docs, self.predict(docs))
             except Exception as error:  # the handler decides
-                handler(self.name, self, docs, error)
+                if len(docs) > 1:
+                    yield from self.pipe(docs, batch_size=1)
+                else:
+                    handler(self.name, self, docs, error)
             else:
                 yield from docs
 
