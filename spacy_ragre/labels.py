@@ -190,9 +190,14 @@ def check_config_labels(labels: Mapping[str, Any]) -> None:
 
     labels (Mapping[str, Union[str, Mapping]]): the labels of a component's settings.
     """
-    lost = [label for label, value in labels.items() if not _survives({label: value, "another": "label"})]
+    lost = lost_in_config(labels)
     if lost:
         raise ValueError(Errors.R009.format(labels=", ".join(map(repr, lost))))
+
+
+def lost_in_config(table: Mapping[str, Any]) -> List[str]:
+    """RETURNS (List[str]): the keys of a table of settings that a config would not give back with what they have."""
+    return [key for key, value in table.items() if not _survives({key: value, "another": "label"})]
 
 
 def _survives(labels: Dict[str, Any]) -> bool:

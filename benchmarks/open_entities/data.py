@@ -114,7 +114,7 @@ def read_openrel(folder: Path, held_out: bool) -> List[TypedTexts]:
 
 
 def read_docred(path: Path, name: str = "redocred") -> TypedTexts:
-    """RETURNS (TypedTexts): a file of Re-DocRED, in parts of one or two sentences."""
+    """RETURNS (TypedTexts): a file of Re-DocRED, in parts of one to three sentences."""
     texts: List[Text] = []
     chance = random.Random(0)
     for record in json.loads(path.read_text(encoding="utf8")):

@@ -18,8 +18,13 @@ class EntityErrors(metaclass=WithCodes):
         "The setting types of component {name!r} is {types!r}. Give the entity types to find, such as "
         "['PERSON', 'DRUG'], or types with words that say what is meant, such as {{'VULN': 'software vulnerability'}}."
     )
+    R645 = (
+        "The type(s) {types} of component {name!r} can't be kept in a config: names such as 'a:b', 'a=b' or '#1', and "
+        "words with '${{', are read as something else. Give such names in a list, without words, or choose others."
+    )
+    R646 = "The setting {setting} of component {name!r} is {value!r}. {wanted}"
     R644 = (
-        "Component {name!r} finds no weights in {folder}: {missing} is missing. Set weights to 'open' for those that "
+        "Component {name!r} finds no weights in {folder}, which has no {missing}. Set weights to 'open' for those that "
         "come with the package, or to a folder that `python -m benchmarks.open_entities.export` wrote."
     )
 

@@ -4,8 +4,11 @@ Where a recogniser such as en_core_web_sm's has a fixed list of types, this one 
 that say what is meant. It comes before what reads `doc.ents`.
 """
 
+import logging
+import math
 import warnings
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import srsly
@@ -19,8 +22,12 @@ from spacy.vocab import Vocab
 from ...entity_types import ONTONOTES
 from ...errors import Errors, Warnings
 from ...files import file_hash
+from ...labels import lost_in_config
 from ..relations.open_tokens import type_words
+from ..supplements.mentions import is_blocked
 from .finder import EntityFinder
+
+logger = logging.getLogger(__name__)
 
 BUNDLED_WEIGHTS = "open"
 FILE = "open_entities"
@@ -60,6 +67,11 @@ def make_open_entities(
         of the weights where null.
     scorer (Optional[Callable]): the scoring method.
     """
+    lost = lost_in_config(types) if isinstance(types, dict) else []
+    if lost:
+        raise ValueError(Errors.R645.format(name=name, types=", ".join(map(repr, lost))))
+    if weights == BUNDLED_WEIGHTS and nlp.lang != "en":
+        warnings.warn(Warnings.W643.format(name=name, lang=nlp.lang), stacklevel=2)
     return OpenEntities(nlp.vocab, name, types=types, weights=weights, caution=caution, scorer=scorer)
 
 
@@ -84,18 +96,23 @@ class OpenEntities(Pipe):
         caution: Optional[float] = None,
         scorer: Optional[Scorer] = None,
     ) -> None:
-        given = types if isinstance(types, Mapping) else {type_: "" for type_ in types}
-        wrong = [type_ for type_, words in given.items() if not (_is_text(type_) and isinstance(words, str))]
-        if wrong or not given or isinstance(types, str):
+        words = _words_of(types)
+        if not words or not all(map(_has_word, words.values())):
             raise ValueError(Errors.R643.format(name=name, types=types))
+        if not (isinstance(weights, str) and weights.strip()):
+            wanted = "Give 'open' for the weights that come with the package, or a folder with others."
+            raise ValueError(Errors.R646.format(name=name, setting="weights", value=weights, wanted=wanted))
+        if caution is not None and not (isinstance(caution, (int, float)) and math.isfinite(caution)):
+            wanted = "Give a number, such as 1.0, or null for that of the weights."
+            raise ValueError(Errors.R646.format(name=name, setting="caution", value=caution, wanted=wanted))
         self.vocab = vocab
         self.name = name
-        self.types = {type_: words.strip() or type_words(type_) for type_, words in given.items()}
-        same = [type_ for type_, words in self.types.items() if list(self.types.values()).count(words) > 1]
-        if same and not set(same) <= ONTONOTES:
+        #: The types with their words. They stay as they are: what was read of them is kept.
+        self.types: Mapping[str, str] = MappingProxyType(words)
+        # Of OntoNotes' own, CARDINAL and ORDINAL are both numbers.
+        same = [type_ for type_, text in words.items() if type_ not in ONTONOTES and [*words.values()].count(text) > 1]
+        if same:
             warnings.warn(Warnings.W642.format(name=name, types=", ".join(same)), stacklevel=2)
-        if vocab.lang not in ("en", ""):
-            warnings.warn(Warnings.W643.format(name=name, lang=vocab.lang), stacklevel=2)
         self.weights = weights
         self.caution = caution
         self.scorer = scorer
@@ -110,7 +127,7 @@ class OpenEntities(Pipe):
 
     def __reduce__(self) -> Tuple[Any, ...]:
         # Another process loads the weights itself.
-        settings = dict(types=self.types, weights=self.weights, caution=self.caution, scorer=self.scorer)
+        settings = dict(types=dict(self.types), weights=self.weights, caution=self.caution, scorer=self.scorer)
         return _remake, (self.vocab, self.name, settings, self.get_error_handler())
 
     def __call__(self, doc: Doc) -> Doc:
@@ -126,16 +143,21 @@ class OpenEntities(Pipe):
             those that fail themselves go to the error handler.
         """
         handler: Callable[..., Any] = self.get_error_handler()
+        self._load()  # no document is at fault where this fails
         for docs in minibatch(stream, size=batch_size):
+            failed = False
             try:
                 self.set_annotations(docs, self.predict(docs))
             except Exception as error:  # the handler decides
-                if len(docs) > 1:
-                    yield from self.pipe(docs, batch_size=1)
-                else:
+                failed = True
+                if len(docs) == 1:
                     handler(self.name, self, docs, error)
-            else:
+                else:
+                    logger.warning("%s: %d documents failed (%r) and are read one by one", self.name, len(docs), error)
+            if not failed:
                 yield from docs
+            elif len(docs) > 1:
+                yield from self.pipe(docs, batch_size=1)
 
     def predict(self, docs: Sequence[Doc]) -> List[List[Tuple[int, int, str]]]:
         """docs (Sequence[Doc]): documents, which do not change.
@@ -144,9 +166,11 @@ class OpenEntities(Pipe):
         """
         finder = self._load()
         names = self.labels
-        words = [[(token.idx, token.idx + len(token)) for token in doc] for doc in docs]
         caution = self._known_caution if self.caution is None else self.caution
-        found = finder.find([doc.text for doc in docs], words, self._read, caution=caution)
+        found = []
+        for part in minibatch(docs, size=BATCH):  # scores of all words and types are kept until a part is read
+            words = [[(token.idx, token.idx + len(token)) for token in doc] for doc in part]
+            found += finder.find([doc.text for doc in part], words, self._read, caution=caution)
         return [[(ent.start, ent.end, names[ent.type]) for ent in ents] for ents in found]
 
     def set_annotations(self, docs: Sequence[Doc], found: Sequence[Sequence[Tuple[int, int, str]]]) -> None:
@@ -154,9 +178,10 @@ class OpenEntities(Pipe):
         found (Sequence[Sequence[Tuple[int, int, str]]]): what `predict` gave for them.
         """
         for doc, ents in zip(docs, found):
-            taken = {token.i for ent in doc.ents for token in ent}
+            blocked = [doc[token.i : token.i + 1] for token in doc if is_blocked(token)]
+            taken = {token.i for span in (*doc.ents, *blocked) for token in span}
             free = [Span(doc, first, last, type_) for first, last, type_ in ents if not taken & set(range(first, last))]
-            doc.set_ents([*doc.ents, *free])
+            doc.set_ents([*doc.ents, *free], blocked=blocked)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): what the scorer gives."""
@@ -179,8 +204,18 @@ class OpenEntities(Pipe):
         return self._finder
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+def _words_of(types: Any) -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): the words of each type; nothing where what is given is no list or table of types."""
+    if not isinstance(types, (Mapping, list, tuple)):
+        return {}
+    given = types if isinstance(types, Mapping) else {type_: "" for type_ in types}
+    if not all(isinstance(part, str) for item in given.items() for part in item):
+        return {}
+    return {type_.strip(): words.strip() or type_words(type_) for type_, words in given.items()}
+
+
+def _has_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def _remake(vocab: Vocab, name: str, settings: Dict[str, Any], handler: Callable[..., Any]) -> OpenEntities:

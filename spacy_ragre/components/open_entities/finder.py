@@ -147,8 +147,8 @@ class EntityFinder:
                 depth[number][first + better] = deep[better]
                 at += len(row[0])
         return [
-            best_path(_of_words(own, offsets, places), caution)
-            for own, (_, _, offsets), places in zip(scores, encoded, words)
+            _found(text, places, _of_words(own, offsets, places), caution)
+            for text, own, (_, _, offsets), places in zip(texts, scores, encoded, words)
         ]
 
 
@@ -165,18 +165,47 @@ def _portions(windows: Sequence[Tuple[int, int, Row]]) -> List[List[Tuple[int, i
     return parts
 
 
-def _of_words(scores: np.ndarray, offsets: Sequence[Tuple[int, int]], words: Sequence[Tuple[int, int]]) -> np.ndarray:
-    """RETURNS (np.ndarray): the log-probabilities of the first token of every word; of one that has none, that it
-    belongs to no entity. *Shape:* (words, 1 + 2 * K)
+def _found(
+    text: str, places: Sequence[Tuple[int, int]], scores: Sequence[Optional[np.ndarray]], caution: float
+) -> List[Found]:
+    """The entities of a text. Words that no token stands for, such as line breaks, are read over, but an entity ends at
+    an empty line.
+
+    text (str): the text.
+    places (Sequence[Tuple[int, int]]): the characters of its words.
+    scores (Sequence[Optional[np.ndarray]]): log-probabilities of each word, None of one that has no token.
+    caution (float): see `best_path`.
+    RETURNS (List[Found]): the entities, in order.
     """
-    out = np.full((len(words), scores.shape[1]), -1e4, np.float32)
-    out[:, 0] = 0.0
+    out: List[Found] = []
+    part: List[int] = []
+    for number, (start, end) in enumerate(places):
+        if text[start:end].count("\n") > 1:
+            out += _entities(part, scores, caution)
+            part = []
+        elif scores[number] is not None:
+            part.append(number)
+    return out + _entities(part, scores, caution)
+
+
+def _entities(part: Sequence[int], scores: Sequence[Optional[np.ndarray]], caution: float) -> List[Found]:
+    rows = [row for row in (scores[number] for number in part) if row is not None]
+    found = best_path(np.stack(rows), caution) if rows else []
+    return [Found(part[ent.start], part[ent.end - 1] + 1, ent.type) for ent in found]
+
+
+def _of_words(
+    scores: np.ndarray, offsets: Sequence[Tuple[int, int]], words: Sequence[Tuple[int, int]]
+) -> List[Optional[np.ndarray]]:
+    """RETURNS (List[Optional[np.ndarray]]): the log-probabilities of the first token of every word, *Shape*
+    (1 + 2 * K,); None of a word that has none.
+    """
+    out: List[Optional[np.ndarray]] = []
     token = 0
-    for row, (start, end) in enumerate(words):
+    for start, end in words:
         while token < len(offsets) and offsets[token][1] <= start:
             token += 1
-        if token < len(offsets) and offsets[token][0] < end:
-            out[row] = scores[token]
+        out.append(scores[token] if token < len(offsets) and offsets[token][0] < end else None)
     return out
 
 

@@ -49,18 +49,19 @@ class Advice:
             self._give("W514", Warnings.W514.format(name=self.name))
 
     def check_types(self, labels: LabelSet, types: TypeRules, near: bool) -> None:
-        """Warn where labels ask for entity types that nothing before this component finds; where only those that are
-        asked for count, for a head or tail that may have none of the types that are found.
+        """Warn where labels ask for entity types that nothing before this component finds, for a head or tail that may
+        have none of the types that are found.
 
         labels (LabelSet): the labels.
         types (TypeRules): what is found.
         near (bool): whether other types may stand for those.
         """
         ends = [end for spec in labels.specs.values() for end in (spec.head_types, spec.tail_types)]
-        if not near:
+        if near:
+            ends = [end for end in ends if types.unknown(end) == tuple(end)]
+        else:
             ends = [end for end in ends if (types.given or frozenset()).isdisjoint(end)]
-        wanted = tuple(dict.fromkeys(type_ for end in ends for type_ in end))
-        missing = types.unknown(wanted) if near else wanted
+        missing = tuple(dict.fromkeys(type_ for end in ends for type_ in end))
         if missing:
             consequence = "They get none." if not near else "Names and phrases of other types stand for them."
             known = ", ".join(sorted(types.given or ())) or "none"

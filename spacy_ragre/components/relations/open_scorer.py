@@ -112,12 +112,13 @@ class OpenScorer:
         """
         kind = _kind(labels)
         found = kind
-        if self.named or self.types != STRICT:
+        if self.types != STRICT:
             found = f"{kind}_named" if self.named else f"{kind}_found"
         decision = self.known["decision"]
         if across and "decision_across" in self.known:
             # Behind a recogniser, none was good enough across sentences.
-            return float(self.known["decision_across"].get(found, 1.0))
+            across_known = self.known["decision_across"]
+            return float(across_known.get(found, across_known[kind] if self.named else 1.0))
         return float(decision.get(found, decision[kind]))
 
     @property

@@ -44,12 +44,13 @@ def without_taken(new: Sequence[Span], taken: Sequence[Span], own: Sequence[str]
     for span in new:
         near = [old for old in taken if old.start < span.end and span.start < old.end]
         stays = (old.label_ in own or old.start < span.start or span.end < old.end for old in near)
-        if not any(stays) and not any(map(_is_blocked, span)):
+        if not any(stays) and not any(map(is_blocked, span)):
             result.append(span)
     return result
 
 
-def _is_blocked(token: Token) -> bool:
+def is_blocked(token: Token) -> bool:
+    """RETURNS (bool): whether somebody said that no entity may be here."""
     return token.ent_iob == 3 and not token.ent_type
 
 
@@ -70,7 +71,7 @@ def set_mentions(doc: Doc, mentions: Sequence[Span], replaced: Sequence[str], sp
         doc.spans[spans_key] = SpanGroup(doc, name=spans_key, attrs=attrs, spans=[*kept, *mentions])
         return
     kept = [span for span in kept if not any(span.start < m.end and m.start < span.end for m in mentions)]
-    blocked = [doc[token.i : token.i + 1] for token in doc if _is_blocked(token)]
+    blocked = [doc[token.i : token.i + 1] for token in doc if is_blocked(token)]
     doc.set_ents(sorted([*kept, *mentions], key=lambda span: span.start), blocked=blocked, default="outside")
 
 

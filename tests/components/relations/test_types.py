@@ -215,6 +215,7 @@ def test_w641_types_that_nothing_finds_are_told_once(make):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make(either, types="strict").get_pipe(NAME)._type_rules()
+        make(either).get_pipe(NAME)._type_rules()
     strict = make(UNFOUND, types="strict")
     with pytest.warns(UserWarning, match="W641.*They get none"):
         strict.get_pipe(NAME)._type_rules()
