@@ -11,13 +11,11 @@ import json
 import logging
 import math
 import random
-import time
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
 from spacy_ragre.components.open_entities.finder import EntityFinder, Row
@@ -26,14 +24,10 @@ from spacy_ragre.components.relations.open_labels import WINDOW
 from spacy_ragre.components.relations.open_shim import find_encoder
 
 from ..open_relations.corpora import token_span
-from ..open_relations.train import fill_encoder, read_checkpoint
+from ..open_relations.train import fill_encoder, optimizer_of, read_checkpoint, run
 from ..results import describe
 from .data import FIRST_COMPLETE, HELD_OUT, SHARES, TypedTexts, read_training
 
-log = logging.getLogger("open_entities")
-
-# Weights that the encoder brings along learn slower than new ones.
-SLOW = ("layers.", "norm.", "positions.")
 # How often all types of a schema are asked for; else each with this chance.
 ALL_TYPES, CHANCE = 0.5, 0.6
 MOST_TYPES = 24
@@ -124,14 +118,6 @@ def step_loss(
     return torch.stack(losses).mean()
 
 
-def save(model: OpenTagger, path: Path) -> None:
-    """Write a checkpoint. The file appears when it is whole."""
-    part = path.with_name(f"{path.name}.part")
-    state = {name: value.cpu().contiguous() for name, value in model.own_state().items()}
-    save_file(state, str(part), metadata={"settings": json.dumps(model.settings)})
-    part.replace(path)
-
-
 def main(argv: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description="Train the finder of entities.")
     parser.add_argument("data", type=Path)
@@ -155,43 +141,15 @@ def main(argv: Sequence[str] = ()) -> None:
     if args.start:
         model.load_own_state(read_checkpoint(args.start)[1])
     sampler = Sampler(finder, list(read_training(args.data, args.openrel)), args.seed, args.tokens)
-    slow = {True: args.rate, False: args.new_rate}
-    groups = [
-        {
-            "params": [
-                value
-                for name, value in model.named_parameters()
-                if value.requires_grad and name.startswith(SLOW) == old and (value.dim() > 1) == matrix
-            ],
-            "lr": base,
-            "base": base,
-            "weight_decay": 0.01 if matrix else 0.0,
-        }
-        for old, base in slow.items()
-        for matrix in (True, False)
-    ]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-    model.train()
-    begin = told = saved = time.time()
-    step, mean = 0, float("nan")
-    while (done := (time.time() - begin) / (60 * args.minutes)) < 1:
-        factor = min(1.0, done / 0.05 + 0.02) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-        loss = step_loss(model, [sampler.group() for _ in range(args.groups)])
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([value for value in model.parameters() if value.requires_grad], 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
-        if time.time() - told > 30:
-            told = time.time()
-            log.info("%.1f min, step %d, loss %.4f", (told - begin) / 60, step, mean)
-        if time.time() - saved > 300:
-            saved = time.time()
-            save(model, args.out)
-    save(model, args.out)
+    step = run(
+        model,
+        optimizer_of(model, args.rate, args.new_rate),
+        lambda: step_loss(model, [sampler.group() for _ in range(args.groups)]),
+        args.out,
+        args.minutes,
+        warm=0.05,
+        least=0.02,
+    )
     record = {
         "data": f"openrel from file {FIRST_COMPLETE} on without {len(HELD_OUT)} that are held out, Re-DocRED dev, "
         f"{', '.join(name for name in SHARES if name not in ('openrel', 'redocred'))}",

@@ -13,16 +13,15 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from spacy_ragre.components.open_entities.tagger import OpenTagger
-from spacy_ragre.components.relations.open_labels import OpenRelations
+from spacy_ragre.components.relations.open_labels import OpenRelations, WithOwnState, read_settings
 from spacy_ragre.components.relations.open_models import kind_of
 from spacy_ragre.components.relations.open_reader import OpenReader, PairReader, pack
 from spacy_ragre.components.relations.open_shim import SLOW, find_encoder
@@ -107,7 +106,7 @@ def step_loss(model: PairReader, groups: Sequence[Group], types: TypeVectors) ->
     return loss_of(torch.cat(blocks), target.to(model.device), allowed.to(model.device))
 
 
-def optimizer_of(model: PairReader, rate: float, new_rate: float) -> torch.optim.Optimizer:
+def optimizer_of(model: nn.Module, rate: float, new_rate: float) -> torch.optim.Optimizer:
     """RETURNS (torch.optim.Optimizer): AdamW whose groups know their full rate as "base"."""
     groups: List[Dict[str, object]] = []
     named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
@@ -124,7 +123,7 @@ def optimizer_of(model: PairReader, rate: float, new_rate: float) -> torch.optim
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def save(model: PairReader, path: Path) -> None:
+def save(model: WithOwnState, path: Path) -> None:
     """Write all but the base model's weights, which never change. The file appears when it is whole."""
     part = path.with_name(f"{path.name}.part")
     state = {name: value.cpu().contiguous() for name, value in model.own_state().items()}
@@ -134,8 +133,51 @@ def save(model: PairReader, path: Path) -> None:
 
 def read_checkpoint(path: Path) -> Tuple[Dict[str, Any], Dict[str, Tensor]]:
     """RETURNS (Tuple[Dict[str, Any], Dict[str, Tensor]]): the reader's settings, and its weights."""
-    with safe_open(str(path), "pt") as file_:
-        return json.loads(file_.metadata()["settings"]), load_file(str(path))
+    return read_settings(path), load_file(str(path))
+
+
+def run(
+    model: Union[PairReader, OpenTagger],
+    optimizer: torch.optim.Optimizer,
+    next_loss: Callable[[], Tensor],
+    out: Path,
+    minutes: float,
+    *,
+    warm: float = 0.03,
+    least: float = 0.03,
+) -> int:
+    """Train for a given time; checkpoints are written on the way, and at the end.
+
+    model (Union[PairReader, OpenTagger]): what learns.
+    optimizer (torch.optim.Optimizer): what `optimizer_of` gave.
+    next_loss (Callable[[], Tensor]): gives the loss of the next step.
+    out (Path): the checkpoint.
+    minutes (float): how long.
+    warm, least (float): share of the time in which rates rise, and what they fall to along a cosine, as a share.
+    RETURNS (int): how many steps it were.
+    """
+    model.train()
+    begin = told = saved = time.time()
+    step, mean = 0, float("nan")
+    while (done := (time.time() - begin) / (60 * minutes)) < 1:
+        factor = min(1.0, done / warm + 0.02) * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * done)))
+        for group in optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        loss = next_loss()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([value for value in model.parameters() if value.requires_grad], 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
+        if time.time() - told > 30:
+            told = time.time()
+            log.info("%.1f min, step %d, loss %.4f", (told - begin) / 60, step, mean)
+        if time.time() - saved > 600:
+            saved = time.time()
+            save(model, out)
+    save(model, out)
+    return step
 
 
 def main(argv: Sequence[str] = ()) -> None:
@@ -169,27 +211,13 @@ def main(argv: Sequence[str] = ()) -> None:
     sampler = Sampler(layout, schemas, seed=args.seed, tokens=args.tokens)
     types = TypeVectors(layout, lambda: model.word_vectors)
     optimizer = optimizer_of(model, args.rate, args.new_rate)
-    model.train()
-    begin = told = saved = time.time()
-    step, mean = 0, float("nan")
-    while (done := (time.time() - begin) / (60 * args.minutes)) < 1:
-        factor = min(1.0, done / 0.03 + 0.02) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * done)))
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-        loss = step_loss(model, [sampler.group() for _ in range(args.groups)], types)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([value for value in model.parameters() if value.requires_grad], 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
-        if time.time() - told > 30:
-            told = time.time()
-            log.info("%.1f min, step %d, loss %.3f", (told - begin) / 60, step, mean)
-        if time.time() - saved > 600:
-            saved = time.time()
-            save(model, args.out)
-    save(model, args.out)
+    run(
+        model,
+        optimizer,
+        lambda: step_loss(model, [sampler.group() for _ in range(args.groups)], types),
+        args.out,
+        args.minutes,
+    )
 
 
 if __name__ == "__main__":

@@ -5,19 +5,14 @@ types = finder.read_types(["person", "software vulnerability"])      # once; kep
 finder.find(["Ann reported CVE-2026-1 ."], [[(0, 3), (4, 12), (13, 23), (24, 25)]], types)
 """
 
-import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from ..relations.open_labels import STRIDE, WINDOW, WORDS_OF_BERT, read_weights
-from ..relations.open_shim import find_encoder
+from ..relations.open_labels import STRIDE, WINDOW, read_settings, read_weights, take_words
 from ..relations.open_tokens import TokenLayout
 from .tagger import OTHER, OpenTagger, writing_of
 
@@ -55,9 +50,7 @@ class EntityFinder:
         """weights (Union[str, Path]): what `save_weights` wrote.
         encoder (Optional[Path]): see `build`.
         """
-        with safe_open(str(weights), "pt") as file_:
-            settings = json.loads(file_.metadata()["settings"])
-        return cls.build(settings, read_weights(weights), encoder)
+        return cls.build(read_settings(weights), read_weights(weights), encoder)
 
     @classmethod
     def build(
@@ -69,14 +62,11 @@ class EntityFinder:
         encoder (Optional[Path]): folder of all-MiniLM-L6-v2, for word vectors and tokenizer. Where it comes as a
             package by default.
         """
-        encoder = encoder or find_encoder()
         model = OpenTagger(**settings)
-        model.words.weight.data = load_file(str(encoder / "model.safetensors"))[WORDS_OF_BERT].float()
-        tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
-        before, after = ([tokenizer.token_to_id(token)] for token in ("[CLS]", "[SEP]"))
+        layout = take_words(model, encoder)
         if weights:
             model.load_own_state(weights)
-        return cls(model, TokenLayout(tokenizer, before, after))
+        return cls(model, layout)
 
     @torch.inference_mode()
     def read_types(self, types: Sequence[str]) -> Tensor:

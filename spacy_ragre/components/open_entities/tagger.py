@@ -7,13 +7,13 @@ words, as in GLiNER (arXiv 2311.08526), which matches spans.
 """
 
 from dataclasses import replace
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..relations.open_reader import WORDS, EncoderLayer, Packed, TokenInput, pack
+from ..relations.open_encoder import BertEncoder
+from ..relations.open_reader import Packed, TokenInput, pack
 
 # How a word is written, which an encoder of lower case does not see otherwise.
 OTHER, LOWER, CAPITALISED, UPPER, MIXED, NUMBER = range(6)
@@ -21,7 +21,7 @@ OTHER, LOWER, CAPITALISED, UPPER, MIXED, NUMBER = range(6)
 _UNIT = 0.1
 
 
-class OpenTagger(nn.Module):
+class OpenTagger(BertEncoder):
     """Scores of (token, type).
 
     vocab, width, heads, inner, layers (int): the encoder's, as in BERT. Its word vectors stay as they are.
@@ -44,14 +44,10 @@ class OpenTagger(nn.Module):
         #: The arguments that make a tagger like this one.
         self.settings: Dict[str, Any] = dict(vocab=vocab, width=width, heads=heads, inner=inner, layers=layers)
         self.settings.update(dropout=dropout, view=view)
-        self.dropout, self.view = dropout, view
-        self.words = nn.Embedding(vocab, width)
-        self.words.weight.requires_grad_(False)
-        self.positions = nn.Embedding(512, width)
+        self.view = view
+        self._make_encoder(vocab, width, heads, inner, layers, dropout)
         self.writing = nn.Embedding(6, width)
         nn.init.zeros_(self.writing.weight)
-        self.norm = nn.LayerNorm(width, eps=1e-12)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner, dropout) for _ in range(layers))
         self.token_views = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * view))
         self.type_views = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * view))
         self.none = nn.Linear(width, 1)
@@ -60,14 +56,6 @@ class OpenTagger(nn.Module):
     def device(self) -> torch.device:
         """RETURNS (torch.device): where the weights are."""
         return self.none.bias.device
-
-    def own_state(self) -> Dict[str, Tensor]:
-        """RETURNS (Dict[str, Tensor]): all weights but the word vectors, by name."""
-        return {name: value for name, value in self.state_dict().items() if name != WORDS}
-
-    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
-        """state (Mapping[str, Tensor]): what `own_state` gave."""
-        self.load_state_dict({**state, WORDS: self.words.weight})
 
     def pack(self, rows: Sequence[Tuple[Sequence[int], Sequence[int]]]) -> Packed:
         """rows (Sequence[Tuple[Sequence[int], Sequence[int]]]): token ids of texts or types, with those around them,
@@ -108,14 +96,7 @@ class OpenTagger(nn.Module):
 
     def _encode(self, batch: Packed) -> Tensor:
         """RETURNS (Tensor): a state of every token. *Shape:* (N, width)"""
-        states: Tensor = self.norm(F.embedding(batch.ids, self.words.weight) + self.positions(batch.columns))
-        states = states + self.writing(batch.marks)
-        states = F.dropout(states, self.dropout, self.training)
-        if torch.is_autocast_enabled(states.device.type):
-            states = states.to(torch.get_autocast_dtype(states.device.type))
-        for layer in self.layers:
-            states = layer(states, batch)
-        return states
+        return self._encode_with(batch, self.writing(batch.marks))
 
 
 def writing_of(word: str) -> int:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ...instances import Instance
 from ...llm.runtime.precision import bfloat16_pays
+from .open_encoder import BertEncoder
 from .open_reader import OpenReader, Packed, PairReader, TokenInput, pack
 from .open_shim import find_encoder
 from .open_tokens import TokenLayout, TypeVectors, type_words
@@ -135,9 +136,7 @@ class OpenRelations:
         """weights (Union[str, Path]): what `save_weights` wrote.
         encoder (Optional[Path]): see `build`.
         """
-        with safe_open(str(weights), "pt") as file_:
-            settings = json.loads(file_.metadata()["settings"])
-        return cls.build(settings, read_weights(weights), encoder)
+        return cls.build(read_settings(weights), read_weights(weights), encoder)
 
     @classmethod
     def build(
@@ -156,12 +155,8 @@ class OpenRelations:
             model = other = ModelReader(**settings)
             layout = other.layout()
         else:
-            encoder = encoder or find_encoder()
             model = own = OpenReader(**settings)
-            own.words.weight.data = load_file(str(encoder / "model.safetensors"))[WORDS_OF_BERT].float()
-            tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
-            before, after = ([tokenizer.token_to_id(token)] for token in ("[CLS]", "[SEP]"))
-            layout = TokenLayout(tokenizer, before, after)
+            layout = take_words(own, encoder)
         if weights:
             model.load_own_state(weights)
         return cls(model, layout)
@@ -407,6 +402,27 @@ def save_weights(model: WithOwnState, path: Union[str, Path], metadata: Optional
         else:
             tensors[name] = value.half() if value.dim() else value
     save_file(tensors, str(path), metadata={"settings": json.dumps(model.settings), **(metadata or {})})
+
+
+def read_settings(path: Union[str, Path]) -> Dict[str, Any]:
+    """RETURNS (Dict[str, Any]): the settings of the model whose weights a file has."""
+    with safe_open(str(path), "pt") as file_:
+        settings: Dict[str, Any] = json.loads(file_.metadata()["settings"])
+    return settings
+
+
+def take_words(model: BertEncoder, encoder: Optional[Path] = None) -> TokenLayout:
+    """Give a model the word vectors of all-MiniLM-L6-v2.
+
+    model (BertEncoder): the model.
+    encoder (Optional[Path]): folder of all-MiniLM-L6-v2. Where it comes as a package by default.
+    RETURNS (TokenLayout): how texts are laid out for it, by that encoder's tokenizer.
+    """
+    encoder = encoder or find_encoder()
+    model.words.weight.data = load_file(str(encoder / "model.safetensors"))[WORDS_OF_BERT].float()
+    tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+    before, after = ([tokenizer.token_to_id(token)] for token in ("[CLS]", "[SEP]"))
+    return TokenLayout(tokenizer, before, after)
 
 
 def read_weights(path: Union[str, Path]) -> Dict[str, Tensor]:

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .open_encoder import BertEncoder
+
 # What a token is marked as.
 NONE, BEGIN, INSIDE, HEAD, TAIL = range(5)
 # Token distances from a mention at which a new bucket begins: far before it, ..., inside it, ..., far after it.
@@ -25,8 +27,6 @@ EDGES = (-20, -8, -3, 0, 1, 4, 9, 21)
 BUCKETS = len(EDGES) + 1
 # Products of unit vectors are small; the matching network sees them at about unit size.
 MATCH_SCALE = 200.0
-# The weights that are the base model's.
-WORDS = "words.weight"
 
 
 @dataclass(frozen=True)
@@ -107,45 +107,6 @@ class Packed:
 
 def _moved(value: Union[Chunk, Packed], device: torch.device) -> Dict[str, Tensor]:
     return {name: part.to(device) for name, part in vars(value).items() if isinstance(part, Tensor)}
-
-
-class EncoderLayer(nn.Module):
-    """A BERT layer over packed tokens."""
-
-    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.norm1 = nn.LayerNorm(width, eps=1e-12)
-        self.up = nn.Linear(width, inner)
-        self.down = nn.Linear(inner, width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-12)
-
-    def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """states (Tensor): *Shape:* (N, width)
-        RETURNS (Tensor): *Shape:* (N, width)
-        """
-        out: Tensor = F.dropout(self.out(self._attend(self.qkv(states), batch)), self.dropout, self.training)
-        states = self.norm1(states + out)
-        inner = self.down(F.gelu(self.up(states)))
-        out = self.norm2(states + F.dropout(inner, self.dropout, self.training))
-        return out
-
-    def _attend(self, qkv: Tensor, batch: Packed) -> Tensor:
-        """Written out: on a CPU in bfloat16 the fused kernel takes several times as long for short rows."""
-        size = qkv.shape[1] // 3 // self.heads
-        parts = []
-        for chunk in batch.chunks:
-            rows, columns = chunk.mask.shape
-            padded = qkv.new_zeros(rows * columns, qkv.shape[1])
-            padded = padded.index_copy(0, chunk.places, qkv.index_select(0, chunk.tokens))
-            query, key, value = padded.view(rows, columns, 3, self.heads, size).permute(2, 0, 3, 1, 4)
-            bias = torch.zeros(chunk.mask.shape, dtype=qkv.dtype, device=qkv.device).masked_fill_(~chunk.mask, -1e4)
-            weights = torch.softmax((query / math.sqrt(size)) @ key.transpose(-1, -2) + bias[:, None, None, :], -1)
-            mixed = (weights @ value).permute(0, 2, 1, 3).reshape(rows * columns, -1)
-            parts.append(mixed.index_select(0, chunk.places))
-        return torch.cat(parts).index_select(0, batch.back)
 
 
 class PairLayer(nn.Module):
@@ -338,7 +299,7 @@ class PairReader(nn.Module):
         return torch.bucketize(distance, torch.tensor(EDGES, device=mentions.device), right=True)
 
 
-class OpenReader(PairReader):
+class OpenReader(BertEncoder, PairReader):
     """Reads by a BERT of its own.
 
     vocab, width, heads, inner, layers (int): the encoder's, as in BERT. Its word vectors stay as they are.
@@ -362,12 +323,7 @@ class OpenReader(PairReader):
         super().__init__(width, width, pair_layers, views, fuse)
         self.settings = dict(vocab=vocab, width=width, heads=heads, inner=inner, layers=layers, dropout=dropout)
         self.settings.update(pair_layers=pair_layers, views=list(views), fuse=fuse)
-        self.dropout = dropout
-        self.words = nn.Embedding(vocab, width)
-        self.words.weight.requires_grad_(False)
-        self.positions = nn.Embedding(512, width)
-        self.norm = nn.LayerNorm(width, eps=1e-12)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner, dropout) for _ in range(layers))
+        self._make_encoder(vocab, width, heads, inner, layers, dropout)
 
     @property
     def word_vectors(self) -> Tensor:
@@ -375,12 +331,6 @@ class OpenReader(PairReader):
 
     def base_hash(self) -> str:
         return hashlib.sha256(self.words.weight.detach().cpu().numpy().tobytes()).hexdigest()
-
-    def own_state(self) -> Dict[str, Tensor]:
-        return {name: value for name, value in self.state_dict().items() if name != WORDS}
-
-    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
-        self.load_state_dict({**state, WORDS: self.words.weight})
 
     def set_dropout(self, dropout: float) -> None:
         """dropout (float): in the encoder, while training."""
@@ -390,14 +340,7 @@ class OpenReader(PairReader):
 
     def _encode(self, batch: Packed) -> Tensor:
         """RETURNS (Tensor): a state of every token. *Shape:* (N, width)"""
-        states: Tensor = self.norm(F.embedding(batch.ids, self.words.weight) + self.positions(batch.columns))
-        states = states + self.marks(batch.marks) + self.type_proj(batch.type_table)[batch.types]
-        states = F.dropout(states, self.dropout, self.training)
-        if torch.is_autocast_enabled(states.device.type):
-            states = states.to(torch.get_autocast_dtype(states.device.type))
-        for layer in self.layers:
-            states = layer(states, batch)
-        return states
+        return self._encode_with(batch, self.marks(batch.marks), self.type_proj(batch.type_table)[batch.types])
 
 
 def pack(inputs: Sequence[TokenInput], type_vectors: Dict[str, Tensor]) -> Packed:

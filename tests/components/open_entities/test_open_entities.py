@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_ragre.bundled import locate
-from spacy_ragre.components.open_entities.component import WEIGHTS, OpenEntities, make_open_entities
+from spacy_ragre.components.open_entities.component import OpenEntities, make_open_entities
 from spacy_ragre.components.open_entities.finder import EntityFinder, Found, best_path
 from spacy_ragre.components.open_entities.tagger import (
     CAPITALISED,
@@ -138,10 +137,9 @@ def test_pipe_is_call(nlp, known_texts):
     assert [found(doc) for doc in nlp.pipe(texts, batch_size=3)] == one_by_one
 
 
-def test_several_processes(entity_files, tmp_path):
+@pytest.mark.real
+def test_several_processes():
     # No other process has what a test has replaced: the weights of the package.
-    if not (WEIGHTS / "open_entities.safetensors").exists() or locate("all-MiniLM-L6-v2") is None:
-        pytest.skip("no weights")
     nlp = spacy.blank("en")
     nlp.add_pipe(NAME)
     texts = ["Bob left Paris in 1990.", "Ann Lee works for Acme Corp."] * 2
