@@ -22,6 +22,7 @@ from spacy_ragre.components.open_entities.finder import EntityFinder, Row
 from spacy_ragre.components.open_entities.tagger import OpenTagger
 from spacy_ragre.components.relations.open_labels import WINDOW
 from spacy_ragre.components.relations.open_shim import find_encoder
+from spacy_ragre.llm.runtime.precision import mixed_precision
 
 from ..open_relations.corpora import token_span
 from ..open_relations.train import fill_encoder, optimizer_of, read_checkpoint, run
@@ -101,11 +102,9 @@ class Sampler:
         return self.known[key]
 
 
-def step_loss(
-    model: OpenTagger, groups: Sequence[Tuple[List[Row], List[Row], Tensor]], *, autocast: bool = True
-) -> Tensor:
-    """RETURNS (Tensor): the mean loss of the tokens of some groups, which are read together; in bfloat16 by default."""
-    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=autocast):
+def step_loss(model: OpenTagger, groups: Sequence[Tuple[List[Row], List[Row], Tensor]]) -> Tensor:
+    """RETURNS (Tensor): the mean loss of the tokens of some groups, which are read together."""
+    with mixed_precision(model.device):
         views, none = model.read_tokens(model.pack([row for texts, _, _ in groups for row in texts]))
         types = model.read_types(model.pack([row for _, types, _ in groups for row in types]))
     losses = []

@@ -19,7 +19,7 @@ import torch
 
 from spacy_ragre.components.relations.open_labels import NEVER, OpenLabel, OpenRelations, OpenText, by_text
 from spacy_ragre.corpora.openrel import read_corpus, to_records
-from spacy_ragre.llm.runtime.precision import bfloat16_pays
+from spacy_ragre.llm.runtime.precision import mixed_precision
 
 from .wordings import DEV, STYLES, read_source
 
@@ -258,7 +258,7 @@ def main(argv: Sequence[str] = ()) -> None:
     readings = {FULL: full_reading(args.wordings, not args.no_definitions)}
     if args.styles:
         readings.update(style_readings())
-    with torch.autocast(reader.model.device.type, torch.bfloat16, enabled=bfloat16_pays()):
+    with mixed_precision(reader.model.device):
         out = report(reader, args.corpus, args.split, readings)
     args.out.write_text(json.dumps(out if args.styles else out[FULL], indent=1) + "\n", encoding="utf8")
 

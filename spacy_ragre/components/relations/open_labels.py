@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from ...instances import Instance
-from ...llm.runtime.precision import bfloat16_pays
+from ...llm.runtime.precision import mixed_precision
 from .open_encoder import BertEncoder
 from .open_reader import OpenReader, Packed, PairReader, TokenInput, pack
 from .open_shim import find_encoder
@@ -257,9 +257,7 @@ class OpenRelations:
         statements = [self._statement(label, text, True) for label in labels for text in label.texts]
         if not windows or not statements:
             return
-        device = self.model.device.type
-        pays = bfloat16_pays() if device == "cpu" else torch.cuda.is_bf16_supported()
-        precision = torch.autocast(device, torch.bfloat16, enabled=pays)
+        precision = mixed_precision(self.model.device)
         with precision:
             states = _average(self.model.read_labels(self._pack(statements)), labels)
         leaf = states.detach().requires_grad_()

@@ -46,6 +46,16 @@ def choose_dtype(device: "torch.device", quantized: bool) -> "torch.dtype":
     return torch.bfloat16 if low else torch.float32
 
 
+def mixed_precision(device: "torch.device") -> ContextManager[None]:
+    """Compute in bfloat16 inside of it where `choose_dtype` says so, with weights in float32.
+
+    device (torch.device): where the model computes.
+    """
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16, enabled=is_low(choose_dtype(device, False)))
+
+
 @cache
 def bfloat16_pays() -> bool:
     """Whether this processor multiplies matrices clearly faster in bfloat16 than in float32: it must have instructions

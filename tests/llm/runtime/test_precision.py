@@ -10,7 +10,7 @@ import torch
 from spacy_ragre.llm.attention.packing import TokenPrompt, pack
 from spacy_ragre.llm.causal import CausalLM
 from spacy_ragre.llm.runtime import precision
-from spacy_ragre.llm.runtime.precision import _has_bfloat16, bfloat16_pays, choose_dtype
+from spacy_ragre.llm.runtime.precision import _has_bfloat16, bfloat16_pays, choose_dtype, mixed_precision
 
 # As it is imported, before the test session replaces it.
 has_bfloat16 = _has_bfloat16
@@ -121,3 +121,14 @@ def test_a_copy_computes_in_the_type_that_its_weights_have(processor: Any, tiny_
     bfloat16_pays.cache_clear()
     copy = pickle.loads(pickle.dumps(model))
     assert copy.dtype is LOW and torch.equal(state(copy), expected)
+
+
+@pytest.mark.parametrize("has, expected", [(True, LOW), (False, HIGH)])
+def test_mixed_precision_is_16_bits_where_they_pay(processor: Any, has: bool, expected: torch.dtype) -> None:
+    processor(has)
+    weight = torch.ones(4, 4, requires_grad=True)
+    with mixed_precision(torch.device("cpu")):
+        made = torch.nn.functional.linear(torch.ones(2, 4), weight)
+    assert made.dtype is expected
+    made.float().sum().backward()
+    assert weight.grad is not None and weight.grad.dtype is HIGH
