@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from spacy_ragre.components.relations.open_labels import OpenLabel
@@ -22,7 +23,6 @@ from spacy_ragre.corpora import openrel
 from spacy_ragre.corpora.wordings import SchemaWordings, Wordings
 
 from .redocred_words import FEWREL_VAL, SYMMETRIC, WORDS
-from .wordings import read_source
 
 log = logging.getLogger("open_reader")
 
@@ -67,6 +67,7 @@ class Document:
     text (str): the text.
     phrases (List[Tuple[int, int, bool]]): phrases that are no entities: first token, token after the last, and whether
         it is known that they hold nothing.
+    labels (Optional[Set[int]]): the labels that it was annotated for; all of its schema's where None.
     """
 
     ids: List[int]
@@ -77,6 +78,7 @@ class Document:
     extra: List[Tuple[int, int, str]] = field(default_factory=list)
     text: str = ""
     phrases: List[Tuple[int, int, bool]] = field(default_factory=list)
+    labels: Optional[Set[int]] = None
 
 
 @dataclass
@@ -85,6 +87,8 @@ class Schema:
 
     source (str): the corpus. flat (bool): entities never overlap, so that names can be exchanged.
     single (bool): one label a pair.
+    likeness (Optional[np.ndarray]): a vector of unit length for each label, where documents have labels of their own.
+        *Shape:* (labels, width)
     """
 
     name: str
@@ -93,23 +97,7 @@ class Schema:
     docs: List[Document]
     flat: bool = False
     single: bool = False
-
-
-def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer: Tokenizer) -> List[Schema]:
-    """All that trains.
-
-    data (Path): the folder of corpora.
-    openrel_folder, openwiki_folder (Path): what `convert_openrel.py` wrote of each.
-    RETURNS (List[Schema]): the schemas.
-    """
-    schemas = [
-        *read_schemas(openrel_folder, "openrel", tokenizer),
-        *read_schemas(openwiki_folder, "openwiki", tokenizer),
-    ]
-    schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
-    schemas.append(read_redocred(data, tokenizer))
-    wordings = {source: read_source(source) for source in {schema.source for schema in schemas}}
-    return [with_wordings(schema, wordings[schema.source]) for schema in schemas]
+    likeness: Optional[np.ndarray] = None
 
 
 def read_schemas(folder: Path, source: str, tokenizer: Tokenizer) -> Iterator[Schema]:

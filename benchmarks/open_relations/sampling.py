@@ -3,7 +3,7 @@
 import math
 import random
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
@@ -13,23 +13,29 @@ from spacy_ragre.components.relations.open_tokens import TokenLayout, type_words
 
 from .corpora import Document, Label, Schema
 
-# How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, openwiki and Re-DocRED
-# real text.
+# How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, facts many labels on
+# real sentences, openwiki and Re-DocRED real text.
 SHARES = {
-    "openrel": 0.51, "openwiki": 0.14, "fewrel64": 0.18, "redocred": 0.08, "core": 0.025, "fire": 0.015,
-    "somesci": 0.007, "product": 0.006, "genia_rel": 0.004, "wlp": 0.01, "chemrxn": 0.01, "pcmsp": 0.01,
-    "materials_syntheses": 0.01, "geneva": 0.01, "causal_news": 0.005, "because": 0.005,
+    "openrel": 0.27, "openwiki": 0.13, "facts": 0.3, "fewrel64": 0.15, "redocred": 0.07, "core": 0.02, "fire": 0.01,
+    "somesci": 0.006, "product": 0.005, "genia_rel": 0.004, "wlp": 0.006, "chemrxn": 0.006, "pcmsp": 0.006,
+    "materials_syntheses": 0.005, "geneva": 0.006, "causal_news": 0.003, "because": 0.003,
 }  # fmt: skip
 # Corpora of many schemas, whose labels are varied more.
 MANY_LABELS = ("openrel", "openwiki")
 MOST_TEXTS, MOST_MENTIONS, MOST_PAIRS = 20, 11, 60
 MOST_LABELS = {"fewrel64": 24, "redocred": 20}
+# Of texts with labels of their own: how many are read together, and labels less alike than this to all that a pair
+# holds do not hold for it.
+OWN_TEXTS, UNLIKE = 10, 0.35
 # How often the labels of a group are written as verb phrases, nouns and so on, since a user writes all labels alike; in
 # mixed groups, each as it comes.
 STYLES = {"verb": 0.38, "noun": 0.2, "short": 0.16, "name": 0.1, "role": 0.06, "mixed": 0.1}
 LOWER = 0.7
 # How often a group has phrases as further mentions, and which share of them it then has.
 WITH_PHRASES, PHRASE_SHARES = 0.4, (0.3, 0.6, 1.0)
+# How often the mentions of a group are as a recogniser might find them, and how many of them then have another type of
+# the text, none, or other ends.
+AS_FOUND, OTHER_TYPE, NO_TYPE, OTHER_ENDS = 0.4, 0.1, 0.08, 0.1
 
 
 @dataclass
@@ -86,6 +92,7 @@ class Sampler:
         only_allowed = label_types and self.random.random() < 0.6
         labels = self._statements(schema, numbers, label_types)
         share = self.random.choice(PHRASE_SHARES) if self.random.random() < WITH_PHRASES else 0.0
+        noisy = self.random.random() < AS_FOUND
         texts: List[TokenInput] = []
         target: List[List[bool]] = []
         allowed: List[List[bool]] = []
@@ -93,16 +100,19 @@ class Sampler:
             mentions, pairs, ids = self._mentions(schema, doc, share)
             if not pairs:
                 continue
-            told = [(start, end, type_words(t) if t and text_types else "") for start, end, t in mentions]
+            found = self._as_found(mentions, len(ids)) if noisy else mentions
+            told = [(start, end, type_words(t) if t and text_types else "") for start, end, t in found]
             texts.append(self.layout.text(ids, told, [pair for pair, _ in pairs]))
             for (head, tail), (h, t) in pairs:
                 holds = doc.relations.get((h, t), set())
                 back = doc.relations.get((t, h), set())
                 target.append([number in holds for number in numbers])
                 types = mentions[head][2], mentions[tail][2]
+                known = doc.labels if doc.labels is None else doc.labels | _unlike(schema, holds, numbers)
                 allowed.append(
                     [
-                        (h, t, number) not in doc.undecided
+                        (known is None or number in known)
+                        and (h, t, number) not in doc.undecided
                         and (number in holds or not only_allowed or schema.labels[number].allows(*types))
                         # Of a given pair's other direction only this is known: that its own labels don't hold there.
                         and not (schema.single and not holds and back and number not in back)
@@ -117,14 +127,18 @@ class Sampler:
         """Documents in random order, each once before any comes again."""
         docs: List[Document] = []
         queue = self._queues.setdefault(schema.name, [])
-        while sum(len(doc.ids) + 2 for doc in docs) < self.tokens and len(docs) < MOST_TEXTS:
+        most = MOST_TEXTS if schema.likeness is None else OWN_TEXTS
+        while sum(len(doc.ids) + 2 for doc in docs) < self.tokens and len(docs) < most:
             if not queue:
                 queue += self.random.sample(schema.docs, len(schema.docs))
             docs.append(queue.pop())
         return docs
 
     def _choose_labels(self, schema: Schema, docs: Sequence[Document]) -> List[int]:
-        """The labels that hold, and others."""
+        """The labels that hold, and others. Of texts with labels of their own, all of these."""
+        if schema.likeness is not None:
+            own = sorted({number for doc in docs for number in doc.labels or ()})
+            return self.random.sample(own, len(own))
         most = MOST_LABELS.get(schema.source, 18)
         gold = sorted({number for doc in docs for numbers in doc.relations.values() for number in numbers})
         rest = [number for number in range(len(schema.labels)) if number not in set(gold)]
@@ -209,6 +223,27 @@ class Sampler:
             pairs = held + self.random.sample(rest, max(0, min(len(rest), MOST_PAIRS - len(held))))
         return mentions, pairs, ids
 
+    def _as_found(self, mentions: Sequence[Tuple[int, int, str]], length: int) -> List[Tuple[int, int, str]]:
+        """Mentions as a recogniser might find them: some with another type or none, some a token longer or shorter.
+
+        length (int): tokens of the text.
+        """
+        types = sorted({type_ for _, _, type_ in mentions if type_})
+        found: List[Tuple[int, int, str]] = []
+        for number, (start, end, type_) in enumerate(mentions):
+            draw = self.random.random()
+            if draw < OTHER_TYPE and type_:
+                type_ = self.random.choice(types)
+            elif draw < OTHER_TYPE + NO_TYPE:
+                type_ = ""
+            if self.random.random() < OTHER_ENDS:
+                moved = start + self.random.choice((-1, 0, 1)), end + self.random.choice((-1, 0, 1)), type_
+                others = [*found, *mentions[number + 1 :]]
+                if 0 <= moved[0] < moved[1] <= length and not any(_overlap(moved, other) for other in others):
+                    start, end, _ = moved
+            found.append((start, end, type_))
+        return found
+
     def _rename(self, schema: Schema, doc: Document) -> Tuple[List[int], List[Tuple[int, int, str]]]:
         """Names of the same type (in FewRel: of the same place in the same relation) instead of a document's own."""
         names = self._names[schema.name]
@@ -227,6 +262,16 @@ class Sampler:
             ids += name
             last = end
         return ids + doc.ids[last:], ents
+
+
+def _unlike(schema: Schema, holds: Set[int], numbers: Sequence[int]) -> Set[int]:
+    """RETURNS (Set[int]): of some labels, those that are so unlike what a pair holds that they do not hold; none where
+    it holds nothing.
+    """
+    if schema.likeness is None or not holds:
+        return set()
+    alike = (schema.likeness[list(numbers)] @ schema.likeness[sorted(holds)].T).max(1)
+    return {number for number, value in zip(numbers, alike) if value < UNLIKE}
 
 
 def _overlap(first: Tuple[int, int, Any], second: Tuple[int, int, Any]) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from spacy_ragre.components.open_entities.tagger import OpenTagger
@@ -26,15 +27,35 @@ from spacy_ragre.components.relations.open_models import kind_of
 from spacy_ragre.components.relations.open_reader import OpenReader, PairReader, pack
 from spacy_ragre.components.relations.open_shim import SLOW, find_encoder
 from spacy_ragre.components.relations.open_tokens import TypeVectors
+from spacy_ragre.llm.runtime.precision import mixed_precision
 
-from .corpora import read_all
+from .corpora import RELATION_CORPORA, Schema, read_redocred, read_relations, read_schemas, with_wordings
+from .facts import read_schema as read_facts
 from .phrases import add_phrases
 from .sampling import Group, Sampler
+from .wordings import read_source
 
 log = logging.getLogger("open_reader")
 
 SCALARS = ("scale", "bias")
 SCALAR_RATE = 0.01
+
+
+def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer: Tokenizer) -> List[Schema]:
+    """All that trains.
+
+    data (Path): the folder of corpora.
+    openrel_folder, openwiki_folder (Path): what `convert_openrel.py` wrote of each.
+    RETURNS (List[Schema]): the schemas.
+    """
+    schemas = [
+        *read_schemas(openrel_folder, "openrel", tokenizer),
+        *read_schemas(openwiki_folder, "openwiki", tokenizer),
+    ]
+    schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
+    schemas.append(read_redocred(data, tokenizer))
+    wordings = {source: read_source(source) for source in {schema.source for schema in schemas}}
+    return [*(with_wordings(schema, wordings[schema.source]) for schema in schemas), read_facts(data, tokenizer)]
 
 
 def fill_encoder(model: Union[OpenReader, OpenTagger], path: Path) -> None:
@@ -89,7 +110,7 @@ def step_loss(model: PairReader, groups: Sequence[Group], types: TypeVectors) ->
     """RETURNS (Tensor): the loss of some groups, whose texts and labels are read together."""
     labels = [label for group in groups for label in group.labels]
     texts = [text for group in groups for text in group.texts]
-    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+    with mixed_precision(model.device):
         label_states = model.read_labels(pack(labels, types(labels)).to(model.device))
         pairs, related = model.read_texts(pack(texts, types(texts)).to(model.device))
     sizes = [group.target.shape for group in groups]

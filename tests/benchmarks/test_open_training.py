@@ -174,3 +174,29 @@ def test_a_phrase_that_is_also_a_number_is_one_mention(layout, monkeypatch):
     for _ in range(40):
         text = sampler.group().texts[0]
         assert len({mention[:2] for mention in text.mentions}) == len(text.mentions)
+
+
+def test_mentions_as_a_recogniser_finds_them_stay_apart_and_in_order(layout, monkeypatch):
+    monkeypatch.setattr(sampling, "OTHER_TYPE", 0.5)
+    monkeypatch.setattr(sampling, "NO_TYPE", 0.2)
+    monkeypatch.setattr(sampling, "OTHER_ENDS", 1.0)
+    sampler = sampling.Sampler(layout, [make_schema(layout)], seed=0, tokens=8)
+    mentions = [(0, 1, "PERSON"), (1, 3, "ORG"), (5, 6, "")]
+    drawn = [sampler._as_found(mentions, 6) for _ in range(200)]
+    for found in drawn:
+        assert all(0 <= start < end <= 6 for start, end, _ in found)
+        assert all(first[1] <= second[0] for first, second in zip(found, found[1:]))
+    assert {found[0][2] for found in drawn} == {"PERSON", "ORG", ""} and {found[2][2] for found in drawn} == {""}
+    assert {found[1][:2] for found in drawn} == {(1, 2), (1, 3), (1, 4), (2, 3), (2, 4)}
+
+
+def test_noise_changes_what_is_told_and_not_what_holds(layout, monkeypatch):
+    def drawn(share):
+        monkeypatch.setattr(sampling, "AS_FOUND", share)
+        monkeypatch.setattr(sampling, "OTHER_ENDS", 1.0)
+        sampler = sampling.Sampler(layout, [make_schema(layout)], seed=0, tokens=8)
+        return [sampler.group() for _ in range(40)]
+
+    for groups in (drawn(0.0), drawn(1.0)):
+        assert all(int(group.target.sum()) for group in groups)
+        assert all(not (group.target & ~group.allowed).any() for group in groups)
