@@ -3,8 +3,9 @@
     python -m benchmarks.open_entities.evaluate assets
     python -m benchmarks.open_entities.evaluate assets --weights FOLDER --cautions 0 0.5 1
 
-Texts: schemas of openrel that neither trains on here, those with spaCy's types and those with types of their own; the
-ordinary paragraphs; and passages of Re-DocRED test, which are real. Entities count with their type and without
+Texts: schemas of openrel that neither trains on here, those with spaCy's types and those with types of their own; real
+sentences that are held out, each under types of its own, where those of no listed type count as none; the ordinary
+paragraphs; and passages of Re-DocRED test, which are real. Entities count with their type and without
 ("spans"), a determiner in front left out. In Re-DocRED a type of OntoNotes counts as the wider one that the corpus has.
 """
 
@@ -26,6 +27,7 @@ from spacy_ragre.entity_types import ONTONOTES
 from .. import paragraphs
 from ..results import add_row
 from .data import REDOCRED, TypedTexts, of_schema, read_docred, read_openrel
+from .types import read_types
 
 OPENREL = Path(__file__).parents[2] / "corpora_src" / "openrel"
 OUTPUT = Path(__file__).parents[1] / "results" / "open_entities.json"
@@ -37,6 +39,7 @@ WIDER = {
     "CARDINAL": "NUM", "ORDINAL": "NUM", "MONEY": "NUM", "PERCENT": "NUM", "QUANTITY": "NUM",
 }  # fmt: skip
 OWN = "openrel, held out, types of their own"
+SENTENCES = "real sentences, types of their own"
 SYSTEMS = {
     "open_entities": "types are read by the encoder that comes with the package",
     "en_core_web_sm": "spaCy's small English pipeline, which has the types of OntoNotes",
@@ -81,6 +84,7 @@ def splits(data: Path) -> Dict[str, List[TypedTexts]]:
     return {
         "openrel, held out, spaCy's types": [schema for schema in held_out if schema not in own],
         OWN: own,
+        SENTENCES: read_types(data, held_out=True),
         "ordinary paragraphs": [of_schema(schema) for schema in paragraphs.read()],
         "Re-DocRED test, passages": [real],
     }
@@ -134,7 +138,7 @@ def main() -> None:
         systems.append(("en_core_web_sm", lambda _: lambda texts: list(recogniser.pipe(texts))))
     for split, schemas in splits(args.data).items():
         for name, make in systems:
-            if name == "en_core_web_sm" and split == OWN:
+            if name == "en_core_web_sm" and split in (OWN, SENTENCES):
                 continue
             began = time.perf_counter()
             pairs = find(schemas, make)

@@ -7,6 +7,7 @@ is no entity then: so the tagger learns to go by the types.
 """
 
 import argparse
+import itertools
 import json
 import logging
 import math
@@ -27,11 +28,16 @@ from spacy_ragre.llm.runtime.precision import mixed_precision
 from ..open_relations.corpora import token_span
 from ..open_relations.train import fill_encoder, optimizer_of, read_checkpoint, run
 from ..results import describe
-from .data import FIRST_COMPLETE, HELD_OUT, SHARES, TypedTexts, read_training
+from .data import CORPORA, FIRST_COMPLETE, HELD_OUT, SHARES, TypedTexts, read_training
+from .types import read_types
 
 # How often all types of a schema are asked for; else each with this chance.
 ALL_TYPES, CHANCE = 0.5, 0.6
 MOST_TYPES = 24
+# Of schemas with few texts.
+MOST_GROUPS = 16
+# Texts, types, and the class of each token of the texts; -1 for those around them.
+Group = Tuple[List[Row], List[Row], Tensor]
 
 
 class Sampler:
@@ -56,15 +62,25 @@ class Sampler:
         self.pools: Dict[str, List[TypedTexts]] = {}
         for schema in schemas:
             self.pools.setdefault(schema.source, []).append(schema)
+        self._weights = {
+            source: list(itertools.accumulate(math.sqrt(len(schema.texts)) for schema in pool))
+            for source, pool in self.pools.items()
+        }
         self.queues: Dict[str, List[int]] = {}
         self.known: Dict[Tuple[str, int], Tuple[List[int], List[int], List[Tuple[int, int, str]]]] = {}
 
-    def group(self) -> Tuple[List[Row], List[Row], Tensor]:
-        """RETURNS (Tuple[List[Row], List[Row], Tensor]): texts, types, and the class of each token of the texts; -1
-        for those around them.
+    def groups(self) -> List[Group]:
+        """RETURNS (List[Group]): one of a schema drawn by its corpus; several where its schemas are too short for the
+        number of tokens.
         """
-        pool = self.pools[self.random.choices(list(self.shares), list(self.shares.values()))[0]]
-        schema = self.random.choices(pool, [math.sqrt(len(item.texts)) for item in pool])[0]
+        source = self.random.choices(list(self.shares), list(self.shares.values()))[0]
+        pool, weights = self.pools[source], self._weights[source]
+        out: List[Group] = []
+        while sum(len(classes) for _, _, classes in out) < self.tokens and len(out) < MOST_GROUPS:
+            out.append(self._group(self.random.choices(pool, cum_weights=weights)[0]))
+        return out
+
+    def _group(self, schema: TypedTexts) -> Group:
         names = list(schema.types)
         if self.random.random() >= ALL_TYPES:
             names = [name for name in names if self.random.random() < CHANCE] or names[:1]
@@ -73,7 +89,7 @@ class Sampler:
         types = [self.finder.type_row(self._words(schema.types[name])) for name in names]
         texts: List[Row] = []
         classes: List[int] = []
-        while not texts or sum(len(ids) for ids, _ in texts) < self.tokens:
+        while not texts or (len(texts) < len(schema.texts) and sum(len(ids) for ids, _ in texts) < self.tokens):
             ids, ways, spans = self._text(schema)
             row = [0] * len(ids)
             for first, last, type_ in spans:
@@ -102,7 +118,7 @@ class Sampler:
         return self.known[key]
 
 
-def step_loss(model: OpenTagger, groups: Sequence[Tuple[List[Row], List[Row], Tensor]]) -> Tensor:
+def step_loss(model: OpenTagger, groups: Sequence[Group]) -> Tensor:
     """RETURNS (Tensor): the mean loss of the tokens of some groups, which are read together."""
     with mixed_precision(model.device):
         views, none = model.read_tokens(model.pack([row for texts, _, _ in groups for row in texts]))
@@ -112,9 +128,9 @@ def step_loss(model: OpenTagger, groups: Sequence[Tuple[List[Row], List[Row], Te
     for _, asked, classes in groups:
         own = slice(at, at + len(classes))
         scores = model.score((views[own], none[own]), types[first : first + len(asked)])
-        losses.append(F.cross_entropy(scores.float(), classes.to(model.device), ignore_index=-1))
+        losses.append(F.cross_entropy(scores.float(), classes.to(model.device), ignore_index=-1, reduction="sum"))
         at, first = at + len(classes), first + len(asked)
-    return torch.stack(losses).mean()
+    return torch.stack(losses).sum() / sum(int((classes >= 0).sum()) for _, _, classes in groups)
 
 
 def main(argv: Sequence[str] = ()) -> None:
@@ -139,11 +155,12 @@ def main(argv: Sequence[str] = ()) -> None:
     fill_encoder(model, find_encoder() / "model.safetensors")
     if args.start:
         model.load_own_state(read_checkpoint(args.start)[1])
-    sampler = Sampler(finder, list(read_training(args.data, args.openrel)), args.seed, args.tokens)
+    schemas = [*read_training(args.data, args.openrel), *read_types(args.data, held_out=False)]
+    sampler = Sampler(finder, schemas, args.seed, args.tokens)
     step = run(
         model,
         optimizer_of(model, args.rate, args.new_rate),
-        lambda: step_loss(model, [sampler.group() for _ in range(args.groups)]),
+        lambda: step_loss(model, [group for _ in range(args.groups) for group in sampler.groups()]),
         args.out,
         args.minutes,
         warm=0.05,
@@ -151,7 +168,7 @@ def main(argv: Sequence[str] = ()) -> None:
     )
     record = {
         "data": f"openrel from file {FIRST_COMPLETE} on without {len(HELD_OUT)} that are held out, Re-DocRED dev, "
-        f"{', '.join(name for name in SHARES if name not in ('openrel', 'redocred'))}",
+        f"types without every tenth sentence, {', '.join(CORPORA)}",
         "never_seen": "the files that are held out, the ordinary paragraphs, Re-DocRED test, CrossRE",
         "minutes": args.minutes,
         "steps": step,

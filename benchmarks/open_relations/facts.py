@@ -15,7 +15,6 @@ A block names a sentence of an open corpus by its id, and says what holds and wh
 
 import argparse
 import json
-import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,15 +29,12 @@ from spacy_ragre.instances import Instance
 from spacy_ragre.llm.runtime.precision import mixed_precision
 from spacy_ragre.retrieval.encoders import TextEncoder
 
+from ..sentences import is_held_out, places, read_texts
 from .corpora import Document, Label, Schema, make_document
 from .wordings import SOURCES
 
 FOLDER = SOURCES / "facts"
 SOURCE = "facts"
-# The corpora whose sentences are annotated, each in the splits of `relations/NAME.SPLIT.jsonl`.
-CORPORA = ("fewrel64", "geneva", "causal_news", "core")
-# Of so many sentences the last one by number is held out of training, to measure on.
-HELD_OUT = 10
 # Labels of other sentences among which the right one must be found.
 OTHERS = 12
 
@@ -96,26 +92,11 @@ class Block:
 
 
 def _find(text: str, name: str) -> Tuple[int, int]:
-    """RETURNS (Tuple[int, int]): characters of a name; of its second place where it ends in "@@2". (0, 0) where it has
+    """RETURNS (Tuple[int, int]): characters of a name, in its first place or the one that it names. (0, 0) where it has
     none.
     """
-    name, _, count = name.partition("@@")
-    before = r"(?<!\w)" if name[:1].isalnum() else ""
-    after = r"(?!\w)" if name[-1:].isalnum() else ""
-    found = [match.span() for match in re.finditer(before + re.escape(name) + after, text)]
-    number = int(count or 1) - 1
-    return found[number] if name and 0 <= number < len(found) else (0, 0)
-
-
-def read_texts(data: Path) -> Dict[str, str]:
-    """RETURNS (Dict[str, str]): the sentences of `CORPORA` by id."""
-    texts = {}
-    for name in CORPORA:
-        for path in sorted((data / "relations").glob(f"{name}.*.jsonl")):
-            for line in path.read_text(encoding="utf8").splitlines():
-                record = json.loads(line)
-                texts[record["id"]] = record["text"]
-    return texts
+    found = places(text, name)
+    return found[0] if found else (0, 0)
 
 
 def read_file(path: Path, texts: Optional[Mapping[str, str]], problems: Problems) -> List[Block]:
@@ -127,12 +108,12 @@ def read_file(path: Path, texts: Optional[Mapping[str, str]], problems: Problems
     RETURNS (List[Block]): its blocks, in order.
     """
     blocks: List[Block] = []
-    places: List[int] = []
+    lines: List[int] = []
     for number, line in read_lines(path, problems):
         line = line.strip()
         if line.startswith("#"):
             blocks.append(Block(line[1:].strip()))
-            places.append(number)
+            lines.append(number)
         elif line and not blocks:
             problems.add(number, "no '#id' of a sentence stands above it")
         elif line.startswith(("-", "+")):
@@ -150,7 +131,7 @@ def read_file(path: Path, texts: Optional[Mapping[str, str]], problems: Problems
                 problems.add(number, "a wording is empty")
             blocks[-1].facts.append((parts[0], wordings, parts[1].startswith("~"), parts[2]))
     seen: Set[str] = set()
-    for number, block in zip(places, blocks):
+    for number, block in zip(lines, blocks):
         if block.id in seen:
             problems.add(number, f"the sentence {block.id!r} stands twice")
         seen.add(block.id)
@@ -176,9 +157,7 @@ def read_facts(data: Path, held_out: bool, folder: Path = FOLDER) -> List[Tuple[
         problems = Problems(path)
         blocks = read_file(path, texts, problems)
         problems.raise_any()
-        out += [
-            (block, texts[block.id]) for number, block in enumerate(blocks, 1) if (number % HELD_OUT == 0) == held_out
-        ]
+        out += [(block, texts[block.id]) for number, block in enumerate(blocks, 1) if is_held_out(number) == held_out]
     return out
 
 
@@ -197,9 +176,9 @@ def read_schema(data: Path, tokenizer: Tokenizer, folder: Path = FOLDER) -> Sche
         own = block.labels()
         doc = make_document(tokenizer, block.record(text), [labels[numbers[label]] for label in own])
         if doc is not None:
-            places = [numbers[label] for label in own]
-            doc.relations = {pair: {places[i] for i in held} for pair, held in doc.relations.items()}
-            doc.labels = set(places)
+            known = [numbers[label] for label in own]
+            doc.relations = {pair: {known[i] for i in held} for pair, held in doc.relations.items()}
+            doc.labels = set(known)
             docs.append(doc)
     return Schema(SOURCE, SOURCE, labels, docs, likeness=_likeness(labels))
 

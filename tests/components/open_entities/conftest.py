@@ -41,7 +41,7 @@ def entity_files(make_bert: Callable[..., Path], tmp_path_factory: pytest.TempPa
         sampler = Sampler(finder, [schema], 0, 40, {"openrel": 1.0})
         optimizer = torch.optim.AdamW([value for value in finder.model.parameters() if value.requires_grad], lr=5e-3)
         for _ in range(150):
-            step_loss(finder.model.train(), [sampler.group()]).backward()
+            step_loss(finder.model.train(), sampler.groups()).backward()
             optimizer.step()
             optimizer.zero_grad()
         save_weights(finder.model.eval(), folder / "open_entities.safetensors")
