@@ -12,7 +12,7 @@ import random
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -130,11 +130,12 @@ def read_schemas(folder: Path, source: str, tokenizer: Tokenizer) -> Iterator[Sc
         yield Schema(schema.name, source, labels, docs, flat=source == "openrel")
 
 
-def read_relations(folder: Path, name: str, fewrel: Path, tokenizer: Tokenizer) -> Schema:
+def read_relations(folder: Path, name: str, fewrel: Path, tokenizer: Tokenizer, unseen: Collection[str] = ()) -> Schema:
     """A corpus in the interchange format, all its splits.
 
     folder (Path): where `NAME.labels.json` and `NAME.SPLIT.jsonl` are.
     fewrel (Path): where `pid2name.json` is, for other words of FewRel's relations.
+    unseen (Collection[str]): ids of documents that never train.
     """
     spec = json.loads((folder / f"{name}.labels.json").read_text(encoding="utf8"))
     official: Dict[str, str] = {}
@@ -154,7 +155,7 @@ def read_relations(folder: Path, name: str, fewrel: Path, tokenizer: Tokenizer) 
     given = name in GIVEN_PAIRS
     for split in ("train", "dev", "test"):
         for record in _lines(folder / f"{name}.{split}.jsonl"):
-            if len(record["ents"]) < 2 or (name == "because" and not record["relations"]):
+            if len(record["ents"]) < 2 or (name == "because" and not record["relations"]) or record["id"] in unseen:
                 continue
             for ent in record["ents"]:
                 ent["label"] = "" if ent["label"] in ("ENTITY", "ARG") else ent["label"]

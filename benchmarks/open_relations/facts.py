@@ -80,6 +80,11 @@ class Block:
             first, second = _find(text, head), _find(text, tail)
             if first[0] < second[1] and second[0] < first[1]:
                 yield f"{head!r} and {tail!r} overlap"
+        owner: Dict[str, Tuple[Tuple[str, ...], bool]] = {}
+        for _, wordings, symmetric, _ in self.facts:
+            for wording in wordings:
+                if owner.setdefault(wording.lower(), (wordings, symmetric)) != (wordings, symmetric):
+                    yield f"{wording!r} is a wording of two labels"
         right = {wording.lower() for _, wordings, _, _ in self.facts for wording in wordings}
         for label in self.wrong:
             if label.lower() in right:
@@ -126,9 +131,11 @@ def read_file(path: Path, texts: Optional[Mapping[str, str]], problems: Problems
             if len(parts) != 3 or not all(parts):
                 problems.add(number, "'head > label | other wording > tail' is needed")
                 continue
-            wordings = tuple(wording.strip().removeprefix("~") for wording in parts[1].split("|"))
+            wordings = tuple(wording.strip() for wording in parts[1].removeprefix("~").split("|"))
             if not all(wordings):
                 problems.add(number, "a wording is empty")
+            if any(wording.startswith("~") for wording in wordings):
+                problems.add(number, "'~' stands before the first wording alone, and is meant of all")
             blocks[-1].facts.append((parts[0], wordings, parts[1].startswith("~"), parts[2]))
     seen: Set[str] = set()
     for number, block in zip(lines, blocks):
@@ -230,10 +237,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["check", "measure"])
     parser.add_argument("data", type=Path)
-    parser.add_argument("weights", type=Path, nargs="?")
+    parser.add_argument("weights", type=Path, nargs="?", help="what is measured")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     args = parser.parse_args(argv)
     if args.what == "measure":
+        if args.weights is None:
+            parser.error("measure needs the weights: facts measure DATA WEIGHTS")
         reader = OpenRelations.load(args.weights)
         sys.stdout.write(f"{json.dumps(measure(reader, read_facts(args.data, True, args.folder)))}\n")
         return 0

@@ -30,7 +30,8 @@ from spacy_ragre.components.relations.open_tokens import TypeVectors
 from spacy_ragre.llm.runtime.precision import mixed_precision
 
 from .corpora import RELATION_CORPORA, Schema, read_redocred, read_relations, read_schemas, with_wordings
-from .facts import read_schema as read_facts
+from .facts import read_facts
+from .facts import read_schema as facts_schema
 from .phrases import add_phrases
 from .sampling import Group, Sampler
 from .wordings import read_source
@@ -52,10 +53,13 @@ def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer:
         *read_schemas(openrel_folder, "openrel", tokenizer),
         *read_schemas(openwiki_folder, "openwiki", tokenizer),
     ]
-    schemas += [read_relations(data / "relations", name, data / "fewrel", tokenizer) for name in RELATION_CORPORA]
+    unseen = {block.id for block, _ in read_facts(data, held_out=True)}
+    schemas += [
+        read_relations(data / "relations", name, data / "fewrel", tokenizer, unseen) for name in RELATION_CORPORA
+    ]
     schemas.append(read_redocred(data, tokenizer))
     wordings = {source: read_source(source) for source in {schema.source for schema in schemas}}
-    return [*(with_wordings(schema, wordings[schema.source]) for schema in schemas), read_facts(data, tokenizer)]
+    return [*(with_wordings(schema, wordings[schema.source]) for schema in schemas), facts_schema(data, tokenizer)]
 
 
 def fill_encoder(model: Union[OpenReader, OpenTagger], path: Path) -> None:

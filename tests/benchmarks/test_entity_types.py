@@ -1,4 +1,4 @@
-"""Entities of real sentences under types of their own: what a block may say, what is told of a wrong one, the corpus."""
+"""Entities of real sentences under types of their own: the form of a block, what is told of a wrong one, the corpus."""
 
 import json
 

@@ -82,6 +82,8 @@ def test_a_block_is_a_document_with_labels_of_its_own(tmp_path):
         (" | seller of", " |", "line 2: a wording is empty"),
         ("ann lee > sold | seller of > acme", "ann lee sold acme", "line 2: 'head > label | other wording > tail'"),
         (BLOCK, "#core-1\n+ acme\n", "has neither facts nor wrong labels"),
+        ("> ~did", "> sold | ~did", "line 3: '~' stands before the first wording alone"),
+        ("> ~did business with", "> ~did business with | sold", "'sold' is a wording of two labels"),
         (BLOCK, BLOCK * 2, "line 6: the sentence 'core-1' stands twice"),
     ],
 )
@@ -147,3 +149,21 @@ def test_the_corpus_has_no_problems_and_as_much_as_its_card_says():
         wordings |= {wording for block in blocks for label, _ in block.labels() for wording in label}
     card = (facts.FOLDER / "README.md").read_text(encoding="utf8")
     assert f"{sentences:,} sentences, {found:,} facts, {len(wordings):,} wordings" in card
+
+
+def test_sentences_that_are_held_out_do_not_train_under_their_corpus_s_labels(tmp_path, layout):
+    rows = [
+        {
+            "id": f"core-{number}",
+            "text": TEXT,
+            "ents": [{"start": 0, "end": 7, "label": "ORG"}, {"start": 13, "end": 17, "label": "ORG"}],
+            "relations": [{"head": 0, "tail": 1, "label": "sold"}],
+        }
+        for number in (1, 2)
+    ]
+    for split, part in (("train", rows), ("dev", []), ("test", [])):
+        lines = "".join(json.dumps(row) + "\n" for row in part)
+        (tmp_path / f"core.{split}.jsonl").write_text(lines, encoding="utf8")
+    (tmp_path / "core.labels.json").write_text('{"sold": {"text": "sold", "definition": "head sold tail"}}')
+    read = [corpora.read_relations(tmp_path, "core", tmp_path, layout.tokenizer, unseen) for unseen in ((), {"core-2"})]
+    assert [len(schema.docs) for schema in read] == [2, 1]
