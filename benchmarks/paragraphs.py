@@ -1,8 +1,10 @@
 """Ordinary paragraphs with labels of their own, without training: what a user gets who names labels.
 
     python -m benchmarks.paragraphs
+    python -m benchmarks.paragraphs --test
 
-The paragraphs are those of `corpora_src/paragraphs`. They are development data: settings may be chosen on them. All
+The paragraphs are those of `corpora_src/paragraphs`. They are development data: settings may be chosen on them. With
+`--test` they are those of `corpora_src/paragraphs_test`, on which nothing is chosen. All
 settings of the component but labels and answer are its defaults, and labels are measured with and without the entity
 types of head and tail. Rows with gold entities are given the annotated ones. Rows with entities of a pipeline run it on
 the plain text, en_core_web_sm or what `--pipeline` names, by itself and with `entity_phrases` behind it. Rows with
@@ -39,6 +41,7 @@ from .results import add_row
 NAME = "rag_relation_extractor"
 PIPELINE = "en_core_web_sm"
 PARAGRAPHS = Path(__file__).parents[1] / "corpora_src" / "paragraphs"
+TEST = PARAGRAPHS.with_name("paragraphs_test")
 OUTPUT = Path(__file__).parent / "results" / "paragraphs.json"
 TITLE = "Ordinary paragraphs, labels of one's own, no training"
 ANSWERS = {
@@ -226,12 +229,13 @@ def main() -> None:
     parser.add_argument("--answers", nargs="+", choices=ANSWERS, default=list(ANSWERS))
     parser.add_argument("--entities", nargs="+", choices=ENTITIES, default=list(ENTITIES))
     parser.add_argument("--pipeline", default=PIPELINE, help="what finds entities; its name stands in the rows")
+    parser.add_argument("--test", action="store_true", help="those on which nothing is chosen")
     parser.add_argument("--limit", type=int, default=0, help="measure a seeded subset of this size")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
-    schemas = subset(read(), args.limit)
+    schemas = subset(read(TEST if args.test else PARAGRAPHS), args.limit)
     total = sum(len(schema.texts) for schema in schemas)
-    kind = ", seeded subset" if args.limit else ""
+    kind = f"{'test ' if args.test else ''}paragraphs{', seeded subset' if args.limit else ''}"
     for entities in args.entities:
         found_by = ENTITIES[entities].format(pipeline=Path(args.pipeline).name)
         for answer in args.answers:
@@ -240,7 +244,7 @@ def main() -> None:
                 row = {
                     "name": f"{answer}, {'with' if types else 'without'} entity types",
                     "description": ANSWERS[answer],
-                    "split": f"paragraphs{kind} ({total}), {found_by}",
+                    "split": f"{kind} ({total}), {found_by}",
                 }
                 add_row(args.output, TITLE, row, 0, scores, costs)
                 shown = {key: round(value, 3) for key, value in {**scores, **costs}.items()}

@@ -110,3 +110,16 @@ def test_the_benchmark_writes_a_row(tmp_path, monkeypatch, entities, answer):
     assert all(row["split"] == f"paragraphs, seeded subset (2), {found_by}" for row in rows)
     assert all(0 <= value <= 1 for row in rows for values in row["scores"].values() for value in values)
     assert (rows[0]["scores"]["entities_r"] == [1.0]) == (entities == "gold")
+
+
+def test_test_paragraphs_are_others_and_measured_by_their_name(tmp_path, monkeypatch, capsys):
+    test, dev = paragraphs.read(paragraphs.TEST), paragraphs.read()
+    assert sum(len(schema.texts) for schema in test) == 27 and all(len(schema.labels) == 8 for schema in test)
+    assert not {text.text for schema in test for text in schema.texts} & {t.text for s in dev for t in s.texts}
+    monkeypatch.setattr(paragraphs, "measure", lambda schemas, *args: ({"relations_f": 0.5}, {}))
+    output = tmp_path / "out.json"
+    options = ["paragraphs", "--test", "--answers", "open", "--entities", "gold", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", options)
+    paragraphs.main()
+    rows = json.loads(output.read_text(encoding="utf8"))["rows"]
+    assert {row["split"] for row in rows} == {"test paragraphs (27), gold entities"}
