@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, cast
 
 import typer
 from wasabi.printer import Printer
@@ -11,11 +11,11 @@ from ..errors import Errors
 from ._util import Arg, Opt, ragre_cli, read_corpus, user_errors, visible
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc, Span
 
     from ..assist import Profile, Reach
     from ..assist.checks import Answers, Suspect
-    from ..candidates import CandidateGenerator
+    from ..candidates import Candidate, CandidateGenerator
     from ..instances import Instance
 
 debug_cli = typer.Typer(name="debug", help="Look for what is wrong.", no_args_is_help=True)
@@ -163,15 +163,20 @@ def _by_config(config_path: Path, overrides: Mapping[str, Any]) -> Data:
         corpora = resolve_dot_names(filled, names)
     found = [[example.reference for example in corpus(nlp)] for corpus in corpora]
     train, dev = found[0], found[1] if len(found) > 1 else []
-    components = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, RelationExtractor)]
-    if not components:
+    names = [name for name, pipe in nlp.pipeline if isinstance(pipe, RelationExtractor)]
+    if not names:
         raise ValueError(Errors.R674.format(path=config_path, components=", ".join(nlp.pipe_names) or "none"))
-    component = components[-1]
+    component = cast(RelationExtractor, nlp.get_pipe(names[-1]))
     labels = list(component.labels) or None
     if labels is None:
         for label in profile([*train, *dev], component.spans_key).labels:
             component.add_label(label)
-    return Data(train, dev, lambda doc, spans: component.asked(doc), labels, component.spans_key)
+
+    def ask(doc: "Doc", spans: "Sequence[Span]") -> "List[Candidate]":
+        # With the pipeline itself, which tells the component what types of entities are found.
+        return cast(RelationExtractor, nlp.get_pipe(names[-1])).asked(doc)
+
+    return Data(train, dev, ask, labels, component.spans_key)
 
 
 def _drop_without_path(config: Dict[str, Any], name: str) -> bool:

@@ -56,3 +56,9 @@ class EntityWarnings(metaclass=WithCodes):
         "The weights of component {name!r} were trained on English, and the pipeline's language is {lang!r}. What it "
         "finds may be of no use: measure it, or use a recogniser for that language."
     )
+    W644 = (
+        "It is not known which components come before {name!r}: its pipeline is gone, or documents have the vocabulary "
+        "of another one, as after add_pipe(..., source=...). So entities are taken for those of a recogniser with the "
+        "types of OntoNotes, which may stand for the types of labels. Save the pipeline and load it again; or set "
+        "types = 'strict' for entities of your own."
+    )

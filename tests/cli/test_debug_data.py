@@ -1,6 +1,7 @@
 """`ragre debug data`: what is in training data, and what may be wrong with it."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any, Callable, List, Sequence, Tuple
 
@@ -112,6 +113,24 @@ def test_a_config_says_what_is_asked_about(
     result = run("debug", "data", path, *paths[:2])
     assert "[R417]" not in said(result) and "Development: 0 documents" in said(result)
     assert "--paths.dev corpus/dev.spacy" in said(run("debug", "data", path, *paths[2:]))
+
+
+def test_types_are_those_of_training(run: Callable[..., Result], files: Tuple[Path, Path], tmp_path: Path) -> None:
+    """The pipeline says which are found, and which others stand for them."""
+    path = tmp_path / "config.cfg"
+    types = '{"head_types": ["ORG"], "tail_types": ["ORG"]}'
+    found = '[components]\n[components.open_entities]\nfactory = "open_entities"\ntypes = ["PERSON", "ORG"]\n'
+    config = CONFIG % f"runs = {types}\nowns = {types}\nsold = {types}"
+    config = config.replace("[components]\n", found).replace("pipeline = [", 'pipeline = ["open_entities", ')
+    texts = []
+    for strictness in ("strict", "near"):
+        path.write_text(config.replace('answer = "open"', f'answer = "open"\ntypes = "{strictness}"'))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", r"\[W64")
+            result = run("debug", "data", path, "--paths.train", files[0], "--paths.dev", files[1])
+        assert result.exit_code == 0, result.output
+        texts.append(said(result))
+    assert "0.0% of 24 relations, by 0 pairs" in texts[0] and "95.8% of 24 relations, by 23 pairs" in texts[1]
 
 
 def test_what_can_not_be_looked_at(

@@ -69,6 +69,10 @@ class Advice:
             message = Warnings.W641.format(name=self.name, types=shown, known=known, consequence=consequence)
             self._give(f"W641 {shown}", message)
 
+    def unknown_pipeline(self) -> None:
+        """Warn where it is not known which types the entities have that other types may stand for."""
+        self._give("W644", Warnings.W644.format(name=self.name))
+
     def check_reader(self, lang: str, is_english: bool, codes: Sequence[str]) -> None:
         """Warn where the reader of open labels, before training, can't read the texts or the labels.
 

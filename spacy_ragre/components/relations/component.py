@@ -8,9 +8,10 @@ Sources: RAG4RE (arXiv 2404.13397), its fine-tuned form (arXiv 2406.14745), QLoR
 with neighbours (arXiv 1911.00172).
 """
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.util import logger
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
@@ -24,7 +25,7 @@ from ...retrieval import DEFAULT_K, Retriever
 from ..base import Scorer
 from .annotations import SCORE_WEIGHTS
 from .extractor import RelationExtractor
-from .given_types import GivenTypes
+from .given_types import Given, GivenTypes
 from .learning import explain, labels_without_words
 from .open_scorer import BUNDLED_WEIGHTS
 from .predictor import RelationPredictor
@@ -140,7 +141,7 @@ def make_rag_relation_extractor(
         label_smoothing=label_smoothing,
         both_orders=both_orders,
         types=types,
-        given=GivenTypes(nlp, name),
+        nlp=nlp,
         spans_key=spans_key,
         prompt=prompt,
         candidates=candidates,
@@ -152,8 +153,8 @@ def make_rag_relation_extractor(
 class RagRelationExtractor(RelationExtractor):
     """Find relations between the entities of a document.
 
-    The arguments are those of the factory; see `make_rag_relation_extractor`. `given` says which entity types the
-    pipeline finds; without it, "near" takes those of OntoNotes.
+    The arguments are those of the factory; see `make_rag_relation_extractor`. `nlp` says which entity types are found
+    before it; without it, entities are somebody's own, and "near" takes the types of OntoNotes.
     """
 
     def __init__(
@@ -174,7 +175,7 @@ class RagRelationExtractor(RelationExtractor):
         label_smoothing: float = 0.0,
         both_orders: bool = False,
         types: str = "auto",
-        given: Optional[GivenTypes] = None,
+        nlp: Optional[Language] = None,
         spans_key: Optional[str] = None,
         scorer: Optional[Scorer] = None,
     ) -> None:
@@ -205,24 +206,25 @@ class RagRelationExtractor(RelationExtractor):
         )
         self.advice.check_retriever(retriever.k, DEFAULT_K, n_examples)
         self.types = types
-        self._given = given
+        self._given = None if nlp is None else GivenTypes(nlp, self)
 
-    def _type_rules(self, trained: Optional[str] = None) -> TypeRules:
+    def _type_rules(self, docs: Sequence[Doc], trained: Optional[str] = None) -> TypeRules:
         predictor = self.predictor
-        given = None if self._given is None or self.spans_key is not None else self._given.found()
+        found = Given() if self._given is None or self.spans_key is not None else self._given.found(docs)
         untouched = trained is None and not predictor.open.shim.tuned
         untouched = untouched and predictor.calibration == predictor.calibration.plain()
-        named = given is not None and self._given is not None and self._given.named
-        near = self.types == "near" or (self.types == "auto" and untouched and given is not None)
+        near = self.types == "near" or (self.types == "auto" and untouched and found.types is not None)
         near = near and (trained or predictor.mode) == "open"
-        known = ONTONOTES if given is None else given
-        if near or given is not None:
+        known = ONTONOTES if found.types is None else found.types
+        if near and not found.known:
+            self.advice.unknown_pipeline()
+        elif found.known and (near or found.types is not None):
             self.advice.check_types(predictor.labels, TypeRules(known), near)
         if trained is None and predictor.zero_shot:
             has_examples = bool(predictor.pending or len(predictor.retriever.store))
             codes = [] if has_examples else labels_without_words(predictor.labels)
             self.advice.check_reader(self.vocab.lang, predictor.open.weights == BUNDLED_WEIGHTS, codes)
-        predictor.open.types, predictor.open.named = TypeRules(known) if near else STRICT, named
+        predictor.open.types, predictor.open.named = TypeRules(known) if near else STRICT, found.named
         return predictor.open.types
 
     def _begin_training(self) -> None:

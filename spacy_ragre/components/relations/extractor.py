@@ -191,9 +191,10 @@ class RelationExtractor(Labelled):
 
     # Pairs
 
-    def _type_rules(self, trained: Optional[str] = None) -> TypeRules:
+    def _type_rules(self, docs: Sequence[Doc], trained: Optional[str] = None) -> TypeRules:
         """RETURNS (TypeRules): which entity types may stand for those of the labels.
 
+        docs (Sequence[Doc]): the documents of the pairs.
         trained (Optional[str]): the way to answer that pairs train or calibrate; None where they are asked about, or
             are examples.
         """
@@ -219,9 +220,11 @@ class RelationExtractor(Labelled):
         pairs = self._generator(trained)(doc, entity_spans(doc, self.spans_key))
         return filter_by_types(pairs, self.predictor.labels, types)
 
+    @one_at_a_time
     def asked(self, doc: Doc) -> List[Candidate]:
         """RETURNS (List[Candidate]): the pairs of a document that training asks about."""
-        return self._candidates(doc, trained=self.predictor.learns)
+        trained = self.predictor.learns
+        return self._candidates(doc, self._type_rules([doc], trained), trained)
 
     def _labelled(
         self, doc: Doc, types: TypeRules = STRICT, lost: Optional[Lost] = None, trained: Optional[str] = None
@@ -249,8 +252,8 @@ class RelationExtractor(Labelled):
             lost.extend((doc, relation) for relation in missed)
         return [c for c in candidates if c.instance.answers or not any(is_near(c, relation) for relation in missed)]
 
-    def _gold(self, docs: Iterable[Doc], lost: Optional[Lost] = None, trained: Optional[str] = None) -> List[Instance]:
-        types = self._type_rules(trained)
+    def _gold(self, docs: Sequence[Doc], lost: Optional[Lost] = None, trained: Optional[str] = None) -> List[Instance]:
+        types = self._type_rules(docs, trained)
         return [candidate.instance for doc in docs for candidate in self._labelled(doc, types, lost, trained)]
 
     # Prediction
@@ -282,7 +285,7 @@ class RelationExtractor(Labelled):
             raise ValueError(Errors.R501.format(name=self.name))
         self._check_thresholds()
         self.advice.check_documents(docs)
-        types = self._type_rules()
+        types = self._type_rules(docs)
         per_doc = [self._candidates(doc, types) for doc in docs]
         if self.predictor.pending and (self.predictor.calibration.weight > 0 or self.predictor.shown):
             warnings.warn(Warnings.W501.format(name=self.name), stacklevel=4)
@@ -437,7 +440,7 @@ class RelationExtractor(Labelled):
             same choice gives on documents that it was not made on, where there are two documents or more.
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
-        types = self._type_rules(self.predictor.mode)
+        types = self._type_rules(docs, self.predictor.mode)
         candidates = [candidate for doc in docs for candidate in self._labelled(doc, types)]
         if not candidates:
             raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self._generator()))

@@ -1,11 +1,12 @@
 """Which entity types the pipeline of a component can give, as its other components say."""
 
 import weakref
-from typing import Any, Dict, FrozenSet, Optional, Set, Tuple
+from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Sequence, Set
 
 from spacy.language import Language
+from spacy.tokens import Doc
 
-from ...entity_types import NAME, TERM
+from ...entity_types import NAME, ONTONOTES, TERM
 
 # What adds entities of which little is known.
 _PHRASES = "entity_phrases"
@@ -16,51 +17,68 @@ _TRAINED = ("ner", "beam_ner")
 _EMBEDDED = "embedded_pipeline"
 
 
+class Given(NamedTuple):
+    """What the components before one find.
+
+    types (Optional[FrozenSet[str]]): the types of their entities; None where neither a trained recogniser nor
+        `open_entities` nor a rule for phrases is among them, so that entities are somebody's own.
+    named (bool): whether it is `open_entities` that finds them, and neither recogniser nor rules for phrases: what
+        looks for the types that it is told tells them apart well.
+    known (bool): whether the pipeline is known.
+    """
+
+    types: Optional[FrozenSet[str]] = None
+    named: bool = False
+    known: bool = True
+
+
+# In a pipeline that is not known, a recogniser is likely, with the types that most of them give.
+_UNKNOWN = Given(ONTONOTES, known=False)
+
+
 class GivenTypes:
     """Asks the components before one which entities they find.
 
-    nlp (Language): the pipeline, to which no reference is kept alive.
-    name (str): the component's name there.
+    nlp (Language): the pipeline. No reference to it or to the component is kept alive.
+    component (Any): the component, under whatever name it is there.
     """
 
-    def __init__(self, nlp: Language, name: str) -> None:
+    def __init__(self, nlp: Language, component: Any) -> None:
         self._nlp: Optional[weakref.ReferenceType[Language]] = weakref.ref(nlp)
-        self._name = name
-        self._last: Tuple[Optional[FrozenSet[str]], bool] = None, False
+        self._component: Optional[weakref.ReferenceType[Any]] = weakref.ref(component)
+        # Where there is none to ask, as in another process.
+        self._found = _UNKNOWN
 
     def __getstate__(self) -> Dict[str, Any]:
-        # Another process has no such pipeline.
-        return {"_nlp": None, "_name": self._name, "_last": self._read()}
+        return {"_nlp": None, "_component": None, "_found": self.found()}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
 
-    def found(self) -> Optional[FrozenSet[str]]:
-        """RETURNS (Optional[FrozenSet[str]]): the types of the entities that components before this one find; None
-        where neither a trained recogniser nor `open_entities` nor a rule for phrases is among them, so that entities
-        are somebody's own.
-        """
-        return self._read()[0]
+    def found(self, docs: Sequence[Doc] = ()) -> Given:
+        """What the components before find. It is not known where the pipeline is gone or does not hold the component
+        any more, nor in another one that the component was added to, of which it is not told: its documents have
+        another vocabulary.
 
-    @property
-    def named(self) -> bool:
-        """RETURNS (bool): whether it is `open_entities` that finds them, and neither recogniser nor rules for phrases:
-        what looks for the types that it is told tells them apart well.
+        docs (Sequence[Doc]): documents that the component got.
+        RETURNS (Given): what is found; one that is not `known` where it is not known.
         """
-        return self._read()[1]
-
-    def _read(self) -> Tuple[Optional[FrozenSet[str]], bool]:
         nlp = self._nlp() if self._nlp is not None else None
-        if nlp is None or self._name not in nlp.pipe_names:
-            return self._last
+        component = self._component() if self._component is not None else None
+        if nlp is None or not any(pipe is component for _, pipe in nlp.components):
+            return self._found
+        if any(doc.vocab is not nlp.vocab for doc in docs):
+            return _UNKNOWN
         types: Set[str] = set()
         errs = named = False
-        for name in nlp.pipe_names[: nlp.pipe_names.index(self._name)]:
-            factory = nlp.get_pipe_meta(name).factory
-            labels = getattr(nlp.get_pipe(name), "labels", ())
-            named = named or factory == _NAMED
-            errs = errs or factory in (*_TRAINED, _PHRASES) or (factory == _EMBEDDED and bool(labels))
-            if "doc.ents" in nlp.get_pipe_meta(name).assigns:
+        for name, pipe in nlp.components:
+            if pipe is component:
+                break
+            if name in nlp.disabled:
+                continue
+            meta, labels = nlp.get_pipe_meta(name), getattr(pipe, "labels", ())
+            named = named or meta.factory == _NAMED
+            errs = errs or meta.factory in (*_TRAINED, _PHRASES) or (meta.factory == _EMBEDDED and bool(labels))
+            if "doc.ents" in meta.assigns:
                 types.update(labels)
-        self._last = frozenset(types - {NAME, TERM}) if errs or named else None, named and not errs
-        return self._last
+        return Given(frozenset(types - {NAME, TERM}) if errs or named else None, named and not errs)

@@ -136,15 +136,13 @@ class Labelled(Component):
                 least, single = read_thresholds(self._threshold)
                 single = {label: value for label, value in single.items() if label in asked}
                 calibration = Calibration(threshold=least, thresholds=single)
-            if threshold is not None:
-                # With no limit beside it.
-                calibration = replace(calibration, threshold=threshold, thresholds={}, decision=0.0)
-            before = predictor.labels, predictor.calibration, predictor.uses_examples
+            before = predictor.labels, predictor.calibration, predictor.uses_examples, predictor.limit
             predictor.labels, predictor.calibration, predictor.uses_examples = asked, calibration, own and before[2]
+            predictor.limit = before[3] if threshold is None else threshold
             try:
                 yield
             finally:
-                predictor.labels, predictor.calibration, predictor.uses_examples = before
+                predictor.labels, predictor.calibration, predictor.uses_examples, predictor.limit = before
 
     @contextmanager
     def telling(self, hear: Hear) -> Iterator[None]:

@@ -96,6 +96,8 @@ class RelationPredictor(PairPredictor):
         self.multi_label = multi_label
         self._decision: Decision = MultiLabel() if multi_label else SingleLabel(label_smoothing)
         self.calibration = Calibration()
+        #: Least probability of a relation, in place of all that is set or chosen, where not None. Not saved.
+        self.limit: Optional[float] = None
         # Examples whose keys are of an older state of the model, or were never made.
         self.pending: List[Instance] = []
         if isinstance(retriever.encoder, BackboneEncoder):
@@ -147,6 +149,9 @@ class RelationPredictor(PairPredictor):
     def _settings(self, across: bool = False) -> Calibration:
         """RETURNS (Calibration): for pairs of one sentence, or for those across sentences."""
         chosen = self.calibration
+        if self.limit is not None:
+            # With no limit beside it.
+            return replace(chosen, threshold=self.limit, thresholds={}, decision=0.0)
         if self.zero_shot and chosen == chosen.plain():
             threshold = chosen.threshold or self.open.decision(self.labels, across)
             return replace(chosen, decision=0.0, threshold=threshold)

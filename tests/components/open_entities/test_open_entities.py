@@ -23,7 +23,7 @@ from spacy_ragre.components.open_entities.tagger import (
     UPPER,
     writing_of,
 )
-from spacy_ragre.components.relations.given_types import GivenTypes
+from spacy_ragre.components.relations.given_types import Given, GivenTypes
 from spacy_ragre.components.relations.open_scorer import OpenScorer
 from spacy_ragre.entity_types import STRICT, TypeRules
 from spacy_ragre.instances import Instance
@@ -180,10 +180,10 @@ def test_a_document_that_fails_goes_to_the_handler(nlp, monkeypatch):
 
 def test_types_that_relations_are_read_with(nlp):
     nlp.add_pipe("sentencizer")
-    given = GivenTypes(nlp, "sentencizer")
-    assert given.found() == {"PERSON", "FIRM"} and given.named
+    given = GivenTypes(nlp, nlp.get_pipe("sentencizer"))
+    assert given.found() == Given(frozenset({"PERSON", "FIRM"}), named=True)
     nlp.add_pipe("ner", first=True).add_label("GPE")
-    assert given.found() == {"PERSON", "FIRM", "GPE"} and not given.named
+    assert given.found() == Given(frozenset({"PERSON", "FIRM", "GPE"}))
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -1,20 +1,23 @@
 """How strictly entities must have the types of labels: near types where a recogniser may err, strict ones elsewhere."""
 
 import copy
+import gc
 import pickle
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import spacy
 from spacy.training import Example
 
 from spacy_ragre.components.relations import open_examples
-from spacy_ragre.components.relations.given_types import GivenTypes
+from spacy_ragre.components.relations.given_types import Given, GivenTypes
 from spacy_ragre.components.relations.open_examples import pack_vector
 from spacy_ragre.components.relations.predictor import RelationPredictor
 from spacy_ragre.corpora.reader import copy_input
-from spacy_ragre.entity_types import FORBIDDEN, OTHER_NAME, STRICT
+from spacy_ragre.entity_types import FORBIDDEN, ONTONOTES, OTHER_NAME, STRICT, TypeRules
+from spacy_ragre.labels import LabelSet
 
 NAME = "rag_relation_extractor"
 TYPED = {"founded_by": {"text": "was founded by", "head_types": ["ORG"], "tail_types": ["PERSON"]}}
@@ -35,10 +38,10 @@ def make(make_nlp):
     return build
 
 
-def rules_of(nlp):
+def rules_of(nlp, docs=(), name=NAME):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return nlp.get_pipe(NAME)._type_rules()
+        return nlp.get_pipe(name)._type_rules(list(docs))
 
 
 def test_types_are_near_where_a_recogniser_finds_entities(make, make_nlp):
@@ -159,7 +162,7 @@ def test_a_reader_that_was_trained_with_near_types_reads_as_it_was_trained(small
         warnings.simplefilter("error")  # no relation is lost, as W510 would say
         train(nlp, examples, steps=2, learn_rate=0.025)
     pipe = nlp.get_pipe(NAME)
-    pairs = [candidate.instance for candidate in pipe._candidates(doc, pipe._type_rules())]
+    pairs = [candidate.instance for candidate in pipe._candidates(doc, pipe._type_rules([doc]))]
     targets = [replace(pair, answers=()) for pair in pairs]
     (part,) = pipe.predictor.open.begin_update(targets, pipe.predictor.labels, 0.0)
     expected = pipe.predictor.score(pairs).scores[list(part.rows)]
@@ -180,10 +183,97 @@ def test_calibration_is_for_the_types_that_answer_after_it(make, open_settings, 
     assert seen[0] == STRICT and seen[1] != STRICT
 
 
+def test_pairs_that_are_asked_for_training_are_those_of_training(small, make_doc, monkeypatch):
+    """Whatever was asked before, and with near types where they train, too."""
+    for types, settings in (("near", {}), ("auto", {}), ("auto", {"found": ()})):
+        nlp = small(labels=TYPED, answer="open", types=types, **settings)
+        pipe = nlp.get_pipe(NAME)
+        ents = [("Acme", "ORG"), ("Rome", "GPE"), ("Ann", "PERSON")]
+        doc = make_doc(nlp, "Acme is old . Rome was founded by Ann .", ents, [(0, "founded_by", 2)])
+        for token in doc:
+            token.is_sent_start = token.i in (0, 4)
+        trained = []
+        monkeypatch.setattr(pipe.predictor, "train", lambda instances, trained=trained: trained.extend(instances))
+        monkeypatch.setattr(pipe, "_begin_training", lambda: None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pipe.predict([doc])
+            asked = [replace(candidate.instance, answers=None) for candidate in pipe.asked(doc)]
+            pipe.predict([doc])
+            pipe.update([Example(copy_input(doc), doc)])
+        assert asked and asked == [replace(instance, answers=None) for instance in trained]
+
+
+def test_a_threshold_that_is_asked_for_changes_no_types(make, make_doc):
+    """Those that are near stay so, and strict ones strict."""
+    nlp = make()
+    component = nlp.get_pipe(NAME)
+    for expected in (TypeRules(frozenset({"PERSON", "ORG"})), STRICT):
+        assert rules_of(nlp) == expected
+        with component.asking(threshold=0.6):
+            assert rules_of(nlp) == expected and component.least_score == 0.6
+            with component.asking(LabelSet({"left": ""})):
+                assert component.least_score == 0.6
+            with component.asking(threshold=0.7):
+                assert component.least_score == 0.7
+        assert component.predictor.limit is None
+        component.predictor.calibration = replace(component.predictor.calibration, weight=0.5)
+
+
+# The pipeline that is asked
+
+
+def test_a_component_of_another_name_knows_its_pipeline(make):
+    nlp = make()
+    expected = rules_of(nlp)
+    nlp.rename_pipe(NAME, "rels")
+    assert rules_of(nlp, name="rels") == expected == TypeRules(frozenset({"PERSON", "ORG"}))
+    nlp.get_pipe("ner").add_label("GPE")
+    nlp.rename_pipe("ner", NAME)
+    assert rules_of(nlp, name="rels").given == {"PERSON", "ORG", "GPE"}
+    with nlp.select_pipes(disable=[NAME]):
+        assert rules_of(nlp, name="rels") == STRICT
+    with nlp.select_pipes(disable=["rels"]):
+        assert rules_of(nlp, name="rels").given == {"PERSON", "ORG", "GPE"}
+
+
+@pytest.mark.parametrize("found", [(), ("GPE",)])
+@pytest.mark.parametrize("left", [True, False])
+def test_w644_a_component_of_another_pipeline_says_that_it_is_not_known(make, found, left):
+    """It takes the types of most recognisers, and neither those of the other pipeline nor none."""
+    other = make(found=found)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner").add_label("LAW")
+    nlp.add_pipe(NAME, source=other)
+    if not left:
+        del other
+        gc.collect()
+    docs = [nlp.make_doc("Acme was founded by Ann .")]
+    component = nlp.get_pipe(NAME)
+    with pytest.warns(UserWarning, match=r"\[W644\].*'rag_relation_extractor'") as told:
+        assert component._type_rules(docs) == TypeRules(ONTONOTES)
+        assert component._type_rules(docs) == TypeRules(ONTONOTES)
+    assert len(told) == 1
+    again = nlp.from_config(nlp.config)
+    again.get_pipe("ner").add_label("LAW")
+    assert rules_of(again).given == {"LAW"}
+    component.types = "strict"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert component._type_rules(docs) == STRICT
+
+
+def test_w644_a_component_that_was_taken_out(make):
+    nlp = make()
+    component = nlp.remove_pipe(NAME)[1]
+    with pytest.warns(UserWarning, match="W644"):
+        assert component._type_rules([]) == TypeRules(ONTONOTES)
+
+
 def test_another_process_knows_the_types(make):
     nlp = make()
-    given = pickle.loads(pickle.dumps(GivenTypes(nlp, NAME)))
-    assert given.found() == {"PERSON", "ORG"}
+    given = pickle.loads(pickle.dumps(GivenTypes(nlp, nlp.get_pipe(NAME))))
+    assert given.found() == Given(frozenset({"PERSON", "ORG"}))
 
 
 def test_what_was_saved_before_there_were_near_types_stays_strict(make):
@@ -206,19 +296,19 @@ def test_w641_types_that_nothing_finds_are_told_once(make):
     with pytest.warns(
         UserWarning, match=r"W641.*DRUG, CONDITION.*\(types that are found: ORG, PERSON\).*stand for them"
     ):
-        nlp.get_pipe(NAME)._type_rules()
+        nlp.get_pipe(NAME)._type_rules([])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        nlp.get_pipe(NAME)._type_rules()
+        nlp.get_pipe(NAME)._type_rules([])
     # Of several types that may stand there, one is enough.
     either = {"treats": {"text": "treats", "head_types": ["DRUG", "ORG"], "tail_types": ["PER", "PERSON"]}}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make(either, types="strict").get_pipe(NAME)._type_rules()
-        make(either).get_pipe(NAME)._type_rules()
+        for nlp in (make(either, types="strict"), make(either)):
+            nlp.get_pipe(NAME)._type_rules([])
     strict = make(UNFOUND, types="strict")
     with pytest.warns(UserWarning, match="W641.*They get none"):
-        strict.get_pipe(NAME)._type_rules()
+        strict.get_pipe(NAME)._type_rules([])
 
 
 @pytest.mark.real
