@@ -17,14 +17,15 @@ class Calibration:
     neighbours (int): number of neighbours whose answers are mixed in.
     weight (float): their weight, from 0 (the model alone) to 1 (Khandelwal et al. 2020, arXiv 1911.00172).
     neighbour_temperature (float): divides the neighbours' similarities before their softmax.
-    threshold (float): least probability of a relation.
+    threshold (float): least probability of a relation, as the user says it; 0 leaves it to what was chosen.
     prior (Tuple[float, ...]): what is taken off each class's score first: its mean over many pairs, so that what a
         model finds likely anyhow gets no advantage (batch calibration, Zhou et al. 2023, arXiv 2309.17249). Empty for
         none.
     proposal (float): weight of the log-odds that a filter gave a pair, where a pair may hold several relations.
     bias (float): added to the scores of all relations, where a pair may hold several.
-    decision (float): a relation must be likelier than this, where a pair may hold several.
-    thresholds (Mapping[str, float]): least probability of labels that have one of their own.
+    decision (float): a relation must be likelier than this, where a pair may hold several and the user does not say
+        how likely its label must be.
+    thresholds (Mapping[str, float]): least probability of labels for which the user gives one of their own.
     """
 
     temperature: float = 1.0
@@ -55,8 +56,9 @@ class Calibration:
 def read_thresholds(value: Union[float, Mapping[str, float]]) -> Tuple[float, Dict[str, float]]:
     """The thresholds of an extractor's settings. A ValueError is raised for what is no probability.
 
-    value (Union[float, Mapping[str, float]]): one for all labels, or a table of labels; "*" names all others, which
-        else have none.
+    value (Union[float, Mapping[str, float]]): one for all labels, or a table of labels; "*" names all others. Labels
+        that a table does not name keep the limit that was chosen for them, by calibration or with the weights of open
+        labels, as all do with 0 or "*": 0.
     RETURNS (Tuple[float, Dict[str, float]]): the threshold of all that have none of their own, and the others.
     """
     table = value if isinstance(value, Mapping) else {OTHERS: value}

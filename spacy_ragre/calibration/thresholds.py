@@ -35,6 +35,15 @@ def limits(settings: Calibration, labels: LabelSet) -> np.ndarray:
     return np.array([settings.thresholds.get(name or "", settings.threshold) for name in names])
 
 
+def decisions(settings: Calibration, labels: LabelSet) -> np.ndarray:
+    """RETURNS (numpy.ndarray): what each class must be likelier than where a pair may hold several, *Shape* (classes,):
+    what was chosen, and 0 where the user says how likely a label must be.
+    """
+    names = ["" if answer is None else answer.label for answer in labels.classes]
+    said = [settings.threshold > 0 or name in settings.thresholds for name in names]
+    return np.where(said, 0.0, settings.decision)
+
+
 def pick_best(probability: np.ndarray, threshold: Union[float, np.ndarray]) -> Tuple[Tuple[int, ...], ...]:
     """The likeliest class of each pair.
 
@@ -50,13 +59,13 @@ def pick_best(probability: np.ndarray, threshold: Union[float, np.ndarray]) -> T
 
 
 def pick_several(
-    probability: np.ndarray, threshold: Union[float, np.ndarray], decision: float = 0.5
+    probability: np.ndarray, threshold: Union[float, np.ndarray], decision: Union[float, np.ndarray] = 0.5
 ) -> Tuple[Tuple[int, ...], ...]:
     """All classes of each pair that are likely enough.
 
     probability (numpy.ndarray): *Shape* (pairs, classes).
     threshold (Union[float, numpy.ndarray]): least probability of a relation, or of each class.
-    decision (float): each relation must be likelier than this.
+    decision (Union[float, numpy.ndarray]): what each relation must be likelier than, or that of each class.
     RETURNS (Tuple[Tuple[int, ...], ...]): for every pair its classes, likeliest first, without class 0.
     """
     if len(probability) == 0:

@@ -1,4 +1,4 @@
-"""Components and their training: R5xx, R630, R631, W5xx, W667."""
+"""Components and their training: R5xx, R630, R631, R633, W5xx, W667."""
 
 from .codes import WithCodes
 
@@ -107,6 +107,10 @@ class ComponentErrors(metaclass=WithCodes):
     R631 = (
         "Component {name!r} takes documents with annotated relations as examples, a list of Docs, and got {value}. "
         "Make one with nlp.make_doc(text), set its doc.ents and doc._.relations, and pass [doc]."
+    )
+    R633 = (
+        "The {setting} of the examples that component {name!r} is to remove are a list of strings, and not {value!r}. "
+        "Put them in brackets, as in {setting}=['...']."
     )
 
 

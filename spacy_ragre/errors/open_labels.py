@@ -54,6 +54,17 @@ class OpenLabelWarnings(metaclass=WithCodes):
         "The labels of component {name!r} were frozen with other weights than those of the setting weights = "
         "{weights!r}, so that they are read again. Call freeze_labels() and save the pipeline to freeze them anew."
     )
+    W163 = (
+        "Component {name!r} was loaded with a table of labels, which spaCy adds to the table in the saved config.cfg. "
+        "So nothing tells whether {labels}, which are there as they were saved, were given, too; they are left out. "
+        "Give all labels that you want as a list, as in [{{'label': 'founded_by', 'text': 'was founded by'}}], or "
+        "load the pipeline and call set_labels()."
+    )
+    W164 = (
+        "The reader of open labels of component {name!r} was trained, and does not see examples since, so that these "
+        "have no effect yet. Let them vote by 'python -m spacy ragre calibrate' on development documents, or train it "
+        "again with them."
+    )
     W165 = (
         "{count} pair(s) with a relation in a batch are not learned: no window of the reader of open labels holds "
         "both mentions, which are too far apart, or have no token of their own. Such pairs are never answered, "

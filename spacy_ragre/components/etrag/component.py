@@ -119,7 +119,8 @@ def make_etrag_extractor(
         of the answers alone, as it was published.
     multi_label (bool): whether a pair may hold several relations.
     threshold (Union[float, Dict[str, Any]]): least probability of a relation, from 0 to 1: one for all labels, or a
-        table of labels, in which "*" stands for all others.
+        table of labels, in which "*" stands for all others. With 0, or without, a label keeps the limit that was
+        chosen for it.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
         Of no effect with `multi_label`.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.

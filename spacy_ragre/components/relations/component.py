@@ -111,7 +111,8 @@ def make_rag_relation_extractor(
         without, and none where there are not both: what all of them hold is what such a model would answer.
     multi_label (bool): whether a pair may hold several relations.
     threshold (Union[float, Dict[str, Any]]): least probability of a relation, from 0 to 1: one for all labels, or a
-        table of labels, in which "*" stands for all others.
+        table of labels, in which "*" stands for all others. With 0, or without, a label keeps the limit that was
+        chosen for it.
     label_smoothing (float): share of the target that training spreads over all classes, from 0 to less than 1.
         Of no effect with `multi_label`.
     both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the

@@ -18,7 +18,7 @@ import numpy as np
 from ...calibration.platt import fit_logistic
 from ...calibration.settings import Calibration
 from ...calibration.temperature import against_threshold, fit_temperature, softmax
-from ...calibration.thresholds import fit_decision, limits, pick_best, pick_several
+from ...calibration.thresholds import decisions, fit_decision, limits, pick_best, pick_several
 from ...labels import LabelSet
 from ...retrieval import Neighbour, neighbour_distribution, turnout
 from ...training.losses import adaptive_threshold, cross_entropy
@@ -211,7 +211,7 @@ class MultiLabel:
         return turnout(neighbours, votes, expected, labels, several=True)
 
     def pick(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> Chosen:
-        return pick_several(probability, limits(settings, labels), settings.decision)
+        return pick_several(probability, limits(settings, labels), decisions(settings, labels))
 
     def draw(self, probability: np.ndarray, temperature: float, random: np.ndarray) -> List[Tuple[int, ...]]:
         for_it, against = _sharpened(probability, temperature), _sharpened(1 - probability, temperature)
@@ -220,7 +220,7 @@ class MultiLabel:
 
     def doubt(self, probability: np.ndarray, settings: Calibration, labels: LabelSet) -> np.ndarray:
         """How near the nearest of all labels is to its limit, as a share of the way from there to 0 or 1."""
-        limit = np.clip(np.maximum(limits(settings, labels), settings.decision), 0.01, 0.99)[1:]
+        limit = np.clip(np.maximum(limits(settings, labels), decisions(settings, labels)), 0.01, 0.99)[1:]
         above = probability[:, 1:] - limit
         far: np.ndarray = np.where(above > 0, above / (1.0 - limit), -above / limit)
         doubt: np.ndarray = 1.0 - far.min(axis=1)

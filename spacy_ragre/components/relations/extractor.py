@@ -107,7 +107,9 @@ class RelationExtractor(Labelled):
 
     @one_at_a_time
     def add_examples(self, docs: Iterable[Doc]) -> int:
-        """Put examples into the store. They are shown in prompts from now on; nothing is trained.
+        """Put examples into the store; nothing is trained. From now on they are shown in prompts, or tell the reader of
+        open labels what its labels mean. Trained weights of that reader don't read them (W164): these let them vote
+        once they are calibrated.
 
         docs (Iterable[Doc]): documents with entities and gold `doc._.relations`; without relations, where that is set
             to an empty list. Those for which it was never set are left out.
@@ -154,12 +156,19 @@ class RelationExtractor(Labelled):
 
         ids (Iterable[str]): ids of their documents.
         texts (Iterable[str]): what they read, without regard to case and white space.
-        RETURNS (int): the number of pairs that were removed.
+        RETURNS (int): the number of pairs that were removed. A ValueError is raised for a string in place of a list.
         """
-        ids, texts = list(ids), list(texts)
+        ids, texts = self._strings("ids", ids), self._strings("texts", texts)
         left = without(self.predictor.pending, ids, texts)
         count, self.predictor.pending = len(self.predictor.pending) - len(left), left
         return count + self.predictor.retriever.remove(ids, texts)
+
+    def _strings(self, setting: str, values: Iterable[str]) -> List[str]:
+        # The letters of a string are strings, too.
+        found: Union[str, List[str]] = values if isinstance(values, str) else list(values)
+        if isinstance(found, str) or not all(isinstance(value, str) for value in found):
+            raise ValueError(Errors.R633.format(name=self.name, setting=setting, value=found))
+        return found
 
     def _store(self, instances: Sequence[Instance]) -> None:
         self.predictor.add_examples(instances)
@@ -169,11 +178,13 @@ class RelationExtractor(Labelled):
 
     def _advise(self, count: int) -> None:
         """count (int): examples whose answers are known."""
-        if self.predictor.mode == "open":
-            if not (self.predictor.open.reads_examples or self.predictor.open.shim.tuned):
-                warnings.warn(Warnings.W161.format(name=self.name, weights=self.predictor.open.weights), stacklevel=5)
-        elif self.predictor.shows_answers and not self.predictor.trained:
-            self.advice.check_examples(self.predictor.one_sided(), count)
+        predictor = self.predictor
+        if predictor.mode == "open":
+            if not predictor.open.reads_examples and not predictor.calibration.weight:
+                told = Warnings.W164 if predictor.open.shim.tuned else Warnings.W161
+                warnings.warn(told.format(name=self.name, weights=predictor.open.weights), stacklevel=5)
+        elif predictor.shows_answers and not predictor.trained:
+            self.advice.check_examples(predictor.one_sided(), count)
 
     def _take_labels(self, docs: Iterable[Doc], again: bool = False) -> None:
         # Goes before pairs are made: without labels, no pair is worth asking about.
@@ -437,7 +448,8 @@ class RelationExtractor(Labelled):
 
         examples (Iterable[Example]): development examples.
         RETURNS (Dict[str, float]): micro-F1 on them `before` and `after`, from 0 to 1; and `cross_validated`, what the
-            same choice gives on documents that it was not made on, where there are two documents or more.
+            same choice gives on documents that it was not made on, where there are two documents or more. Where nothing
+            is better than what was there, that stays.
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
         types = self._type_rules(docs, self.predictor.mode)

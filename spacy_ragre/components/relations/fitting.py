@@ -45,7 +45,7 @@ class DevelopmentPairs(NamedTuple):
     documents: Sequence[str]
     known: Optional["np.ndarray"] = None
 
-    def score(self, answers: Chosen, rows: Sequence[int]) -> float:
+    def score(self, answers: Sequence[Tuple[int, ...]], rows: Sequence[int]) -> float:
         """RETURNS (float): micro-F1 of some pairs' answers, from 0 to 1. Those of which it is not known whether they
         are right count neither as right nor as wrong.
         """
@@ -88,7 +88,8 @@ class _Choice:
         allowed, odds, self.known = (None if table is None else table[rows] for table in tables)
         self.fitted = decision.fit(scores, self.targets, settings, allowed, odds, self.known)
         self.alone = pairs.alone(decision, self.fitted)
-        self.best, self.score = plain, -1.0
+        self.best: Optional[Calibration] = plain
+        self.score = -1.0
         self.answers: Chosen = ()
         # Of equally good ones the fitted one without neighbours, then the plain one.
         self.take(self.fitted, self.alone)
@@ -103,22 +104,37 @@ class _Choice:
             self.best, self.score = option, score
             self.answers = self.decision.pick(probability[self.held_out], option, self.labels)
 
+    def keep(self, before: Chosen) -> None:
+        """Keep what was there, where it is better than all options."""
+        score = self.pairs.score([before[row] for row in self.rows], self.rows)
+        if score > self.score:
+            self.best, self.score = None, score
+            self.answers = tuple(before[row] for row in self.held_out)
+
 
 def choose(
-    pairs: DevelopmentPairs, decision: Decision, labels: LabelSet, plain: Calibration, *, with_prior: bool
-) -> Tuple[Calibration, Dict[str, float]]:
+    pairs: DevelopmentPairs,
+    decision: Decision,
+    labels: LabelSet,
+    plain: Calibration,
+    before: Chosen,
+    *,
+    with_prior: bool,
+) -> Tuple[Optional[Calibration], Dict[str, float]]:
     """Choose temperature, prior, neighbours and limit by micro-F1.
 
     pairs (DevelopmentPairs): the pairs.
     decision (Decision): one answer a pair, or several.
     labels (LabelSet): the labels.
-    plain (Calibration): settings before anything was chosen.
+    plain (Calibration): settings of which nothing was chosen.
+    before (Tuple[Tuple[int, ...], ...]): the classes that each pair is given by the settings of now, which may be
+        others for pairs across sentences.
     with_prior (bool): take each class's mean off its scores first.
-    RETURNS (Tuple[Calibration, Dict[str, float]]): the settings; and micro-F1, from 0 to 1: `before`, `after` on these
-        same pairs, and `cross_validated` where there are two documents or more.
+    RETURNS (Tuple[Optional[Calibration], Dict[str, float]]): the settings, None where those of now are better; and
+        micro-F1, from 0 to 1: `before`, `after` on these same pairs, and `cross_validated` where there are two
+        documents or more.
     """
     everything = list(range(len(pairs.targets)))
-    before = pairs.score(decision.pick(pairs.alone(decision, plain), plain, labels), everything)
     choices = [
         _Choice(pairs, decision, labels, plain, rows, held_out, with_prior)
         for rows, held_out in [(everything, []), *folds(pairs.documents)]
@@ -131,8 +147,10 @@ def choose(
             for choice, weight in product(choices, WEIGHTS):
                 option = replace(choice.fitted, neighbours=k, neighbour_temperature=temperature, weight=weight)
                 choice.take(option, interpolate(choice.alone, votes, weight * heard))
+    for choice in choices:
+        choice.keep(before)
     chosen, *crossed = choices
-    result = {"before": before, "after": chosen.score}
+    result = {"before": pairs.score(before, everything), "after": chosen.score}
     if crossed:
         answers = tuple(answer for choice in crossed for answer in choice.answers)
         result["cross_validated"] = pairs.score(answers, [row for choice in crossed for row in choice.held_out])

@@ -1,5 +1,6 @@
 """Labels and thresholds of an extractor: those of its settings, those that were saved, and others in their place."""
 
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ...calibration.settings import Calibration, read_thresholds
-from ...errors import Errors
+from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet, label_table
 from ...training.locks import keep_turn, one_at_a_time
@@ -58,6 +59,8 @@ class Labelled(Component):
         self._is_list = not isinstance(labels, Mapping)
         # While a pipeline is loaded: what its settings give in place of what was saved, and its folder.
         self._given_labels: Optional[Table] = None
+        # Those of them that may be there because spaCy adds a table to the one in the file.
+        self._unsure: Tuple[str, ...] = ()
         self._given_threshold = False
         self._folder: Optional[Path] = None
         self._hear: Optional[Hear] = None
@@ -91,8 +94,9 @@ class Labelled(Component):
         """RETURNS (Dict[str, Dict[str, Any]]): the labels as `initialize` takes them."""
         return self.predictor.labels.to_dict()
 
+    @one_at_a_time
     def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:
-        """Add a label.
+        """Add a label. In the documents of the examples that are there, nobody looked for it.
 
         label (str): the label.
         text (Union[str, Dict[str, Any]]): the words between head and tail, or a table; see the factory.
@@ -102,7 +106,18 @@ class Labelled(Component):
             return 0
         if self.predictor.shim.has_head:
             raise ValueError(Errors.R505.format(label=label, name=self.name))
-        return int(self.predictor.add_label(label, text))
+        old = self.labels
+        self.predictor.add_label(label, text)
+        self._replace_examples(_of_labels(self.predictor.known_examples, old, self.predictor.labels))
+        return 1
+
+    def _replace_examples(self, examples: List[Instance]) -> None:
+        predictor = self.predictor
+        if examples != predictor.known_examples:
+            # Their keys are made again.
+            predictor.retriever.clear()
+            predictor.pending = []
+            predictor.add_examples(examples)
 
     @property
     def reads_any_label(self) -> bool:
@@ -114,7 +129,7 @@ class Labelled(Component):
         """RETURNS (float): least probability of a relation of a label without a threshold of its own."""
         settings = self.predictor.settings
         several = isinstance(self.predictor.decision, MultiLabel)
-        return max(settings.threshold, settings.decision) if several else settings.threshold
+        return settings.threshold or (settings.decision if several else 0.0)
 
     @contextmanager
     def asking(self, labels: Optional[LabelSet] = None, threshold: Optional[float] = None) -> Iterator[None]:
@@ -212,11 +227,7 @@ class Labelled(Component):
         predictor.labels.replace(new.to_dict())
         self._open_labels = False
         predictor.open.keep_frozen(new)
-        if examples != predictor.known_examples:
-            # Their keys are made again.
-            predictor.retriever.clear()
-            predictor.pending = []
-            predictor.add_examples(examples)
+        self._replace_examples(examples)
 
     # Serialisation
 
@@ -243,34 +254,40 @@ class Labelled(Component):
         self.predictor.calibration = Calibration.from_dict(settings["calibration"])
         self._check_thresholds()
         # Others that were given when the pipeline was loaded.
-        self._given_labels = self._find_given(settings)
+        self._given_labels, self._unsure = self._find_given(settings)
         self._given_threshold = settings.get("threshold", self._threshold) != self._threshold
 
-    def _find_given(self, settings: Mapping[str, Any]) -> Optional[Table]:
-        """RETURNS (Optional[Table]): labels that the settings of now give in place of the saved ones; None where they
-        are those that the component was saved with.
+    def _find_given(self, settings: Mapping[str, Any]) -> Tuple[Optional[Table], Tuple[str, ...]]:
+        """RETURNS (Tuple[Optional[Table], Tuple[str, ...]]): labels that the settings of now give in place of the saved
+        ones, None where they are those that the component was saved with; and those of them that may be there because
+        the file has them.
         """
         now = self._configured
         file = None if self._folder is None else _labels_of_config(self._folder)
         if file is None or not now:
-            return None
+            return None, ()
         if file != now:
             # Given to spacy.load, which adds a table to the one in the file, and puts a list in its place.
             is_added = not self._is_list and file.keys() <= now.keys()
-            return {label: spec for label, spec in now.items() if not is_added or file.get(label) != spec}
+            return now, tuple(label for label, spec in now.items() if is_added and file.get(label) == spec)
         if "configured" in settings:
-            return None if settings["configured"] == now else now
+            return (None if settings["configured"] == now else now), ()
         # Version 0.1.0 saved no labels of the settings: these were among all that it had.
         known: Table = LabelSet(settings["labels"]).to_dict()
-        return None if all(known.get(label) == spec for label, spec in now.items()) else now
+        return (None if all(known.get(label) == spec for label, spec in now.items()) else now), ()
 
     def _after_loading(self) -> None:
         # Once all is there, such as the head that labels must fit.
         if self._given_labels is not None:
-            self.set_labels(self._given_labels)
+            # A head needs all of its labels.
+            left_out = () if self.predictor.shim.has_head else self._unsure
+            if left_out:
+                shown = ", ".join(map(repr, left_out))
+                warnings.warn(Warnings.W163.format(name=self.name, labels=shown), stacklevel=4)
+            self.set_labels({label: spec for label, spec in self._given_labels.items() if label not in left_out})
         if self._given_threshold:
             self._set_thresholds()
-        self._given_labels, self._given_threshold = None, False
+        self._given_labels, self._unsure, self._given_threshold = None, (), False
 
     @one_at_a_time
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "Labelled":

@@ -491,15 +491,24 @@ class RelationPredictor(PairPredictor):
         self.refresh()
         scored = self._score_pairs(candidates, max(*NEIGHBOURS, self.shown))
         instances = [candidate.instance for candidate in candidates]
+        allowed = allowed_classes(candidates, self.labels, self.open.types)
+        odds = proposal_odds(candidates, self.labels)
         pairs = DevelopmentPairs(
             scored.scores,
             scored.neighbours,
             self.targets(instances),
-            allowed_classes(candidates, self.labels, self.open.types),
-            proposal_odds(candidates, self.labels),
+            allowed,
+            odds,
             [instance.id or instance.text for instance in instances],
             known_classes(instances, self.labels),
         )
+        probability = self._probabilities(scored, allowed, odds)
+        before, _ = pick_each(self.decision, probability, self.settings_of(candidates), self.labels)
         plain = self.calibration.plain()
-        self.calibration, result = choose(pairs, self.decision, self.labels, plain, with_prior=self.mode == "trie")
+        if self.zero_shot:
+            plain = replace(plain, decision=self.open.decision(self.labels))
+        with_prior = self.mode == "trie"
+        chosen, result = choose(pairs, self.decision, self.labels, plain, tuple(before), with_prior=with_prior)
+        if chosen is not None:
+            self.calibration = chosen
         return result

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
 
 from ...calibration.settings import Calibration
-from ...calibration.thresholds import limits
+from ...calibration.thresholds import decisions, limits
 from ...candidates import Candidate
 from ...errors import Errors
 from ...labels import LabelSet
@@ -134,7 +134,7 @@ def sample(
         raise ValueError(Errors.R757.format(model=server.name))
     several = isinstance(predictor.decision, MultiLabel)
     settings = predictor.settings_of(candidates)
-    least = np.array([np.maximum(limits(own, labels), own.decision if several else 0.0) for own in settings])
+    least = np.array([np.maximum(limits(own, labels), decisions(own, labels) if several else 0.0) for own in settings])
     if isinstance(server, RemoteLM) and asked_of_server:
         answers, neighbours = _asked_often(predictor, server, candidates, documents, sampling)
         return answers, neighbours, least

@@ -122,3 +122,12 @@ def test_r631_and_w667_examples_that_are_none(make_nlp, make_doc):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert extractor.add_examples([doc]) and extractor.add_examples([]) == 0
+
+
+@pytest.mark.parametrize("setting", ["ids", "texts"])
+def test_r633_examples_to_remove_are_given_as_a_list(make_nlp, setting):
+    extractor = make_nlp().get_pipe(NAME)
+    for value in ("doc1", [1], (None,)):
+        with pytest.raises(ValueError, match=rf"R633.*{setting} of the examples.*{setting}=\['"):
+            extractor.remove_examples(**{setting: value})
+    assert extractor.remove_examples(**{setting: (text for text in ["doc1"])}) == 0

@@ -185,7 +185,7 @@ def test_calibration_counts_unknown_answers_neither_way(decision):
     results = []
     for known in (None, known_classes([instance("founded_by"), PARTLY, instance()], LABELS)):
         settings, result = fitting.choose(
-            pairs._replace(known=known), decision, LABELS, Calibration(), with_prior=False
+            pairs._replace(known=known), decision, LABELS, Calibration(), ((),) * 3, with_prior=False
         )
         results.append((settings, result["after"]))
     assert [score for _, score in results] == [pytest.approx(2 / 3), 1.0]

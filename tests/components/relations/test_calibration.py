@@ -59,6 +59,25 @@ def test_calibration_keeps_the_threshold(make_nlp, gold_examples, train, compone
     assert component(nlp).predictor.calibration.threshold == 0.3
 
 
+def test_before_is_what_the_component_answered(make_nlp, open_settings, text_retriever, component, dev):
+    """By the weights' limits, and then by what was calibrated before."""
+    nlp = make_nlp(**{**open_settings, "retriever": text_retriever}, multi_label=True)
+    for _ in range(2):
+        before = micro_f(nlp, dev(nlp))
+        scores = component(nlp).calibrate(dev(nlp))
+        assert 0 < scores["before"] == pytest.approx(before)
+        assert scores["before"] <= scores["after"] == pytest.approx(micro_f(nlp, dev(nlp)))
+
+
+def test_what_was_there_stays_where_nothing_is_better(trained, component, dev, monkeypatch):
+    nlp = spacy.load(trained)
+    predictor = component(nlp).predictor
+    before = predictor.calibration
+    monkeypatch.setattr(predictor_module, "choose", lambda *given, **settings: (None, {}))
+    component(nlp).calibrate(dev(nlp))
+    assert predictor.calibration is before
+
+
 def test_calibration_of_zero_shot_answers(make_nlp, component, dev):
     nlp = make_nlp()
     scores = component(nlp).calibrate(dev(nlp))
@@ -198,12 +217,16 @@ def test_cross_validation_is_fitted_without_what_it_is_scored_on():
     scores, targets = generator.normal(size=(60, 5)), [[int(c)] for c in generator.integers(1, 5, size=60)]
     labels = LabelSet({"a": "a", "b": "b"})
     pairs = fitting.DevelopmentPairs(scores, [[] for _ in targets], targets, None, None, [str(i) for i in range(60)])
-    _, found = fitting.choose(pairs, MultiLabel(), labels, Calibration(), with_prior=True)
+    nothing = ((),) * 60
+    _, found = fitting.choose(pairs, MultiLabel(), labels, Calibration(), nothing, with_prior=True)
     assert found["cross_validated"] <= found["after"] >= found["before"]
-    alone, found = fitting.choose(
-        pairs._replace(documents=["d"] * 60), MultiLabel(), labels, Calibration(), with_prior=False
-    )
-    assert set(found) == {"before", "after"}
+    alone = pairs._replace(documents=["d"] * 60)
+    chosen, found = fitting.choose(alone, MultiLabel(), labels, Calibration(), nothing, with_prior=False)
+    assert set(found) == {"before", "after"} and chosen is not None
+    # All is right as it is: nothing is chosen.
+    right = tuple(map(tuple, targets))
+    chosen, found = fitting.choose(pairs, MultiLabel(), labels, Calibration(), right, with_prior=False)
+    assert chosen is None and found == {"before": 1.0, "after": 1.0, "cross_validated": 1.0}
 
 
 def test_neighbours_vote_once_for_each_choice_of_them(trained, component, dev, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import pickle
 import random
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,17 @@ def test_calibration_of_a_trained_reader(learned, open_settings, gold_examples):
     # What was fitted is of the weights that there were.
     nlp.initialize(lambda: examples)
     assert pipe.predictor.calibration == Calibration()
+
+
+def test_w164_a_trained_reader_does_not_see_examples(learned, gold_docs, gold_examples):
+    nlp = spacy.load(learned)
+    pipe = nlp.get_pipe(NAME)
+    with pytest.warns(UserWarning, match=r"W164.*calibrate"):
+        pipe.add_examples(gold_docs(nlp)[:1])
+    pipe.predictor.calibration = Calibration(weight=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipe.add_examples(gold_docs(nlp)[:1])  # they vote
 
 
 def test_a_threshold_of_the_users_holds_after_training(make_open, gold_examples, fit, found):

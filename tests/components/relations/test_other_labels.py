@@ -1,5 +1,7 @@
 """Labels in place of those that a component has: `set_labels`, and those that are given when a pipeline is loaded."""
 
+import warnings
+
 import pytest
 import spacy
 
@@ -62,6 +64,25 @@ def test_what_belongs_to_other_labels_goes(make_open, gold_docs):
         component.add_examples(gold_docs(nlp))
 
 
+@pytest.mark.filterwarnings("ignore:.*W161")
+def test_examples_say_nothing_of_a_label_that_is_added_after_them(make_open, gold_docs):
+    component = make_open().get_pipe(NAME)
+    docs = gold_docs(make_open())
+    component.add_examples(docs[:6])
+    assert component.add_label("met", OTHERS["met"]) == 1 and component.add_label("met") == 0
+    component.add_examples(docs[6:])
+    examples = component.predictor.known_examples
+    known = [[component.predictor.labels.known(example)[i] for i in (1, 5)] for example in examples]
+    assert known == [[True, False]] * 6 + [[True, True]] * 2
+    assert [example.answers for example in examples[:6]] == [
+        c.instance.answers for d in docs for c in asked(component, d)
+    ]
+
+
+def asked(component, doc):
+    return [pair for pair in component._labelled(doc) if pair.instance.answers]
+
+
 def test_no_labels_and_those_that_are_there(make_open):
     component = make_open().get_pipe(NAME)
     before = component.predictor.calibration
@@ -103,9 +124,18 @@ def test_a_list_may_have_labels_of_the_file_and_words_may_change(saved):
     given = [{"label": label, **spec} for label, spec in known.items()] + [{"label": "met", "head_types": ["PERSON"]}]
     assert loaded(saved, labels=given)[1].labels == (*known, "met")
     assert loaded(saved, labels=given[:1])[1].labels == ("founded_by",)
-    # spaCy adds a table to that of the file, so that those that are the same are not known to be given.
-    changed = loaded(saved, labels={"founded_by": "is the work of"})[1]
+
+
+def test_w163_a_table_with_labels_that_the_file_has(saved):
+    """spaCy adds it to that of the file, so that those that are the same are not known to be given."""
+    with pytest.warns(UserWarning, match=r"W163.*whether 'located_in', which.*as a list"):
+        changed = loaded(saved, labels={"founded_by": "is the work of"})[1]
     assert changed.label_data["founded_by"]["text"] == "is the work of" and len(changed.labels) == 1
+    with pytest.warns(UserWarning, match=r"W163.*whether 'founded_by', 'located_in', which"):
+        assert loaded(saved, labels={"founded_by": "was founded by", "met": "met"})[1].labels == ("met",)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert loaded(saved, labels=["met"])[1].labels == ("met",)
 
 
 @pytest.mark.filterwarnings("ignore:.*W161")
@@ -142,6 +172,9 @@ def test_labels_given_at_load_to_a_trained_head(trained):
         loaded(trained, labels={"met": "met"})
     same = [{"label": "located_in", "text": "lies in"}, {"label": "founded_by"}]
     assert loaded(trained, labels=same)[1].labels == ("founded_by", "located_in")
+    # All labels that a head was made for are its own, also where a table changes the words of one.
+    component = loaded(trained, labels={"located_in": "lies in"})[1]
+    assert [spec["text"] for spec in component.label_data.values()] == ["was founded by", "lies in"]
 
 
 @pytest.mark.parametrize("labels", [[{"text": "met"}], [{"label": "met"}, {"label": "met"}]], ids=str)

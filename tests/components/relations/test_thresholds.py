@@ -95,6 +95,45 @@ def test_they_are_kept_and_a_given_one_goes_before(make, tmp_path):
         load_with(tmp_path, {"wrote": 0.5})
 
 
+def test_what_was_chosen_counts_where_no_threshold_is_given():
+    labels = LabelSet({"founded_by": {"symmetric": True}, "located_in": {"symmetric": True}})
+    rows = np.array([[0.5, 0.2, 0.2], [0.5, 0.5, 0.5], [0.5, 0.0, 0.0]])
+
+    def picked(**settings):
+        return MultiLabel().pick(rows, Calibration(decision=0.4, **settings), labels)
+
+    assert picked() == ((), (1, 2), ())
+    assert picked(threshold=0.1) == ((1, 2), (1, 2), ())
+    assert picked(threshold=0.6) == ((), (), ())
+    assert picked(thresholds={"founded_by": 0.1}) == ((1,), (1, 2), ())
+    assert picked(thresholds={"founded_by": 0.6}) == ((), (2,), ())
+    assert picked(thresholds={"founded_by": 0.0}) == ((1,), (1, 2), ())
+    doubts = MultiLabel().doubt(rows, Calibration(decision=0.4, thresholds={"founded_by": 0.2}), labels)
+    assert doubts == pytest.approx([1.0, 1 - 1 / 6, 0.0])
+
+
+def test_a_given_one_goes_before_what_calibration_chose(make_nlp, open_settings, gold_docs, found, tmp_path):
+    nlp = make_nlp(**open_settings, multi_label=True)
+    component = nlp.get_pipe(NAME)
+    component.predictor.calibration = Calibration(temperature=2.0, decision=0.99)
+    nlp.to_disk(tmp_path)
+
+    def answers(threshold):
+        other = load_with(tmp_path, threshold)
+        labels = {label for doc in found(other.pipe(gold_docs(other))) for _, label, _ in doc}
+        return labels, other.get_pipe(NAME).least_score
+
+    assert answers(0.0) == (set(), 0.99) and answers(0.01) == (set(LABELS), 0.01)
+    assert answers({"founded_by": 0.01}) == ({"founded_by"}, 0.99)
+    assert answers({"founded_by": 0.01, "*": 0.0}) == ({"founded_by"}, 0.99)
+    assert answers({"founded_by": 0.995, "*": 0.01}) == ({"located_in"}, 0.01)
+
+
+def test_labels_without_one_have_the_limit_of_the_weights(make_nlp, open_settings):
+    for threshold in (0.0, {"founded_by": 0.9}, {"founded_by": 0.9, "*": 0.0}):
+        assert make_nlp(**open_settings, threshold=threshold).get_pipe(NAME).least_score == 0.2
+
+
 @pytest.mark.parametrize("value", [{"founded_by": 1.5}, {"*": -0.1}, {"founded_by": "0.5"}, {"founded_by": True}])
 def test_r540_what_is_no_probability(make, value):
     with pytest.raises(ValueError, match=r"R540.*threshold of '(founded_by|\*)'.*from 0 to 1"):
