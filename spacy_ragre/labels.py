@@ -184,26 +184,31 @@ def label_table(labels: Union[Mapping[str, Any], Sequence[Any]]) -> Dict[str, An
     return table
 
 
-def check_config_labels(labels: Mapping[str, Any]) -> None:
+def check_config_labels(labels: Union[Mapping[str, Any], Sequence[Any]]) -> None:
     """Raise a ValueError for labels that a config would not give back as they are, so that a pipeline with them could
     be saved and not be loaded.
 
-    labels (Mapping[str, Union[str, Mapping]]): the labels of a component's settings.
+    labels (Union[Mapping[str, Any], Sequence[Any]]): the labels of a component's settings; see `label_table`.
     """
     lost = lost_in_config(labels)
     if lost:
         raise ValueError(Errors.R009.format(labels=", ".join(map(repr, lost))))
 
 
-def lost_in_config(table: Mapping[str, Any]) -> List[str]:
-    """RETURNS (List[str]): the keys of a table of settings that a config would not give back with what they have."""
-    return [key for key, value in table.items() if not _survives({key: value, "another": "label"})]
+def lost_in_config(given: Union[Mapping[str, Any], Sequence[Any]]) -> List[str]:
+    """RETURNS (List[str]): the keys of a table of settings, or the names in a list, that the config of a pipeline would
+    not give back with what they have.
+    """
+    if isinstance(given, Mapping):
+        return [key for key, value in given.items() if not _survives({key: value, "another": "label"})]
+    return [str(item.get("label") if isinstance(item, Mapping) else item) for item in given if not _survives([item])]
 
 
-def _survives(labels: Dict[str, Any]) -> bool:
+def _survives(labels: Union[Dict[str, Any], List[Any]]) -> bool:
     config = Config({"component": {"labels": labels}})
     try:
-        return Config().from_str(config.to_str()) == config
+        # As spaCy loads it, which puts values into places last of all, and doubles each "$" by that.
+        return Config().from_str(config.to_str(), interpolate=False).interpolate() == config
     except ValueError:
         return False
 

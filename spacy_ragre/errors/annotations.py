@@ -38,9 +38,9 @@ class AnnotationErrors(metaclass=WithCodes):
         "instead."
     )
     R009 = (
-        "The label(s) {labels} can't be kept in a config: names such as 'per:title', 'a=b' or '#1', and texts with "
-        "'${{', are read as something else. Leave them out of the component's settings, and add them with add_label(), "
-        "or give them to nlp.initialize() or to the training data."
+        "The label(s) {labels} can't be kept in a config: names such as 'per:title', 'a=b' or '#1' in a table, and '$' "
+        "in texts or in a list, are read as something else. Leave them out of the component's settings, and add them "
+        "with add_label(), or give them to nlp.initialize() or to the training data."
     )
     R010 = (
         "Can't read an annotation from character {start} to {end} of a document with {length} characters: it is that "

@@ -14,8 +14,8 @@ class ComponentErrors(metaclass=WithCodes):
         "or 'trie'."
     )
     R504 = (
-        "The language model {model!r} gave scores that are not numbers. Use dtype 'float32' or 'bfloat16'; where it "
-        "comes up in training, lower the learning rate."
+        "The model {model!r} gave scores that are not numbers. Use dtype 'float32' or 'bfloat16' for a language model; "
+        "where it comes up in training or with weights that were trained, train them with a lower learning rate."
     )
     R505 = (
         "Can't add label {label!r} to component {name!r}: its label head is there already. Give all labels before "

@@ -19,8 +19,9 @@ class EntityErrors(metaclass=WithCodes):
         "['PERSON', 'DRUG'], or types with words that say what is meant, such as {{'VULN': 'software vulnerability'}}."
     )
     R645 = (
-        "The type(s) {types} of component {name!r} can't be kept in a config: names such as 'a:b', 'a=b' or '#1', and "
-        "words with '${{', are read as something else. Give such names in a list, without words, or choose others."
+        "The type(s) {types} of component {name!r} can't be kept in a config: names such as 'a:b', 'a=b' or '#1' in a "
+        "table, and '$' in words or in a list, are read as something else. Give such names in a list, without words, "
+        "or choose others."
     )
     R646 = "The setting {setting} of component {name!r} is {value!r}. {wanted}"
     R644 = (

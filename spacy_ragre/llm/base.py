@@ -19,6 +19,7 @@ from typing import (
 
 from ..errors import Errors
 from ..training.devices import check_device, pick_device
+from ..training.tensors import plain_tensors
 from .adapters.lora import LoraSettings, add_lora
 from .adapters.merging import MergedWeights
 from .attention.packing import Ids, PackedBatch, TokenPrompt, pack
@@ -176,6 +177,7 @@ class Backbone:
             self._fingerprint = hash_weights(local_folder(folder))
         return self._fingerprint
 
+    @plain_tensors
     def load(self) -> None:
         """Load model and tokenizer. Does nothing when they are loaded. Raises an OSError where that fails."""
         if self._model is not None:

@@ -13,7 +13,7 @@ from thinc.api import Model
 
 from ..errors import Errors
 from ..registry import registry
-from ..training.tensors import read_tensors
+from ..training.tensors import plain_tensors, read_tensors
 from ..training.torch_shim import TorchShim
 from .attention.packing import PackedBatch
 
@@ -81,7 +81,6 @@ class LabelShim(TorchShim):
         self.backbone = backbone
         self.weight: Optional[torch.nn.Parameter] = None
         self.bias: Optional[torch.nn.Parameter] = None
-        self._saved: Optional[bytes] = None
 
     @property
     def has_head(self) -> bool:
@@ -95,7 +94,7 @@ class LabelShim(TorchShim):
         """
         import torch
 
-        self._saved = None
+        self.take(None)
         self.backbone.init_adapter()
         self.weight = torch.nn.Parameter(self.backbone.word_embeddings(words))
         self.bias = torch.nn.Parameter(torch.zeros(len(words)))
@@ -159,8 +158,8 @@ class LabelShim(TorchShim):
         """RETURNS (bytes): a safetensors file with the adapter and the head, the base's name and hash in its
         metadata; empty where nothing was trained.
         """
-        if self._saved is not None:
-            return self._saved
+        if self.saved is not None:
+            return self.saved
         if self.weight is None:
             return b""
         from safetensors.torch import save
@@ -185,7 +184,7 @@ class LabelShim(TorchShim):
         from safetensors.torch import save
 
         data = self.to_bytes()
-        if self._saved is not None:
+        if self.saved is not None:
             data = save(read_tensors(data))
         # The header is left out: it holds the base's name, which may be another path to the same weights.
         body = data[8 + int.from_bytes(data[:8], "little") :] if data else self.backbone.name.encode("utf8")
@@ -193,7 +192,7 @@ class LabelShim(TorchShim):
 
     def from_bytes(self, data: bytes) -> "LabelShim":
         """Keep a saved state; it is put into the model at first use, since a config must load without weights."""
-        self._saved = bytes(data) or None
+        self.take(bytes(data))
         self.weight = self.bias = None
         if self._saved is not None:
             read_metadata(self._saved)
@@ -201,6 +200,7 @@ class LabelShim(TorchShim):
             self.backbone.init_adapter()
         return self
 
+    @plain_tensors
     def restore(self) -> None:
         """Put a saved state into the model. Raises a ValueError where it is damaged or of another base model."""
         if self._saved is None:
@@ -227,7 +227,7 @@ class LabelShim(TorchShim):
         self.load_tensors(tensors, base)
         self.weight = torch.nn.Parameter(tensors["head.weight"])
         self.bias = torch.nn.Parameter(tensors["head.bias"])
-        self._saved = None
+        self.taken()
 
     def load_tensors(self, tensors: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:
         """Put saved tensors into the model, those of the head left out.

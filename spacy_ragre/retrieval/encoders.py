@@ -29,6 +29,7 @@ from ..llm.runtime.openvino import TORCH, Compiler
 from ..llm.tokens import TextTokens, special_tokens
 from ..registry import registry
 from ..training.devices import check_device, place
+from ..training.tensors import plain_tensors
 from .loading import load_encoder, locate_encoder
 from .pooling import pool
 from .sentence_files import OwnSettings, read_own_settings
@@ -253,6 +254,7 @@ class TextEncoder:
         self._ensure_loaded()
         return self._tokenizer
 
+    @plain_tensors
     def _ensure_loaded(self) -> None:
         if self._model is None:
             model, self._tokenizer = load_encoder(locate_encoder(self.name), self.name)

@@ -66,6 +66,19 @@ def unpack_instances(data: bytes) -> List[Instance]:
     ]
 
 
+def read_instances(data: bytes, file: str) -> List[Instance]:
+    """Read a message that may be damaged: a ValueError is raised then.
+
+    data (bytes): what `pack_instances` gave.
+    file (str): where it comes from.
+    RETURNS (List[Instance]): the instances.
+    """
+    try:
+        return unpack_instances(data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(Errors.R211.format(file=file, problem=error)) from error
+
+
 def check_meta(data: bytes, file: str, fingerprint: Optional[str], version: int) -> Dict[str, Any]:
     """Read what a store says of itself.
 

@@ -6,7 +6,8 @@ read alike.
 """
 
 import json
-from typing import TYPE_CHECKING, Dict, Literal, Tuple, cast, get_args
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Callable, Dict, Literal, Tuple, TypeVar, cast, get_args
 
 from ..errors import Errors
 
@@ -14,11 +15,39 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Precision = Literal["half", "int8"]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: Ends the names of the scales of a tensor that is kept in 8 bits.
 SCALE = "!scale"
 # What has fewer numbers stays as it is: thresholds, biases and scales take little room and count most.
 _LEAST = 1024
+
+
+def plain_tensors(function: _Function) -> _Function:
+    """Decorator of what makes weights, or learns: the tensors that torch makes inside of a caller's
+    `torch.inference_mode()` can't be trained, there or later, nor asked whether they have changed.
+
+    function (Callable): the function; no generator.
+    RETURNS (Callable): the function, outside of that mode and with gradients.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        with torch.inference_mode(False):
+            return function(*args, **kwargs)
+
+    return cast(_Function, call)
+
+
+def is_shrunk(data: bytes) -> bool:
+    """RETURNS (bool): whether a file is one that `shrink` wrote.
+
+    data (bytes): a safetensors file.
+    """
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return any(name.endswith(SCALE) or about.get("dtype") == "F16" for name, about in header.items())
 
 
 def read_tensors(data: bytes) -> "Dict[str, Tensor]":

@@ -1,14 +1,14 @@
 """What the torch sides of Thinc models have in common: steps of a Thinc optimizer, and its averages."""
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Dict, Iterator, Mapping, Tuple, cast
+from typing import TYPE_CHECKING, Dict, Iterator, Mapping, Optional, Tuple, cast
 
 from thinc.api import Optimizer, Shim, torch2xp, xp2torch
 from thinc.compat import has_cupy_gpu
 from thinc.types import FloatsXd
 
 from .parallel import sum_gradients
-from .tensors import Precision, shrink
+from .tensors import Precision, is_shrunk, shrink
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class TorchShim(Shim):
-    """Trains named torch parameters with a Thinc optimizer."""
+    """Trains named torch parameters with a Thinc optimizer. What subclasses save is a safetensors file."""
+
+    #: A saved state that is not in the model yet.
+    _saved: Optional[bytes] = None
+    # The file of the state that is in the model, where it is one of fewer bits and nothing was trained since.
+    _shrunk: Optional[bytes] = None
 
     @property
     def shard(self) -> bool:
@@ -40,6 +45,23 @@ class TorchShim(Shim):
         if data:
             self.from_bytes(shrink(data, precision))
 
+    @property
+    def saved(self) -> Optional[bytes]:
+        """RETURNS (Optional[bytes]): the file that the state is from, as long as it is to be saved as that."""
+        return self._shrunk if self._saved is None else self._saved
+
+    def take(self, data: Optional[bytes]) -> None:
+        """data (Optional[bytes]): a saved state, which waits until the model is used; None where there is none, so that
+        what is in the model counts.
+        """
+        self._saved, self._shrunk = data or None, None
+
+    def taken(self) -> None:
+        """Note that the saved state is in the model now."""
+        data = self._saved
+        if data is not None:
+            self._saved, self._shrunk = None, data if is_shrunk(data) else None
+
     def finish_update(self, optimizer: Optimizer) -> None:
         """Take a step, with the gradients of all processes. The optimizer works on the parameters' own memory, as in
         Thinc's `PyTorchShim`. On a GPU it needs CuPy for that: without it, each step moves parameters and gradients to
@@ -55,6 +77,7 @@ class TorchShim(Shim):
         for name, parameter in parameters.items():
             if parameter.grad is None:
                 continue
+            self._shrunk = None
             own = parameter.detach()
             # A single number has no shape, which optimizers can't do with.
             flat, gradient = (torch.atleast_1d(tensor) for tensor in (own, parameter.grad))
@@ -77,6 +100,7 @@ class TorchShim(Shim):
         kept = {}
         for name, parameter in own.items():
             if (self.id, name) in params:
+                self._shrunk = None
                 kept[name] = parameter.detach().clone()
                 value = xp2torch(params[(self.id, name)], device=parameter.device)
                 parameter.detach().copy_(value.view_as(parameter))

@@ -15,7 +15,8 @@ def size(folder):
 
 
 @pytest.mark.parametrize("precision", ["half", "int8"])
-def test_a_trained_extractor(make_nlp, gold_docs, gold_examples, train, tmp_path, precision):
+def test_a_trained_extractor(make_nlp, gold_docs, gold_examples, train, tmp_path, monkeypatch, precision):
+    monkeypatch.setattr("spacy_ragre.training.tensors._LEAST", 64)  # the model is a small one
     nlp = make_nlp()
     train(nlp, gold_examples(nlp), steps=3)
     pipe = nlp.get_pipe(NAME)
@@ -37,6 +38,7 @@ def test_a_trained_extractor(make_nlp, gold_docs, gold_examples, train, tmp_path
     assert own.fingerprint() == before == own.retriever.store.fingerprint
     small.to_disk(tmp_path / "again")
     again = spacy.load(tmp_path / "again")
+    assert size(tmp_path / "again") == size(tmp_path / "small")
     keys = [n.get_pipe(NAME).predictor.retriever.store.keys_of(np.arange(3)) for n in (nlp, small, again)]
     assert keys[1] == pytest.approx(keys[0], abs=1e-3) and (keys[1] == keys[2]).all()
     assert (tmp_path / "again" / NAME / "store" / "store" / "index.faiss").stat().st_size == (
@@ -44,6 +46,25 @@ def test_a_trained_extractor(make_nlp, gold_docs, gold_examples, train, tmp_path
     ).stat().st_size
     # It can be trained on.
     train(again, gold_examples(again), steps=1, initialize=False)
+
+
+def test_a_trained_reader_of_open_labels(make_nlp, open_settings, gold_docs, gold_examples, train, tmp_path):
+    nlp = make_nlp(**open_settings)
+    train(nlp, gold_examples(nlp), steps=3)
+    pipe = nlp.get_pipe(NAME)
+    pipe.freeze_labels()
+    shim, large, frozen = pipe.predictor.open.shim, len(pipe.model.to_bytes()), dict(pipe.predictor.open.frozen)
+    pipe.shrink("int8")
+    small = shim.to_bytes()
+    list(nlp.pipe(gold_docs(nlp)))
+    assert shim._reader is not None and shim.to_bytes() == small and len(pipe.model.to_bytes()) < 0.6 * large
+    assert pipe.predictor.open.frozen.keys() == frozen.keys() and frozen
+    nlp.to_disk(tmp_path)
+    again = spacy.load(tmp_path).get_pipe(NAME)
+    assert again.predictor.open.frozen.keys() == frozen.keys()
+    # What is trained further is saved as it is then.
+    train(nlp, gold_examples(nlp), steps=1, initialize=False)
+    assert len(pipe.model.to_bytes()) == large
 
 
 def test_an_untrained_extractor_stays(make_nlp, tmp_path):

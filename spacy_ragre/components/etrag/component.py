@@ -128,7 +128,7 @@ def make_etrag_extractor(
     candidates (CandidateGenerator): which pairs are asked about.
     scorer (Optional[Callable]): the scoring method.
     """
-    check_config_labels(label_table(labels))
+    check_config_labels(labels)
     check_config_labels(threshold if isinstance(threshold, dict) else {})
     return ETRAGExtractor(
         nlp.vocab,

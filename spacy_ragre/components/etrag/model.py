@@ -190,7 +190,7 @@ class ETRAGShim(LabelShim):
         if self._whole:
             # What an earlier training left is in the weights themselves: load them again.
             backbone._model = None
-        self._saved = None
+        self.take(None)
         self._train_backbone()
         self.weight = torch.nn.Parameter(backbone.word_embeddings(words).clone())
         self.bias = torch.nn.Parameter(torch.zeros(len(words)))

@@ -23,6 +23,7 @@ from ...entity_types import ONTONOTES
 from ...errors import Errors, Warnings
 from ...files import file_hash
 from ...labels import lost_in_config
+from ...training.locks import use_own_threads
 from ..relations.open_tokens import type_words
 from ..supplements.mentions import is_blocked
 from .finder import EntityFinder
@@ -67,7 +68,7 @@ def make_open_entities(
         of the weights where null.
     scorer (Optional[Callable]): the scoring method.
     """
-    lost = lost_in_config(types) if isinstance(types, dict) else []
+    lost = lost_in_config(types)
     if lost:
         raise ValueError(Errors.R645.format(name=name, types=", ".join(map(repr, lost))))
     if weights == BUNDLED_WEIGHTS and nlp.lang != "en":
@@ -113,8 +114,8 @@ class OpenEntities(Pipe):
         same = [type_ for type_, text in words.items() if type_ not in ONTONOTES and [*words.values()].count(text) > 1]
         if same:
             warnings.warn(Warnings.W642.format(name=name, types=", ".join(same)), stacklevel=2)
-        self.weights = weights
-        self.caution = caution
+        self._weights = weights
+        self._caution = caution
         self.scorer = scorer
         self._finder: Optional[EntityFinder] = None
         self._read: Any = None
@@ -124,6 +125,16 @@ class OpenEntities(Pipe):
     def labels(self) -> Tuple[str, ...]:
         """RETURNS (Tuple[str, ...]): the types that it finds."""
         return tuple(self.types)
+
+    @property
+    def weights(self) -> str:
+        """RETURNS (str): as it was set. A setting stays as the config has it, which is what is saved."""
+        return self._weights
+
+    @property
+    def caution(self) -> Optional[float]:
+        """RETURNS (Optional[float]): as it was set; see `weights`."""
+        return self._caution
 
     def __reduce__(self) -> Tuple[Any, ...]:
         # Another process loads the weights itself.
@@ -188,6 +199,7 @@ class OpenEntities(Pipe):
         return self.scorer(examples, **kwargs) if self.scorer is not None else {}
 
     def _load(self) -> EntityFinder:
+        use_own_threads()
         if self._finder is None:
             folder = WEIGHTS if self.weights == BUNDLED_WEIGHTS else Path(self.weights)
             file, about = folder / f"{FILE}.safetensors", folder / f"{FILE}.json"

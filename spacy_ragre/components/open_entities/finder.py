@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import Errors
 from ..relations.open_labels import STRIDE, WINDOW, read_settings, read_weights, take_words
 from ..relations.open_tokens import TokenLayout
 from .tagger import OTHER, OpenTagger, writing_of
@@ -109,7 +110,8 @@ class EntityFinder:
             of.
         types (Tensor): what `read_types` gave.
         caution (float): log-odds that are added to "no entity".
-        RETURNS (List[List[Found]]): the entities of each text, in order; none overlap.
+        RETURNS (List[List[Found]]): the entities of each text, in order; none overlap. A ValueError is raised where
+            the weights hold what is no number.
         """
         encoded = [self.encode(text) for text in texts]
         size = 1 + 2 * types.shape[0]
@@ -127,6 +129,8 @@ class EntityFinder:
         for part in _portions(windows):
             batch = self.model.pack([row for _, _, row in part])
             read = torch.log_softmax(self.model.score(self.model.read_tokens(batch), types), 1).cpu().numpy()
+            if np.isnan(read).any():
+                raise ValueError(Errors.R504.format(model="open_entities"))
             at = 0
             for number, first, row in part:
                 count = len(row[0]) - sum(around)

@@ -22,6 +22,7 @@ from ...llm.tokens import TextTokens, special_tokens
 from ...registry import registry
 from ...retrieval.loading import load_encoder, locate_encoder, only_encoder
 from ...training.devices import check_device, place
+from ...training.tensors import plain_tensors
 from .context_pooling import SPECIALS, Encoded
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class HuggingFaceEncoder:
             self._set(*self._load_base())
         return self._model
 
+    @plain_tensors
     def _load_base(self) -> Tuple[Any, Any]:
         """RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerBase]): the model named, as it was published."""
         # Attentions are needed, which fused kernels don't give.

@@ -9,7 +9,7 @@ from thinc.api import Model
 from ...errors import Errors
 from ...registry import registry
 from ...training.locks import use_own_threads
-from ...training.tensors import read_tensors
+from ...training.tensors import plain_tensors, read_tensors
 from ...training.torch_shim import TorchShim
 from .context_pooling import ContextPooling, Encoded, distance_buckets
 from .encoders import HuggingFaceEncoder, PairInput
@@ -114,7 +114,6 @@ class PairFilterShim(TorchShim):
         self.types: List[str] = []
         self._labels: List[str] = []
         self.pooling: Optional[ContextPooling] = None
-        self._saved: Optional[bytes] = None
 
     @property
     def is_ready(self) -> bool:
@@ -134,7 +133,7 @@ class PairFilterShim(TorchShim):
         width (int): width of the encoder's states.
         labels (Sequence[str]): the labels to tell.
         """
-        self._saved = None
+        self.take(None)
         self.types = sorted(set(types))
         self._labels = sorted(set(labels))
         self.pooling = self._make_pooling(width)
@@ -246,8 +245,8 @@ class PairFilterShim(TorchShim):
 
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): a safetensors file with all that was trained; empty where nothing is there."""
-        if self._saved is not None:
-            return self._saved
+        if self.saved is not None:
+            return self.saved
         if self.pooling is None:
             return b""
         from safetensors.torch import save
@@ -263,12 +262,13 @@ class PairFilterShim(TorchShim):
 
     def from_bytes(self, data: bytes) -> "PairFilterShim":
         """Keep a saved state; it is put into the model at first use, since a config must load without weights."""
-        self._saved = bytes(data) or None
+        self.take(bytes(data))
         self.pooling = None
         if self._saved is not None:
             _read_info(self._saved)
         return self
 
+    @plain_tensors
     def restore(self) -> None:
         """Put a saved state into the model. Raises a ValueError where it is damaged or does not fit."""
         if self._saved is None:
@@ -287,7 +287,7 @@ class PairFilterShim(TorchShim):
             state = {n[len("encoder.") :]: t for n, t in tensors.items() if n.startswith("encoder.")}
             self.encoder.load_state(state, info)
         self.pooling = pooling
-        self._saved = None
+        self.taken()
 
 
 def _crop(logits: "Tensor", count: int) -> "Tensor":

@@ -127,7 +127,7 @@ def make_rag_relation_extractor(
     retriever (Retriever): encoder and store of examples.
     scorer (Optional[Callable]): the scoring method.
     """
-    check_config_labels(label_table(labels))
+    check_config_labels(labels)
     check_config_labels(threshold if isinstance(threshold, dict) else {})
     return RagRelationExtractor(
         nlp.vocab,

@@ -49,6 +49,7 @@ from ...relations import (
 from ...retrieval import Retriever, open_store
 from ...retrieval.opening import labelled, store_folder
 from ...training.locks import one_at_a_time
+from ...training.tensors import Precision
 from ..base import Scorer
 from ..saving import Part
 from .advice import Advice, explain_no_pairs
@@ -453,10 +454,11 @@ class RelationExtractor(Labelled):
         """
         docs = [with_proposals(example, self.spans_key) for example in examples]
         types = self._type_rules(docs, self.predictor.mode)
-        candidates = [candidate for doc in docs for candidate in self._labelled(doc, types)]
+        per_doc = [self._labelled(doc, types) for doc in docs]
+        candidates = [candidate for own in per_doc for candidate in own]
         if not candidates:
             raise ValueError(explain_no_pairs(self.name, docs, self.spans_key, self._generator()))
-        return self.predictor.calibrate(candidates)
+        return self.predictor.calibrate(candidates, [number for number, own in enumerate(per_doc) for _ in own])
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """As in spaCy. The scorer is told where the entities are, and which labels are symmetric."""
@@ -467,6 +469,15 @@ class RelationExtractor(Labelled):
         return scores
 
     # Serialisation
+
+    @one_at_a_time
+    def shrink(self, precision: Precision) -> None:
+        """As in `Component`. Frozen labels stay so.
+
+        precision (str): of what was trained, "half" or "int8".
+        """
+        super().shrink(precision)
+        self.predictor.open.keep_read()
 
     def _retrievers(self) -> List[Retriever]:
         return [self.predictor.retriever]

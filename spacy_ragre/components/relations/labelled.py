@@ -15,7 +15,7 @@ from ...calibration.settings import Calibration, read_thresholds
 from ...errors import Errors, Warnings
 from ...instances import Instance
 from ...labels import LabelSet, label_table
-from ...training.locks import keep_turn, one_at_a_time
+from ...training.locks import keep_turn, keeps_turn, one_at_a_time
 from ..base import Component, Scorer
 from .annotations import RelationPrediction
 from .decisions import MultiLabel
@@ -64,6 +64,8 @@ class Labelled(Component):
         self._given_threshold = False
         self._folder: Optional[Path] = None
         self._hear: Optional[Hear] = None
+        # Its own labels, while it is asked about others.
+        self._own_labels: Optional[LabelSet] = None
         self._set_thresholds()
 
     # Thresholds
@@ -87,12 +89,18 @@ class Labelled(Component):
     @property
     def labels(self) -> Tuple[str, ...]:
         """RETURNS (Tuple[str, ...]): the labels, in the order they were added."""
-        return tuple(self.predictor.labels)
+        return tuple(self._labels)
+
+    @property
+    def _labels(self) -> LabelSet:
+        """RETURNS (LabelSet): the labels that this thread knows: others than its own only inside of its `asking`."""
+        own = self._own_labels
+        return self.predictor.labels if own is None or keeps_turn() else own
 
     @property
     def label_data(self) -> Dict[str, Dict[str, Any]]:
         """RETURNS (Dict[str, Dict[str, Any]]): the labels as `initialize` takes them."""
-        return self.predictor.labels.to_dict()
+        return self._labels.to_dict()
 
     @one_at_a_time
     def add_label(self, label: str, text: Union[str, Dict[str, Any]] = "") -> int:
@@ -152,12 +160,15 @@ class Labelled(Component):
                 single = {label: value for label, value in single.items() if label in asked}
                 calibration = Calibration(threshold=least, thresholds=single)
             before = predictor.labels, predictor.calibration, predictor.uses_examples, predictor.limit
+            outer = self._own_labels
+            self._own_labels = predictor.labels if outer is None else outer
             predictor.labels, predictor.calibration, predictor.uses_examples = asked, calibration, own and before[2]
             predictor.limit = before[3] if threshold is None else threshold
             try:
                 yield
             finally:
                 predictor.labels, predictor.calibration, predictor.uses_examples, predictor.limit = before
+                self._own_labels = outer
 
     @contextmanager
     def telling(self, hear: Hear) -> Iterator[None]:

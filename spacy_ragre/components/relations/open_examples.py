@@ -29,6 +29,7 @@ from tqdm import tqdm
 from ...instances import Instance
 from ...labels import LabelSet
 from ...retrieval.texts import normalise
+from ...training.tensors import plain_tensors
 from .open_labels import NEVER, OpenText, PairReadings
 from .open_states import Readings
 
@@ -178,6 +179,7 @@ def weigh(
     return Evidence(weights, shares, vectors, rows, settings.centre)
 
 
+@plain_tensors
 def learn(
     vectors: np.ndarray, scores: np.ndarray, holds: np.ndarray, known: np.ndarray, variance: float
 ) -> Tuple[np.ndarray, np.ndarray]:
@@ -208,8 +210,7 @@ def learn(
         loss.backward()
         return loss
 
-    with torch.enable_grad():
-        optimizer.step(closure)
+    optimizer.step(closure)
     found = solution.detach()
     weights[columns] = (found * math.sqrt(variance)).numpy()
     shares[cells] = (variance * asked * (target - torch.sigmoid(start + features @ found.T))).numpy()

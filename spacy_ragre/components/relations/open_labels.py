@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ...instances import Instance
 from ...llm.runtime.precision import mixed_precision
+from ...training.tensors import plain_tensors
 from .open_encoder import BertEncoder
 from .open_reader import OpenReader, Packed, PairReader, TokenInput, pack
 from .open_shim import find_encoder
@@ -97,27 +98,42 @@ class PairReadings(NamedTuple):
     related: np.ndarray
 
 
-def group_pairs(instances: Sequence[Instance]) -> Tuple[List[OpenText], List[Tuple[int, int, int]]]:
-    """RETURNS (Tuple[List[OpenText], List[Tuple[int, int, int]]]): the texts of pairs, each once, and for every pair
-    its text and the rows of its two directions there.
+def group_pairs(
+    instances: Sequence[Instance], documents: Optional[Sequence[int]] = None
+) -> Tuple[List[OpenText], List[Tuple[int, int, int]]]:
+    """The texts of pairs, with the mentions of all pairs that share one.
+
+    instances (Sequence[Instance]): the pairs.
+    documents (Optional[Sequence[int]]): the number of each one's document; told by their ids where None. Two documents
+        share no text, and a text has one type at each place, since what is read of a pair depends on both.
+    RETURNS (Tuple[List[OpenText], List[Tuple[int, int, int]]]): the texts, and for every pair its text and the rows of
+        its two directions there.
     """
-    numbers: Dict[str, int] = {}
+    texts: List[str] = []
     mentions: List[Dict[Tuple[int, int, str], int]] = []
+    types: List[Dict[Tuple[int, int], str]] = []
     pairs: List[Dict[Tuple[int, int], int]] = []
+    numbers: Dict[Tuple[object, str], List[int]] = {}
     places = []
-    for instance in instances:
-        number = numbers.setdefault(instance.text, len(numbers))
-        if number == len(mentions):
+    owners: Sequence[object] = [instance.id for instance in instances] if documents is None else documents
+    for instance, owner in zip(instances, owners):
+        both = ((instance.first, instance.first_type), (instance.second, instance.second_type))
+        known = numbers.setdefault((owner, instance.text), [])
+        fitting = (n for n in known if all(types[n].get(place, type_) == type_ for place, type_ in both))
+        number = next(fitting, len(texts))
+        if number == len(texts):
+            known.append(number)
+            texts.append(instance.text)
             mentions.append({})
+            types.append({})
             pairs.append({})
         own, asked = mentions[number], pairs[number]
-        first = own.setdefault((*instance.first, instance.first_type), len(own))
-        second = own.setdefault((*instance.second, instance.second_type), len(own))
+        types[number].update(both)
+        first, second = (own.setdefault((*place, type_), len(own)) for place, type_ in both)
         forward = asked.setdefault((first, second), len(asked))
         backward = asked.setdefault((second, first), len(asked))
         places.append((number, forward, backward))
-    texts = [OpenText(text, tuple(mentions[n]), tuple(pairs[n])) for text, n in numbers.items()]
-    return texts, places
+    return [OpenText(*parts) for parts in zip(texts, map(tuple, mentions), map(tuple, pairs))], places
 
 
 class OpenRelations:
@@ -139,6 +155,7 @@ class OpenRelations:
         return cls.build(read_settings(weights), read_weights(weights), encoder)
 
     @classmethod
+    @plain_tensors
     def build(
         cls, settings: Mapping[str, Any], weights: Mapping[str, Tensor], encoder: Optional[Path] = None
     ) -> "OpenRelations":

@@ -372,7 +372,10 @@ def pack(inputs: Sequence[TokenInput], type_vectors: Dict[str, Tensor]) -> Packe
         places += range(row * columns, row * columns + sizes[row])
         marks += [NONE] * sizes[row]
         types += [0] * sizes[row]
-        for number, (start, end, type_) in enumerate(item.mentions):
+        # Where mentions overlap, a token has the type of the shortest, in whatever order they come.
+        for start, end, type_ in sorted(item.mentions, key=lambda mention: (mention[0] - mention[1], mention)):
+            types[first + start : first + end] = [names.setdefault(type_, len(names))] * (end - start)
+        for number, (start, end, _) in enumerate(item.mentions):
             for token in range(first + start, first + end):
                 if item.is_label:
                     marks[token] = (HEAD, TAIL)[number]
@@ -380,7 +383,6 @@ def pack(inputs: Sequence[TokenInput], type_vectors: Dict[str, Tensor]) -> Packe
                     marks[token] = BEGIN
                 elif marks[token] == NONE:
                     marks[token] = INSIDE
-                types[token] = names.setdefault(type_, len(names))
                 tokens.append(token)
                 of.append(before + number)
             starts.append(start)

@@ -131,7 +131,11 @@ class OpenScorer:
         return not self.shim.tuned and "examples" in self.known
 
     def scores(
-        self, instances: Sequence[Instance], labels: LabelSet, examples: Sequence[Instance] = ()
+        self,
+        instances: Sequence[Instance],
+        labels: LabelSet,
+        examples: Sequence[Instance] = (),
+        documents: Optional[Sequence[int]] = None,
     ) -> "np.ndarray":
         """Score every class of every pair.
 
@@ -139,22 +143,28 @@ class OpenScorer:
         labels (LabelSet): the labels.
         examples (Sequence[Instance]): pairs with answers, of no effect on weights that were trained. Those of a pair's
             own text or document tell it nothing.
+        documents (Optional[Sequence[int]]): the number of each pair's document; told by their ids where None.
         RETURNS (numpy.ndarray): float32, *Shape* (pairs, classes): log-odds that each holds; 0 for class 0.
         """
         if self._tells_types(labels):
-            return self._class_scores(instances, labels, examples)
+            return self._class_scores(instances, labels, examples, documents)
         import numpy as np
 
         from .open_labels import NEVER
 
-        scores = self._class_scores([_untyped(instance) for instance in instances], labels, examples)
+        untyped = [_untyped(instance) for instance in instances]
+        scores = self._class_scores(untyped, labels, examples, documents)
         types = [(instance.first_type, instance.second_type) for instance in instances]
         known = {pair: labels.costs(*pair, self.types) for pair in set(types)}
         costs = np.array([known[pair] for pair in types], dtype="float32").reshape(scores.shape)
         return np.where(costs < FORBIDDEN, scores - costs, np.float32(NEVER))
 
     def _class_scores(
-        self, instances: Sequence[Instance], labels: LabelSet, examples: Sequence[Instance]
+        self,
+        instances: Sequence[Instance],
+        labels: LabelSet,
+        examples: Sequence[Instance],
+        documents: Optional[Sequence[int]],
     ) -> "np.ndarray":
         import numpy as np
 
@@ -162,7 +172,7 @@ class OpenScorer:
 
         evidence = self._weigh(labels, list(examples))
         typed = any(i.first_type or i.second_type for i in instances)
-        texts, places = group_pairs(instances)
+        texts, places = group_pairs(instances, documents)
         pairs, odds = self.odds(texts, labels, types=typed)
         if evidence is not None:
             ids: List[Set[str]] = [set() for _ in texts]
@@ -217,6 +227,14 @@ class OpenScorer:
         """
         keys = set(map(_label_key, open_labels(labels)))
         self.frozen = {key: state for key, state in self.frozen.items() if key in keys}
+
+    def keep_read(self) -> None:
+        """Go on with frozen labels and what was read of examples where the weights are the same in fewer bits, as a
+        pipeline does that is loaded with them.
+        """
+        frozen, readings = self.frozen, self.readings
+        self._forget()
+        self.frozen, self.readings = frozen, readings
 
     def read_examples(self, labels: LabelSet, examples: Sequence[Instance]) -> None:
         """Read what was not read of examples, so that it is saved, and drop what belongs to others.
@@ -371,11 +389,16 @@ class OpenScorer:
         return self._states
 
     def _match(self, pairs: "PairReadings", labels: LabelSet) -> "np.ndarray":
+        import numpy as np
+
         reader = self.reader
         # What was fitted for the weights as they came is not true of what they were trained to.
         known: Dict[str, Any] = {} if self.shim.tuned else self.known
         fitted = known["calibration"][_kind(labels)] if known else {}
         scores = reader.match(pairs, self._read_labels(reader, labels), unlikely=known.get("unlikely"))
+        # A pair that could not be read has a vector of zeros, and no score.
+        if np.isnan(scores[pairs.vectors.any(axis=1)]).any():
+            raise ValueError(Errors.R504.format(model=READER))
         odds: np.ndarray = fitted.get("slope", 1.0) * scores + fitted.get("offset", 0.0)
         return odds
 

@@ -40,11 +40,10 @@ class OpenShim(TorchShim):
         super().__init__(None)
         self._reader: Optional[OpenRelations] = None
         self._start: Optional[str] = None
-        self._saved: Optional[bytes] = None
 
     def __getstate__(self) -> Dict[str, Any]:
         # Another process, or a copy, loads the weights itself.
-        return {**self.__dict__, "_reader": None, "_saved": self.to_bytes() or None}
+        return {**self.__dict__, "_reader": None, "_saved": self.to_bytes() or None, "_shrunk": None}
 
     @property
     def tuned(self) -> bool:
@@ -57,7 +56,8 @@ class OpenShim(TorchShim):
         reader (OpenRelations): with weights that nobody else uses.
         checksum (Optional[str]): of the file that they are from.
         """
-        self._saved, self._reader, self._start = None, reader, checksum
+        self.take(None)
+        self._reader, self._start = reader, checksum
 
     def begin_update(self, dropout: float) -> "OpenRelations":  # type: ignore[override]
         """dropout (float): share of the encoder's states that are left out, from 0 to less than 1.
@@ -86,8 +86,8 @@ class OpenShim(TorchShim):
         """RETURNS (bytes): a safetensors file with the weights in 32 bits, and what they belong to in its metadata;
         empty where nothing was trained.
         """
-        if self._saved is not None or self._reader is None:
-            return self._saved or b""
+        if self.saved is not None or self._reader is None:
+            return self.saved or b""
         from safetensors.torch import save
 
         model = self._reader.model
@@ -103,7 +103,8 @@ class OpenShim(TorchShim):
 
     def from_bytes(self, data: bytes) -> "OpenShim":
         """Keep a saved state; it is put into a model at first use, since a config must load without weights."""
-        self._saved, self._reader, self._start = bytes(data) or None, None, None
+        self.take(bytes(data))
+        self._reader = self._start = None
         if self._saved is not None:
             read_metadata(self._saved)
         return self
@@ -133,5 +134,6 @@ class OpenShim(TorchShim):
                     found=reader.base_hash[:12],
                 )
             )
-        self.start(reader, about["start"])
+        self.taken()
+        self._reader, self._start = reader, about["start"]
         return reader

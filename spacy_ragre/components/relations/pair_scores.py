@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence, Tuple
 
 from ...candidates import Candidate
 from ...instances import Instance
+from ...llm.remote.backbone import Documents
 from ...retrieval import Neighbour
 
 if TYPE_CHECKING:
@@ -21,18 +22,23 @@ class LabelScores(NamedTuple):
     neighbours: List[List[Neighbour]]
 
 
-def mention_pairs(candidates: Sequence[Candidate]) -> "Tuple[List[Instance], np.ndarray]":
+def mention_pairs(
+    candidates: Sequence[Candidate], documents: Documents = None
+) -> "Tuple[List[Instance], np.ndarray, Documents]":
     """The texts to read for pairs.
 
     candidates (Sequence[Candidate]): the pairs.
-    RETURNS (Tuple[List[Instance], numpy.ndarray]): of each pair its pairs of mentions, one after the other: those that
-        stand near each other, or the nearest one where none does; and where those of each pair begin, *Shape* (pairs,).
+    documents (Optional[Sequence[int]]): the number of each one's document.
+    RETURNS (Tuple[List[Instance], numpy.ndarray, Optional[Sequence[int]]]): of each pair its pairs of mentions, one
+        after the other: those that stand near each other, or the nearest one where none does; where those of each pair
+        begin, *Shape* (pairs,); and the documents of all of them.
     """
     import numpy as np
 
     groups = [candidate.mention_pairs or (candidate.instance,) for candidate in candidates]
     starts = np.cumsum([0, *map(len, groups)])[:-1]
-    return [instance for group in groups for instance in group], starts
+    owners = None if documents is None else [number for number, group in zip(documents, groups) for _ in group]
+    return [instance for group in groups for instance in group], starts, owners
 
 
 def likeliest(scored: LabelScores, starts: "np.ndarray") -> LabelScores:

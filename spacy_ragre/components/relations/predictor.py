@@ -18,7 +18,7 @@ from ...llm.label_scoring import generate_texts, parse_texts, score_texts
 from ...llm.remote.backbone import Documents, RemoteLM
 from ...prompts import Prompt, class_words
 from ...retrieval import Neighbour, Retriever, TextEncoder, tune_encoder
-from ...retrieval.packing import pack_instances, unpack_instances
+from ...retrieval.packing import pack_instances, read_instances
 from ...retrieval.state_keys import BackboneEncoder, normalize
 from ...training.locks import use_own_threads
 from ...training.parallel import own_share
@@ -246,15 +246,8 @@ class RelationPredictor(PairPredictor):
         return pack_instances(self.pending)
 
     def load_pending(self, data: bytes, file: str = "bytes") -> None:
-        """Take what `pack_pending` gave.
-
-        data (bytes): the message. Where it is damaged, a ValueError is raised.
-        file (str): where it comes from.
-        """
-        try:
-            self.pending = unpack_instances(data)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(Errors.R211.format(file=file, problem=error)) from error
+        """Take what `pack_pending` gave; see `read_instances`."""
+        self.pending = read_instances(data, file)
 
     def _index(self, instances: Sequence[Instance]) -> Iterator[int]:
         """YIELDS (int): how many examples were put into the store, a chunk at a time."""
@@ -283,7 +276,7 @@ class RelationPredictor(PairPredictor):
         """Find the relations of pairs: the one entry, whatever the way to answer.
 
         candidates (Sequence[Candidate]): the pairs, of any number of documents.
-        documents (Optional[Sequence[int]]): the number of each pair's document, for models that read it at once.
+        documents (Optional[Sequence[int]]): the number of each pair's document; told by their ids where None.
         told (Optional[List[RelationPrediction]]): gets what pairs may hold, though it is not likely enough.
         RETURNS (Tuple[List[RelationPrediction], List[float]]): the relations, in the order of the pairs, of several of
             one pair the likeliest first; and how near another answer is, for every pair, from 0 to 1.
@@ -313,8 +306,8 @@ class RelationPredictor(PairPredictor):
         """See `score`. Before training, open labels are looked for wherever mentions of two clusters are near."""
         if not self.zero_shot:
             return self.score([candidate.instance for candidate in candidates], count, documents)
-        instances, starts = mention_pairs(candidates)
-        return likeliest(self.score(instances, count), starts)
+        instances, starts, documents = mention_pairs(candidates, documents)
+        return likeliest(self.score(instances, count, documents), starts)
 
     def score(
         self, instances: Sequence[Instance], count: Optional[int] = None, documents: Documents = None
@@ -390,7 +383,7 @@ class RelationPredictor(PairPredictor):
         if mode == "head":
             return self._read(instances, found)[0]
         if mode == "open":
-            return self.open.scores(instances, self.labels, self.known_examples)
+            return self.open.scores(instances, self.labels, self.known_examples, documents)
         backbone = self.backbone
         if isinstance(backbone, RemoteLM):
             return backbone.score_pairs(self.asked(instances, found, documents, self.open.types, self.multi_label))
@@ -481,15 +474,15 @@ class RelationPredictor(PairPredictor):
         loss, gradient = self._decision.loss(logits, self.targets(instances), known, weights)
         return loss / max(1, len(instances)), gradient / max(1, len(instances))
 
-    def calibrate(self, candidates: Sequence[Candidate]) -> Dict[str, float]:
+    def calibrate(self, candidates: Sequence[Candidate], documents: Documents = None) -> Dict[str, float]:
         """Choose prior, temperature and neighbours on pairs that were not trained on; with several relations a pair,
         also how much a filter's score counts, and how likely a relation must be.
 
-        candidates (Sequence[Candidate]): pairs with answers, at least one.
+        candidates, documents: see `predict`; at least one pair, with answers.
         RETURNS (Dict[str, float]): micro-F1, from 0 to 1; see `choose`.
         """
         self.refresh()
-        scored = self._score_pairs(candidates, max(*NEIGHBOURS, self.shown))
+        scored = self._score_pairs(candidates, max(*NEIGHBOURS, self.shown), documents)
         instances = [candidate.instance for candidate in candidates]
         allowed = allowed_classes(candidates, self.labels, self.open.types)
         odds = proposal_odds(candidates, self.labels)

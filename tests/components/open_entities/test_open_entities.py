@@ -137,6 +137,18 @@ def test_pipe_is_call(nlp, known_texts):
     assert [found(doc) for doc in nlp.pipe(texts, batch_size=3)] == one_by_one
 
 
+def test_a_forked_process_uses_one_thread(nlp, monkeypatch):
+    # It would wait for ever for the threads that its parent had.
+    before = torch.get_num_threads()
+    monkeypatch.setattr("spacy_ragre.training.locks._PROCESS", -1)
+    torch.set_num_threads(2)
+    try:
+        nlp("Bob left Initech")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.real
 def test_several_processes():
     # No other process has what a test has replaced: the weights of the package.
@@ -238,7 +250,9 @@ def test_types_that_are_none(types):
         OpenEntities(spacy.blank("en").vocab, types=types)
 
 
-@pytest.mark.parametrize("types", [{"A:B": "x y"}, {"a=b": "x"}, {"#A": "x"}, {"A": "${nlp.lang}"}])
+@pytest.mark.parametrize(
+    "types", [{"A:B": "x y"}, {"a=b": "x"}, {"#A": "x"}, {"A": "${nlp.lang}"}, {"A": "a $b"}, ["$x"], ["${a.b}"]]
+)
 def test_types_that_no_config_keeps(types):
     with pytest.raises(ValueError, match=r"\[R645\]"):
         make_open_entities(spacy.blank("en"), NAME, types, "open", None, None)
@@ -255,6 +269,9 @@ def test_settings_that_are_none(setting):
 def test_types_stay_as_they_are(nlp):
     with pytest.raises(TypeError):
         nlp.get_pipe(NAME).types["ORG"] = "organisation"
+    # What is saved is the config.
+    with pytest.raises(AttributeError):
+        nlp.get_pipe(NAME).caution = 1.0
 
 
 def test_weights_that_are_not_there(tmp_path):
@@ -272,6 +289,13 @@ def test_weights_that_are_damaged(entity_settings, tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe(NAME, config={**entity_settings, "weights": str(tmp_path)})
     with pytest.raises(ValueError, match=r"\[R120\]"):
+        nlp("Bob left Initech")
+
+
+def test_weights_that_are_no_numbers(nlp):
+    nlp("Bob left Initech")
+    nlp.get_pipe(NAME)._finder.model.none.bias.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"\[R504\].*open_entities"):
         nlp("Bob left Initech")
 
 

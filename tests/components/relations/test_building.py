@@ -350,6 +350,9 @@ def test_type_constraints(make_nlp, make_doc, component, monkeypatch, ents, expe
         {" padded": "x"},
         {"org.founded": {"text": "was founded by"}},
         {"ok": "has ${var}"},
+        {"ok": "costs $5"},
+        ["a$b"],
+        ["${a.b}"],
     ],
 )
 def test_labels_that_a_config_would_not_give_back(factory, labels):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import spacy
 import srsly
+import torch
 
 from spacy_ragre.components.relations.open_examples import Evidence, learn, pack_vector, unpack_vector
 from spacy_ragre.components.relations.open_labels import OpenRelations, OpenText
@@ -75,6 +76,8 @@ def test_weights_follow_the_examples():
     assert weights[0, 2] == 0 == weights[0, 3]  # what is not known, and what was not seen
     assert not weights[1].any() and not shares[:, 1].any()  # a label without an example
     np.testing.assert_allclose(weights, shares.T @ vectors, atol=1e-3)
+    with torch.inference_mode():
+        np.testing.assert_array_equal(learn(vectors, np.zeros((3, 2), dtype="float32"), holds, known, 2.0)[0], weights)
 
 
 def test_many_examples_count_more_and_known_ones_nothing():
@@ -311,6 +314,23 @@ def test_a_failure_leaves_nothing_of_what_was_asked_for(make_nlp):
         )
         raise KeyError("something")
     assert (component.label_data, component.predictor.calibration) == before and component.predictor.uses_examples
+
+
+def test_other_threads_set_what_they_found_while_others_are_asked_about(make_nlp, gold_docs):
+    nlp = make_nlp()
+    component, (doc, *_), seen = nlp.get_pipe(NAME), gold_docs(nlp), []
+
+    def work():
+        component.set_annotations([doc], [[]])
+        seen.extend([component.labels, tuple(component.label_data)])
+
+    thread = threading.Thread(target=work)
+    with component.asking(LabelSet({"left": ""})), component.asking(LabelSet({"right": ""})):
+        thread.start()
+        thread.join()
+        assert component.labels == ("right",)
+    # The relation that was there is replaced.
+    assert not list(doc._.relations) and seen == [component.labels] * 2 == [("founded_by", "located_in")] * 2
 
 
 def test_other_threads_wait_while_others_are_asked_about(make_nlp):

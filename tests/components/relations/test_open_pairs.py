@@ -2,13 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import spacy
+import torch
+from spacy.training import Example
 
 from spacy_ragre.candidates import Candidate, make_whole_document
 from spacy_ragre.components.relations.annotations import RelationPrediction, drop_rivals
+from spacy_ragre.components.relations.open_labels import group_pairs
+from spacy_ragre.components.relations.open_reader import TokenInput, pack
 from spacy_ragre.instances import Instance
 from spacy_ragre.labels import LabelSet
 
@@ -28,6 +33,16 @@ def make(make_nlp, open_settings):
         return nlp
 
     return build
+
+
+def marked(nlp):
+    """The pipeline, with a reader that sees which tokens are marked, and with what type."""
+    model = nlp.get_pipe("rag_relation_extractor").predictor.open.reader.model
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model.marks.weight.normal_()
+        model.type_proj.weight.normal_()
+    return nlp
 
 
 @pytest.fixture
@@ -141,11 +156,56 @@ def test_clusters_are_read_in_all_their_nearest_mentions(make, clustered, compon
 
 
 def test_documents_together_and_alone(make, clustered, make_doc):
-    nlp = make(candidates=WHOLE)
+    nlp = marked(make(candidates=WHOLE))
     docs = [clustered(nlp), make_doc(nlp, "", []), make_doc(nlp, "Acme wrote .", ENTS[:1]), make_doc(nlp, TEXT, ENTS)]
+    # The same text, with fewer entities, and with others.
+    docs += [make_doc(nlp, TEXT, ENTS[1:4]), make_doc(nlp, TEXT, [(name, "GPE") for name, _ in ENTS])]
     alone = [scores(nlp(doc.copy())) for doc in docs]
     assert [scores(doc) for doc in nlp.pipe(docs)] == [pytest.approx(each, abs=1e-3) for each in alone]
-    assert [len(each) > 0 for each in alone] == [True, False, False, True]
+    assert [len(each) > 0 for each in alone] == [True, False, False, True, True, True]
+
+
+def test_calibration_reads_documents_as_prediction_does(make, make_doc, monkeypatch):
+    nlp = marked(make(candidates=WHOLE))
+    docs = [make_doc(nlp, TEXT, ENTS, [(0, "founded_by", 1)]), make_doc(nlp, TEXT, ENTS[1:4], [(0, "founded_by", 1)])]
+    predictor, read = nlp.get_pipe("rag_relation_extractor").predictor, []
+    score = predictor._score_pairs
+    monkeypatch.setattr(predictor, "_score_pairs", lambda *args: read.append(score(*args)) or read[-1])
+    nlp.get_pipe("rag_relation_extractor").calibrate([Example(doc, doc) for doc in docs])
+    (together,) = [scored.scores for scored in read]
+    alone = [score(nlp.get_pipe("rag_relation_extractor")._labelled(doc)).scores for doc in docs]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-3)
+
+
+def test_a_place_with_two_types(make):
+    """Each pair is read with its own: a text has one type at a place."""
+    names = {"Acme": ((0, 4), "ORG"), "Ann": ((10, 13), "PERSON"), "Bob": ((14, 17), "PERSON")}
+    pairs = [("Acme", "Ann"), ("Ann", "Bob"), ("Acme", "Bob")]
+    typed = [(*names[first], *names[second]) for first, second in pairs]
+    instances = [Instance("Acme paid Ann Bob", a, b, x, y) for a, x, b, y in typed]
+    other = [replace(instances[0], first_type="GPE"), replace(instances[2], first_type="GPE")]
+    texts, places = group_pairs([*instances, *other, instances[0]])
+    assert [len(text.mentions) for text in texts] == [3, 3]
+    assert [number for number, _, _ in places] == [0, 0, 0, 1, 1, 0]
+    # Two documents are two texts, told by their numbers or their ids.
+    assert [number for number, _, _ in group_pairs(instances, [0, 0, 1])[1]] == [0, 0, 1]
+    assert len(group_pairs([instances[0], replace(instances[0], id="other")])[0]) == 2
+
+
+def test_tokens_have_the_type_of_the_shortest_mention():
+    vectors = {name: torch.full((1,), float(number)) for number, name in enumerate(("", "whole", "part"))}
+    mentions = [(0, 3, "whole"), (2, 3, "part")]
+    for order in (mentions, mentions[::-1]):
+        batch = pack([TokenInput([1, 2, 3, 4], order, [(0, 1)])], vectors)
+        assert batch.type_table[batch.types].flatten().tolist() == [1, 1, 2, 0]
+
+
+def test_r504_weights_that_are_no_numbers(make, make_doc):
+    nlp = make()
+    nlp(make_doc(nlp, TEXT, ENTS))
+    nlp.get_pipe("rag_relation_extractor").predictor.open.reader.model.related.bias.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"\[R504\].*open_reader"):
+        nlp(make_doc(nlp, TEXT, ENTS))
 
 
 def test_a_document_longer_than_the_window(make, clustered):

@@ -289,6 +289,21 @@ def test_examples_wait_for_calibration(make_open, gold_examples, fit):
     assert len(predictor.pending) == 8 and not len(predictor.retriever.store)
 
 
+def test_a_document_inside_of_inference_mode(make_open, gold_examples, fit, tmp_path):
+    nlp = make_open()
+    examples = gold_examples(nlp)
+    with torch.inference_mode():
+        inside = scores(nlp, examples)
+    np.testing.assert_allclose(scores(nlp, examples), inside, atol=1e-5)
+    fit(nlp, examples, steps=1)
+    nlp.to_disk(tmp_path)
+    again = spacy.load(tmp_path)
+    with torch.inference_mode():
+        inside = scores(again, examples)
+    np.testing.assert_allclose(scores(again, examples), inside, atol=1e-5)
+    fit(again, examples, steps=1, initialize=False)
+
+
 # What is kept
 
 

@@ -4,6 +4,8 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pytest
+import spacy
+import torch
 from spacy.tokens import Span
 from spacy.training import Example
 
@@ -32,6 +34,18 @@ def test_learns_labels_directions_and_no_relation(make_nlp, gold_examples, train
     scores = nlp.evaluate(examples)
     assert scores["rels_micro_f"] == 1.0
     assert scores["rels_micro_all_f"] == 1.0
+
+
+def test_learns_after_a_document_inside_of_inference_mode(make_nlp, gold_docs, gold_examples, train, tmp_path):
+    nlp = make_nlp()
+    with torch.inference_mode():
+        nlp(gold_docs(nlp)[0])
+    train(nlp, gold_examples(nlp), steps=1)
+    nlp.to_disk(tmp_path)
+    again = spacy.load(tmp_path)
+    with torch.inference_mode():
+        again(gold_docs(again)[0])
+    train(again, gold_examples(again), steps=1, initialize=False)
 
 
 def test_learns_labels_from_the_data(make_nlp, gold_examples, train, found, component):
