@@ -97,7 +97,7 @@ def test_a_request_has_its_own_threshold(serve: Serve, make_pipeline: Callable[.
         {"labels": list(LABELS), "threshold": 0},
     ]
     told = [client.post("/relations", json={"text": TEXT, **more}).json()["threshold"] for more in asked]
-    assert told == [0.2, 0.001, 0.5, 0.0], "labels of a request have the limit of those that nothing was chosen for"
+    assert told == [0.2, 0.001, 0.001, 0.0], "the limit in the config goes before what is chosen, also of other labels"
     assert len(ask(client, text=TEXT)[0]["relations"]) == len(scores)
 
 
@@ -356,7 +356,7 @@ def test_what_is_known_of_the_pipeline(serve: Serve, make_pipeline: Callable[...
     assert known["labels"] == LabelSet(LABELS).to_dict()
     assert known["editable"] is True and known["entity_types"] == ["GPE", "ORG", "PERSON"]
     assert known["limits"] == {"chars": 99, "texts": 64, "labels": 128}
-    assert known["threshold"] == 0.5, "that of several labels a pair, which is higher"
+    assert known["threshold"] == 0.25, "the one in the config, which goes before what is chosen"
 
 
 def test_metrics(client: TestClient) -> None:

@@ -202,7 +202,7 @@ def test_types_that_relations_are_read_with(nlp):
 @pytest.mark.parametrize("head_types", [["PERSON"], []])
 def test_the_reader_is_told_types_where_labels_have_none(named, head_types):
     class Scorer(OpenScorer):
-        def _class_scores(self, instances, labels, examples):
+        def _class_scores(self, instances, labels, examples, documents=None):
             self.told = {instance.first_type for instance in instances}
             return np.zeros((len(instances), len(labels.classes)), dtype="float32")
 

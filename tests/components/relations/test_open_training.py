@@ -225,7 +225,7 @@ def test_of_many_labels_a_step_reads_some(make_open, gold_examples, monkeypatch,
     examples = gold_examples(nlp)
     fit(nlp, examples, steps=2)
     predictor = predictor_of(nlp)
-    instances = nlp.get_pipe(NAME)._gold(example.reference for example in examples)
+    instances = nlp.get_pipe(NAME)._gold([example.reference for example in examples])
     random.seed(0)
     (part,) = predictor.open.begin_update(instances, predictor.labels, 0.0)
     known = part.known.all(axis=0)

@@ -172,7 +172,7 @@ def test_a_reader_that_was_trained_with_near_types_reads_as_it_was_trained(small
 def test_calibration_is_for_the_types_that_answer_after_it(make, open_settings, make_doc, monkeypatch):
     """With `types = "auto"` those are strict, and what was fitted for near ones is not true of them."""
     seen = []
-    monkeypatch.setattr(RelationPredictor, "calibrate", lambda self, pairs: seen.append(self.open.types) or {})
+    monkeypatch.setattr(RelationPredictor, "calibrate", lambda self, pairs, *more: seen.append(self.open.types) or {})
     for types in ("auto", "near"):
         nlp = make(weights=open_settings["weights"], types=types)
         doc = make_doc(nlp, "Acme was founded by Ann .", [("Acme", "ORG"), ("Ann", "PERSON")], [(0, "founded_by", 1)])
