@@ -109,14 +109,11 @@ class RelationPredictor(PairPredictor):
     @property
     def untrained_mode(self) -> str:
         """RETURNS (str): the way that "auto" answers while there is no trained head."""
-        known = self.open.shim.tuned or self.open.weights is not None
-        return "open" if known else super().untrained_mode
+        return "open" if self.open.shim.tuned or self.open.weights is not None else super().untrained_mode
 
     @property
     def fresh(self) -> str:
-        """RETURNS (str): what training begins with when it begins anew: "open" for weights of the reader of open
-        labels, "head" for the language model's adapter and label head.
-        """
+        """RETURNS (str): what training begins anew with: "open", the reader's weights, or "head", adapter and head."""
         if self.answer != "auto":
             return "open" if self.answer == "open" else "head"
         reads = self.is_plain and self.open.weights is not None and not labels_without_words(self.labels)
@@ -150,11 +147,9 @@ class RelationPredictor(PairPredictor):
         """RETURNS (Calibration): for pairs of one sentence, or for those across sentences."""
         chosen = self.calibration
         if self.limit is not None:
-            # With no limit beside it.
-            return replace(chosen, threshold=self.limit, thresholds={}, decision=0.0)
+            return replace(chosen, threshold=self.limit, thresholds={}, decision=0.0)  # no limit beside it
         if self.zero_shot and chosen == chosen.plain():
-            threshold = chosen.threshold or self.open.decision(self.labels, across)
-            return replace(chosen, decision=0.0, threshold=threshold)
+            return replace(chosen, decision=0.0, threshold=chosen.threshold or self.open.decision(self.labels, across))
         return chosen
 
     @property
@@ -412,9 +407,7 @@ class RelationPredictor(PairPredictor):
         return self.open.shim.tuned if self.learns == "open" else self.shim.has_head
 
     def init_head(self) -> None:
-        """Make what is trained: the adapter and the label head, which answers once it has learned something, or weights
-        of the reader of open labels. There is one of both at most.
-        """
+        """Make what is trained: adapter and label head, which then answers, or weights of the reader; one at most."""
         if self.fresh == "open":
             self.shim.from_bytes(b"")
             self.open.start()
