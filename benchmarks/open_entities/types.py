@@ -16,12 +16,10 @@ import argparse
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
-
-from spacy_ragre.corpora.files import Problems, read_lines
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..open_relations.wordings import SOURCES
-from ..sentences import is_held_out, places, read_texts
+from ..sentences import check, places, read_split, read_texts
 from .data import Text, TypedTexts
 
 FOLDER = SOURCES / "types"
@@ -56,8 +54,29 @@ class Block:
         types: Dict[str, Tuple[str, ...]] = {type_: (type_,) for type_ in (*self.names, *self.none)}
         return TypedTexts(self.id, SOURCE, types, [Text(text, tuple(self.ents(text)))])
 
-    def problems(self, text: str) -> Iterator[str]:
-        """YIELDS (str): what is wrong with it."""
+    def add(self, line: str) -> Iterator[str]:
+        """Take a line. YIELDS (str): what is wrong with it."""
+        type_, colon, rest = line.partition(" : ")
+        absent = line.startswith("- ")
+        parts = [part.strip() for part in (line[1:] if absent else rest).split(";")]
+        if not all(parts) or not (absent or colon):
+            yield "'type : name; name' or '- type; type' is needed"
+        elif absent:
+            self.none += parts
+        elif type_.strip() in self.names:
+            yield f"the type {type_.strip()!r} stands twice"
+        else:
+            self.names[type_.strip()] = parts
+
+    def problems(self, text: Optional[str]) -> Iterator[str]:
+        """YIELDS (str): what is wrong with it; without its sentence, what does not need it."""
+        if not self.names:
+            yield f"the sentence {self.id!r} has no entity"
+        for type_ in self.none:
+            if type_ in self.names:
+                yield f"the sentence {self.id!r} has {type_!r} and has none of it"
+        if text is None:
+            return
         for names in self.names.values():
             for name in names:
                 if not places(text, name):
@@ -68,66 +87,13 @@ class Block:
                 yield f"{text[slice(*first[:2])]!r} and {text[slice(*second[:2])]!r} overlap"
 
 
-def read_file(path: Path, texts: Optional[Mapping[str, str]], problems: Problems) -> List[Block]:
-    """Read and check a file.
-
-    texts (Optional[Mapping[str, str]]): sentences by id; None where they are not there, and what needs them is not
-        checked.
-    problems (Problems): gets everything that is wrong.
-    RETURNS (List[Block]): its blocks, in order.
-    """
-    blocks: List[Block] = []
-    lines: List[int] = []
-    for number, line in read_lines(path, problems):
-        line = line.strip()
-        if line.startswith("#"):
-            blocks.append(Block(line[1:].strip()))
-            lines.append(number)
-        elif line and not blocks:
-            problems.add(number, "no '#id' of a sentence stands above it")
-        elif line:
-            type_, colon, rest = line.partition(" : ")
-            absent = line.startswith("- ")
-            parts = [part.strip() for part in (line[1:] if absent else rest).split(";")]
-            if not all(parts) or not (absent or colon):
-                problems.add(number, "'type : name; name' or '- type; type' is needed")
-            elif absent:
-                blocks[-1].none += parts
-            elif type_.strip() in blocks[-1].names:
-                problems.add(number, f"the type {type_.strip()!r} stands twice")
-            else:
-                blocks[-1].names[type_.strip()] = parts
-    seen: Set[str] = set()
-    for number, block in zip(lines, blocks):
-        if block.id in seen:
-            problems.add(number, f"the sentence {block.id!r} stands twice")
-        seen.add(block.id)
-        if not block.names:
-            problems.add(number, f"the sentence {block.id!r} has no entity")
-        for type_ in block.none:
-            if type_ in block.names:
-                problems.add(number, f"the sentence {block.id!r} has {type_!r} and has none of it")
-        if texts is not None and block.id not in texts:
-            problems.add(number, f"no sentence has the id {block.id!r}")
-        elif texts is not None:
-            for problem in block.problems(texts[block.id]):
-                problems.add(number, problem)
-    return blocks
-
-
 def read_types(data: Path, held_out: bool, folder: Path = FOLDER) -> List[TypedTexts]:
     """RETURNS (List[TypedTexts]): all sentences that train, or those that are held out.
 
     data (Path): the folder of corpora.
     """
     texts = read_texts(data)
-    out = []
-    for path in sorted(folder.glob("*.txt")):
-        problems = Problems(path)
-        blocks = read_file(path, texts, problems)
-        problems.raise_any()
-        out += [block.typed(texts[block.id]) for n, block in enumerate(blocks, 1) if is_held_out(n) == held_out]
-    return out
+    return [block.typed(texts[block.id]) for block in read_split(folder, texts, held_out, Block)]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -136,16 +102,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     args = parser.parse_args(argv)
-    texts, told = read_texts(args.data), 0
-    for path in sorted(args.folder.glob("*.txt")):
-        problems = Problems(path)
-        blocks = read_file(path, texts, problems)
-        names = sum(len(names) for block in blocks for names in block.names.values())
-        types = len({type_ for block in blocks for type_ in (*block.names, *block.none)})
-        sys.stdout.write("".join(f"{path} {message}\n" for message in problems.messages))
-        sys.stdout.write(f"{path.stem}: {len(blocks)} sentences, {names} names, {types} types\n")
-        told += len(problems.messages)
-    return int(bool(told))
+    return check(args.folder, read_texts(args.data), Block, _count)
+
+
+def _count(blocks: Sequence[Block]) -> str:
+    names = sum(len(names) for block in blocks for names in block.names.values())
+    types = len({type_ for block in blocks for type_ in (*block.names, *block.none)})
+    return f"{names} names, {types} types"
 
 
 if __name__ == "__main__":

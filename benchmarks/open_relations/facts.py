@@ -18,18 +18,17 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from spacy_ragre.components.relations.open_labels import OpenLabel, OpenRelations, OpenText, by_text
-from spacy_ragre.corpora.files import Problems, read_lines
 from spacy_ragre.instances import Instance
 from spacy_ragre.llm.runtime.precision import mixed_precision
 from spacy_ragre.retrieval.encoders import TextEncoder
 
-from ..sentences import is_held_out, places, read_texts
+from ..sentences import check, places, read_split, read_texts
 from .corpora import Document, Label, Schema, make_document
 from .wordings import SOURCES
 
@@ -71,8 +70,39 @@ class Block:
         ents = [{"start": start, "end": end, "label": ""} for start, end in spans]
         return {"id": self.id, "text": text, "ents": ents, "relations": relations}
 
-    def problems(self, text: str) -> Iterator[str]:
-        """YIELDS (str): what is wrong with it."""
+    def add(self, line: str) -> Iterator[str]:
+        """Take a line. YIELDS (str): what is wrong with it."""
+        if line.startswith(("-", "+")):
+            parts = [part.strip() for part in line[1:].split(";")]
+            (self.wrong if line[0] == "-" else self.names).extend(parts)
+            if not all(parts):
+                yield "a part between semicolons is empty"
+            return
+        parts = [part.strip() for part in line.split(" > ")]
+        if len(parts) != 3 or not all(parts):
+            yield "'head > label | other wording > tail' is needed"
+            return
+        wordings = tuple(wording.strip() for wording in parts[1].removeprefix("~").split("|"))
+        if not all(wordings):
+            yield "a wording is empty"
+        if any(wording.startswith("~") for wording in wordings):
+            yield "'~' stands before the first wording alone, and is meant of all"
+        self.facts.append((parts[0], wordings, parts[1].startswith("~"), parts[2]))
+
+    def problems(self, text: Optional[str]) -> Iterator[str]:
+        """YIELDS (str): what is wrong with it; without its sentence, what does not need it."""
+        owner: Dict[str, Tuple[Tuple[str, ...], bool]] = {}
+        for _, wordings, symmetric, _ in self.facts:
+            for wording in wordings:
+                if owner.setdefault(wording.lower(), (wordings, symmetric)) != (wordings, symmetric):
+                    yield f"{wording!r} is a wording of two labels"
+        for label in self.wrong:
+            if label.lower() in owner:
+                yield f"{label!r} is right and wrong"
+        if not self.facts and not self.wrong:
+            yield f"the sentence {self.id!r} has neither facts nor wrong labels"
+        if text is None:
+            return
         for name in dict.fromkeys(self._all_names()):
             if _find(text, name) == (0, 0):
                 yield f"{name!r} does not stand in the sentence {self.id!r} as whole words"
@@ -80,17 +110,6 @@ class Block:
             first, second = _find(text, head), _find(text, tail)
             if first[0] < second[1] and second[0] < first[1]:
                 yield f"{head!r} and {tail!r} overlap"
-        owner: Dict[str, Tuple[Tuple[str, ...], bool]] = {}
-        for _, wordings, symmetric, _ in self.facts:
-            for wording in wordings:
-                if owner.setdefault(wording.lower(), (wordings, symmetric)) != (wordings, symmetric):
-                    yield f"{wording!r} is a wording of two labels"
-        right = {wording.lower() for _, wordings, _, _ in self.facts for wording in wordings}
-        for label in self.wrong:
-            if label.lower() in right:
-                yield f"{label!r} is right and wrong"
-        if not self.facts and not self.wrong:
-            yield f"the sentence {self.id!r} has neither facts nor wrong labels"
 
     def _all_names(self) -> List[str]:
         return [name for head, _, _, tail in self.facts for name in (head, tail)] + self.names
@@ -104,52 +123,9 @@ def _find(text: str, name: str) -> Tuple[int, int]:
     return found[0] if found else (0, 0)
 
 
-def read_file(path: Path, texts: Optional[Mapping[str, str]], problems: Problems) -> List[Block]:
-    """Read and check a file.
-
-    texts (Optional[Mapping[str, str]]): sentences by id; None where they are not there, and what needs them is not
-        checked.
-    problems (Problems): gets everything that is wrong.
-    RETURNS (List[Block]): its blocks, in order.
-    """
-    blocks: List[Block] = []
-    lines: List[int] = []
-    for number, line in read_lines(path, problems):
-        line = line.strip()
-        if line.startswith("#"):
-            blocks.append(Block(line[1:].strip()))
-            lines.append(number)
-        elif line and not blocks:
-            problems.add(number, "no '#id' of a sentence stands above it")
-        elif line.startswith(("-", "+")):
-            parts = [part.strip() for part in line[1:].split(";")]
-            (blocks[-1].wrong if line[0] == "-" else blocks[-1].names).extend(parts)
-            if not all(parts):
-                problems.add(number, "a part between semicolons is empty")
-        elif line:
-            parts = [part.strip() for part in line.split(" > ")]
-            if len(parts) != 3 or not all(parts):
-                problems.add(number, "'head > label | other wording > tail' is needed")
-                continue
-            wordings = tuple(wording.strip() for wording in parts[1].removeprefix("~").split("|"))
-            if not all(wordings):
-                problems.add(number, "a wording is empty")
-            if any(wording.startswith("~") for wording in wordings):
-                problems.add(number, "'~' stands before the first wording alone, and is meant of all")
-            blocks[-1].facts.append((parts[0], wordings, parts[1].startswith("~"), parts[2]))
-    seen: Set[str] = set()
-    for number, block in zip(lines, blocks):
-        if block.id in seen:
-            problems.add(number, f"the sentence {block.id!r} stands twice")
-        seen.add(block.id)
-        if texts is None:
-            continue
-        if block.id not in texts:
-            problems.add(number, f"no sentence has the id {block.id!r}")
-            continue
-        for problem in block.problems(texts[block.id]):
-            problems.add(number, problem)
-    return blocks
+def held_out_ids(folder: Path = FOLDER) -> Set[str]:
+    """RETURNS (Set[str]): the sentences that are held out of training."""
+    return {block.id for block in read_split(folder, None, True, Block)}
 
 
 def read_facts(data: Path, held_out: bool, folder: Path = FOLDER) -> List[Tuple[Block, str]]:
@@ -159,13 +135,7 @@ def read_facts(data: Path, held_out: bool, folder: Path = FOLDER) -> List[Tuple[
     RETURNS (List[Tuple[Block, str]]): blocks and their sentences.
     """
     texts = read_texts(data)
-    out = []
-    for path in sorted(folder.glob("*.txt")):
-        problems = Problems(path)
-        blocks = read_file(path, texts, problems)
-        problems.raise_any()
-        out += [(block, texts[block.id]) for number, block in enumerate(blocks, 1) if is_held_out(number) == held_out]
-    return out
+    return [(block, texts[block.id]) for block in read_split(folder, texts, held_out, Block)]
 
 
 def read_schema(data: Path, tokenizer: Tokenizer, folder: Path = FOLDER) -> Schema:
@@ -194,8 +164,9 @@ def _likeness(labels: Sequence[Label]) -> np.ndarray:
     """RETURNS (np.ndarray): what all-MiniLM-L6-v2 makes of the wordings of each label. *Shape:* (L, width)"""
     owner = np.array([number for number, label in enumerate(labels) for _ in label.texts])
     texts = [Instance(text, (0, 0), (0, 0)) for label in labels for text in label.texts]
-    vectors = np.zeros((len(labels), 384), dtype="float32")
-    np.add.at(vectors, owner, TextEncoder().encode_queries(texts))
+    encoded = TextEncoder().encode_queries(texts)
+    vectors = np.zeros((len(labels), encoded.shape[1]), dtype="float32")
+    np.add.at(vectors, owner, encoded)
     unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return unit
 
@@ -246,16 +217,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         reader = OpenRelations.load(args.weights)
         sys.stdout.write(f"{json.dumps(measure(reader, read_facts(args.data, True, args.folder)))}\n")
         return 0
-    texts, told = read_texts(args.data), 0
-    for path in sorted(args.folder.glob("*.txt")):
-        problems = Problems(path)
-        blocks = read_file(path, texts, problems)
-        facts = sum(len(block.facts) for block in blocks)
-        wordings = len({wording for block in blocks for label, _ in block.labels() for wording in label})
-        sys.stdout.write("".join(f"{path} {message}\n" for message in problems.messages))
-        sys.stdout.write(f"{path.stem}: {len(blocks)} sentences, {facts} facts, {wordings} wordings\n")
-        told += len(problems.messages)
-    return int(bool(told))
+    return check(args.folder, read_texts(args.data), Block, _count)
+
+
+def _count(blocks: Sequence[Block]) -> str:
+    facts = sum(len(block.facts) for block in blocks)
+    wordings = len({wording for block in blocks for label, _ in block.labels() for wording in label})
+    return f"{facts} facts, {wordings} wordings"
 
 
 if __name__ == "__main__":

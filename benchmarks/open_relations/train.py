@@ -30,7 +30,7 @@ from spacy_ragre.components.relations.open_tokens import TypeVectors
 from spacy_ragre.llm.runtime.precision import mixed_precision
 
 from .corpora import RELATION_CORPORA, Schema, read_redocred, read_relations, read_schemas, with_wordings
-from .facts import read_facts
+from .facts import held_out_ids
 from .facts import read_schema as facts_schema
 from .phrases import add_phrases
 from .sampling import Group, Sampler
@@ -53,7 +53,7 @@ def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer:
         *read_schemas(openrel_folder, "openrel", tokenizer),
         *read_schemas(openwiki_folder, "openwiki", tokenizer),
     ]
-    unseen = {block.id for block, _ in read_facts(data, held_out=True)}
+    unseen = held_out_ids()
     schemas += [
         read_relations(data / "relations", name, data / "fewrel", tokenizer, unseen) for name in RELATION_CORPORA
     ]

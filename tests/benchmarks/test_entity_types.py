@@ -32,7 +32,7 @@ def read(folder, text):
     path = folder / "a.txt"
     path.write_text(text, encoding="utf8")
     problems = Problems(path)
-    return types.read_file(path, {"core-1": TEXT}, problems), problems.messages
+    return sentences.read_blocks(path, {"core-1": TEXT}, problems, types.Block), problems.messages
 
 
 def test_names_stand_as_whole_words_at_every_place_or_the_one_that_is_named():
@@ -110,7 +110,7 @@ def test_the_corpus_has_no_problems_and_as_much_as_its_card_says():
     known = set()
     for path in sorted(types.FOLDER.glob("*.txt")):
         problems = Problems(path)
-        blocks = types.read_file(path, None, problems)
+        blocks = sentences.read_blocks(path, None, problems, types.Block)
         assert not problems.messages
         count, names = count + len(blocks), names + sum(len(part) for block in blocks for part in block.names.values())
         known |= {type_ for block in blocks for type_ in (*block.names, *block.none)}

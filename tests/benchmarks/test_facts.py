@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from benchmarks import sentences
 from benchmarks.open_relations import corpora, facts, sampling
 from spacy_ragre.components.relations.open_tokens import TokenLayout
 from spacy_ragre.corpora.files import Problems
@@ -46,14 +47,14 @@ def problems_of(folder, text, texts=None):
     path = folder / "a.txt"
     path.write_text(text, encoding="utf8")
     problems = Problems(path)
-    facts.read_file(path, {"core-1": TEXT} if texts is None else texts, problems)
+    sentences.read_blocks(path, {"core-1": TEXT} if texts is None else texts, problems, facts.Block)
     return problems.messages
 
 
 def test_a_block_is_a_document_with_labels_of_its_own(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(BLOCK, encoding="utf8")
-    (block,) = facts.read_file(path, {"core-1": TEXT}, Problems(path))
+    (block,) = sentences.read_blocks(path, {"core-1": TEXT}, Problems(path), facts.Block)
     assert block.labels() == [
         (("sold", "seller of"), False),
         (("did business with", "partner"), True),
@@ -139,16 +140,16 @@ def test_sentences_that_train_become_one_schema(layout, tmp_path, data):
 
 
 def test_the_corpus_has_no_problems_and_as_much_as_its_card_says():
-    sentences = found = 0
+    count = found = 0
     wordings = set()
     for path in sorted(facts.FOLDER.glob("*.txt")):
         problems = Problems(path)
-        blocks = facts.read_file(path, None, problems)
+        blocks = sentences.read_blocks(path, None, problems, facts.Block)
         assert not problems.messages
-        sentences, found = sentences + len(blocks), found + sum(len(block.facts) for block in blocks)
+        count, found = count + len(blocks), found + sum(len(block.facts) for block in blocks)
         wordings |= {wording for block in blocks for label, _ in block.labels() for wording in label}
     card = (facts.FOLDER / "README.md").read_text(encoding="utf8")
-    assert f"{sentences:,} sentences, {found:,} facts, {len(wordings):,} wordings" in card
+    assert f"{count:,} sentences, {found:,} facts, {len(wordings):,} wordings" in card
 
 
 def test_sentences_that_are_held_out_do_not_train_under_their_corpus_s_labels(tmp_path, layout):
