@@ -181,25 +181,29 @@ def measure(reader: OpenRelations, found: Sequence[Tuple[Block, str]]) -> Dict[s
     words = sorted({wordings[-1] for block, _ in found for wordings, _ in block.labels()})
     index = {word: i for i, word in enumerate(words)}
     labels = [OpenLabel(word, (word,)) for word in words]
+    texts: List[OpenText] = []
+    gold: List[Dict[Tuple[int, int], Set[int]]] = []
+    for block, text in found:
+        record, last = block.record(text), {wordings[0]: index[wordings[-1]] for wordings, _ in block.labels()}
+        held: Dict[Tuple[int, int], Set[int]] = {}
+        for relation in record["relations"]:
+            held.setdefault((relation["head"], relation["tail"]), set()).add(last[relation["label"]])
+        mentions = tuple((ent["start"], ent["end"], "") for ent in record["ents"])
+        # Other pairs are not read.
+        texts.append(OpenText(text, mentions, tuple(held)))
+        gold.append(held)
     with mixed_precision(reader.model.device):
         states = reader.read_labels(labels, types=False)
-        records = [block.record(text) for block, text in found]
-        texts = [OpenText(r["text"], tuple((e["start"], e["end"], "") for e in r["ents"])) for r in records]
         scores = by_text(reader.match(reader.read_pairs(texts, types=False), states), texts, labels, types=False)
     own_right = all_right = count = 0
-    for (block, _), record, text, array in zip(found, records, texts, scores):
+    for (block, _), held, array in zip(found, gold, scores):
         own = {index[wordings[-1]] for wordings, _ in block.labels()}
         others = random.choice([i for i in range(len(words)) if i not in own], OTHERS, replace=False)
-        last = {wordings[0]: index[wordings[-1]] for wordings, _ in block.labels()}
-        gold: Dict[Tuple[int, int], Set[int]] = {}
-        for relation in record["relations"]:
-            gold.setdefault((relation["head"], relation["tail"]), set()).add(last[relation["label"]])
-        for pair, row in zip(text.all_pairs(), array):
-            if pair in gold:
-                near, far = sorted(own), sorted({*own, *others.tolist()})
-                own_right += near[int(row[near].argmax())] in gold[pair]
-                all_right += far[int(row[far].argmax())] in gold[pair]
-                count += 1
+        near, far = sorted(own), sorted({*own, *others.tolist()})
+        for right, row in zip(held.values(), array):
+            own_right += near[int(row[near].argmax())] in right
+            all_right += far[int(row[far].argmax())] in right
+        count += len(held)
     return {"own": 100 * own_right / max(1, count), "all": 100 * all_right / max(1, count), "pairs": count}
 
 
