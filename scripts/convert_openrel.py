@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from spacy_ragre.corpora.files import Problems
-from spacy_ragre.corpora.openrel import MIN_WORDINGS, SourceSchema, read_schema, source_files, write_corpus
+from spacy_ragre.corpora.openrel import MIN_WORDINGS, SourceSchema, read_schemas, source_files, write_corpus
 
 MAX_SHOWN = 40
 # A label that holds less often is told.
@@ -50,7 +50,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     found: List[str] = []
     for path in source_files(args.folder):
         problems = Problems(path)
-        schemas.append(read_schema(path, problems, min_wordings=args.min_wordings))
+        schemas += read_schemas(path, problems, min_wordings=args.min_wordings)
         found.extend(f"{path} {message}" for message in problems.messages)
     lines = found[:MAX_SHOWN]
     if args.command == "check":

@@ -10,6 +10,8 @@ from spacy_ragre.components.relations.open_tokens import type_words
 from spacy_ragre.corpora.openrel import SourceSchema, read_schema, source_files
 from spacy_ragre.entity_types import ONTONOTES, TERM
 
+from ..open_relations import passages
+
 # openrel brackets all names and amounts from this file on.
 FIRST_COMPLETE = 101
 # Of those files, the ones that are never trained on here.
@@ -17,7 +19,10 @@ HELD_OUT = frozenset("103 110 125 140 155 170 185 200 212 229 245 258 271 286 30
 # Corpora in the interchange format, of which the training part is read.
 CORPORA = ("fire", "wlp", "pcmsp", "chemrxn")
 # How often a corpus is drawn.
-SHARES = {"openrel": 0.44, "types": 0.36, "redocred": 0.1, "fire": 0.04, "wlp": 0.02, "pcmsp": 0.02, "chemrxn": 0.02}
+SHARES = {
+    "openrel": 0.26, "passages": 0.34, "types": 0.26, "redocred": 0.07, "fire": 0.03, "wlp": 0.01, "pcmsp": 0.015,
+    "chemrxn": 0.015,
+}  # fmt: skip
 REDOCRED = {
     "PER": "person",
     "ORG": "organisation",
@@ -115,6 +120,20 @@ def read_openrel(folder: Path, held_out: bool) -> List[TypedTexts]:
     return out
 
 
+def read_passages(held_out: bool) -> List[TypedTexts]:
+    """RETURNS (List[TypedTexts]): the passages that train, or those that are held out. Types of their labels that no
+    entity has are asked for, too.
+    """
+    out = []
+    for schema in passages.read_passages(held_out):
+        typed = of_schema(schema, passages.SOURCE)
+        for label in schema.labels.values():
+            for type_ in (*label.head_types, *label.tail_types):
+                typed.types.setdefault(type_, words_of(type_))
+        out.append(typed)
+    return out
+
+
 def read_docred(path: Path, name: str = "redocred") -> TypedTexts:
     """RETURNS (TypedTexts): a file of Re-DocRED, in parts of one to three sentences."""
     texts: List[Text] = []
@@ -166,6 +185,7 @@ def read_training(data: Path, openrel: Path) -> Iterator[TypedTexts]:
     openrel (Path): folder of openrel's source files.
     """
     yield from read_openrel(openrel, held_out=False)
+    yield from read_passages(held_out=False)
     yield read_docred(data / "redocred" / "dev_revised.json")
     for name in CORPORA:
         yield read_corpus(data / "relations" / f"{name}.train.jsonl", name)

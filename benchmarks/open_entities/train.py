@@ -168,7 +168,7 @@ def main(argv: Sequence[str] = ()) -> None:
     )
     record = {
         "data": f"openrel from file {FIRST_COMPLETE} on without {len(HELD_OUT)} that are held out, Re-DocRED dev, "
-        f"types without every tenth sentence, {', '.join(CORPORA)}",
+        f"types and passages without every tenth, {', '.join(CORPORA)}",
         "never_seen": "the files that are held out, the ordinary paragraphs, Re-DocRED test, CrossRE",
         "minutes": args.minutes,
         "steps": step,

@@ -124,7 +124,7 @@ def read_schemas(folder: Path, source: str, tokenizer: Tokenizer) -> Iterator[Sc
         docs = []
         for record in openrel.to_records(schema):
             extra = [] if types & NUMERIC or source != "openrel" else _numbers(record)
-            doc = make_document(tokenizer, record, labels, undecided=_other_mentions(record, labels), extra=extra)
+            doc = make_document(tokenizer, record, labels, undecided=other_mentions(record, labels), extra=extra)
             if doc is not None:
                 docs.append(doc)
         yield Schema(schema.name, source, labels, docs, flat=source == "openrel")
@@ -321,7 +321,7 @@ def with_wordings(schema: Schema, wordings: SchemaWordings) -> Schema:
     return replace(schema, labels=[replace(label, wordings=known.get(label.name)) for label in schema.labels])
 
 
-def _other_mentions(record: Dict[str, Any], labels: Sequence[Label]) -> Set[Tuple[int, int, int]]:
+def other_mentions(record: Dict[str, Any], labels: Sequence[Label]) -> Set[Tuple[int, int, int]]:
     """Triples of other mentions of two names that have a relation: it is annotated for the nearest ones."""
     index = {label.name: i for i, label in enumerate(labels)}
     names = [record["text"][ent["start"] : ent["end"]].lower() for ent in record["ents"]]

@@ -24,12 +24,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from spacy_ragre.components.relations.open_labels import OpenLabel, OpenRelations, OpenText, by_text
-from spacy_ragre.instances import Instance
 from spacy_ragre.llm.runtime.precision import mixed_precision
-from spacy_ragre.retrieval.encoders import TextEncoder
 
 from ..sentences import check, places, read_split, read_texts
-from .corpora import Document, Label, Schema, make_document
+from .corpora import Label, Schema
+from .own_labels import own_labels_schema
 from .wordings import SOURCES
 
 FOLDER = SOURCES / "facts"
@@ -140,35 +139,17 @@ def read_facts(data: Path, held_out: bool, folder: Path = FOLDER) -> List[Tuple[
 
 def read_schema(data: Path, tokenizer: Tokenizer, folder: Path = FOLDER) -> Schema:
     """RETURNS (Schema): the sentences that train, with all labels as one schema; a document knows its own."""
-    found = read_facts(data, False, folder)
-    numbers: Dict[Tuple[Tuple[str, ...], bool], int] = {}
-    for block, _ in found:
-        for label in block.labels():
-            numbers.setdefault(label, len(numbers))
-    labels = [
-        Label(wordings[0], wordings, "", symmetric=symmetric, definitions=("",)) for wordings, symmetric in numbers
+    found = [
+        (
+            block.record(text),
+            [
+                Label(wordings[0], wordings, "", symmetric=symmetric, definitions=("",))
+                for wordings, symmetric in block.labels()
+            ],
+        )
+        for block, text in read_facts(data, False, folder)
     ]
-    docs: List[Document] = []
-    for block, text in found:
-        own = block.labels()
-        doc = make_document(tokenizer, block.record(text), [labels[numbers[label]] for label in own])
-        if doc is not None:
-            known = [numbers[label] for label in own]
-            doc.relations = {pair: {known[i] for i in held} for pair, held in doc.relations.items()}
-            doc.labels = set(known)
-            docs.append(doc)
-    return Schema(SOURCE, SOURCE, labels, docs, likeness=_likeness(labels))
-
-
-def _likeness(labels: Sequence[Label]) -> np.ndarray:
-    """RETURNS (np.ndarray): what all-MiniLM-L6-v2 makes of the wordings of each label. *Shape:* (L, width)"""
-    owner = np.array([number for number, label in enumerate(labels) for _ in label.texts])
-    texts = [Instance(text, (0, 0), (0, 0)) for label in labels for text in label.texts]
-    encoded = TextEncoder().encode_queries(texts)
-    vectors = np.zeros((len(labels), encoded.shape[1]), dtype="float32")
-    np.add.at(vectors, owner, encoded)
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return unit
+    return own_labels_schema(SOURCE, found, tokenizer)
 
 
 def measure(reader: OpenRelations, found: Sequence[Tuple[Block, str]]) -> Dict[str, float]:

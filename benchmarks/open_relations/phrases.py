@@ -17,10 +17,10 @@ from spacy_ragre.components.entity_phrases.rules import RULES, find_phrases
 from .corpora import Document, Schema, token_span
 
 PIPELINE = "en_core_web_sm"
-SOURCES = ("openrel", "openwiki", "redocred")
+SOURCES = ("openrel", "passages", "openwiki", "redocred")
 # The texts of these were annotated completely. In the others mentions are names, and nobody looked at what a common
 # noun holds.
-COMPLETE = ("openrel",)
+COMPLETE = ("openrel", "passages")
 _REFERS = re.compile(
     r"(?:the|this|that|these|those|his|her|their|its|my|our|your|both|all|such|it|he|she|they|we|i|you|who|which|each"
     r"|either|neither|another|other|same|one|two|three)\b",

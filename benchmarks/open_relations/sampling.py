@@ -14,15 +14,17 @@ from spacy_ragre.components.relations.open_tokens import TokenLayout, type_words
 from .corpora import Document, Label, Schema
 
 # How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, facts many labels on
-# real sentences, openwiki and Re-DocRED real text.
+# real sentences, passages many labels on ordinary paragraphs, openwiki and Re-DocRED real text.
 SHARES = {
-    "openrel": 0.27, "openwiki": 0.13, "facts": 0.3, "fewrel64": 0.15, "redocred": 0.07, "core": 0.02, "fire": 0.01,
-    "somesci": 0.006, "product": 0.005, "genia_rel": 0.004, "wlp": 0.006, "chemrxn": 0.006, "pcmsp": 0.006,
-    "materials_syntheses": 0.005, "geneva": 0.006, "causal_news": 0.003, "because": 0.003,
+    "openrel": 0.15, "passages": 0.38, "openwiki": 0.06, "facts": 0.2, "fewrel64": 0.12, "redocred": 0.04, "core": 0.01,
+    "fire": 0.006, "somesci": 0.004, "product": 0.003, "genia_rel": 0.003, "wlp": 0.004, "chemrxn": 0.004,
+    "pcmsp": 0.004, "materials_syntheses": 0.004, "geneva": 0.004, "causal_news": 0.002, "because": 0.002,
 }  # fmt: skip
 # Corpora of many schemas, whose labels are varied more.
 MANY_LABELS = ("openrel", "openwiki")
 MOST_TEXTS, MOST_MENTIONS, MOST_PAIRS = 20, 11, 60
+# Passages are read as ordinary paragraphs are, with nearly all of their mentions.
+MANY_MENTIONS = {"passages": (24, 140)}
 MOST_LABELS = {"fewrel64": 24, "redocred": 20}
 # Of texts with labels of their own: how many are read together, and labels less alike than this to all that a pair
 # holds do not hold for it.
@@ -193,9 +195,10 @@ class Sampler:
         """
         ids, ents = doc.ids, list(doc.ents)
         keep = list(range(len(ents)))
-        if len(ents) > MOST_MENTIONS:
+        most_mentions, most_pairs = MANY_MENTIONS.get(schema.source, (MOST_MENTIONS, MOST_PAIRS))
+        if len(ents) > most_mentions:
             busy = sorted({i for pair in doc.relations for i in pair})
-            keep = sorted({*self.random.sample(busy, min(len(busy), 8)), *self.random.sample(keep, 3)})
+            keep = sorted({*self.random.sample(busy, min(len(busy), most_mentions - 3)), *self.random.sample(keep, 3)})
         # Other names now and then, so that the words between them are read; dates, numbers and phrases that hold
         # nothing, and phrases of which that is not known: no pair of these is asked.
         extra: List[Tuple[int, int, str]] = []
@@ -217,10 +220,10 @@ class Sampler:
                     continue
                 if not _overlap(mentions[head], mentions[tail]):
                     pairs.append(((head, tail), (h, t)))
-        if len(pairs) > MOST_PAIRS:
+        if len(pairs) > most_pairs:
             held = [pair for pair in pairs if pair[1] in doc.relations]
             rest = [pair for pair in pairs if pair[1] not in doc.relations]
-            pairs = held + self.random.sample(rest, max(0, min(len(rest), MOST_PAIRS - len(held))))
+            pairs = held + self.random.sample(rest, max(0, min(len(rest), most_pairs - len(held))))
         return mentions, pairs, ids
 
     def _as_found(self, mentions: Sequence[Tuple[int, int, str]], length: int) -> List[Tuple[int, int, str]]:

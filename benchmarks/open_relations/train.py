@@ -32,6 +32,7 @@ from spacy_ragre.llm.runtime.precision import mixed_precision
 from .corpora import RELATION_CORPORA, Schema, read_redocred, read_relations, read_schemas, with_wordings
 from .facts import held_out_ids
 from .facts import read_schema as facts_schema
+from .passages import read_schema as passages_schema
 from .phrases import add_phrases
 from .sampling import Group, Sampler
 from .wordings import read_source
@@ -59,7 +60,8 @@ def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer:
     ]
     schemas.append(read_redocred(data, tokenizer))
     wordings = {source: read_source(source) for source in {schema.source for schema in schemas}}
-    return [*(with_wordings(schema, wordings[schema.source]) for schema in schemas), facts_schema(data, tokenizer)]
+    worded = [with_wordings(schema, wordings[schema.source]) for schema in schemas]
+    return [*worded, facts_schema(data, tokenizer), passages_schema(tokenizer)]
 
 
 def fill_encoder(model: Union[OpenReader, OpenTagger], path: Path) -> None:

@@ -1,7 +1,7 @@
 """Relations under many schemas, as readable source files: openrel and other corpora of that form.
 
-A file is a schema. `# title: ...` says what it is about, `# labels` is followed by a line a label, `# texts` by a line
-a text, annotated completely under these labels:
+A file is a schema, or several one after the other. `# title: ...` begins one and says what it is about, `# labels` is
+followed by a line a label, `# texts` by a line a text, annotated completely under these labels:
 
     owns | owns; holds | the head owns the tail | PERSON,ORG | ORG
     [Rosalba Conti|PERSON] owns [Latteria Conti|ORG], a partner of [Burro|ORG]. || 1 owns 2
@@ -104,26 +104,47 @@ class SourceSchema:
 def read_schema(
     path: Union[str, Path], problems: Optional[Problems] = None, *, min_wordings: int = MIN_WORDINGS
 ) -> SourceSchema:
-    """Read and check a source file.
+    """Read and check a source file of one schema.
+
+    path, problems, min_wordings: see `read_schemas`.
+    RETURNS (SourceSchema): the schema, named as the file without its ending.
+    """
+    found = Problems(existing_path(path)) if problems is None else problems
+    schemas = read_schemas(path, found, min_wordings=min_wordings)
+    if len(schemas) > 1:
+        found.add("the file", Errors.R360.format(count=len(schemas)))
+    if problems is None:
+        found.raise_any()
+    return schemas[0]
+
+
+def read_schemas(
+    path: Union[str, Path], problems: Optional[Problems] = None, *, min_wordings: int = MIN_WORDINGS
+) -> List[SourceSchema]:
+    """Read and check a source file. Each `# title:` begins a schema.
 
     path (Union[str, Path]): the file.
-    problems (Optional[Problems]): gets everything that is wrong; what is wrong is left out of the schema. Without it a
+    problems (Optional[Problems]): gets everything that is wrong; what is wrong is left out of the schemas. Without it a
         ValueError is raised that tells all.
     min_wordings (int): least wordings of a label, 1 or more. With 1, labels are as users give them, and need no
         definition.
-    RETURNS (SourceSchema): the schema, named as the file without its ending.
+    RETURNS (List[SourceSchema]): at least one, named as the file without its ending; of several, each with its number.
     """
     if min_wordings < 1:
         raise ValueError(Errors.R356.format(value=min_wordings))
     path = existing_path(path)
     found = Problems(path) if problems is None else problems
-    schema = SourceSchema(path.stem)
+    schemas = [SourceSchema(path.stem)]
     part = ""
     lines_by_text: Dict[str, int] = {}
     for number, line in read_lines(path, found):
-        line = line.strip()
+        line, schema = line.strip(), schemas[-1]
         messages: List[str] = []
         if line.startswith("# title:"):
+            if part:
+                _check_parts(schema, found)
+                schema, part = SourceSchema(path.stem), ""
+                schemas.append(schema)
             schema.title = line[len("# title:") :].strip()
         elif line in ("# labels", "# texts"):
             part = line[2:]
@@ -147,12 +168,19 @@ def read_schema(
             messages.append(Errors.R353)
         for message in messages:
             found.add(number, message)
-    for what in ("labels", "texts"):
-        if not getattr(schema, what):
-            found.add("the file", Errors.R354.format(what=what))
+    _check_parts(schemas[-1], found)
+    if len(schemas) > 1:
+        for count, schema in enumerate(schemas, 1):
+            schema.name = f"{path.stem}_{count}"
     if problems is None:
         found.raise_any()
-    return schema
+    return schemas
+
+
+def _check_parts(schema: SourceSchema, problems: Problems) -> None:
+    for what in ("labels", "texts"):
+        if not getattr(schema, what):
+            problems.add(f"the schema {schema.title!r}" if schema.title else "the file", Errors.R354.format(what=what))
 
 
 def _parse_label(line: str, min_wordings: int, messages: List[str]) -> Optional[SourceLabel]:

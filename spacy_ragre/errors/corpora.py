@@ -77,6 +77,7 @@ class CorpusErrors(metaclass=WithCodes):
         "label; short label | Role-Role | definition', below the line '# schema: NAME'."
     )
     R359 = "some labels {problem}: {names}. Each label of a schema has one line, under its name in the source."
+    R360 = "it has {count} schemas, and one is wanted. Keep one '# title:' in it, or read it with read_schemas."
     R401 = "Can't find {path}. Check the path: relative paths start at the current folder, {cwd}."
     R402 = (
         "Can't read {path}: {count} problem(s) found{shown}.\n{problems}\nMend these places, or leave them out "

@@ -135,6 +135,20 @@ def test_files_without_labels_or_texts_are_refused(tmp_path, text, message):
         openrel.read_schema(write(tmp_path, text))
 
 
+def test_a_file_may_hold_several_schemas(tmp_path):
+    second = SMALL.replace("# title: ", "# title: more ").replace(". ||", "! ||")
+    path = write(tmp_path, SMALL + second)
+    first, last = openrel.read_schemas(path)
+    assert (first.name, last.name, last.title) == ("small_1", "small_2", f"more {first.title}")
+    assert first.labels == last.labels and len(first.texts) == len(last.texts) == 2
+    with pytest.raises(ValueError, match=r"the file: \[R360\] it has 2 schemas"):
+        openrel.read_schema(path)
+    problems = Problems(path)
+    openrel.read_schemas(write(tmp_path, second.split("# texts")[0] + SMALL + SMALL), problems)
+    assert any("the schema 'more" in message and "R354] it has no texts" in message for message in problems.messages)
+    assert any("the same text stands in line" in message for message in problems.messages)
+
+
 def test_records_say_what_they_were_annotated_for(tmp_path):
     records = list(openrel.to_records(openrel.read_schema(write(tmp_path, SMALL))))
     assert [record["id"] for record in records] == ["small-0", "small-1"]
