@@ -68,6 +68,7 @@ class Document:
     phrases (List[Tuple[int, int, bool]]): phrases that are no entities: first token, token after the last, and whether
         it is known that they hold nothing.
     labels (Optional[Set[int]]): the labels that it was annotated for; all of its schema's where None.
+    parts (List[Document]): shorter texts, which are read in its place now and then.
     """
 
     ids: List[int]
@@ -79,6 +80,7 @@ class Document:
     text: str = ""
     phrases: List[Tuple[int, int, bool]] = field(default_factory=list)
     labels: Optional[Set[int]] = None
+    parts: "List[Document]" = field(default_factory=list)
 
 
 @dataclass

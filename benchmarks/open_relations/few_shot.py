@@ -12,9 +12,10 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from spacy_ragre.components.relations.label_words import open_labels
 from spacy_ragre.components.relations.open_examples import ExampleSettings, first_rows, pack_vector, weigh
 from spacy_ragre.components.relations.open_labels import NEVER, OpenText, PairReadings, by_text, group_pairs
-from spacy_ragre.components.relations.open_scorer import READER, OpenScorer, open_labels
+from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
 from spacy_ragre.files import atomic_write
 from spacy_ragre.instances import Answer, Instance

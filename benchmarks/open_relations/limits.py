@@ -10,6 +10,8 @@ may be near: of those with which all together, also those of single sentences, k
 (Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
 limits give that were chosen without the subject that they are measured on.
 
+Before the limits, it is fitted on the same paragraphs how much a pair's rivals count (`open_rivals`).
+
     python -m benchmarks.open_relations.limits    # what such limits give on subjects that they were not chosen on
 """
 
@@ -20,9 +22,14 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Se
 
 import numpy as np
 
-from spacy_ragre.components.relations.open_scorer import READER
+from spacy_ragre.calibration.platt import fit_logistic
+from spacy_ragre.candidates import Candidate
+from spacy_ragre.components.relations.open_rivals import COUNTS, count_rivals
+from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
 from spacy_ragre.files import atomic_write
+from spacy_ragre.labels import LabelSet
+from spacy_ragre.llm.remote.backbone import Documents
 
 from .. import paragraphs
 from . import evaluate
@@ -32,6 +39,8 @@ PRECISION, TOGETHER, FOUND_PRECISION = 0.75, 0.74, 0.7
 WITHIN = 0.01
 # Below this nothing is worth a look; a limit must leave so many relations that a lucky few decide nothing.
 LEAST, FEW = 0.02, 50
+# Of a feature that says nothing, `fit_logistic` leaves less than this of its standard deviation.
+IDLE = 2e-3
 # So many times recall weighs as much as precision, once the precision is reached.
 RECALL = 100.0
 
@@ -74,6 +83,76 @@ def scored(
             found += [Found(schema.name, near, far, fact in gold) for fact, (near, far) in best.items()]
             total[schema.name] = total.get(schema.name, 0) + len(gold)
     return found, total
+
+
+class Recorder:
+    """Stands in place of `OpenScorer.rivals`: adds nothing, and keeps the counts of what was asked.
+
+    scorer (OpenScorer): knows which types may stand for others.
+    """
+
+    def __init__(self, scorer: OpenScorer) -> None:
+        self._scorer = scorer
+        # By label, head and tail, as tokens from and to.
+        self.counts: Dict[Tuple[str, Tuple[int, int], Tuple[int, int]], np.ndarray] = {}
+
+    def __call__(self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents) -> float:
+        for candidate, own in zip(candidates, count_rivals(candidates, labels, self._scorer.types, documents)):
+            for answer, counts in zip(labels.classes, own):
+                if answer is not None:
+                    ends = (candidate.first, candidate.second)
+                    ways = (
+                        (ends, ends[::-1])
+                        if labels.specs[answer.label].symmetric
+                        else (ends[:: 1 - 2 * answer.reversed],)
+                    )
+                    self.counts.update({(answer.label, *way): counts for way in ways})
+        return 0.0
+
+
+def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Dict[str, List[float]]:
+    """RETURNS (Dict[str, List[float]]): how much rivals count, and how many of them relations have, as `rival_odds`
+    takes them. Rivals never make a relation likelier.
+    """
+    rows: List[List[float]] = []
+    right: List[bool] = []
+    for schema in schemas:
+        labels = component_labels(schema, types=types)
+        nlp = paragraphs.make_pipeline(labels, "open", "gold", weights=weights, threshold=LEAST)
+        scorer = nlp.get_pipe(paragraphs.NAME).predictor.open  # type: ignore[attr-defined]
+        symmetric: FrozenSet[str] = frozenset(label.name for label in schema.labels.values() if label.symmetric)
+        for text in schema.texts:
+            scorer.rivals = Recorder(scorer)
+            best: Dict[Tuple[paragraphs.Fact, bool], List[float]] = {}
+            for relation in nlp(paragraphs.with_gold(nlp, text))._.relations:
+                head, tail = ((span.start, span.end) for span in (relation.head, relation.tail))
+                score = min(relation.score, 1 - 1e-6)
+                across = relation.head.sent != relation.tail.sent
+                fact = paragraphs.predicted_fact(relation, text, symmetric)
+                row = [
+                    math.log(score / (1 - score)),
+                    -float(across),
+                    *-scorer.rivals.counts[relation.label, head, tail],
+                ]
+                best[fact, across] = max(row, best.get((fact, across), row))
+            gold = paragraphs.gold_facts(text, symmetric)
+            rows += best.values()
+            right += [fact in gold for fact, _ in best]
+    features, targets = np.array(rows), np.array(right)
+    kept = list(range(features.shape[1]))
+    while True:
+        fitted, _ = fit_logistic(features[:, kept], targets)
+        idle = [
+            column for column, weight in zip(kept, fitted) if column > 1 and weight * features[:, column].std() < IDLE
+        ]
+        if not idle:
+            break
+        kept = [column for column in kept if column not in idle]
+    slopes = dict(zip(kept, fitted / fitted[0]))
+    return {
+        "weights": [round(float(slopes.get(column, 0.0)), 4) for column in range(2, 2 + COUNTS)],
+        "centre": [round(float(value), 4) for value in -features[targets, 2:].mean(axis=0)],
+    }
 
 
 def choose(found: Sequence[Tuple[float, bool]], precision: float = PRECISION) -> float:
@@ -134,16 +213,18 @@ def held_out(
     return {"p": round(100 * right / max(1, kept), 1), "r": round(100 * right / max(1, sum(total.values())), 1)}
 
 
-def write_limits(folder: Path) -> Dict[str, Dict[str, float]]:
+def write_limits(folder: Path) -> Dict[str, Dict[str, Any]]:
     """Write the limits into the description of weights.
 
     folder (Path): the weights with their description.
-    RETURNS (Dict[str, Dict[str, float]]): what was written: the limits with entity types ("types") and without
-        ("no_types") in one sentence, the same for entities that are found ("types_found" and "no_types_found") and for
-        those of `open_entities` ("types_named" and "no_types_named"), the limits across sentences, and what limits
-        give that are chosen on other subjects.
+    RETURNS (Dict[str, Dict[str, Any]]): what was written: how much rivals count; the limits with entity types ("types")
+        and without ("no_types") in one sentence, the same for entities that are found ("types_found" and
+        "no_types_found") and for those of `open_entities` ("types_named" and "no_types_named"), the limits across
+        sentences, and what limits give that are chosen on other subjects.
     """
     schemas = paragraphs.read()
+    rivals = {kind: fit_rivals(schemas, str(folder), kind == "types") for kind in ("types", "no_types")}
+    _write(folder, {"rivals": rivals})
     limits: Dict[str, Dict[str, Any]] = {"decision": {}, "decision_across": {}, "decision_held_out": {}}
     for kind in ("types", "no_types"):
         found, total = scored(schemas, str(folder), kind == "types")
@@ -156,11 +237,15 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, float]]:
         within, across = choose_both(found, FOUND_PRECISION + WITHIN, FOUND_PRECISION)
         limits["decision"][f"{kind}_named"], limits["decision_across"][f"{kind}_named"] = within, across
         limits["decision_held_out"][f"{kind}_named"] = held_out(found, total, FOUND_PRECISION + WITHIN, FOUND_PRECISION)
+    _write(folder, limits)
+    return {"rivals": rivals, **limits}
+
+
+def _write(folder: Path, more: Mapping[str, Any]) -> None:
     path = folder / f"{READER}.json"
-    known = {**json.loads(path.read_text(encoding="utf8")), **limits}
+    known = {**json.loads(path.read_text(encoding="utf8")), **more}
     with atomic_write(path) as file_:
         file_.write((json.dumps(known, indent=1) + "\n").encode("utf8"))
-    return limits
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Texts that each have labels of their own, as one schema."""
 
-from typing import Any, Dict, List, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -10,28 +11,44 @@ from spacy_ragre.retrieval.encoders import TextEncoder
 
 from .corpora import Document, Label, Schema, make_document, other_mentions
 
+Record = Dict[str, Any]
+
 
 def own_labels_schema(
-    source: str, found: Sequence[Tuple[Dict[str, Any], Sequence[Label]]], tokenizer: Tokenizer, *, flat: bool = False
+    source: str,
+    found: Sequence[Tuple[Record, Sequence[Label]]],
+    tokenizer: Tokenizer,
+    *,
+    flat: bool = False,
+    parts: Optional[Sequence[Sequence[Record]]] = None,
 ) -> Schema:
     """source (str): the corpus.
-    found (Sequence[Tuple[Dict[str, Any], Sequence[Label]]]): texts in the interchange format, and the labels that each
-        was annotated for. Equal labels of several texts are one.
+    found (Sequence[Tuple[Record, Sequence[Label]]]): texts in the interchange format, and the labels that each was
+        annotated for. Equal labels of several texts are one.
     flat (bool): whether names can be exchanged, see `Schema`.
+    parts (Optional[Sequence[Sequence[Record]]]): the parts that each text is read in now and then.
     RETURNS (Schema): all labels; a document knows its own.
     """
     numbers: Dict[Label, int] = {}
     docs: List[Document] = []
-    for record, labels in found:
+    for place, (record, labels) in enumerate(found):
         own = [numbers.setdefault(label, len(numbers)) for label in labels]
-        doc = make_document(tokenizer, record, labels, undecided=other_mentions(record, labels))
-        if doc is not None:
-            doc.relations = {pair: {own[i] for i in held} for pair, held in doc.relations.items()}
-            doc.undecided = {(head, tail, own[i]) for head, tail, i in doc.undecided}
-            doc.labels = set(own)
-            docs.append(doc)
+        read = [_read(part, labels, own, tokenizer) for part in (record, *(parts[place] if parts else ()))]
+        whole, smaller = read[0], [doc for doc in read[1:] if doc is not None]
+        if whole is not None:
+            docs.append(replace(whole, parts=smaller))
     every = list(numbers)
     return Schema(source, source, every, docs, flat=flat, likeness=_likeness(every))
+
+
+def _read(record: Record, labels: Sequence[Label], own: Sequence[int], tokenizer: Tokenizer) -> Optional[Document]:
+    """RETURNS (Optional[Document]): a text whose labels have the numbers `own`; None where it is too long."""
+    doc = make_document(tokenizer, record, labels, undecided=other_mentions(record, labels))
+    if doc is not None:
+        doc.relations = {pair: {own[i] for i in held} for pair, held in doc.relations.items()}
+        doc.undecided = {(head, tail, own[i]) for head, tail, i in doc.undecided}
+        doc.labels = set(own)
+    return doc
 
 
 def _likeness(labels: Sequence[Label]) -> np.ndarray:

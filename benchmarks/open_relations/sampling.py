@@ -25,6 +25,8 @@ MANY_LABELS = ("openrel", "openwiki")
 MOST_TEXTS, MOST_MENTIONS, MOST_PAIRS = 20, 11, 60
 # Passages are read as ordinary paragraphs are, with nearly all of their mentions.
 MANY_MENTIONS = {"passages": (24, 140)}
+# How often one is read in its parts.
+IN_PARTS = 0.6
 MOST_LABELS = {"fewrel64": 24, "redocred": 20}
 # Of texts with labels of their own: how many are read together, and labels less alike than this to all that a pair
 # holds do not hold for it.
@@ -133,7 +135,8 @@ class Sampler:
         while sum(len(doc.ids) + 2 for doc in docs) < self.tokens and len(docs) < most:
             if not queue:
                 queue += self.random.sample(schema.docs, len(schema.docs))
-            docs.append(queue.pop())
+            doc = queue.pop()
+            docs += doc.parts if doc.parts and self.random.random() < IN_PARTS else [doc]
         return docs
 
     def _choose_labels(self, schema: Schema, docs: Sequence[Document]) -> List[int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.open_relations import facts
+from benchmarks.open_relations import facts, passages
 from benchmarks.open_relations import wordings as source
 from benchmarks.open_relations.sampling import SHARES
 from spacy_ragre.corpora.files import Problems
@@ -102,6 +102,9 @@ def test_labels_of_other_corpora_are_compared_where_they_are(tmp_path, capsys):
 
 
 def test_all_that_trains_has_a_file_and_the_development_schemas_have_one_of_their_own():
-    # The labels of facts have their two wordings there.
-    assert {path.stem for path in source.FOLDER.glob("*.txt")} == {*SHARES, source.DEV} - {facts.SOURCE}
+    # The labels of facts and passages have their wordings there.
+    assert {path.stem for path in source.FOLDER.glob("*.txt")} == {*SHARES, source.DEV} - {
+        facts.SOURCE,
+        passages.SOURCE,
+    }
     assert not {*source.read_source(source.DEV)} & {*source.read_source("openrel")}

@@ -7,19 +7,21 @@ on schemas that the reader was not trained on.
 
 import hashlib
 import json
-import random
 import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
+from ...candidates import Candidate
 from ...entity_types import FORBIDDEN, STRICT, TypeRules
 from ...errors import Errors, Warnings
 from ...files import file_hash
 from ...instances import Answer, Instance
 from ...labels import LabelSet
+from ...llm.remote.backbone import Documents
 from ..predictor import Pass
+from .label_words import draw_labels, label_key, label_kind, open_labels
 from .open_shim import OpenShim
 from .open_states import LabelStates, Readings, pack_states, unpack_states
 
@@ -34,8 +36,6 @@ WEIGHTS = Path(__file__).parents[2] / "weights"
 # What the setting `weights` calls those that the package carries.
 BUNDLED_WEIGHTS = "open"
 READER = "open_reader"
-# Labels that a step of training reads at most: those that hold, and others at random.
-MOST_LABELS = 64
 # States of so many labels are kept beyond those that are asked about, for who asks about them again.
 MOST_KEPT = 1024
 
@@ -110,7 +110,7 @@ class OpenScorer:
         labels (LabelSet): the labels.
         across (bool): between mentions that stand in different sentences.
         """
-        kind = _kind(labels)
+        kind = label_kind(labels)
         found = kind
         if self.types != STRICT:
             found = f"{kind}_named" if self.named else f"{kind}_found"
@@ -120,6 +120,19 @@ class OpenScorer:
             across_known = self.known["decision_across"]
             return float(across_known.get(found, across_known[kind] if self.named else 1.0))
         return float(decision.get(found, decision[kind]))
+
+    def rivals(
+        self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents
+    ) -> "Union[float, np.ndarray]":
+        """RETURNS (Union[float, numpy.ndarray]): what the log-odds of pairs gain by rivals that they lack, and lose by
+        those that they have; see `rival_odds`.
+        """
+        settings = self.known.get("rivals", {}).get(label_kind(labels))
+        if settings is None:
+            return 0.0
+        from .open_rivals import rival_odds
+
+        return rival_odds(candidates, labels, self.types, documents, settings)
 
     @property
     def _folder(self) -> Path:
@@ -196,7 +209,7 @@ class OpenScorer:
         """RETURNS (bool): whether the reader is told entity types: not where others may stand for those of the labels,
         but where no label has any, and what finds the entities tells them apart well.
         """
-        return self.types == STRICT or (self.named and _kind(labels) == "no_types")
+        return self.types == STRICT or (self.named and label_kind(labels) == "no_types")
 
     def odds(
         self, texts: "Sequence[OpenText]", labels: LabelSet, *, types: bool = True
@@ -218,14 +231,14 @@ class OpenScorer:
         labels (LabelSet): the labels.
         """
         self._read_labels(self.reader, labels)
-        self.frozen = {key: self._kept[key] for key in map(_label_key, self._labels)}
+        self.frozen = {key: self._kept[key] for key in map(label_key, self._labels)}
 
     def keep_frozen(self, labels: LabelSet) -> None:
         """Drop the frozen states of all but some labels.
 
         labels (LabelSet): the labels. One with other words than those that were frozen is dropped, too.
         """
-        keys = set(map(_label_key, open_labels(labels)))
+        keys = set(map(label_key, open_labels(labels)))
         self.frozen = {key: state for key, state in self.frozen.items() if key in keys}
 
     def keep_read(self) -> None:
@@ -275,7 +288,7 @@ class OpenScorer:
         from .open_labels import group_pairs
 
         self._forget()
-        names = _draw(instances, labels)
+        names = draw_labels(instances, labels)
         read = open_labels(labels, names)
         column = {name: number for number, name in enumerate(names)}
         # In a row of all scores, 0 comes first, then those of the pair as it stands, then those of the pair reversed.
@@ -376,7 +389,7 @@ class OpenScorer:
         read = json.dumps(labels.to_dict())
         if self._states is None or read != self._read:
             self._labels = open_labels(labels)
-            keys = [_label_key(label) for label in self._labels]
+            keys = [label_key(label) for label in self._labels]
             kept = {**self._kept, **self.frozen}
             # Only what changed is read.
             missing = {key: label for key, label in zip(keys, self._labels) if key not in kept}
@@ -394,7 +407,7 @@ class OpenScorer:
         reader = self.reader
         # What was fitted for the weights as they came is not true of what they were trained to.
         known: Dict[str, Any] = {} if self.shim.tuned else self.known
-        fitted = known["calibration"][_kind(labels)] if known else {}
+        fitted = known["calibration"][label_kind(labels)] if known else {}
         scores = reader.match(pairs, self._read_labels(reader, labels), unlikely=known.get("unlikely"))
         # A pair that could not be read has a vector of zeros, and no score.
         if np.isnan(scores[pairs.vectors.any(axis=1)]).any():
@@ -419,7 +432,7 @@ class OpenScorer:
             odds = np.concatenate(by_text(self._match(pairs, labels), texts, open_labels(labels)))
             if near:
                 odds = self._less_costs(odds, examples, places, first_rows(texts), labels)
-            settings = ExampleSettings.of(self.known["examples"], _kind(labels))
+            settings = ExampleSettings.of(self.known["examples"], label_kind(labels))
             self._evidence = weigh(examples, places, first_rows(texts), pairs, odds, labels, settings)
             self._told_by = told
         return self._evidence
@@ -454,44 +467,7 @@ def _untyped(instance: Instance) -> Instance:
     return replace(instance, first_type="", second_type="")
 
 
-def _label_key(label: "OpenLabel") -> str:
-    """RETURNS (str): all that is read of a label."""
-    return json.dumps([label.texts, label.definition, label.head_types, label.tail_types])
-
-
-def open_labels(labels: LabelSet, names: Optional[Sequence[str]] = None) -> "List[OpenLabel]":
-    """RETURNS (List[OpenLabel]): labels, or those of some names, as the reader takes them."""
-    from .open_labels import OpenLabel
-
-    specs = labels.specs
-    return [
-        OpenLabel(
-            name,
-            specs[name].texts,
-            specs[name].definition,
-            specs[name].head_types,
-            specs[name].tail_types,
-            specs[name].symmetric,
-        )
-        for name in names or specs
-    ]
-
-
-def _draw(instances: Sequence[Instance], labels: LabelSet) -> List[str]:
-    """RETURNS (List[str]): the labels that a step reads, in their order."""
-    gold = {answer.label for instance in instances for answer in instance.answers or ()}
-    rest = [name for name in labels if name not in gold]
-    drawn = gold.union(random.sample(rest, min(len(rest), max(0, MOST_LABELS - len(gold)))))
-    return [name for name in labels if name in drawn]
-
-
 def _backward(logits: "Tensor", gradient: "np.ndarray") -> None:
     import torch
 
     logits.backward(torch.as_tensor(gradient, dtype=logits.dtype))
-
-
-def _kind(labels: LabelSet) -> str:
-    """RETURNS (str): which calibration fits: with entity types, a label is easier to tell."""
-    typed = any(spec.head_types or spec.tail_types for spec in labels.specs.values())
-    return "types" if typed else "no_types"

@@ -301,8 +301,9 @@ class RelationPredictor(PairPredictor):
         """See `score`. Before training, open labels are looked for wherever mentions of two clusters are near."""
         if not self.zero_shot:
             return self.score([candidate.instance for candidate in candidates], count, documents)
-        instances, starts, documents = mention_pairs(candidates, documents)
-        return likeliest(self.score(instances, count, documents), starts)
+        instances, starts, owners = mention_pairs(candidates, documents)
+        rivals = self.open.rivals(candidates, self.labels, documents)
+        return likeliest(self.score(instances, count, owners), starts, rivals)
 
     def score(
         self, instances: Sequence[Instance], count: Optional[int] = None, documents: Documents = None
@@ -416,8 +417,7 @@ class RelationPredictor(PairPredictor):
             # With a space in front, as words stand inside a text.
             self.shim.init_head([f" {words}" for words in class_words(self.labels)])
         self.trained = self._has_gradients = False
-        # What was fitted is of another model, and maybe of another way to answer.
-        self.calibration = self.calibration.plain()
+        self.calibration = self.calibration.plain()  # what was fitted is of another model
         self.outdate()
 
     def targets(self, instances: Sequence[Instance]) -> List[List[int]]:

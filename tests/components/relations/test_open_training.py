@@ -16,7 +16,7 @@ from spacy.training import Example
 
 from spacy_ragre.calibration.settings import Calibration
 from spacy_ragre.cli.train import train as train_by_config
-from spacy_ragre.components.relations import open_labels, open_scorer
+from spacy_ragre.components.relations import label_words, open_labels
 from spacy_ragre.components.relations.decisions import MultiLabel, SingleLabel
 from spacy_ragre.corpora.reader import copy_input
 from spacy_ragre.instances import Answer, Instance
@@ -220,7 +220,7 @@ def test_labels_are_read_once_a_batch(make_open, gold_examples, monkeypatch):
 
 
 def test_of_many_labels_a_step_reads_some(make_open, gold_examples, monkeypatch, fit, found):
-    monkeypatch.setattr(open_scorer, "MOST_LABELS", 3)
+    monkeypatch.setattr(label_words, "MOST_LABELS", 3)
     nlp = make_open(labels={"founded_by": "was founded by", "located_in": "is located in", "met": "met", "saw": "saw"})
     examples = gold_examples(nlp)
     fit(nlp, examples, steps=2)

@@ -1,0 +1,125 @@
+"""What a pair competes with: other mentions that could be its head or its tail under a label.
+
+The reader of open labels judges every pair by itself. But the more mentions could stand in a tail's place, and the
+nearer they stand to the head, the fewer of the pairs hold, and the same for heads. So the log-odds are lessened by the
+logarithms of these numbers, with weights that were fitted with the weights of the reader; they are as the reader gives
+them where a pair has as many rivals as the pairs had that this was fitted on.
+"""
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from ...candidates import Candidate
+from ...entity_types import TypeRules
+from ...labels import LabelSet
+from ...llm.remote.backbone import Documents
+from .annotations import allowed_classes
+
+# Of tails and of heads: how many stand nearer than the pair's own, and how many there are.
+COUNTS = 4
+# "weights" and "centre", of COUNTS numbers each.
+Settings = Mapping[str, Sequence[float]]
+
+
+class _Pairs(NamedTuple):
+    """The pairs of a document: their rows, and the numbers of the mentions that come first and second."""
+
+    rows: List[int]
+    first: List[int]
+    second: List[int]
+
+
+def rival_odds(
+    candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules, documents: Documents, settings: Settings
+) -> np.ndarray:
+    """candidates (Sequence[Candidate]): the pairs.
+    labels (LabelSet): the labels.
+    rules (TypeRules): which types may stand for others.
+    documents (Optional[Sequence[int]]): the number of each pair's document; told by their ids where None.
+    settings (Mapping[str, Sequence[float]]): the weights of the counts, and what is taken off them.
+    RETURNS (numpy.ndarray): what is to be added to log-odds, float32, 0 for class 0 and for pairs of clusters.
+        *Shape:* (pairs, classes)
+    """
+    counts = count_rivals(candidates, labels, rules, documents) - np.asarray(settings["centre"], dtype="float32")
+    odds: np.ndarray = -(counts @ np.asarray(settings["weights"], dtype="float32"))
+    odds[:, 0] = 0.0
+    odds[[candidate.first_cluster is not None for candidate in candidates]] = 0.0
+    return odds
+
+
+def count_rivals(
+    candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules, documents: Documents = None
+) -> np.ndarray:
+    """candidates, labels, rules, documents: see `rival_odds`.
+    RETURNS (numpy.ndarray): log(1 + number) of the tails that stand nearer to the head than the pair's own, of all
+        other tails, and the same of heads; of a symmetric label, the means of both ways; float32. Only pairs that are
+        asked about, and whose types the label allows, count. *Shape:* (pairs, classes, COUNTS)
+    """
+    out = np.zeros((len(candidates), len(labels.classes), COUNTS), dtype="float32")
+    allowed = allowed_classes(candidates, labels, rules)
+    columns = _columns(labels)
+    for spans, pairs in _by_document(candidates, documents):
+        distance = _distances(spans)
+        own = allowed[pairs.rows]
+        # Labels that allow the same pairs of this document have the same rivals.
+        known: Dict[bytes, Tuple[np.ndarray, np.ndarray]] = {}
+        for ahead, back in columns:
+            key = own[:, [ahead, back]].tobytes()
+            if key not in known:
+                asked = np.zeros(distance.shape, dtype=bool)
+                asked[pairs.first, pairs.second] = own[:, ahead]
+                asked[pairs.second, pairs.first] = own[:, back]
+                tails, heads = _count(asked, distance), _count(asked.T, distance).transpose(1, 0, 2)
+                both = np.log1p(np.concatenate([tails, heads], axis=2))
+                known[key] = both[pairs.first, pairs.second], both[pairs.second, pairs.first]
+            forward, backward = known[key]
+            if ahead == back:
+                out[pairs.rows, ahead] = (forward + backward) / 2
+            else:
+                out[pairs.rows, ahead], out[pairs.rows, back] = forward, backward
+    return out
+
+
+def _columns(labels: LabelSet) -> List[Tuple[int, int]]:
+    """RETURNS (List[Tuple[int, int]]): the classes of each label in both directions; the same twice where symmetric."""
+    found: Dict[str, Dict[bool, int]] = {}
+    for number, answer in enumerate(labels.classes):
+        if answer is not None:
+            found.setdefault(answer.label, {})[answer.reversed] = number
+    return [(ways[False], ways.get(True, ways[False])) for ways in found.values()]
+
+
+def _by_document(candidates: Sequence[Candidate], documents: Documents) -> List[Tuple[List[Tuple[int, int]], _Pairs]]:
+    """RETURNS (List[Tuple[List[Tuple[int, int]], _Pairs]]): of each document the tokens of its mentions, and its
+    pairs.
+    """
+    owners: Sequence[Any] = [c.instance.id for c in candidates] if documents is None else documents
+    mentions: Dict[Any, Dict[Tuple[int, int], int]] = {}
+    pairs: Dict[Any, _Pairs] = {}
+    for row, (candidate, owner) in enumerate(zip(candidates, owners)):
+        own = mentions.setdefault(owner, {})
+        first, second = (own.setdefault(span, len(own)) for span in (candidate.first, candidate.second))
+        for numbers, number in zip(pairs.setdefault(owner, _Pairs([], [], [])), (row, first, second)):
+            numbers.append(number)
+    return [(list(own), pairs[owner]) for owner, own in mentions.items()]
+
+
+def _distances(spans: Sequence[Tuple[int, int]]) -> np.ndarray:
+    """RETURNS (numpy.ndarray): tokens between mentions, 0 where they touch or overlap. *Shape:* (n, n)"""
+    starts, ends = np.array(spans).T
+    gaps: np.ndarray = np.maximum(starts[:, None] - ends[None], starts[None] - ends[:, None])
+    return np.maximum(gaps, 0)
+
+
+def _count(asked: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """asked (numpy.ndarray): which pairs of mentions are asked about. *Shape:* (n, n)
+    distance (numpy.ndarray): tokens between them. *Shape:* (n, n)
+    RETURNS (numpy.ndarray): in each row, how many that are asked about are nearer than the column's, and how many
+        others there are. *Shape:* (n, n, 2)
+    """
+    far = np.where(asked, distance, np.iinfo(distance.dtype).max)
+    far.sort(axis=1)
+    nearer = np.stack([np.searchsorted(row, own) for row, own in zip(far, distance)])
+    others = asked.sum(axis=1, keepdims=True) - asked
+    return np.stack([nearer, others], axis=2).astype("float32")
