@@ -60,17 +60,16 @@ def count_rivals(
     allowed = allowed_classes(candidates, labels, rules)
     columns = _columns(labels)
     for spans, pairs in _by_document(candidates, documents):
-        distance = _distances(spans)
-        own = allowed[pairs.rows]
+        own, near = allowed[pairs.rows], _Near(spans)
         # Labels that allow the same pairs of this document have the same rivals.
         known: Dict[bytes, Tuple[np.ndarray, np.ndarray]] = {}
         for ahead, back in columns:
             key = own[:, [ahead, back]].tobytes()
             if key not in known:
-                asked = np.zeros(distance.shape, dtype=bool)
+                asked = np.zeros(near.order.shape, dtype=bool)
                 asked[pairs.first, pairs.second] = own[:, ahead]
                 asked[pairs.second, pairs.first] = own[:, back]
-                tails, heads = _count(asked, distance), _count(asked.T, distance).transpose(1, 0, 2)
+                tails, heads = near.count(asked), near.count(asked.T).transpose(1, 0, 2)
                 both = np.log1p(np.concatenate([tails, heads], axis=2))
                 known[key] = both[pairs.first, pairs.second], both[pairs.second, pairs.first]
             forward, backward = known[key]
@@ -94,7 +93,7 @@ def _by_document(candidates: Sequence[Candidate], documents: Documents) -> List[
     """RETURNS (List[Tuple[List[Tuple[int, int]], _Pairs]]): of each document the tokens of its mentions, and its
     pairs.
     """
-    owners: Sequence[Any] = [c.instance.id for c in candidates] if documents is None else documents
+    owners: Sequence[Any] = [c.instance.id or c.instance.text for c in candidates] if documents is None else documents
     mentions: Dict[Any, Dict[Tuple[int, int], int]] = {}
     pairs: Dict[Any, _Pairs] = {}
     for row, (candidate, owner) in enumerate(zip(candidates, owners)):
@@ -105,21 +104,28 @@ def _by_document(candidates: Sequence[Candidate], documents: Documents) -> List[
     return [(list(own), pairs[owner]) for owner, own in mentions.items()]
 
 
-def _distances(spans: Sequence[Tuple[int, int]]) -> np.ndarray:
-    """RETURNS (numpy.ndarray): tokens between mentions, 0 where they touch or overlap. *Shape:* (n, n)"""
-    starts, ends = np.array(spans).T
-    gaps: np.ndarray = np.maximum(starts[:, None] - ends[None], starts[None] - ends[:, None])
-    return np.maximum(gaps, 0)
+class _Near:
+    """Which mentions stand nearer to one than another.
 
-
-def _count(asked: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """asked (numpy.ndarray): which pairs of mentions are asked about. *Shape:* (n, n)
-    distance (numpy.ndarray): tokens between them. *Shape:* (n, n)
-    RETURNS (numpy.ndarray): in each row, how many that are asked about are nearer than the column's, and how many
-        others there are. *Shape:* (n, n, 2)
+    spans (Sequence[Tuple[int, int]]): tokens from and to (exclusive) of n mentions.
     """
-    far = np.where(asked, distance, np.iinfo(distance.dtype).max)
-    far.sort(axis=1)
-    nearer = np.stack([np.searchsorted(row, own) for row, own in zip(far, distance)])
-    others = asked.sum(axis=1, keepdims=True) - asked
-    return np.stack([nearer, others], axis=2).astype("float32")
+
+    def __init__(self, spans: Sequence[Tuple[int, int]]) -> None:
+        starts, ends = np.array(spans).T
+        # Tokens between two mentions, 0 where they touch or overlap.
+        distance = np.maximum(np.maximum(starts[:, None] - ends[None], starts[None] - ends[:, None]), 0)
+        self.order = distance.argsort(axis=1, kind="stable")
+        ordered = np.take_along_axis(distance, self.order, axis=1)
+        # In each row, how many of all mentions are nearer than the column's.
+        self._nearer = np.stack([np.searchsorted(row, own) for row, own in zip(ordered, distance)])
+
+    def count(self, asked: np.ndarray) -> np.ndarray:
+        """asked (numpy.ndarray): which pairs of mentions are asked about. *Shape:* (n, n)
+        RETURNS (numpy.ndarray): in each row, how many that are asked about are nearer than the column's, and how many
+            others there are. *Shape:* (n, n, 2)
+        """
+        sums = np.take_along_axis(asked, self.order, axis=1).cumsum(axis=1)
+        sums = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
+        nearer = np.take_along_axis(sums, self._nearer, axis=1)
+        others = asked.sum(axis=1, keepdims=True) - asked
+        return np.stack([nearer, others], axis=2).astype("float32")
