@@ -12,11 +12,13 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from spacy_ragre.components.relations.label_words import open_labels
+from spacy_ragre.components.relations.label_words import label_kind, open_labels
 from spacy_ragre.components.relations.open_examples import ExampleSettings, first_rows, pack_vector, weigh
 from spacy_ragre.components.relations.open_labels import NEVER, OpenText, PairReadings, by_text, group_pairs
+from spacy_ragre.components.relations.open_rivals import rivals_of_rows
 from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
+from spacy_ragre.entity_types import STRICT
 from spacy_ragre.files import atomic_write
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet
@@ -87,6 +89,9 @@ def _read(scorer: OpenScorer, schema: SourceSchema, types: bool) -> ReadSchema:
         for answer in example.answers or ():
             ways = (ahead, back) if labels.specs[answer.label].symmetric else ((ahead, back)[answer.reversed],)
             holds[[firsts[number] + way for way in ways], names.index(answer.label)] = True
+    rivals = scorer.known.get("rivals", {}).get(label_kind(labels))
+    if rivals is not None:
+        odds = odds + rivals_of_rows(every, places, texts, labels, STRICT, rivals)
     decision = scorer.decision(labels)
     return ReadSchema(schema.name, labels, texts, pairs, odds, own_examples, own_places, holds, decision)
 

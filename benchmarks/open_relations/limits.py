@@ -10,7 +10,8 @@ may be near: of those with which all together, also those of single sentences, k
 (Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
 limits give that were chosen without the subject that they are measured on.
 
-Before the limits, it is fitted on the same paragraphs how much a pair's rivals count (`open_rivals`).
+Before the limits, it is fitted on the same paragraphs how much a pair's rivals count (`open_rivals`): on all of them,
+also for the figures of limits that were chosen on other subjects.
 
     python -m benchmarks.open_relations.limits    # what such limits give on subjects that they were not chosen on
 """

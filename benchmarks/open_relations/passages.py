@@ -19,7 +19,7 @@ from spacy_ragre.corpora.openrel import SourceSchema, read_schemas, source_files
 
 from ..sentences import HELD_OUT
 from .corpora import Label, Schema
-from .own_labels import own_labels_schema
+from .own_labels import Part, own_labels_schema
 from .wordings import SOURCES
 
 FOLDER = SOURCES / "passages"
@@ -50,16 +50,17 @@ def read_schema(tokenizer: Tokenizer, folder: Path = FOLDER) -> Schema:
     return own_labels_schema(SOURCE, found, tokenizer, flat=True, parts=parts)
 
 
-def cut(record: Dict[str, Any], nlp: Language, chance: random.Random) -> List[Dict[str, Any]]:
+def cut(record: Dict[str, Any], nlp: Language, chance: random.Random) -> List[Part]:
     """Cut a document into parts of one or two sentences.
 
     record (Dict[str, Any]): a document in the interchange format.
     nlp (Language): finds sentences.
     chance (random.Random): draws how many a part has.
-    RETURNS (List[Dict[str, Any]]): the parts with two entities or more, with the relations inside of them.
+    RETURNS (List[Part]): the parts with two entities or more, with the relations inside of them, and the numbers of
+        their entities.
     """
     sentences = list(nlp(record["text"]).sents)
-    out = []
+    out: List[Part] = []
     while sentences:
         inside = sentences[: chance.choice((1, 2))]
         sentences = sentences[len(inside) :]
@@ -74,5 +75,6 @@ def cut(record: Dict[str, Any], nlp: Language, chance: random.Random) -> List[Di
         ]
         if len(ents) > 1:
             moved = [{**ent, "start": ent["start"] - start, "end": ent["end"] - start} for ent in ents]
-            out.append({**record, "text": record["text"][start:end], "ents": moved, "relations": relations})
+            text = record["text"][start:end]
+            out.append(({**record, "text": text, "ents": moved, "relations": relations}, numbers))
     return out

@@ -20,7 +20,7 @@ PIPELINE = "en_core_web_sm"
 SOURCES = ("openrel", "passages", "openwiki", "redocred")
 # The texts of these were annotated completely. In the others mentions are names, and nobody looked at what a common
 # noun holds.
-COMPLETE = ("openrel", "passages")
+COMPLETE = ("openrel",)
 _REFERS = re.compile(
     r"(?:the|this|that|these|those|his|her|their|its|my|our|your|both|all|such|it|he|she|they|we|i|you|who|which|each"
     r"|either|neither|another|other|same|one|two|three)\b",
@@ -34,7 +34,13 @@ def add_phrases(schemas: Sequence[Schema], tokenizer: Tokenizer) -> None:
     schemas (Sequence[Schema]): all that trains; their documents are changed.
     tokenizer (Tokenizer): the one that made the documents.
     """
-    found = [(schema.source, doc) for schema in schemas if schema.source in SOURCES for doc in schema.docs]
+    found = [
+        (schema.source, own)
+        for schema in schemas
+        if schema.source in SOURCES
+        for doc in schema.docs
+        for own in (doc, *doc.parts)
+    ]
     nlp = spacy.blank("en")
     pipeline = EmbeddedPipeline("phrases", pipeline=PIPELINE, exclude=["lemmatizer"])
     for (source, doc), parsed in zip(found, pipeline.pipe(nlp.make_doc(doc.text) for _, doc in found)):

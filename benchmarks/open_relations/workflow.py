@@ -52,7 +52,7 @@ def run_training(
     }
     options = [str(part) for item in settings.items() for part in item]
     train.main([str(data), str(openrel), str(openwiki), *options])
-    own = "openrel without its development schemas, openwiki, facts, other wordings of labels, Re-DocRED dev in windows"
+    own = "openrel without its development schemas, openwiki, facts, passages, other wordings of labels, Re-DocRED dev"
     record: Dict[str, Any] = {
         "data": f"{own}, {', '.join(RELATION_CORPORA)}",
         "never_seen": "FewRel val_wiki and val_pubmed, CrossRE, SemEval-2010 Task 8, openrel's development schemas",

@@ -48,12 +48,13 @@ def test_parts_keep_the_relations_inside_of_them(folder):
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
     cuts = [passages.cut(record, nlp, random.Random(seed)) for seed in range(20)]
-    assert {tuple(part["text"][:3] for part in cut) for cut in cuts} == {("Ann", "She"), ("Ann", "It ")}
+    assert {tuple(part["text"][:3] for part, _ in cut) for cut in cuts} == {("Ann", "She"), ("Ann", "It ")}
     for cut in cuts:
-        for part in cut:
+        for part, numbers in cut:
+            assert numbers == ([0, 1] if part["text"].startswith("Ann") else [2, 3, 4])
             words = [part["text"][ent["start"] : ent["end"]] for ent in part["ents"]]
             assert words == (["Ann Lee", "Burro 9"] if part["text"].startswith("Ann") else ["Bob", "Rome", "1990"])
-    first = cuts[0][0]
+    first, _ = cuts[0][0]
     assert first["relations"] == [{"head": 0, "tail": 1, "label": "founded"}] and first["labels"] == record["labels"]
 
 
@@ -72,6 +73,17 @@ def test_passages_become_one_schema_whose_documents_know_their_labels(layout, fo
         monkeypatch.setattr(sampling, "IN_PARTS", share)
         group = sampling.Sampler(layout, [schema], seed=0, tokens=8).group()
         assert len(group.texts) == texts and group.target.shape[1] == 2 and group.target.any()
+
+
+@pytest.mark.real
+def test_a_part_does_not_deny_what_is_stated_outside_of_it(layout, folder):
+    text = "[Ann Lee|PERSON] set up [Burro|ORG]. [Bob|PERSON] saw [Ann Lee|PERSON] at [Burro|ORG]. || 1 founded 2"
+    (folder / "a.txt").write_text(PASSAGE.format(number=0, text=text).split(" || 1 founded 2; ")[0], encoding="utf8")
+    schema = passages.read_schema(layout.tokenizer, folder)
+    last = schema.docs[0].parts[-1]
+    assert [end - start for start, end, _ in last.ents][-3:] == [1, 2, 1]
+    head, tail = len(last.ents) - 2, len(last.ents) - 1
+    assert (head, tail, 0) in last.undecided
 
 
 def test_all_mentions_of_a_passage_are_read(layout):

@@ -6,15 +6,17 @@ logarithms of these numbers, with weights that were fitted with the weights of t
 them where a pair has as many rivals as the pairs had that this was fitted on.
 """
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from ...candidates import Candidate
 from ...entity_types import TypeRules
+from ...instances import Instance
 from ...labels import LabelSet
 from ...llm.remote.backbone import Documents
 from .annotations import allowed_classes
+from .open_labels import OpenText
 
 # Of tails and of heads: how many stand nearer than the pair's own, and how many there are.
 COUNTS = 4
@@ -36,15 +38,16 @@ def rival_odds(
     """candidates (Sequence[Candidate]): the pairs.
     labels (LabelSet): the labels.
     rules (TypeRules): which types may stand for others.
-    documents (Optional[Sequence[int]]): the number of each pair's document; told by their ids where None.
+    documents (Optional[Sequence[int]]): the number of each pair's document. Where None, pairs of one id are of one
+        document, and those without an id where they have one text.
     settings (Mapping[str, Sequence[float]]): the weights of the counts, and what is taken off them.
     RETURNS (numpy.ndarray): what is to be added to log-odds, float32, 0 for class 0 and for pairs of clusters.
         *Shape:* (pairs, classes)
     """
-    counts = count_rivals(candidates, labels, rules, documents) - np.asarray(settings["centre"], dtype="float32")
-    odds: np.ndarray = -(counts @ np.asarray(settings["weights"], dtype="float32"))
-    odds[:, 0] = 0.0
-    odds[[candidate.first_cluster is not None for candidate in candidates]] = 0.0
+    weights, centre = (np.asarray(settings[name], dtype="float32") for name in ("weights", "centre"))
+    odds = np.zeros((len(candidates), len(labels.classes)), dtype="float32")
+    for rows, column, counts in _counts(candidates, labels, rules, documents):
+        odds[rows, column] = (centre - counts) @ weights
     return odds
 
 
@@ -53,31 +56,69 @@ def count_rivals(
 ) -> np.ndarray:
     """candidates, labels, rules, documents: see `rival_odds`.
     RETURNS (numpy.ndarray): log(1 + number) of the tails that stand nearer to the head than the pair's own, of all
-        other tails, and the same of heads; of a symmetric label, the means of both ways; float32. Only pairs that are
-        asked about, and whose types the label allows, count. *Shape:* (pairs, classes, COUNTS)
+        other tails, and the same of heads; of a symmetric label, the means of both ways; float32, zeros for class 0 and
+        for pairs of clusters. Only pairs that are asked about, and whose types the label allows, count.
+        *Shape:* (pairs, classes, COUNTS)
     """
     out = np.zeros((len(candidates), len(labels.classes), COUNTS), dtype="float32")
-    allowed = allowed_classes(candidates, labels, rules)
+    for rows, column, counts in _counts(candidates, labels, rules, documents):
+        out[rows, column] = counts
+    return out
+
+
+def rivals_of_rows(
+    instances: Sequence[Instance],
+    places: Sequence[Tuple[int, int, int]],
+    texts: Sequence[OpenText],
+    labels: LabelSet,
+    rules: TypeRules,
+    settings: Settings,
+) -> np.ndarray:
+    """The same for pairs of texts that are read in both directions; pairs of one text are each other's rivals.
+
+    instances (Sequence[Instance]): the pairs.
+    places, texts: as `group_pairs` gives them.
+    labels, rules, settings: see `rival_odds`.
+    RETURNS (numpy.ndarray): what is to be added to log-odds, float32. *Shape:* (rows, L)
+    """
+    candidates = [Candidate(instance.first, instance.second, instance) for instance in instances]
+    odds = rival_odds(candidates, labels, rules, [text for text, _, _ in places], settings)
+    ahead_columns, back_columns = np.array(_columns(labels), dtype=int).reshape(-1, 2).T
+    firsts = np.cumsum([0, *(len(text.all_pairs()) for text in texts)])
+    out = np.zeros((firsts[-1], len(labels)), dtype="float32")
+    for (text, ahead, back), row in zip(places, odds):
+        out[firsts[text] + ahead], out[firsts[text] + back] = row[ahead_columns], row[back_columns]
+    return out
+
+
+def _counts(
+    candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules, documents: Documents
+) -> Iterator[Tuple[List[int], int, np.ndarray]]:
+    """YIELDS (Tuple[List[int], int, numpy.ndarray]): rows of pairs, a class, and the counts of each for it. *Shape:*
+    (rows, COUNTS)
+    """
     columns = _columns(labels)
     for spans, pairs in _by_document(candidates, documents):
-        own, near = allowed[pairs.rows], _Near(spans)
+        own, near = allowed_classes([candidates[row] for row in pairs.rows], labels, rules), _Near(spans)
+        first, second = np.array(pairs.first), np.array(pairs.second)
         # Labels that allow the same pairs of this document have the same rivals.
         known: Dict[bytes, Tuple[np.ndarray, np.ndarray]] = {}
         for ahead, back in columns:
             key = own[:, [ahead, back]].tobytes()
             if key not in known:
                 asked = np.zeros(near.order.shape, dtype=bool)
-                asked[pairs.first, pairs.second] = own[:, ahead]
-                asked[pairs.second, pairs.first] = own[:, back]
+                # The same tokens may be a mention twice, with types of which only one is allowed.
+                for column, (head, tail) in ((ahead, (first, second)), (back, (second, first))):
+                    asked[head[own[:, column]], tail[own[:, column]]] = True
                 tails, heads = near.count(asked), near.count(asked.T).transpose(1, 0, 2)
                 both = np.log1p(np.concatenate([tails, heads], axis=2))
-                known[key] = both[pairs.first, pairs.second], both[pairs.second, pairs.first]
+                known[key] = both[first, second], both[second, first]
             forward, backward = known[key]
             if ahead == back:
-                out[pairs.rows, ahead] = (forward + backward) / 2
+                yield pairs.rows, ahead, (forward + backward) / 2
             else:
-                out[pairs.rows, ahead], out[pairs.rows, back] = forward, backward
-    return out
+                yield pairs.rows, ahead, forward
+                yield pairs.rows, back, backward
 
 
 def _columns(labels: LabelSet) -> List[Tuple[int, int]]:
@@ -91,12 +132,14 @@ def _columns(labels: LabelSet) -> List[Tuple[int, int]]:
 
 def _by_document(candidates: Sequence[Candidate], documents: Documents) -> List[Tuple[List[Tuple[int, int]], _Pairs]]:
     """RETURNS (List[Tuple[List[Tuple[int, int]], _Pairs]]): of each document the tokens of its mentions, and its
-    pairs.
+    pairs, without those of clusters.
     """
     owners: Sequence[Any] = [c.instance.id or c.instance.text for c in candidates] if documents is None else documents
     mentions: Dict[Any, Dict[Tuple[int, int], int]] = {}
     pairs: Dict[Any, _Pairs] = {}
     for row, (candidate, owner) in enumerate(zip(candidates, owners)):
+        if candidate.first_cluster is not None:
+            continue
         own = mentions.setdefault(owner, {})
         first, second = (own.setdefault(span, len(own)) for span in (candidate.first, candidate.second))
         for numbers, number in zip(pairs.setdefault(owner, _Pairs([], [], [])), (row, first, second)):

@@ -425,6 +425,7 @@ class OpenScorer:
 
             from .open_examples import ExampleSettings, first_rows, read_examples, weigh
             from .open_labels import by_text, group_pairs
+            from .open_rivals import rivals_of_rows
 
             near = not self._tells_types(labels)
             texts, places = group_pairs([_untyped(example) for example in examples] if near else examples)
@@ -432,6 +433,9 @@ class OpenScorer:
             odds = np.concatenate(by_text(self._match(pairs, labels), texts, open_labels(labels)))
             if near:
                 odds = self._less_costs(odds, examples, places, first_rows(texts), labels)
+            rivals = self.known.get("rivals", {}).get(label_kind(labels))
+            if rivals is not None:
+                odds = odds + rivals_of_rows(examples, places, texts, labels, self.types, rivals)
             settings = ExampleSettings.of(self.known["examples"], label_kind(labels))
             self._evidence = weigh(examples, places, first_rows(texts), pairs, odds, labels, settings)
             self._told_by = told

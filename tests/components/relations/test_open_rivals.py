@@ -1,12 +1,15 @@
 """What a pair competes with, and what that takes off its log-odds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import spacy
 
 from spacy_ragre.candidates.generators import make_near_sentences
 from spacy_ragre.components.relations import open_rivals
-from spacy_ragre.components.relations.open_rivals import count_rivals, rival_odds
+from spacy_ragre.components.relations.open_labels import group_pairs
+from spacy_ragre.components.relations.open_rivals import count_rivals, rival_odds, rivals_of_rows
 from spacy_ragre.entity_types import STRICT
 from spacy_ragre.labels import LabelSet
 
@@ -80,6 +83,57 @@ def test_more_rivals_make_a_pair_less_likely_and_fewer_more(doc):
     assert rival_odds(alone, label_set, STRICT, None, settings)[0, 1] > odds[row, 1] > 0
 
 
+def test_pairs_of_clusters_keep_their_scores_and_are_no_rivals(doc):
+    label_set = LabelSet(TYPED)
+    candidates = make_near_sentences()(doc, list(doc.ents))
+    clusters = [replace(candidate, first_cluster=0, second_cluster=1) for candidate in candidates]
+    settings = {"weights": [1.0] * 4, "centre": [0.5] * 4}
+    odds = rival_odds([*clusters, *candidates], label_set, STRICT, None, settings)
+    assert not odds[: len(clusters)].any()
+    assert np.array_equal(odds[len(clusters) :], rival_odds(candidates, label_set, STRICT, None, settings))
+    assert not rival_odds([], label_set, STRICT, None, settings).any()
+
+
+def test_tokens_with_two_types_are_a_rival_where_one_is_allowed(doc):
+    """X as a company and, after it, as a person: it stays a rival of Ann's other companies."""
+    label_set = LabelSet(TYPED)
+    candidates = make_near_sentences()(doc, list(doc.ents))
+    again = [
+        replace(candidate, instance=replace(candidate.instance, second_type="PERSON"))
+        for candidate in candidates
+        if candidate.second[0] == 2
+    ]
+    twice = count_rivals([*candidates, *again], label_set, STRICT)[: len(candidates)]
+    plain = count_rivals(candidates, label_set, STRICT)
+    row = next(i for i, c in enumerate(candidates) if (c.first[0], c.second[0]) == (0, 10))
+    assert np.array_equal(twice[row, 1, :2], plain[row, 1, :2])
+
+
+def test_a_direction_that_is_not_asked_has_no_rival(doc):
+    label_set = LabelSet({"founded": "founded"})
+    candidates = [replace(c, reversed=False) for c in make_near_sentences()(doc, list(doc.ents))]
+    counts = np.expm1(count_rivals(candidates, label_set, STRICT))
+    row = next(i for i, c in enumerate(candidates) if (c.first[0], c.second[0]) == (8, 10))
+    # Of Bob (8) only Z (10) is asked; Z is asked of all five before it, of which Bob is nearest.
+    assert counts[row, 1].round(3).tolist() == [0, 0, 0, 4]
+
+
+def test_rows_of_both_directions_get_what_their_classes_get(doc):
+    label_set = LabelSet(TYPED)
+    candidates = make_near_sentences()(doc, list(doc.ents))
+    instances = [candidate.instance for candidate in candidates]
+    texts, places = group_pairs(instances)
+    settings = {"weights": [1.0, 0.5, 0.3, 0.2], "centre": [0.5] * 4}
+    rows = rivals_of_rows(instances, places, texts, label_set, STRICT, settings)
+    assert rows.shape == (2 * len(instances), 2)
+    by_characters = [replace(c, first=c.instance.first, second=c.instance.second) for c in candidates]
+    odds = rival_odds(by_characters, label_set, STRICT, [0] * len(candidates), settings)
+    for (_, ahead, back), own in zip(places, odds):
+        classes = {(answer.label, answer.reversed): own[i] for i, answer in enumerate(label_set.classes) if answer}
+        assert rows[ahead].tolist() == [classes["founded", False], classes["partner", False]]
+        assert rows[back].tolist() == [classes["founded", True], classes["partner", False]]
+
+
 def test_the_reader_s_settings_are_used_before_training_alone(make_nlp, open_settings, doc, monkeypatch):
     nlp = make_nlp(**{**open_settings, "labels": TYPED})
     predictor = nlp.get_pipe("rag_relation_extractor").predictor
@@ -92,3 +146,8 @@ def test_the_reader_s_settings_are_used_before_training_alone(make_nlp, open_set
     less = predictor.judge(candidates, None)[0].scores
     assert np.allclose(less - plain, rival_odds(candidates, predictor.labels, STRICT, None, settings), atol=1e-4)
     assert (less[:, 1:] <= plain[:, 1:] + 1e-6).all() and not np.array_equal(less, plain)
+    # Once the reader is trained, nothing is taken off.
+    predictor.init_head()
+    trained = predictor.judge(candidates, None)[0].scores
+    monkeypatch.setattr(predictor.open, "_known", known)
+    assert np.array_equal(predictor.judge(candidates, None)[0].scores, trained)
