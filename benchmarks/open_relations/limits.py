@@ -1,8 +1,9 @@
-"""The least probability of a relation before training, chosen on the ordinary paragraphs.
+"""The least probability of a relation before training, chosen on the ordinary paragraphs and on held-out passages.
 
 The development schemas of openrel are hard on purpose, so that a limit for a wanted precision there is far too strict
-for ordinary text. So it is chosen on `corpora_src/paragraphs`: of the limits that reach a precision, the one that finds
-most relations. The component's default settings; once with gold entities, once with those that en_core_web_sm and
+for ordinary text. So it is chosen on `corpora_src/paragraphs`, and with gold entities on the held-out tenth of
+`corpora_src/passages`, too, whose subjects are many more: of the limits that reach a precision, the one that finds most
+relations. The component's default settings; once with gold entities, once with those that en_core_web_sm and
 `entity_phrases` find, where types may only be near, and once with those that `open_entities` finds.
 
 Relations between neighbouring sentences are rarer and harder, so that they have a limit of their own, but where types
@@ -33,7 +34,7 @@ from spacy_ragre.labels import LabelSet
 from spacy_ragre.llm.remote.backbone import Documents
 
 from .. import paragraphs
-from . import evaluate
+from . import evaluate, passages
 
 PRECISION, TOGETHER, FOUND_PRECISION = 0.75, 0.74, 0.7
 # By how much those of one sentence must be better than all together, to leave room for those across.
@@ -224,11 +225,13 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, Any]]:
         sentences, and what limits give that are chosen on other subjects.
     """
     schemas = paragraphs.read()
+    more = passages.read_passages(held_out=True)
     rivals = {kind: fit_rivals(schemas, str(folder), kind == "types") for kind in ("types", "no_types")}
     _write(folder, {"rivals": rivals})
     limits: Dict[str, Dict[str, Any]] = {"decision": {}, "decision_across": {}, "decision_held_out": {}}
     for kind in ("types", "no_types"):
         found, total = scored(schemas, str(folder), kind == "types")
+        found += scored(more, str(folder), kind == "types")[0]
         limits["decision"][kind], limits["decision_across"][kind] = choose_both(found)
         limits["decision_held_out"][kind] = held_out(found, total)
     for kind in ("types", "no_types"):

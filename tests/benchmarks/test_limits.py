@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import paragraphs
-from benchmarks.open_relations import describe, limits
+from benchmarks.open_relations import describe, limits, passages
 from spacy_ragre.components.relations.open_scorer import READER, WEIGHTS
 
 # Right ones first: precision falls from 1 to 0.5 over 200 relations.
@@ -79,6 +79,7 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes((WEIGHTS / name).read_bytes())
     schemas = paragraphs.subset(paragraphs.read(), 2)
     monkeypatch.setattr(paragraphs, "read", lambda: schemas)
+    monkeypatch.setattr(passages, "read_passages", lambda held_out: schemas[:1] if held_out else [])
     written = limits.write_limits(tmp_path)
     before = json.loads((WEIGHTS / f"{READER}.json").read_text(encoding="utf8"))
     known = json.loads((tmp_path / f"{READER}.json").read_text(encoding="utf8"))
