@@ -102,13 +102,12 @@ class Recorder:
         for candidate, own in zip(candidates, count_rivals(candidates, labels, self._scorer.types, documents)):
             for answer, counts in zip(labels.classes, own):
                 if answer is not None:
-                    ends = (candidate.first, candidate.second)
-                    ways = (
-                        (ends, ends[::-1])
-                        if labels.specs[answer.label].symmetric
-                        else (ends[:: 1 - 2 * answer.reversed],)
-                    )
-                    self.counts.update({(answer.label, *way): counts for way in ways})
+                    head, tail = candidate.first, candidate.second
+                    if answer.reversed:
+                        head, tail = tail, head
+                    self.counts[answer.label, head, tail] = counts
+                    if labels.specs[answer.label].symmetric:
+                        self.counts[answer.label, tail, head] = counts
         return 0.0
 
 
