@@ -59,7 +59,7 @@ def test_other_mentions_of_two_names_are_undecided():
     relations = [{"head": 0, "tail": 1, "label": "runs"}, {"head": 2, "tail": 4, "label": "knows"}]
     record = {"text": text, "ents": ents, "relations": relations}
     runs = {(0, 3, 0), (2, 1, 0), (2, 3, 0)}
-    assert corpora._other_mentions(record, labels) == runs | {(0, 4, 1), (4, 0, 1)}
+    assert corpora.other_mentions(record, labels) == runs | {(0, 4, 1), (4, 0, 1)}
 
 
 def test_the_open_workflow_is_valid(dry_run) -> None:
