@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from spacy_ragre.components.relations.label_words import label_kind, open_labels
+from spacy_ragre.components.relations.label_words import open_labels
 from spacy_ragre.components.relations.open_examples import ExampleSettings, first_rows, pack_vector, weigh
 from spacy_ragre.components.relations.open_labels import NEVER, OpenText, PairReadings, by_text, group_pairs
 from spacy_ragre.components.relations.open_rivals import rivals_of_rows
@@ -89,7 +89,7 @@ def _read(scorer: OpenScorer, schema: SourceSchema, types: bool) -> ReadSchema:
         for answer in example.answers or ():
             ways = (ahead, back) if labels.specs[answer.label].symmetric else ((ahead, back)[answer.reversed],)
             holds[[firsts[number] + way for way in ways], names.index(answer.label)] = True
-    rivals = scorer.known.get("rivals", {}).get(label_kind(labels))
+    rivals = scorer.rival_settings(labels)
     if rivals is not None:
         odds = odds + rivals_of_rows(every, places, texts, labels, STRICT, rivals)
     decision = scorer.decision(labels)

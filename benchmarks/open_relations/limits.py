@@ -26,6 +26,7 @@ import numpy as np
 
 from spacy_ragre.calibration.platt import fit_logistic
 from spacy_ragre.candidates import Candidate
+from spacy_ragre.components.relations.component import RagRelationExtractor
 from spacy_ragre.components.relations.open_rivals import COUNTS, count_rivals
 from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
@@ -87,19 +88,16 @@ def scored(
     return found, total
 
 
-class Recorder:
-    """Stands in place of `OpenScorer.rivals`: adds nothing, and keeps the counts of what was asked.
+class Recorder(OpenScorer):
+    """Takes nothing off for rivals, and keeps the counts of what was asked."""
 
-    scorer (OpenScorer): knows which types may stand for others.
-    """
-
-    def __init__(self, scorer: OpenScorer) -> None:
-        self._scorer = scorer
+    def __init__(self, weights: str) -> None:
+        super().__init__(weights)
         # By label, head and tail, as tokens from and to.
         self.counts: Dict[Tuple[str, Tuple[int, int], Tuple[int, int]], np.ndarray] = {}
 
-    def __call__(self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents) -> float:
-        for candidate, own in zip(candidates, count_rivals(candidates, labels, self._scorer.types, documents)):
+    def rivals(self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents) -> float:
+        for candidate, own in zip(candidates, count_rivals(candidates, labels, self.types, documents)):
             for answer, counts in zip(labels.classes, own):
                 if answer is not None:
                     head, tail = candidate.first, candidate.second
@@ -120,10 +118,12 @@ def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Di
     for schema in schemas:
         labels = component_labels(schema, types=types)
         nlp = paragraphs.make_pipeline(labels, "open", "gold", weights=weights, threshold=LEAST)
-        scorer = nlp.get_pipe(paragraphs.NAME).predictor.open  # type: ignore[attr-defined]
+        extractor = nlp.get_pipe(paragraphs.NAME)
+        assert isinstance(extractor, RagRelationExtractor)
+        extractor.predictor.open = recorder = Recorder(weights)
         symmetric: FrozenSet[str] = frozenset(label.name for label in schema.labels.values() if label.symmetric)
         for text in schema.texts:
-            scorer.rivals = Recorder(scorer)
+            recorder.counts.clear()
             best: Dict[Tuple[paragraphs.Fact, bool], List[float]] = {}
             for relation in nlp(paragraphs.with_gold(nlp, text))._.relations:
                 head, tail = ((span.start, span.end) for span in (relation.head, relation.tail))
@@ -133,7 +133,7 @@ def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Di
                 row = [
                     math.log(score / (1 - score)),
                     -float(across),
-                    *-scorer.rivals.counts[relation.label, head, tail],
+                    *-recorder.counts[relation.label, head, tail],
                 ]
                 best[fact, across] = max(row, best.get((fact, across), row))
             gold = paragraphs.gold_facts(text, symmetric)

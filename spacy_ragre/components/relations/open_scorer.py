@@ -121,13 +121,18 @@ class OpenScorer:
             return float(across_known.get(found, across_known[kind] if self.named else 1.0))
         return float(decision.get(found, decision[kind]))
 
+    def rival_settings(self, labels: LabelSet) -> Optional[Dict[str, List[float]]]:
+        """RETURNS (Optional[Dict[str, List[float]]]): how much rivals count; None where nothing was fitted."""
+        settings: Optional[Dict[str, List[float]]] = self.known.get("rivals", {}).get(label_kind(labels))
+        return settings
+
     def rivals(
         self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents
     ) -> "Union[float, np.ndarray]":
         """RETURNS (Union[float, numpy.ndarray]): what the log-odds of pairs gain by rivals that they lack, and lose by
         those that they have; see `rival_odds`.
         """
-        settings = self.known.get("rivals", {}).get(label_kind(labels))
+        settings = self.rival_settings(labels)
         if settings is None:
             return 0.0
         from .open_rivals import rival_odds
@@ -433,7 +438,7 @@ class OpenScorer:
             odds = np.concatenate(by_text(self._match(pairs, labels), texts, open_labels(labels)))
             if near:
                 odds = self._less_costs(odds, examples, places, first_rows(texts), labels)
-            rivals = self.known.get("rivals", {}).get(label_kind(labels))
+            rivals = self.rival_settings(labels)
             if rivals is not None:
                 odds = odds + rivals_of_rows(examples, places, texts, labels, self.types, rivals)
             settings = ExampleSettings.of(self.known["examples"], label_kind(labels))
