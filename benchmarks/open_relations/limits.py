@@ -11,8 +11,8 @@ may be near: of those with which all together, also those of single sentences, k
 (Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
 limits give that were chosen without the subject that they are measured on.
 
-Before the limits, it is fitted on the same paragraphs how much a pair's rivals count (`open_rivals`): on all of them,
-also for the figures of limits that were chosen on other subjects.
+Before the limits, it is fitted on the same paragraphs and passages how much a pair's rivals count (`open_rivals`): on
+all of them, also for the figures of limits that were chosen on other subjects.
 
     python -m benchmarks.open_relations.limits    # what such limits give on subjects that they were not chosen on
 """
@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
+from spacy.language import Language
 
 from spacy_ragre.calibration.platt import fit_logistic
 from spacy_ragre.candidates import Candidate
 from spacy_ragre.components.relations.component import RagRelationExtractor
-from spacy_ragre.components.relations.open_rivals import COUNTS, count_rivals
+from spacy_ragre.components.relations.open_rivals import find_leads
 from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
+from spacy_ragre.components.relations.pair_scores import LabelScores
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
 from spacy_ragre.files import atomic_write
 from spacy_ragre.labels import LabelSet
@@ -42,8 +44,6 @@ PRECISION, TOGETHER, FOUND_PRECISION = 0.75, 0.74, 0.7
 WITHIN = 0.01
 # Below this nothing is worth a look; a limit must leave so many relations that a lucky few decide nothing.
 LEAST, FEW = 0.02, 50
-# Of a feature that says nothing, `fit_logistic` leaves less than this of its standard deviation.
-IDLE = 2e-3
 # So many times recall weighs as much as precision, once the precision is reached.
 RECALL = 100.0
 
@@ -71,10 +71,10 @@ def scored(
     """
     found: List[Found] = []
     total: Dict[str, int] = {}
+    scorer = OpenScorer(weights)
     for schema in schemas:
-        labels = component_labels(schema, types=types)
-        nlp = paragraphs.make_pipeline(labels, "open", entities, weights=weights, threshold=LEAST)
-        symmetric: FrozenSet[str] = frozenset(label.name for label in schema.labels.values() if label.symmetric)
+        nlp, symmetric = _pipeline(schema, types, entities, weights)
+        _extractor(nlp).predictor.open.reader = scorer.reader
         for text in schema.texts:
             doc = nlp(paragraphs.with_gold(nlp, text) if entities == "gold" else text.text)
             best: Dict[paragraphs.Fact, List[float]] = {}
@@ -88,71 +88,70 @@ def scored(
     return found, total
 
 
+def _pipeline(schema: SourceSchema, types: bool, entities: str, weights: str) -> Tuple[Language, FrozenSet[str]]:
+    """RETURNS (Tuple[Language, FrozenSet[str]]): the pipeline for a schema, with a limit of `LEAST`, and the symmetric
+    labels.
+    """
+    labels = component_labels(schema, types=types)
+    nlp = paragraphs.make_pipeline(labels, "open", entities, weights=weights, threshold=LEAST)
+    return nlp, frozenset(label.name for label in schema.labels.values() if label.symmetric)
+
+
+def _extractor(nlp: Language) -> RagRelationExtractor:
+    extractor = nlp.get_pipe(paragraphs.NAME)
+    assert isinstance(extractor, RagRelationExtractor)
+    return extractor
+
+
 class Recorder(OpenScorer):
-    """Takes nothing off for rivals, and keeps the counts of what was asked."""
+    """Lets rivals count for nothing, and keeps by how much pairs lead theirs."""
 
     def __init__(self, weights: str) -> None:
         super().__init__(weights)
         # By label, head and tail, as tokens from and to.
-        self.counts: Dict[Tuple[str, Tuple[int, int], Tuple[int, int]], np.ndarray] = {}
+        self.leads: Dict[Tuple[str, Tuple[int, int], Tuple[int, int]], float] = {}
 
-    def rivals(self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents) -> float:
-        for candidate, own in zip(candidates, count_rivals(candidates, labels, self.types, documents)):
-            for answer, counts in zip(labels.classes, own):
+    def weigh_rivals(
+        self, scored: LabelScores, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents
+    ) -> LabelScores:
+        leads = find_leads(scored.scores, candidates, labels, self.types, documents)
+        for candidate, own in zip(candidates, leads):
+            for answer, lead in zip(labels.classes, own):
                 if answer is not None:
-                    head, tail = candidate.first, candidate.second
-                    if answer.reversed:
-                        head, tail = tail, head
-                    self.counts[answer.label, head, tail] = counts
-                    if labels.specs[answer.label].symmetric:
-                        self.counts[answer.label, tail, head] = counts
-        return 0.0
+                    ways = [(candidate.first, candidate.second), (candidate.second, candidate.first)]
+                    for head, tail in ways if labels.specs[answer.label].symmetric else [ways[answer.reversed]]:
+                        self.leads[answer.label, head, tail] = float(lead)
+        return scored
 
 
-def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Dict[str, List[float]]:
-    """RETURNS (Dict[str, List[float]]): how much rivals count, and how many of them relations have, as `rival_odds`
-    takes them. Rivals never make a relation likelier.
+def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Dict[str, float]:
+    """RETURNS (Dict[str, float]): how much it counts that a pair leads its rivals, and by how much relations do, as
+    `rival_odds` takes them. A lead never makes a relation less likely.
     """
     rows: List[List[float]] = []
     right: List[bool] = []
+    recorder = Recorder(weights)
     for schema in schemas:
-        labels = component_labels(schema, types=types)
-        nlp = paragraphs.make_pipeline(labels, "open", "gold", weights=weights, threshold=LEAST)
-        extractor = nlp.get_pipe(paragraphs.NAME)
-        assert isinstance(extractor, RagRelationExtractor)
-        extractor.predictor.open = recorder = Recorder(weights)
-        symmetric: FrozenSet[str] = frozenset(label.name for label in schema.labels.values() if label.symmetric)
+        nlp, symmetric = _pipeline(schema, types, "gold", weights)
+        _extractor(nlp).predictor.open = recorder
         for text in schema.texts:
-            recorder.counts.clear()
+            recorder.leads.clear()
             best: Dict[Tuple[paragraphs.Fact, bool], List[float]] = {}
             for relation in nlp(paragraphs.with_gold(nlp, text))._.relations:
                 head, tail = ((span.start, span.end) for span in (relation.head, relation.tail))
                 score = min(relation.score, 1 - 1e-6)
                 across = relation.head.sent != relation.tail.sent
                 fact = paragraphs.predicted_fact(relation, text, symmetric)
-                row = [
-                    math.log(score / (1 - score)),
-                    -float(across),
-                    *-recorder.counts[relation.label, head, tail],
-                ]
+                row = [math.log(score / (1 - score)), -float(across), recorder.leads[relation.label, head, tail]]
                 best[fact, across] = max(row, best.get((fact, across), row))
             gold = paragraphs.gold_facts(text, symmetric)
             rows += best.values()
             right += [fact in gold for fact, _ in best]
     features, targets = np.array(rows), np.array(right)
-    kept = list(range(features.shape[1]))
-    while True:
-        fitted, _ = fit_logistic(features[:, kept], targets)
-        idle = [
-            column for column, weight in zip(kept, fitted) if column > 1 and weight * features[:, column].std() < IDLE
-        ]
-        if not idle:
-            break
-        kept = [column for column in kept if column not in idle]
-    slopes = dict(zip(kept, fitted / fitted[0]))
+    (slope, _, lead), _ = fit_logistic(features, targets)
     return {
-        "weights": [round(float(slopes.get(column, 0.0)), 4) for column in range(2, 2 + COUNTS)],
-        "centre": [round(float(value), 4) for value in -features[targets, 2:].mean(axis=0)],
+        "weight": round(float(lead / slope), 4),
+        "centre": round(float(features[targets, 2].mean()), 4),
     }
 
 
@@ -225,7 +224,7 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, Any]]:
     """
     schemas = paragraphs.read()
     more = passages.read_passages(held_out=True)
-    rivals = {kind: fit_rivals(schemas, str(folder), kind == "types") for kind in ("types", "no_types")}
+    rivals = {kind: fit_rivals([*schemas, *more], str(folder), kind == "types") for kind in ("types", "no_types")}
     _write(folder, {"rivals": rivals})
     limits: Dict[str, Dict[str, Any]] = {"decision": {}, "decision_across": {}, "decision_held_out": {}}
     for kind in ("types", "no_types"):
