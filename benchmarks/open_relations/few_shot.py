@@ -99,11 +99,13 @@ def final_odds(schema: ReadSchema, odds: np.ndarray) -> np.ndarray:
     """RETURNS (np.ndarray): log-odds as they are decided on: what types don't allow never holds, symmetric labels are
     the same both ways, and rivals count. *Shape:* (P, L)
     """
-    final = np.concatenate(by_text(odds, schema.texts, open_labels(schema.labels)))
+    final: np.ndarray = np.concatenate(by_text(odds, schema.texts, open_labels(schema.labels)))
     if schema.rivals is None:
         return final
-    examples, places = ([item for own in items for item in own] for items in (schema.examples, schema.places))
-    return final + rivals_of_rows(final, examples, places, schema.texts, schema.labels, STRICT, schema.rivals)
+    examples = [example for own in schema.examples for example in own]
+    places = [place for own in schema.places for place in own]
+    final += rivals_of_rows(final, examples, places, schema.texts, schema.labels, STRICT, schema.rivals)
+    return final
 
 
 def draw(schema: ReadSchema, count: int, seed: int) -> List[int]:

@@ -77,13 +77,14 @@ def find_leads(
     for pairs in _by_document(candidates, documents):
         allowed = allowed_classes([candidates[row] for row in pairs.rows], labels, rules)
         own = np.where(allowed, scores[pairs.rows], -np.inf)
+        rows = np.array(pairs.rows)[:, None]
         most = max(1, MOST_COMPARED // len(pairs.names) ** 2)
         for begin in range(0, len(ahead), most):
             columns = slice(begin, begin + most)
             forward, backward = _lead(own[:, ahead[columns]], own[:, back[columns]], pairs)
             # Of a symmetric label, both are the same.
-            leads[np.ix_(pairs.rows, back[columns])] = backward
-            leads[np.ix_(pairs.rows, ahead[columns])] = forward
+            leads[rows, back[columns]] = backward
+            leads[rows, ahead[columns]] = forward
         leads[pairs.rows] = np.where(allowed, leads[pairs.rows], np.nan)
     return leads
 
@@ -146,15 +147,15 @@ def _lead(forward: np.ndarray, backward: np.ndarray, pairs: _Pairs) -> Tuple[np.
     first, second = np.array(pairs.first), np.array(pairs.second)
     ways = (first * count + second, forward), (second * count + first, backward)
     # By label, head and tail. The same tokens may be a mention twice, with types of which only one is allowed.
-    table = np.full((forward.shape[1], count * count), -np.inf)
+    table = np.full((count * count, forward.shape[1]), -np.inf)
     for cells, scores in ways:
-        np.maximum.at(table, (slice(None), cells), scores.T)
-    cube = table.reshape(-1, count, count)
+        np.maximum.at(table, cells, scores)
+    cube = table.T.reshape(-1, count, count)
     names = np.unique(pairs.names, return_inverse=True)[1]
     best = np.maximum(_best_other(cube, names), _best_other(cube.transpose(0, 2, 1), names).transpose(0, 2, 1))
-    rivals = best.reshape(table.shape)
+    rivals = best.reshape(table.T.shape).T
     with np.errstate(invalid="ignore", over="ignore"):
-        ahead, back = (1 / (1 + np.exp(rivals[:, cells].T - scores)) for cells, scores in ways)
+        ahead, back = (1 / (1 + np.exp(rivals[cells] - scores)) for cells, scores in ways)
     return ahead, back
 
 

@@ -109,7 +109,7 @@ def test_symmetric_labels_have_the_rivals_of_both_ends(candidates):
 
 def test_without_types_all_others_are_rivals(candidates):
     leads = leads_of(candidates, {"founded": "founded"}, {("founded", 0, 2): 2.0, ("founded", 0, 6): 3.0})
-    assert leads["founded", 0, 2] == pytest.approx(sure(2 - 3)) and len(leads) == 30
+    assert leads["founded", 0, 2] == pytest.approx(sure(2 - 3)) and len(leads) == 28
     # The same pair the other way round is none.
     leads = leads_of(candidates, {"founded": "founded"}, {("founded", 0, 2): 2.0, ("founded", 2, 0): 3.0})
     assert leads["founded", 0, 2] == pytest.approx(sure(2 + 5), abs=1e-4)
