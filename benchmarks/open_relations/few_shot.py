@@ -8,7 +8,7 @@ import json
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -47,7 +47,6 @@ class ReadSchema:
     places (List[List[Tuple[int, int, int]]]): for each, its text and the rows of its two directions there.
     gold (np.ndarray): which labels hold of the pairs. *Shape:* (P, L)
     decision (float): a relation must be likelier than this.
-    rivals (Optional[Dict[str, float]]): how much rivals count, see `rival_odds`.
     """
 
     name: str
@@ -59,7 +58,6 @@ class ReadSchema:
     places: List[List[Tuple[int, int, int]]]
     gold: np.ndarray
     decision: float
-    rivals: Optional[Dict[str, float]]
 
 
 def read_schemas(scorer: OpenScorer, schemas: Sequence[SourceSchema]) -> Dict[str, List[ReadSchema]]:
@@ -91,21 +89,11 @@ def _read(scorer: OpenScorer, schema: SourceSchema, types: bool) -> ReadSchema:
         for answer in example.answers or ():
             ways = (ahead, back) if labels.specs[answer.label].symmetric else ((ahead, back)[answer.reversed],)
             holds[[firsts[number] + way for way in ways], names.index(answer.label)] = True
-    decision, rivals = scorer.decision(labels), scorer.rival_settings(labels)
-    return ReadSchema(schema.name, labels, texts, pairs, odds, own_examples, own_places, holds, decision, rivals)
-
-
-def final_odds(schema: ReadSchema, odds: np.ndarray) -> np.ndarray:
-    """RETURNS (np.ndarray): log-odds as they are decided on: what types don't allow never holds, symmetric labels are
-    the same both ways, and rivals count. *Shape:* (P, L)
-    """
-    final: np.ndarray = np.concatenate(by_text(odds, schema.texts, open_labels(schema.labels)))
-    if schema.rivals is None:
-        return final
-    examples = [example for own in schema.examples for example in own]
-    places = [place for own in schema.places for place in own]
-    final += rivals_of_rows(final, examples, places, schema.texts, schema.labels, STRICT, schema.rivals)
-    return final
+    rivals = scorer.rival_settings(labels)
+    if rivals is not None:
+        odds = odds + rivals_of_rows(every, places, texts, labels, STRICT, rivals)
+    decision = scorer.decision(labels)
+    return ReadSchema(schema.name, labels, texts, pairs, odds, own_examples, own_places, holds, decision)
 
 
 def draw(schema: ReadSchema, count: int, seed: int) -> List[int]:
@@ -132,7 +120,7 @@ def tell(schema: ReadSchema, told: Sequence[int], settings: ExampleSettings) -> 
     """RETURNS (np.ndarray): log-odds of the schema's pairs once some texts are told. *Shape:* (P, L)"""
     examples = [pair for number in told for pair in schema.examples[number]]
     places = [place for number in told for place in schema.places[number]]
-    before = final_odds(schema, schema.odds)
+    before = np.concatenate(by_text(schema.odds, schema.texts, open_labels(schema.labels)))
     firsts = first_rows(schema.texts)
     evidence = weigh(examples, places, firsts, schema.pairs, before, schema.labels, settings)
     odds: np.ndarray = schema.odds + evidence.added(schema.pairs.vectors, schema.texts, [set() for _ in schema.texts])
@@ -144,7 +132,7 @@ def measure(schema: ReadSchema, odds: np.ndarray, told: Sequence[int]) -> Hits:
 
     RETURNS (Hits): of the texts that were not told. *Shape:* (3,)
     """
-    odds = final_odds(schema, odds)
+    odds = np.concatenate(by_text(odds, schema.texts, open_labels(schema.labels)))
     symmetric = np.array([spec.symmetric for spec in schema.labels.specs.values()])
     firsts = first_rows(schema.texts)
     left = sorted(set(range(len(schema.texts))) - set(told))

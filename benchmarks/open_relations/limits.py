@@ -11,8 +11,8 @@ may be near: of those with which all together, also those of single sentences, k
 (Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
 limits give that were chosen without the subject that they are measured on.
 
-Before the limits, it is fitted on the same paragraphs and passages how much a pair's rivals count (`open_rivals`): on
-all of them, also for the figures of limits that were chosen on other subjects.
+Before the limits, it is fitted on the same paragraphs how much a pair's rivals count (`open_rivals`): on all of them,
+also for the figures of limits that were chosen on other subjects.
 
     python -m benchmarks.open_relations.limits    # what such limits give on subjects that they were not chosen on
 """
@@ -28,9 +28,8 @@ from spacy.language import Language
 from spacy_ragre.calibration.platt import fit_logistic
 from spacy_ragre.candidates import Candidate
 from spacy_ragre.components.relations.component import RagRelationExtractor
-from spacy_ragre.components.relations.open_rivals import find_leads
+from spacy_ragre.components.relations.open_rivals import COUNTS, count_rivals
 from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
-from spacy_ragre.components.relations.pair_scores import LabelScores
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
 from spacy_ragre.files import atomic_write
 from spacy_ragre.labels import LabelSet
@@ -46,6 +45,8 @@ PRECISION, FOUND_PRECISION = {"types": 0.8, "no_types": 0.75}, 0.7
 WITHIN = 0.01
 # Below this nothing is worth a look; a limit must leave so many relations that a lucky few decide nothing.
 LEAST, FEW = 0.02, 50
+# Of a feature that says nothing, `fit_logistic` leaves less than this of its standard deviation.
+IDLE = 2e-3
 # So many times recall weighs as much as precision, once the precision is reached.
 RECALL = 100.0
 
@@ -106,29 +107,29 @@ def _extractor(nlp: Language) -> RagRelationExtractor:
 
 
 class Recorder(OpenScorer):
-    """Lets rivals count for nothing, and keeps by how much pairs lead theirs."""
+    """Takes nothing off for rivals, and keeps the counts of what was asked."""
 
     def __init__(self, weights: str) -> None:
         super().__init__(weights)
         # By label, head and tail, as tokens from and to.
-        self.leads: Dict[Tuple[str, Tuple[int, int], Tuple[int, int]], float] = {}
+        self.counts: Dict[Tuple[str, Tuple[int, int], Tuple[int, int]], np.ndarray] = {}
 
-    def weigh_rivals(
-        self, scored: LabelScores, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents
-    ) -> LabelScores:
-        leads = find_leads(scored.scores, candidates, labels, self.types, documents)
-        for candidate, own in zip(candidates, leads):
-            for answer, lead in zip(labels.classes, own):
+    def rivals(self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents) -> float:
+        for candidate, own in zip(candidates, count_rivals(candidates, labels, self.types, documents)):
+            for answer, counts in zip(labels.classes, own):
                 if answer is not None:
-                    ways = [(candidate.first, candidate.second), (candidate.second, candidate.first)]
-                    for head, tail in ways if labels.specs[answer.label].symmetric else [ways[answer.reversed]]:
-                        self.leads[answer.label, head, tail] = float(lead)
-        return scored
+                    head, tail = candidate.first, candidate.second
+                    if answer.reversed:
+                        head, tail = tail, head
+                    self.counts[answer.label, head, tail] = counts
+                    if labels.specs[answer.label].symmetric:
+                        self.counts[answer.label, tail, head] = counts
+        return 0.0
 
 
-def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Dict[str, float]:
-    """RETURNS (Dict[str, float]): how much it counts that a pair leads its rivals, and by how much relations do, as
-    `rival_odds` takes them. A lead never makes a relation less likely.
+def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Dict[str, List[float]]:
+    """RETURNS (Dict[str, List[float]]): how much rivals count, and how many of them relations have, as `rival_odds`
+    takes them. Rivals never make a relation likelier.
     """
     rows: List[List[float]] = []
     right: List[bool] = []
@@ -137,23 +138,36 @@ def fit_rivals(schemas: Sequence[SourceSchema], weights: str, types: bool) -> Di
         nlp, symmetric = _pipeline(schema, types, "gold", weights)
         _extractor(nlp).predictor.open = recorder
         for text in schema.texts:
-            recorder.leads.clear()
+            recorder.counts.clear()
             best: Dict[Tuple[paragraphs.Fact, bool], List[float]] = {}
             for relation in nlp(paragraphs.with_gold(nlp, text))._.relations:
                 head, tail = ((span.start, span.end) for span in (relation.head, relation.tail))
                 score = min(relation.score, 1 - 1e-6)
                 across = relation.head.sent != relation.tail.sent
                 fact = paragraphs.predicted_fact(relation, text, symmetric)
-                row = [math.log(score / (1 - score)), -float(across), recorder.leads[relation.label, head, tail]]
+                row = [
+                    math.log(score / (1 - score)),
+                    -float(across),
+                    *-recorder.counts[relation.label, head, tail],
+                ]
                 best[fact, across] = max(row, best.get((fact, across), row))
             gold = paragraphs.gold_facts(text, symmetric)
             rows += best.values()
             right += [fact in gold for fact, _ in best]
     features, targets = np.array(rows), np.array(right)
-    (slope, _, lead), _ = fit_logistic(features, targets)
+    kept = list(range(features.shape[1]))
+    while True:
+        fitted, _ = fit_logistic(features[:, kept], targets)
+        idle = [
+            column for column, weight in zip(kept, fitted) if column > 1 and weight * features[:, column].std() < IDLE
+        ]
+        if not idle:
+            break
+        kept = [column for column in kept if column not in idle]
+    slopes = dict(zip(kept, fitted / fitted[0]))
     return {
-        "weight": round(float(lead / slope), 4),
-        "centre": round(float(features[targets, 2].mean()), 4),
+        "weights": [round(float(slopes.get(column, 0.0)), 4) for column in range(2, 2 + COUNTS)],
+        "centre": [round(float(value), 4) for value in -features[targets, 2:].mean(axis=0)],
     }
 
 
@@ -222,7 +236,7 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, Any]]:
     """
     schemas = paragraphs.read()
     more = passages.read_passages(held_out=True)
-    rivals = {kind: fit_rivals([*schemas, *more], str(folder), kind == "types") for kind in ("types", "no_types")}
+    rivals = {kind: fit_rivals(schemas, str(folder), kind == "types") for kind in ("types", "no_types")}
     _write(folder, {"rivals": rivals})
     limits: Dict[str, Dict[str, Any]] = {"decision": {}, "decision_across": {}, "decision_held_out": {}}
     for kind in ("types", "no_types"):

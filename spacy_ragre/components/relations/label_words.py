@@ -2,7 +2,7 @@
 
 import json
 import random
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from ...instances import Instance
 from ...labels import LabelSet
@@ -35,15 +35,6 @@ def open_labels(labels: LabelSet, names: Optional[Sequence[str]] = None) -> "Lis
         )
         for name in names or specs
     ]
-
-
-def class_numbers(labels: LabelSet) -> List[Tuple[int, int]]:
-    """RETURNS (List[Tuple[int, int]]): the classes of each label in both directions; the same twice where symmetric."""
-    found: Dict[str, Dict[bool, int]] = {name: {} for name in labels}
-    for number, answer in enumerate(labels.classes):
-        if answer is not None:
-            found[answer.label][answer.reversed] = number
-    return [(ways[False], ways.get(True, ways[False])) for ways in found.values()]
 
 
 def draw_labels(instances: Sequence[Instance], labels: LabelSet) -> List[str]:

@@ -21,10 +21,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from ...instances import Instance
-from ...labels import LabelSet
 from ...llm.runtime.precision import mixed_precision
 from ...training.tensors import plain_tensors
-from .label_words import class_numbers
 from .open_encoder import BertEncoder
 from .open_reader import OpenReader, Packed, PairReader, TokenInput, pack
 from .open_shim import find_encoder
@@ -340,22 +338,6 @@ def by_text(
         _both_ways(array, text.all_pairs(), labels)
         if types:
             _allow(array, text, labels)
-    return out
-
-
-def class_scores(scores: Sequence[np.ndarray], places: Sequence[Tuple[int, int, int]], labels: LabelSet) -> np.ndarray:
-    """Scores of the classes of pairs.
-
-    scores (Sequence[np.ndarray]): as `by_text` gives them.
-    places (Sequence[Tuple[int, int, int]]): as `group_pairs` gives them.
-    labels (LabelSet): the labels, L of them.
-    RETURNS (np.ndarray): float32, 0 for class 0. *Shape:* (pairs, classes)
-    """
-    ahead_classes, back_classes = np.array(class_numbers(labels), dtype=int).reshape(-1, 2).T
-    out = np.zeros((len(places), len(labels.classes)), dtype="float32")
-    for row, (text, ahead, back) in enumerate(places):
-        out[row, back_classes] = scores[text][back]
-        out[row, ahead_classes] = scores[text][ahead]
     return out
 
 

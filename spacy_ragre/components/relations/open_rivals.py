@@ -1,9 +1,9 @@
-"""What a pair competes with: the likeliest other pair of its document that has its head or its tail under a label.
+"""What a pair competes with: other mentions that could be its head or its tail under a label.
 
-The reader of open labels judges every pair by itself. But of the pairs that share a head or a tail, most often one
-holds, and the reader is surer of that one than of the others. So a pair's log-odds rise or fall by how much likelier it
-is than its strongest rival, with a weight that was fitted with the weights of the reader; they are as the reader gives
-them where a pair leads by as much as relations do on average.
+The reader of open labels judges every pair by itself. But the more mentions could stand in a tail's place, and the
+nearer they stand to the head, the fewer of the pairs hold, and the same for heads. So the log-odds are lessened by the
+logarithms of these numbers, with weights that were fitted with the weights of the reader; they are as the reader gives
+them where a pair has as many rivals as the pairs had that this was fitted on.
 """
 
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
@@ -16,81 +16,57 @@ from ...instances import Instance
 from ...labels import LabelSet
 from ...llm.remote.backbone import Documents
 from .annotations import allowed_classes
-from .label_words import class_numbers
-from .open_labels import OpenText, class_scores
+from .open_labels import OpenText
 
-# "weight", and the "centre" that is taken off a lead.
-Settings = Mapping[str, float]
-# Scores of pairs of mentions that are compared at once: labels times mentions times mentions.
-MOST_COMPARED = 1_000_000
+# Of tails and of heads: how many stand nearer than the pair's own, and how many there are.
+COUNTS = 4
+# "weights" and "centre", of COUNTS numbers each.
+Settings = Mapping[str, Sequence[float]]
 
 
 class _Pairs(NamedTuple):
-    """The pairs of a document: their rows, the numbers of the mentions that come first and second, and the mentions'
-    names in lower case.
-    """
+    """The pairs of a document: their rows, and the numbers of the mentions that come first and second."""
 
     rows: List[int]
     first: List[int]
     second: List[int]
-    names: List[str]
 
 
 def rival_odds(
-    scores: np.ndarray,
-    candidates: Sequence[Candidate],
-    labels: LabelSet,
-    rules: TypeRules,
-    documents: Documents,
-    settings: Settings,
+    candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules, documents: Documents, settings: Settings
 ) -> np.ndarray:
-    """scores (numpy.ndarray): log-odds that each class holds. *Shape:* (pairs, classes)
-    candidates (Sequence[Candidate]): the pairs.
+    """candidates (Sequence[Candidate]): the pairs.
     labels (LabelSet): the labels.
     rules (TypeRules): which types may stand for others.
     documents (Optional[Sequence[int]]): the number of each pair's document. Where None, pairs of one id are of one
         document, and those without an id where they have one text.
-    settings (Mapping[str, float]): how much a lead counts, and what is taken off it.
-    RETURNS (numpy.ndarray): what is to be added to the log-odds, float32, 0 for class 0, for what types don't allow,
-        and for pairs of clusters. *Shape:* (pairs, classes)
+    settings (Mapping[str, Sequence[float]]): the weights of the counts, and what is taken off them.
+    RETURNS (numpy.ndarray): what is to be added to log-odds, float32, 0 for class 0 and for pairs of clusters.
+        *Shape:* (pairs, classes)
     """
-    leads = find_leads(scores, candidates, labels, rules, documents)
-    odds = np.where(np.isnan(leads), 0.0, settings["weight"] * (leads - settings["centre"]))
-    return odds.astype("float32")
+    weights, centre = (np.asarray(settings[name], dtype="float32") for name in ("weights", "centre"))
+    odds = np.zeros((len(candidates), len(labels.classes)), dtype="float32")
+    for rows, column, counts in _counts(candidates, labels, rules, documents):
+        odds[rows, column] = (centre - counts) @ weights
+    return odds
 
 
-def find_leads(
-    scores: np.ndarray,
-    candidates: Sequence[Candidate],
-    labels: LabelSet,
-    rules: TypeRules,
-    documents: Documents = None,
+def count_rivals(
+    candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules, documents: Documents = None
 ) -> np.ndarray:
-    """scores, candidates, labels, rules, documents: see `rival_odds`.
-    RETURNS (numpy.ndarray): the probability, from 0 to 1, that a pair holds rather than its strongest rival: 0.5 where
-        both are as likely, 1 where it has none; NaN for class 0, for what types don't allow, and for pairs of clusters.
-        Rivals are pairs that are asked about, and whose types the label allows, with the pair's head and a tail of
-        another name, or its tail and a head of another name. *Shape:* (pairs, classes)
+    """candidates, labels, rules, documents: see `rival_odds`.
+    RETURNS (numpy.ndarray): log(1 + number) of the tails that stand nearer to the head than the pair's own, of all
+        other tails, and the same of heads; of a symmetric label, the means of both ways; float32, zeros for class 0 and
+        for pairs of clusters. Only pairs that are asked about, and whose types the label allows, count.
+        *Shape:* (pairs, classes, COUNTS)
     """
-    leads = np.full(scores.shape, np.nan, dtype="float32")
-    ahead, back = np.array(class_numbers(labels), dtype=int).reshape(-1, 2).T
-    for pairs in _by_document(candidates, documents):
-        allowed = allowed_classes([candidates[row] for row in pairs.rows], labels, rules)
-        own = np.where(allowed, scores[pairs.rows], -np.inf)
-        rows = np.array(pairs.rows)[:, None]
-        most = max(1, MOST_COMPARED // len(pairs.names) ** 2)
-        for begin in range(0, len(ahead), most):
-            columns = slice(begin, begin + most)
-            forward, backward = _lead(own[:, ahead[columns]], own[:, back[columns]], pairs)
-            # Of a symmetric label, both are the same.
-            leads[rows, back[columns]] = backward
-            leads[rows, ahead[columns]] = forward
-        leads[pairs.rows] = np.where(allowed, leads[pairs.rows], np.nan)
-    return leads
+    out = np.zeros((len(candidates), len(labels.classes), COUNTS), dtype="float32")
+    for rows, column, counts in _counts(candidates, labels, rules, documents):
+        out[rows, column] = counts
+    return out
 
 
 def rivals_of_rows(
-    odds: np.ndarray,
     instances: Sequence[Instance],
     places: Sequence[Tuple[int, int, int]],
     texts: Sequence[OpenText],
@@ -100,74 +76,99 @@ def rivals_of_rows(
 ) -> np.ndarray:
     """The same for pairs of texts that are read in both directions; pairs of one text are each other's rivals.
 
-    odds (numpy.ndarray): their log-odds, the same both ways where a label is symmetric. *Shape:* (rows, L)
     instances (Sequence[Instance]): the pairs.
     places, texts: as `group_pairs` gives them.
     labels, rules, settings: see `rival_odds`.
     RETURNS (numpy.ndarray): what is to be added to log-odds, float32. *Shape:* (rows, L)
     """
     candidates = [Candidate(instance.first, instance.second, instance) for instance in instances]
+    odds = rival_odds(candidates, labels, rules, [text for text, _, _ in places], settings)
+    ahead_columns, back_columns = np.array(_columns(labels), dtype=int).reshape(-1, 2).T
     firsts = np.cumsum([0, *(len(text.all_pairs()) for text in texts)])
-    scores = class_scores(np.split(odds, firsts[1:-1]), places, labels)
-    added = rival_odds(scores, candidates, labels, rules, [text for text, _, _ in places], settings)
-    ahead_columns, back_columns = np.array(class_numbers(labels), dtype=int).reshape(-1, 2).T
-    out = np.zeros(odds.shape, dtype="float32")
-    for (text, ahead, back), row in zip(places, added):
+    out = np.zeros((firsts[-1], len(labels)), dtype="float32")
+    for (text, ahead, back), row in zip(places, odds):
         out[firsts[text] + ahead], out[firsts[text] + back] = row[ahead_columns], row[back_columns]
     return out
 
 
-def _by_document(candidates: Sequence[Candidate], documents: Documents) -> Iterator[_Pairs]:
-    """YIELDS (_Pairs): the pairs of each document, without those of clusters."""
+def _counts(
+    candidates: Sequence[Candidate], labels: LabelSet, rules: TypeRules, documents: Documents
+) -> Iterator[Tuple[List[int], int, np.ndarray]]:
+    """YIELDS (Tuple[List[int], int, numpy.ndarray]): rows of pairs, a class, and the counts of each for it. *Shape:*
+    (rows, COUNTS)
+    """
+    columns = _columns(labels)
+    for spans, pairs in _by_document(candidates, documents):
+        own, near = allowed_classes([candidates[row] for row in pairs.rows], labels, rules), _Near(spans)
+        first, second = np.array(pairs.first), np.array(pairs.second)
+        # Labels that allow the same pairs of this document have the same rivals.
+        known: Dict[bytes, Tuple[np.ndarray, np.ndarray]] = {}
+        for ahead, back in columns:
+            key = own[:, [ahead, back]].tobytes()
+            if key not in known:
+                asked = np.zeros(near.order.shape, dtype=bool)
+                # The same tokens may be a mention twice, with types of which only one is allowed.
+                for column, (head, tail) in ((ahead, (first, second)), (back, (second, first))):
+                    asked[head[own[:, column]], tail[own[:, column]]] = True
+                tails, heads = near.count(asked), near.count(asked.T).transpose(1, 0, 2)
+                both = np.log1p(np.concatenate([tails, heads], axis=2))
+                known[key] = both[first, second], both[second, first]
+            forward, backward = known[key]
+            if ahead == back:
+                yield pairs.rows, ahead, (forward + backward) / 2
+            else:
+                yield pairs.rows, ahead, forward
+                yield pairs.rows, back, backward
+
+
+def _columns(labels: LabelSet) -> List[Tuple[int, int]]:
+    """RETURNS (List[Tuple[int, int]]): the classes of each label in both directions; the same twice where symmetric."""
+    found: Dict[str, Dict[bool, int]] = {}
+    for number, answer in enumerate(labels.classes):
+        if answer is not None:
+            found.setdefault(answer.label, {})[answer.reversed] = number
+    return [(ways[False], ways.get(True, ways[False])) for ways in found.values()]
+
+
+def _by_document(candidates: Sequence[Candidate], documents: Documents) -> List[Tuple[List[Tuple[int, int]], _Pairs]]:
+    """RETURNS (List[Tuple[List[Tuple[int, int]], _Pairs]]): of each document the tokens of its mentions, and its
+    pairs, without those of clusters.
+    """
     owners: Sequence[Any] = [c.instance.id or c.instance.text for c in candidates] if documents is None else documents
     mentions: Dict[Any, Dict[Tuple[int, int], int]] = {}
     pairs: Dict[Any, _Pairs] = {}
     for row, (candidate, owner) in enumerate(zip(candidates, owners)):
         if candidate.first_cluster is not None:
             continue
-        own, found = mentions.setdefault(owner, {}), pairs.setdefault(owner, _Pairs([], [], [], []))
-        instance = candidate.instance
-        numbers = []
-        for tokens, (start, end) in ((candidate.first, instance.first), (candidate.second, instance.second)):
-            if tokens not in own:
-                own[tokens] = len(own)
-                found.names.append(instance.text[start:end].lower())
-            numbers.append(own[tokens])
-        found.rows.append(row)
-        found.first.append(numbers[0])
-        found.second.append(numbers[1])
-    yield from pairs.values()
+        own = mentions.setdefault(owner, {})
+        first, second = (own.setdefault(span, len(own)) for span in (candidate.first, candidate.second))
+        for numbers, number in zip(pairs.setdefault(owner, _Pairs([], [], [])), (row, first, second)):
+            numbers.append(number)
+    return [(list(own), pairs[owner]) for owner, own in mentions.items()]
 
 
-def _lead(forward: np.ndarray, backward: np.ndarray, pairs: _Pairs) -> Tuple[np.ndarray, np.ndarray]:
-    """RETURNS (Tuple[numpy.ndarray, numpy.ndarray]): how sure it is that the pairs of a document hold rather than their
-    strongest rivals, as they stand and reversed. *Shape* of all arrays: (pairs, L)
+class _Near:
+    """Which mentions stand nearer to one than another.
+
+    spans (Sequence[Tuple[int, int]]): tokens from and to (exclusive) of n mentions.
     """
-    count = len(pairs.names)
-    first, second = np.array(pairs.first), np.array(pairs.second)
-    ways = (first * count + second, forward), (second * count + first, backward)
-    # By label, head and tail. The same tokens may be a mention twice, with types of which only one is allowed.
-    table = np.full((count * count, forward.shape[1]), -np.inf)
-    for cells, scores in ways:
-        np.maximum.at(table, cells, scores)
-    cube = table.T.reshape(-1, count, count)
-    names = np.unique(pairs.names, return_inverse=True)[1]
-    best = np.maximum(_best_other(cube, names), _best_other(cube.transpose(0, 2, 1), names).transpose(0, 2, 1))
-    rivals = best.reshape(table.T.shape).T
-    with np.errstate(invalid="ignore", over="ignore"):
-        ahead, back = (1 / (1 + np.exp(rivals[cells] - scores)) for cells, scores in ways)
-    return ahead, back
 
+    def __init__(self, spans: Sequence[Tuple[int, int]]) -> None:
+        starts, ends = np.array(spans).T
+        # Tokens between two mentions, 0 where they touch or overlap.
+        distance = np.maximum(np.maximum(starts[:, None] - ends[None], starts[None] - ends[:, None]), 0)
+        self.order = distance.argsort(axis=1, kind="stable")
+        ordered = np.take_along_axis(distance, self.order, axis=1)
+        # In each row, how many of all mentions are nearer than the column's.
+        self._nearer = np.stack([np.searchsorted(row, own) for row, own in zip(ordered, distance)])
 
-def _best_other(table: np.ndarray, names: np.ndarray) -> np.ndarray:
-    """RETURNS (numpy.ndarray): in each row, the best of the columns that have another name. *Shape* of both: (L, n, n)
-
-    names (numpy.ndarray): numbers of the columns' names from 0 on, each of which some column has. *Shape:* (n,)
-    """
-    order = names.argsort(kind="stable")
-    begins = np.searchsorted(names[order], np.arange(names.max() + 1))
-    by_name = np.maximum.reduceat(table[:, :, order], begins, axis=2)
-    top = by_name.argmax(axis=2)[:, :, None]
-    best = np.take_along_axis(by_name, top, axis=2)
-    np.put_along_axis(by_name, top, -np.inf, axis=2)
-    return np.where(names == top, by_name.max(axis=2, keepdims=True), best)
+    def count(self, asked: np.ndarray) -> np.ndarray:
+        """asked (numpy.ndarray): which pairs of mentions are asked about. *Shape:* (n, n)
+        RETURNS (numpy.ndarray): in each row, how many that are asked about are nearer than the column's, and how many
+            others there are. *Shape:* (n, n, 2)
+        """
+        sums = np.take_along_axis(asked, self.order, axis=1).cumsum(axis=1)
+        sums = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
+        nearer = np.take_along_axis(sums, self._nearer, axis=1)
+        others = asked.sum(axis=1, keepdims=True) - asked
+        return np.stack([nearer, others], axis=2).astype("float32")

@@ -11,7 +11,7 @@ import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from ...candidates import Candidate
 from ...entity_types import FORBIDDEN, STRICT, TypeRules
@@ -24,7 +24,6 @@ from ..predictor import Pass
 from .label_words import draw_labels, label_key, label_kind, open_labels
 from .open_shim import OpenShim
 from .open_states import LabelStates, Readings, pack_states, unpack_states
-from .pair_scores import LabelScores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,24 +121,23 @@ class OpenScorer:
             return float(across_known.get(found, across_known[kind] if self.named else 1.0))
         return float(decision.get(found, decision[kind]))
 
-    def rival_settings(self, labels: LabelSet) -> Optional[Dict[str, float]]:
-        """RETURNS (Optional[Dict[str, float]]): how much rivals count; None where nothing was fitted."""
-        settings: Optional[Dict[str, float]] = self.known.get("rivals", {}).get(label_kind(labels))
+    def rival_settings(self, labels: LabelSet) -> Optional[Dict[str, List[float]]]:
+        """RETURNS (Optional[Dict[str, List[float]]]): how much rivals count; None where nothing was fitted."""
+        settings: Optional[Dict[str, List[float]]] = self.known.get("rivals", {}).get(label_kind(labels))
         return settings
 
-    def weigh_rivals(
-        self, scored: LabelScores, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents
-    ) -> LabelScores:
-        """RETURNS (LabelScores): scores of pairs, higher where a pair leads its rivals, and lower where it doesn't; see
-        `rival_odds`.
+    def rivals(
+        self, candidates: Sequence[Candidate], labels: LabelSet, documents: Documents
+    ) -> "Union[float, np.ndarray]":
+        """RETURNS (Union[float, numpy.ndarray]): what the log-odds of pairs gain by rivals that they lack, and lose by
+        those that they have; see `rival_odds`.
         """
         settings = self.rival_settings(labels)
         if settings is None:
-            return scored
+            return 0.0
         from .open_rivals import rival_odds
 
-        added = rival_odds(scored.scores, candidates, labels, self.types, documents, settings)
-        return scored._replace(scores=scored.scores + added)
+        return rival_odds(candidates, labels, self.types, documents, settings)
 
     @property
     def _folder(self) -> Path:
@@ -186,7 +184,9 @@ class OpenScorer:
         examples: Sequence[Instance],
         documents: Optional[Sequence[int]],
     ) -> "np.ndarray":
-        from .open_labels import by_text, class_scores, group_pairs
+        import numpy as np
+
+        from .open_labels import by_text, group_pairs
 
         evidence = self._weigh(labels, list(examples))
         typed = any(i.first_type or i.second_type for i in instances)
@@ -197,7 +197,18 @@ class OpenScorer:
             for instance, (text, _, _) in zip(instances, places):
                 ids[text].update([instance.id] if instance.id else [])
             odds += evidence.added(pairs.vectors, texts, ids)
-        return class_scores(by_text(odds, texts, self._labels, types=typed), places, labels)
+        found = by_text(odds, texts, self._labels, types=typed)
+        scores = np.empty((len(instances), len(labels.classes)), dtype="float32")
+        scores[:, 0] = 0.0
+        column = {name: number for number, name in enumerate(labels)}
+        # Classes and columns of both directions, once for all pairs.
+        answers = [(i, column[answer.label], answer.reversed) for i, answer in enumerate(labels.classes) if answer]
+        ways = [[(i, c) for i, c, reverse in answers if reverse == way] for way in (False, True)]
+        (ahead, ahead_columns), (back, back_columns) = (np.array(way, dtype=int).reshape(-1, 2).T for way in ways)
+        for row, (text, forward, backward) in enumerate(places):
+            scores[row, ahead] = found[text][forward, ahead_columns]
+            scores[row, back] = found[text][backward, back_columns]
+        return scores
 
     def _tells_types(self, labels: LabelSet) -> bool:
         """RETURNS (bool): whether the reader is told entity types: not where others may stand for those of the labels,
@@ -429,7 +440,7 @@ class OpenScorer:
                 odds = self._less_costs(odds, examples, places, first_rows(texts), labels)
             rivals = self.rival_settings(labels)
             if rivals is not None:
-                odds = odds + rivals_of_rows(odds, examples, places, texts, labels, self.types, rivals)
+                odds = odds + rivals_of_rows(examples, places, texts, labels, self.types, rivals)
             settings = ExampleSettings.of(self.known["examples"], label_kind(labels))
             self._evidence = weigh(examples, places, first_rows(texts), pairs, odds, labels, settings)
             self._told_by = told

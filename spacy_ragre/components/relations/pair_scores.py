@@ -1,6 +1,6 @@
 """Scores of pairs, and of pairs of entity clusters, which a reader of sentences answers from pairs of mentions."""
 
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence, Tuple, Union
 
 from ...candidates import Candidate
 from ...instances import Instance
@@ -41,14 +41,15 @@ def mention_pairs(
     return [instance for group in groups for instance in group], starts, owners
 
 
-def likeliest(scored: LabelScores, starts: "np.ndarray") -> LabelScores:
+def likeliest(scored: LabelScores, starts: "np.ndarray", added: "Union[float, np.ndarray]" = 0.0) -> LabelScores:
     """A relation of two clusters is as likely as it is where it is likeliest.
 
     scored (LabelScores): of pairs of mentions, in log-odds.
     starts (numpy.ndarray): as `mention_pairs` gave them.
+    added (Union[float, numpy.ndarray]): what is added to the log-odds of each pair. *Shape:* (pairs, classes)
     RETURNS (LabelScores): of pairs, with what was found for their nearest mentions.
     """
     import numpy as np
 
     best = np.maximum.reduceat(scored.scores, starts, axis=0)
-    return LabelScores(best, [scored.neighbours[at] for at in starts])
+    return LabelScores(best + added, [scored.neighbours[at] for at in starts])

@@ -302,8 +302,8 @@ class RelationPredictor(PairPredictor):
         if not self.zero_shot:
             return self.score([candidate.instance for candidate in candidates], count, documents)
         instances, starts, owners = mention_pairs(candidates, documents)
-        scored = likeliest(self.score(instances, count, owners), starts)
-        return self.open.weigh_rivals(scored, candidates, self.labels, documents)
+        rivals = self.open.rivals(candidates, self.labels, documents)
+        return likeliest(self.score(instances, count, owners), starts, rivals)
 
     def score(
         self, instances: Sequence[Instance], count: Optional[int] = None, documents: Documents = None
