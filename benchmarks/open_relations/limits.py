@@ -246,9 +246,7 @@ def write_limits(folder: Path) -> Dict[str, Dict[str, Any]]:
         limits["decision_held_out"][kind] = held_out(found, total, PRECISION[kind])
     for kind in ("types", "no_types"):
         found, _ = scored(schemas, str(folder), kind == "types", "phrases")
-        limits["decision"][f"{kind}_found"] = choose(
-            [(item.within, item.right) for item in found if item.within], FOUND_PRECISION
-        )
+        limits["decision"][f"{kind}_found"] = choose_both(found, FOUND_PRECISION)[0]
         found, total = scored(schemas, str(folder), kind == "types", "open")
         within, across = choose_both(found, FOUND_PRECISION + WITHIN)
         limits["decision"][f"{kind}_named"], limits["decision_across"][f"{kind}_named"] = within, across
