@@ -6,7 +6,7 @@ for ordinary text. So it is chosen on `corpora_src/paragraphs`, and with gold en
 relations. The component's default settings; once with gold entities, once with those that en_core_web_sm and
 `entity_phrases` find, where types may only be near, and once with those that `open_entities` finds.
 
-Relations between neighbouring sentences are rarer and harder, so that they have a limit of their own, but where types
+Relations across sentences are rarer and harder, so that they have a limit of their own, but where types
 may be near: of those with which all together, also those of single sentences, keep a precision, that which finds most.
 (Alone, hardly any of them reach `PRECISION`.) Since paragraphs are few, the description of the weights also says what
 limits give that were chosen without the subject that they are measured on.

@@ -3,6 +3,7 @@
 from .base import Candidate, CandidateGenerator
 from .generators import (
     make_near_sentences,
+    make_passage,
     make_proposed,
     make_same_sentence,
     make_token_distance,
@@ -18,6 +19,7 @@ __all__ = [
     "is_near",
     "label_candidates",
     "make_near_sentences",
+    "make_passage",
     "make_proposed",
     "make_same_sentence",
     "make_token_distance",

@@ -6,7 +6,7 @@ the text. Mentions may be nested or overlap; two mentions with the same offsets 
 
 from dataclasses import replace
 from functools import partial
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -68,6 +68,23 @@ def make_near_sentences(max_sentences: int = 1, max_distance: int = 50, max_toke
         max_distance=_check_distance(max_distance),
         max_tokens=check_max_tokens(max_tokens),
     )
+
+
+@registry.ragre_candidates("ragre.Passage.v1")
+def make_passage(max_distance: int = 100, max_tokens: int = 200) -> CandidateGenerator:
+    """Pairs of mentions with few tokens between them. Where they stand in one sentence, it is their text, else the passage
+    around them.
+
+    Mentions of one entity are no pair, as for `ragre.NearSentences.v1`. A text of at most `max_tokens` tokens is one
+    passage; of a longer one, pairs of one neighbourhood have the same window of that size. A document without sentence
+    boundaries is one sentence.
+
+    max_distance (int): the most tokens between the two mentions.
+    max_tokens (int): the largest text, in spaCy tokens; pairs that it can't hold are left out.
+    RETURNS (CandidateGenerator): the generator.
+    """
+    distance = _check_distance(max_distance)
+    return partial(passage, max_distance=distance, max_tokens=check_max_tokens(max_tokens))
 
 
 @registry.ragre_candidates("ragre.WholeDocument.v1")
@@ -152,26 +169,47 @@ def near_sentences(
     doc: Doc, spans: Sequence[Span], *, max_sentences: int, max_distance: int, max_tokens: int
 ) -> List[Candidate]:
     """See `make_near_sentences`."""
-    mentions = sorted_mentions(spans)
-    if len(mentions) < 2:
-        return []
     windows = Windows(doc, max_tokens)
-    names = _names(doc, spans, mentions)
-    places = [windows.sentence_numbers(mention.start, mention.end) for mention in mentions]
     result = []
-    for i, first in enumerate(mentions):
-        for j in range(i + 1, len(mentions)):
-            second = mentions[j]
-            if second.start - first.end > max_distance or second.start - first.start >= max_tokens:
-                break
-            if places[j][0] - places[i][1] > max_sentences:
-                break
-            too_long = max(first.end, second.end) - first.start > max_tokens
-            if too_long or first.offsets == second.offsets or not names[i].isdisjoint(names[j]):
-                continue
+    for first, second, further in _near(doc, spans, windows, max_distance):
+        if further <= max_sentences:
             bounds = windows.sentences(first.start, max(first.end, second.end))
             result.append(make_candidate(doc, windows, first, second, bounds=bounds))
     return result
+
+
+def passage(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_tokens: int) -> List[Candidate]:
+    """See `make_passage`."""
+    windows, shared = Windows(doc, max_tokens), Windows(doc, max_tokens, shared=True)
+    result = []
+    for first, second, further in _near(doc, spans, windows, max_distance):
+        if further > 0:
+            result.append(make_candidate(doc, shared, first, second))
+        else:
+            bounds = windows.sentences(first.start, max(first.end, second.end))
+            result.append(make_candidate(doc, windows, first, second, bounds=bounds))
+    return result
+
+
+def _near(
+    doc: Doc, spans: Sequence[Span], windows: Windows, max_distance: int
+) -> Iterator[Tuple[Mention, Mention, int]]:
+    """YIELDS (Tuple[Mention, Mention, int]): two mentions that are not of one entity and that a window can hold, with
+    few tokens between them, and how many sentences further the second one stands.
+    """
+    mentions = sorted_mentions(spans)
+    if len(mentions) < 2:
+        return
+    names = _names(doc, spans, mentions)
+    places = [windows.sentence_numbers(mention.start, mention.end) for mention in mentions]
+    for i, first in enumerate(mentions):
+        for j in range(i + 1, len(mentions)):
+            second = mentions[j]
+            if second.start - first.end > max_distance or second.start - first.start >= windows.max_tokens:
+                break
+            too_long = max(first.end, second.end) - first.start > windows.max_tokens
+            if not too_long and first.offsets != second.offsets and names[i].isdisjoint(names[j]):
+                yield first, second, places[j][0] - places[i][1]
 
 
 def whole_document(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:

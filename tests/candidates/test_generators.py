@@ -7,6 +7,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_ragre.candidates import (
     make_near_sentences,
+    make_passage,
     make_proposed,
     make_same_sentence,
     make_token_distance,
@@ -18,6 +19,7 @@ from spacy_ragre.relations import ID_KEY, CandidatePair
 NAMES = (
     "ragre.SameSentence.v1",
     "ragre.NearSentences.v1",
+    "ragre.Passage.v1",
     "ragre.TokenDistance.v1",
     "ragre.WholeDocument.v1",
     "ragre.Proposed.v1",
@@ -70,7 +72,7 @@ def test_fewer_than_two_mentions(vocab, name, text, ents):
     assert registry.ragre_candidates.get(name)()(doc, doc.spans["all"]) == []
 
 
-@pytest.mark.parametrize("name", NAMES[:4])
+@pytest.mark.parametrize("name", NAMES[:5])
 def test_text_at_both_ends(vocab, name):
     doc = make_doc(vocab, ["Ada met Bob"], [(0, 1, "PERSON"), (2, 3, "")])
     doc.user_data[ID_KEY] = "d1"
@@ -113,7 +115,7 @@ def test_mention_across_a_sentence_border(vocab):
 def test_nested_and_identical_mentions(vocab):
     ents = [(1, 4, "ORG"), (3, 4, "GPE"), (3, 4, "GPE"), (3, 4, "LOC"), (1, 2, "X")]
     doc = make_doc(vocab, ["The Bank of England moved ."], ents)
-    for generate in (make_same_sentence(), make_near_sentences(), make_token_distance()):
+    for generate in (make_same_sentence(), make_near_sentences(), make_passage(), make_token_distance()):
         candidates = generate(doc, doc.spans["all"])
         check_texts(doc, candidates, 200)
         found = [(c.first, c.second, c.instance.first_type, c.instance.second_type) for c in candidates]
@@ -386,14 +388,35 @@ def test_near_sentences_of_other_reach(vocab):
     assert (ADA, BOB) in pairs(short) and (ADA, CLEO) not in pairs(short)
 
 
-def test_mentions_of_one_entity_are_no_pair(vocab):
+def test_a_passage_is_read_whole(vocab):
+    doc = make_doc(vocab, STORY, STORY_ENTS)
+    candidates = make_passage()(doc, doc.spans["all"])
+    check_texts(doc, candidates, 200)
+    texts = {pair: candidate.instance.text for pair, candidate in zip(pairs(candidates), candidates)}
+    assert len(texts) == 15 and texts.pop((ADA, ACME)) == STORY[0]
+    assert texts.pop((SHE, BOB)) == STORY[1] and texts.pop((CLEO, ROME)) == STORY[2]
+    assert set(texts.values()) == {" ".join(STORY)}
+    close = pairs(make_passage(max_distance=3)(doc, doc.spans["all"]))
+    assert (ACME, BOB) in close and (ADA, BOB) not in close
+
+
+def test_passages_of_a_long_text_are_shared(vocab):
+    sentences = [f"P{number} met many people there ." for number in range(100)]
+    doc = make_doc(vocab, sentences, [(6 * i, 6 * i + 1, "P") for i in range(100)])
+    candidates = make_passage(max_distance=40, max_tokens=80)(doc, doc.spans["all"])
+    check_texts(doc, candidates, 80)
+    assert len({candidate.instance.text for candidate in candidates}) < len(candidates) / 4
+
+
+@pytest.mark.parametrize("generate", [make_near_sentences(), make_passage()])
+def test_mentions_of_one_entity_are_no_pair(vocab, generate):
     doc = make_doc(vocab, ["Ada met ADA .", "She saw Ada ."], [(0, 1, "P"), (2, 3, "P"), (4, 5, "P"), (6, 7, "ORG")])
     first, twin, she, other = (0, 1), (2, 3), (4, 5), (6, 7)
-    found = pairs(make_near_sentences()(doc, doc.spans["all"]))
+    found = pairs(generate(doc, doc.spans["all"]))
     # Another type is another entity.
     assert (first, twin) not in found and (first, other) in found and (first, she) in found
     doc._.entity_clusters = [[first, she], [twin], [other]]
-    found = pairs(make_near_sentences()(doc, doc.spans["all"]))
+    found = pairs(generate(doc, doc.spans["all"]))
     assert found == [(first, other), (twin, she), (twin, other), (she, other)]
 
 

@@ -122,8 +122,8 @@ def make_rag_relation_extractor(
         `entity_phrases` finds the entities and nothing was trained or calibrated, else strict.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
-    candidates (Optional[CandidateGenerator]): which pairs are asked about. If null, those of neighbouring sentences
-        (`ragre.NearSentences.v1`) where the answer is "open", else those of one sentence (`ragre.SameSentence.v1`).
+    candidates (Optional[CandidateGenerator]): which pairs are asked about. If null, all of a passage
+        (`ragre.Passage.v1`) where the answer is "open", else those of one sentence (`ragre.SameSentence.v1`).
     retriever (Retriever): encoder and store of examples.
     scorer (Optional[Callable]): the scoring method.
     """

@@ -29,7 +29,7 @@ from ...candidates import (
     filter_by_types,
     is_near,
     label_candidates,
-    make_near_sentences,
+    make_passage,
     make_same_sentence,
     unreached,
 )
@@ -213,8 +213,8 @@ class RelationExtractor(Labelled):
         return STRICT
 
     def _generator(self, trained: Optional[str] = None) -> CandidateGenerator:
-        """RETURNS (CandidateGenerator): that of the settings; where they leave it open, pairs of neighbouring sentences
-        for the reader of open labels, unless a recogniser finds the entities, and else pairs of one sentence.
+        """RETURNS (CandidateGenerator): that of the settings; where they leave it open, all pairs of a passage for the
+        reader of open labels, unless a recogniser finds the entities, and else pairs of one sentence.
 
         trained (Optional[str]): what they train, which may be another way to answer than that of now; None where they
             are asked about.
@@ -226,7 +226,7 @@ class RelationExtractor(Labelled):
             answer = self.predictor.mode
         reader = self.predictor.open
         is_open = answer == "open" and (reader.types == STRICT or reader.named)
-        return make_near_sentences() if is_open else make_same_sentence()
+        return make_passage() if is_open else make_same_sentence()
 
     def _candidates(self, doc: Doc, types: TypeRules = STRICT, trained: Optional[str] = None) -> List[Candidate]:
         pairs = self._generator(trained)(doc, entity_spans(doc, self.spans_key))

@@ -222,7 +222,7 @@ def test_the_log_says_what_is_trained_and_why(make_default, make_nlp, open_setti
 
 
 def test_pairs_of_training_are_those_of_prediction(make_default, make_doc, train):
-    """Those of neighbouring sentences, for the reader."""
+    """Those across sentences, too, for the reader."""
     nlp = make_default(labels={})
     nlp.add_pipe("sentencizer", first=True)
     ents = [("Acme", "ORG"), ("Ann", "PERSON")]

@@ -1,4 +1,4 @@
-"""Which pairs open labels are asked about: neighbouring sentences by default, and clusters in all their mentions."""
+"""Which pairs open labels are asked about: those of a passage by default, and clusters in all their mentions."""
 
 import json
 import shutil
@@ -58,13 +58,14 @@ def pairs(doc):
     return {tuple(sorted((head, tail))) for head, _, tail in scores(doc)}
 
 
-def test_neighbouring_sentences_are_the_default(make, make_doc):
+def test_a_passage_is_the_default(make, make_doc):
     nlp = make()
     doc = make_doc(nlp, TEXT, ENTS)
     nlp.get_pipe("sentencizer")(doc)
     asked = [c.instance for c in nlp.get_pipe("rag_relation_extractor")._candidates(doc)]
-    found = {tuple(sorted((instance.first_text, instance.second_text))) for instance in asked}
-    assert ("Acme", "Ann") in found and ("Ann", "Globex") in found and ("Acme", "Globex") not in found
+    read = {tuple(sorted((instance.first_text, instance.second_text))): instance.text for instance in asked}
+    assert len(read) == 10 and read["Acme", "Ann"] == read["Acme", "Globex"] == TEXT
+    assert read["Ann", "Bob"] == "Ann met Bob ."
     assert pairs(nlp(doc)) > {("Ann", "Bob"), ("Cara", "Globex")}
     same = make(candidates=SAME)
     assert pairs(same(make_doc(same, TEXT, ENTS))) == {("Ann", "Bob"), ("Cara", "Globex")}
