@@ -72,8 +72,8 @@ def make_near_sentences(max_sentences: int = 1, max_distance: int = 50, max_toke
 
 @registry.ragre_candidates("ragre.Passage.v1")
 def make_passage(max_distance: int = 100, max_tokens: int = 200) -> CandidateGenerator:
-    """Pairs of mentions with few tokens between them. Where they stand in one sentence, it is their text, else the passage
-    around them.
+    """Pairs of mentions with few tokens between them. Where they stand in one sentence, it is their text, else the
+    passage around them.
 
     Mentions of one entity are no pair, as for `ragre.NearSentences.v1`. A text of at most `max_tokens` tokens is one
     passage; of a longer one, pairs of one neighbourhood have the same window of that size. A document without sentence
