@@ -71,7 +71,7 @@ def make_near_sentences(max_sentences: int = 1, max_distance: int = 50, max_toke
 
 
 @registry.ragre_candidates("ragre.Passage.v1")
-def make_passage(max_distance: int = 100, max_tokens: int = 200) -> CandidateGenerator:
+def make_passage(max_distance: int = 80, max_tokens: int = 200) -> CandidateGenerator:
     """Pairs of mentions with few tokens between them. Where they stand in one sentence, it is their text, else the
     passage around them.
 
