@@ -20,8 +20,8 @@ HELD_OUT = frozenset("103 110 125 140 155 170 185 200 212 229 245 258 271 286 30
 CORPORA = ("fire", "wlp", "pcmsp", "chemrxn")
 # How often a corpus is drawn.
 SHARES = {
-    "openrel": 0.26, "passages": 0.34, "types": 0.26, "redocred": 0.07, "fire": 0.03, "wlp": 0.01, "pcmsp": 0.015,
-    "chemrxn": 0.015,
+    "openrel": 0.2, "passages": 0.46, "types": 0.2, "redocred": 0.09, "fire": 0.02, "wlp": 0.01, "pcmsp": 0.01,
+    "chemrxn": 0.01,
 }  # fmt: skip
 REDOCRED = {
     "PER": "person",
