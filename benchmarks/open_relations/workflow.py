@@ -78,8 +78,9 @@ def run_export(openrel: Path, folder: Path) -> None:
     options = ["--wordings", str(WORDINGS), "--out", str(folder / DEV)]
     evaluate.main([str(weights), str(openrel), *options])
     describe.main(str(weights), str(folder / DEV), str(folder / TRAINING), str(weights.with_suffix(".json")))
-    limits.write_limits(weights.parent)
-    schemas = few_shot.read_schemas(OpenScorer(str(weights.parent)), list(read_corpus(openrel, "dev")))
+    dev = list(read_corpus(openrel, "dev"))
+    limits.write_limits(weights.parent, dev)
+    schemas = few_shot.read_schemas(OpenScorer(str(weights.parent)), dev)
     few_shot.write_fit(weights.parent, schemas)
 
 

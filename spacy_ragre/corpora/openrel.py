@@ -202,6 +202,8 @@ def _parse_label(line: str, min_wordings: int, messages: List[str]) -> Optional[
     texts = _split(parts[1], ";")
     if len(texts) < min_wordings:
         tell(f"{parts[0]!r} has {len(texts)} wording(s), and {min_wordings} are needed")
+    if len(set(texts)) < len(texts):
+        tell(f"{parts[0]!r} has the same wording twice")
     head_types, tail_types = _split(parts[3], ","), _split(parts[4], ",")
     needed = {"name": parts[0], "head types": head_types, "tail types": tail_types}
     if min_wordings > 1:

@@ -80,7 +80,7 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
     schemas = paragraphs.subset(paragraphs.read(), 2)
     monkeypatch.setattr(paragraphs, "read", lambda: schemas)
     monkeypatch.setattr(passages, "read_passages", lambda held_out: schemas[:1] if held_out else [])
-    written = limits.write_limits(tmp_path)
+    written = limits.write_limits(tmp_path, schemas[:1])
     before = json.loads((WEIGHTS / f"{READER}.json").read_text(encoding="utf8"))
     known = json.loads((tmp_path / f"{READER}.json").read_text(encoding="utf8"))
     assert known == {**before, **written}
@@ -93,9 +93,11 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
 
 @pytest.mark.real
 def test_limits_that_ship_are_those_of_the_paragraphs():
-    """Found with the limits that ship: at least the precision that they were chosen for, and over sentences, too."""
+    """Found with the limits that ship: about the precision that they were chosen for, and over sentences, too. Most of what
+    they are chosen on are passages, so that the paragraphs alone may have less.
+    """
     schemas = paragraphs.read()
     known = json.loads((WEIGHTS / f"{READER}.json").read_text(encoding="utf8"))
     scores, _ = paragraphs.measure(schemas, "open", True, "gold")
     assert known["decision"]["types"] < 0.5 and known["decision"]["types"] < known["decision_across"]["types"] < 1
-    assert scores["relations_p"] >= limits.PRECISION["types"] - limits.WITHIN and scores["relations_r"] > 0.44
+    assert scores["relations_p"] >= limits.PRECISION["types"] - 0.04 and scores["relations_r"] > 0.53

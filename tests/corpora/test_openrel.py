@@ -65,6 +65,7 @@ def test_a_symmetric_label_allows_its_types_in_both_orders():
     "line, number, message",
     [
         ("owned | owns; holds | the head owns the tail | ORG | ORG", 3, "'owned' has 2 wording(s), and 3 are needed"),
+        ("owned | owns; holds; owns | the head owns the tail | ORG | ORG", 3, "'owned' has the same wording twice"),
         ("owned | owns", 3, "it has 2 parts between bars"),
         ("owned | a; b; c | d | ORG | ORG | mirrored", 3, "not 'mirrored'"),
         ("owned | a; b; c | d | | ORG", 3, "the label has no head types"),
