@@ -60,6 +60,16 @@ def test_held_out_figures_are_of_limits_from_other_subjects():
     assert limits.held_out(found, dict.fromkeys("abc", 80), 0.75) == {"p": 100.0, "r": 50.0}
 
 
+def test_paragraphs_and_all_together_must_reach_the_precision():
+    poor = [limits.Found("a", score, 0.0, score > 0.5) for score in (0.9, 0.8, 0.4, 0.3)] * 60
+    rich = [limits.Found("b", 0.4, 0.0, True)] * 2000
+    # What is found elsewhere is so often right that nothing more would be left out.
+    assert limits.choose_both([*poor, *rich], 0.9)[0] < 0.4
+    assert limits.choose_stricter(poor, rich, 0.9) == limits.choose_both(poor, 0.9)
+    good = [limits.Found("c", 0.2, 0.0, True)] * 60
+    assert limits.choose_stricter(good, poor, 0.9) == limits.choose_both([*good, *poor], 0.9)
+
+
 def test_figures_of_the_results_stand_beside_the_weights(tmp_path):
     row = {"name": "open labels", "split": "dev", "commit": "abc", "scores": {"relations_f": [0.5, 0.41234]}}
     other = {**row, "name": "cosine"}
@@ -93,11 +103,9 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
 
 @pytest.mark.real
 def test_limits_that_ship_are_those_of_the_paragraphs():
-    """Found with the limits that ship: about the precision that they were chosen for, and over sentences, too. Most of what
-    they are chosen on are passages, so that the paragraphs alone may have less.
-    """
+    """Found with the limits that ship: at least the precision that they were chosen for, and over sentences, too."""
     schemas = paragraphs.read()
     known = json.loads((WEIGHTS / f"{READER}.json").read_text(encoding="utf8"))
     scores, _ = paragraphs.measure(schemas, "open", True, "gold")
     assert known["decision"]["types"] < 0.5 and known["decision"]["types"] < known["decision_across"]["types"] < 1
-    assert scores["relations_p"] >= limits.PRECISION["types"] - 0.04 and scores["relations_r"] > 0.53
+    assert scores["relations_p"] >= limits.PRECISION - limits.WITHIN and scores["relations_r"] > 0.5
