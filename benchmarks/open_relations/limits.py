@@ -220,7 +220,7 @@ def choose_stricter(found: Sequence[Found], more: Sequence[Found], precision: fl
     """RETURNS (Tuple[float, float]): of the limits chosen on what was found in the paragraphs (`found`), and on that
     and what was found in passages (`more`), the higher ones.
     """
-    within, across = zip(*(choose_both(items, precision) for items in ([*found], [*found, *more])))
+    within, across = zip(*(choose_both(items, precision) for items in (found, [*found, *more])))
     return max(within), max(across)
 
 

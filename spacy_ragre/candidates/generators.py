@@ -169,6 +169,8 @@ def near_sentences(
     doc: Doc, spans: Sequence[Span], *, max_sentences: int, max_distance: int, max_tokens: int
 ) -> List[Candidate]:
     """See `make_near_sentences`."""
+    if len(spans) < 2:
+        return []
     windows = Windows(doc, max_tokens)
     result = []
     for first, second, further in _near(doc, spans, windows, max_distance):
@@ -180,6 +182,8 @@ def near_sentences(
 
 def passage(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_tokens: int) -> List[Candidate]:
     """See `make_passage`."""
+    if len(spans) < 2:
+        return []
     windows, shared = Windows(doc, max_tokens), Windows(doc, max_tokens, shared=True)
     result = []
     for first, second, further in _near(doc, spans, windows, max_distance):
@@ -198,8 +202,6 @@ def _near(
     few tokens between them, and how many sentences further the second one stands.
     """
     mentions = sorted_mentions(spans)
-    if len(mentions) < 2:
-        return
     names = _names(doc, spans, mentions)
     places = [windows.sentence_numbers(mention.start, mention.end) for mention in mentions]
     for i, first in enumerate(mentions):
