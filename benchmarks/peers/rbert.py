@@ -2,8 +2,8 @@
 
 As there: "$" around the first nominal and "#" around the second; the first state and the mean states of both nominals
 pass a tanh layer each (one for both nominals) and are read together by a linear layer over the classes. The encoder is
-another one, and learning rates and epochs are usual values for it, not chosen on data. It computes in bfloat16,
-as far as autocast does, without which MPNet takes hours on a CPU.
+another one, and learning rates and epochs are usual values for it, not chosen on data. It computes in bfloat16 as far
+as autocast does, where the processor has instructions for that, and else in float32.
 """
 
 import argparse
@@ -25,6 +25,9 @@ RATES = {"minilm": 1e-4, "mpnet": 3e-5}
 WARMUP = 0.1
 DROPOUT = 0.1
 MARKS = (("$", "$"), ("#", "#"))
+# What has to be in /proc/cpuinfo; without these bfloat16 is slower than float32.
+INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 class RBert(nn.Module):
@@ -43,13 +46,14 @@ class RBert(nn.Module):
         self.nominal = nn.Linear(width, width)
         self.classify = nn.Linear(3 * width, classes)
         self.dropout = nn.Dropout(DROPOUT)
+        self.low = has_bfloat16()
 
     def forward(self, items: Sequence[Sentence]) -> Tensor:
         """RETURNS (Tensor): logits, *Shape* (sentences, classes)."""
         texts = [item.marked(*MARKS) for item in items]
         inputs = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt", return_offsets_mapping=True)
         offsets = inputs.pop("offset_mapping")
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
             states = self.encoder(**inputs).last_hidden_state.float()
         parts = [self.whole(self.dropout(torch.tanh(states[:, 0])))]
         for which in range(2):
@@ -60,6 +64,12 @@ class RBert(nn.Module):
             parts.append(self.nominal(self.dropout(torch.tanh((states * mask).sum(1) / mask.sum(1).clamp(min=1)))))
         logits: Tensor = self.classify(self.dropout(torch.cat(parts, dim=-1)))
         return logits
+
+
+def has_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
+    """RETURNS (bool): whether the processor has instructions for bfloat16."""
+    known = cpuinfo.read_text(encoding="utf8") if cpuinfo.exists() else ""
+    return any(name in known for name in INSTRUCTIONS)
 
 
 def place_of(item: Sentence, which: int) -> Tuple[int, int]:

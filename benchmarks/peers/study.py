@@ -61,10 +61,8 @@ TABLE: Dict[str, Peer] = {
         "TF-IDF of sentence, words between and nominals; logistic regression", "tfidf", ("scikit-learn", "numpy")
     ),
     "knn": Peer("k-NN alone, all-MiniLM-L6-v2 untouched, k chosen on training sentences", "knn", TORCH, MINILM),
-    "rbert_minilm": Peer("R-BERT style on all-MiniLM-L6-v2, 3 epochs, bfloat16", "rbert", TORCH, MINILM),
-    "rbert_mpnet": Peer(
-        "R-BERT style on all-mpnet-base-v2, 3 epochs, bfloat16", "rbert", TORCH, MPNET, ("--encoder", "mpnet")
-    ),
+    "rbert_minilm": Peer("R-BERT style on all-MiniLM-L6-v2, 3 epochs", "rbert", TORCH, MINILM),
+    "rbert_mpnet": Peer("R-BERT style on all-mpnet-base-v2, 3 epochs", "rbert", TORCH, MPNET, ("--encoder", "mpnet")),
     "spacy_tutorial": Peer(
         "the model of spaCy's tutorial on relations, with tok2vec, 2,000 steps",
         "spacy_tutorial",

@@ -64,6 +64,15 @@ def test_nominals_are_found_in_the_marked_text() -> None:
     assert [text[slice(*rbert.place_of(BACKWARDS, which))] for which in (0, 1)] == ["fire", "spark"]
 
 
+def test_bfloat16_needs_instructions(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    assert not rbert.has_bfloat16(cpuinfo)
+    cpuinfo.write_text("flags : avx512f avx512_vnni\n", encoding="utf8")
+    assert not rbert.has_bfloat16(cpuinfo)
+    cpuinfo.write_text("flags : avx512f avx512_bf16\n", encoding="utf8")
+    assert rbert.has_bfloat16(cpuinfo)
+
+
 def test_an_encoder_is_put_together_from_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
     import zipfile
