@@ -13,6 +13,9 @@
 | paragraphs | `corpora_src/paragraphs`, on which settings are chosen: all pairs of gold entities | micro-F1 |
 | redocred | Re-DocRED, test: all pairs of gold entities of whole documents; see `zero_shot_documents` | official F1 |
 
+All pairs of gold entities means that the component is given the entities, and asks about the pairs that it asks about
+by default; systems of pairs are asked about every one.
+
 Systems are what the package ships with its default settings ("open"), the language model as it was published ("trie"),
 and the cosine of a sentence and a statement of head, label and tail by all-MiniLM-L6-v2 ("cosine"). A system that is
 slow on a CPU is measured on a seeded subset, and the row says so. "published" adds figures of others, which were not
@@ -22,15 +25,18 @@ measured here.
 import argparse
 import os
 import random
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 import numpy as np
 import spacy
+from spacy.tokens import Doc
 
 from spacy_ragre.candidates import Candidate
 from spacy_ragre.corpora.openrel import SourceSchema, SourceText, component_labels
+from spacy_ragre.corpora.tokens import split_at
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet
 from spacy_ragre.retrieval import TextEncoder
@@ -45,6 +51,7 @@ from .zero_shot_documents import add_results
 from .zero_shot_words import FEWREL_PUBMED, FEWREL_WIKI, PUBLISHED
 
 NAME = "rag_relation_extractor"
+GOLD = "gold"
 OUTPUT = Path(__file__).parent / "results"
 GROUP_SIZES, GROUPS = (5, 10, 15), 5
 CHUNK = 200  # texts that are scored at once
@@ -67,19 +74,44 @@ class System(Protocol):
         """RETURNS (List[List[Answer]]): the relations that each pair is given, likeliest first."""
         ...
 
+    def find(self, schema: SourceSchema, types: bool) -> List[Set[Triple]]:
+        """RETURNS (List[Set[Triple]]): what is found in each text of a schema, of all of its entities."""
+        ...
+
+
+class OfPairs(ABC):
+    """A system that is asked about one pair after the other."""
+
+    @abstractmethod
+    def answers(self, pairs: Sequence[Instance], labels: LabelSet) -> List[List[Answer]]:
+        """See `System`."""
+
+    def find(self, schema: SourceSchema, types: bool) -> List[Set[Triple]]:
+        """See `System`. Each pair is asked about once."""
+        out: List[Set[Triple]] = []
+        items = list(each_text([schema], types))
+        for start in range(0, len(items), CHUNK):
+            part = items[start : start + CHUNK]
+            found = iter(self.answers([pair for *_, pairs in part for _, pair in pairs], part[0][1]))
+            for *_, pairs in part:
+                out.append({as_triple(ends, answer, schema) for ends, _ in pairs for answer in next(found)})
+        return out
+
 
 class Package:
-    """The component with its default settings and no examples.
+    """The component with its default settings and no examples. Entities are those of a span group, which may overlap.
 
     answer (str): the way to answer.
     weights (Optional[Path]): folder with the reader of open labels; the one that comes with the package by default.
     """
 
     def __init__(self, answer: str, weights: Optional[Path] = None) -> None:
-        config: Dict[str, Any] = {"labels": ["placeholder"], "answer": answer}
+        config: Dict[str, Any] = {"labels": ["placeholder"], "answer": answer, "spans_key": GOLD}
         if weights is not None:
             config["weights"] = str(weights)
-        self.predictor = spacy.blank("en").add_pipe(NAME, config=config).predictor  # type: ignore[attr-defined]
+        self.nlp = spacy.blank("en")
+        self.nlp.add_pipe("sentencizer")
+        self.predictor = self.nlp.add_pipe(NAME, config=config).predictor  # type: ignore[attr-defined]
 
     def scores(self, pairs: Sequence[Instance], labels: LabelSet) -> np.ndarray:
         self.predictor.labels.replace(labels.to_dict())
@@ -95,8 +127,32 @@ class Package:
             found[row[id(item.candidate)]].append(Answer(item.label, item.reversed))
         return found
 
+    def find(self, schema: SourceSchema, types: bool) -> List[Set[Triple]]:
+        self.predictor.labels.replace(LabelSet(component_labels(schema, types=types)).to_dict())
+        out: List[Set[Triple]] = []
+        for doc, text in zip(self.nlp.pipe(self._with_gold(text, types) for text in schema.texts), schema.texts):
+            # Of entities at one place with one type, the first.
+            numbers = {
+                (ent.start, ent.end, ent.type if types else ""): number
+                for number, ent in reversed(list(enumerate(text.ents)))
+            }
+            ends = (
+                [numbers[span.start_char, span.end_char, span.label_] for span in (relation.head, relation.tail)]
+                for relation in doc._.relations
+            )
+            names = (relation.label for relation in doc._.relations)
+            out.append({as_triple((head, tail), Answer(name), schema) for (head, tail), name in zip(ends, names)})
+        return out
 
-class Cosine:
+    def _with_gold(self, text: SourceText, types: bool) -> Doc:
+        doc = self.nlp.make_doc(text.text)
+        split_at(doc, [offset for ent in text.ents for offset in (ent.start, ent.end)])
+        spans = (doc.char_span(ent.start, ent.end, label=ent.type if types else "") for ent in text.ents)
+        doc.spans[GOLD] = [span for span in spans if span is not None]
+        return doc
+
+
+class Cosine(OfPairs):
     """Cosine of a pair's text and the statement of a class: its head, the label's words, its tail.
 
     encoder (Optional[TextEncoder]): all-MiniLM-L6-v2 by default.
@@ -255,23 +311,18 @@ def official_label(answers: Sequence[Answer]) -> str:
 
 
 def score_all_pairs(system: System, schemas: Sequence[SourceSchema], types: bool = True) -> Dict[str, float]:
-    """Each pair of gold entities is asked about once, as the component does it.
+    """What is found among all gold entities of a text.
 
     types (bool): whether entity types, and those that labels may have, are told.
     RETURNS (Dict[str, float]): micro precision, recall and F1 of (head, label, tail), over all schemas.
     """
     right = predicted = total = 0
     for schema in schemas:
-        items = list(each_text([schema], types))
-        for start in range(0, len(items), CHUNK):
-            part = items[start : start + CHUNK]
-            found = iter(system.answers([pair for *_, pairs in part for _, pair in pairs], part[0][1]))
-            for _, _, text, pairs in part:
-                answers = {as_triple(ends, answer, schema) for ends, _ in pairs for answer in next(found)}
-                gold = gold_of(text, schema)
-                right += len(answers & gold)
-                predicted += len(answers)
-                total += len(gold)
+        for text, answers in zip(schema.texts, system.find(schema, types)):
+            gold = gold_of(text, schema)
+            right += len(answers & gold)
+            predicted += len(answers)
+            total += len(gold)
     precision, recall = right / max(1, predicted), right / max(1, total)
     f1 = 2 * precision * recall / (precision + recall) if right else 0.0
     return {"relations_p": precision, "relations_r": recall, "relations_f": f1}

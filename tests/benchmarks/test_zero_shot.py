@@ -27,7 +27,7 @@ Comment:
 """
 
 
-class Fixed:
+class Fixed(zero_shot.OfPairs):
     """Gives what it is told: scores in turn, and answers by the texts of a pair's mentions."""
 
     def __init__(self, scores: Sequence[Dict[Answer, float]] = (), answers=None) -> None:
@@ -178,6 +178,17 @@ def test_the_package_answers_as_the_component(tmp_path):
     missing = zero_shot.Package("open", tmp_path)
     with pytest.raises(ValueError, match="R560"):
         missing.scores([pair], labels)
+
+
+@pytest.mark.real
+def test_the_package_is_given_entities_and_finds_relations_as_a_pipeline_does():
+    """Entities may overlap; of two pairs across sentences that cannot both hold, the likelier one stays."""
+    schema = make_schema("s", {"founded_by": ("was founded by", "")})
+    words = "Acme Tools was founded by Ann Lee. Bolt is led by Bob Ray."
+    text = make_text(words, ["Acme Tools", "Acme", "Ann Lee", "Bolt", "Bob Ray"], [(0, "founded_by", 2)])
+    found = zero_shot.Package("open").find(schema_with(schema, text), True)
+    assert len(found) == 1 and (0, "founded_by", 2) in found[0] and (3, "founded_by", 2) not in found[0]
+    assert found == zero_shot.Package("open").find(schema, False)
 
 
 # The command
