@@ -91,7 +91,7 @@ def debug_data(
     from ..assist import choose_candidates, measure_reach, profile, sample
     from ..assist.checks import find_suspects, gold_pairs, repeated, repeats
     from ..assist.reach import SAMPLE
-    from ..candidates import make_near_sentences
+    from ..candidates import make_passage
 
     if (config_path is None) == (train is None):
         raise ValueError(Errors.R673.format(what="both" if train is not None else "neither"))
@@ -134,7 +134,7 @@ def debug_data(
         for doc in both[:_SHOWN]:
             out.text(f"  {_short(doc.text)}")
     out.divider("Annotations that are unlike others of the same words")
-    pairs = gold_pairs(data.train, data.generator or make_near_sentences(), data.spans_key)
+    pairs = gold_pairs(data.train, data.generator or make_passage(), data.spans_key)
     _show_suspects(out, find_suspects(pairs), len(pairs))
     out.divider("Summary")
     shown = out.counts

@@ -214,7 +214,7 @@ class RelationExtractor(Labelled):
 
     def _generator(self, trained: Optional[str] = None) -> CandidateGenerator:
         """RETURNS (CandidateGenerator): that of the settings; where they leave it open, all pairs of a passage for the
-        reader of open labels, unless a recogniser finds the entities, and else pairs of one sentence.
+        reader of open labels, and else pairs of one sentence.
 
         trained (Optional[str]): what they train, which may be another way to answer than that of now; None where they
             are asked about.
@@ -224,9 +224,7 @@ class RelationExtractor(Labelled):
         answer = trained or self.predictor.answer
         if answer == "auto":
             answer = self.predictor.mode
-        reader = self.predictor.open
-        is_open = answer == "open" and (reader.types == STRICT or reader.named)
-        return make_passage() if is_open else make_same_sentence()
+        return make_passage() if answer == "open" else make_same_sentence()
 
     def _candidates(self, doc: Doc, types: TypeRules = STRICT, trained: Optional[str] = None) -> List[Candidate]:
         pairs = self._generator(trained)(doc, entity_spans(doc, self.spans_key))

@@ -116,7 +116,7 @@ class OpenScorer:
             found = f"{kind}_named" if self.named else f"{kind}_found"
         decision = self.known["decision"]
         if across and "decision_across" in self.known:
-            # Behind a recogniser, none was good enough across sentences.
+            # Weights that know of no limit for what a recogniser finds have none that is good enough.
             across_known = self.known["decision_across"]
             return float(across_known.get(found, across_known[kind] if self.named else 1.0))
         return float(decision.get(found, decision[kind]))

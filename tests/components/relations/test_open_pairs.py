@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from spacy_ragre.labels import LabelSet
 NEAR, SAME, WHOLE = (
     {"@ragre_candidates": f"ragre.{name}.v1"} for name in ("NearSentences", "SameSentence", "WholeDocument")
 )
+NAME = "rag_relation_extractor"
 TEXT = "Acme wrote . Ann met Bob . Cara saw Globex ."
 ENTS = [("Acme", "ORG"), ("Ann", "PERSON"), ("Bob", "PERSON"), ("Cara", "PERSON"), ("Globex", "ORG")]
 ALL = {"threshold": 1e-6, "multi_label": True}
@@ -112,6 +114,29 @@ def test_pairs_across_sentences_have_a_limit_of_their_own(make, make_doc, reader
     (folder / "open_reader.json").write_text(json.dumps({**about, "decision": dict.fromkeys(about["decision"], 1e-6)}))
     nlp = make(weights=str(folder), threshold=0.0)
     assert pairs(nlp(make_doc(nlp, TEXT, ENTS))) == found(1e-6)
+
+
+def test_behind_a_recogniser_pairs_across_sentences_have_the_limit_for_entities_that_are_found(
+    make, make_doc, reader_files, tmp_path
+):
+    folder = tmp_path / "weights"
+    shutil.copytree(reader_files[1], folder)
+    about = json.loads((folder / "open_reader.json").read_text())
+    least, kinds = 1e-6, ("types", "no_types", "types_found", "no_types_found")
+
+    def found(**across):
+        limits = {"decision": dict.fromkeys(kinds, least), "decision_across": {"types": 1.1, "no_types": 1.1, **across}}
+        (folder / "open_reader.json").write_text(json.dumps({**about, **limits}))
+        nlp = make(weights=str(folder), threshold=0.0)
+        nlp.add_pipe("ner", first=True).add_label("PERSON")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pairs(nlp.get_pipe(NAME)(nlp.get_pipe("sentencizer")(make_doc(nlp, TEXT, ENTS))))
+
+    inside = {("Ann", "Bob"), ("Cara", "Globex")}
+    assert found(types_found=least, no_types_found=least) > inside
+    # Weights that know of none for these have none that is good enough.
+    assert found() == inside
 
 
 # Clusters
