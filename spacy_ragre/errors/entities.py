@@ -63,3 +63,7 @@ class EntityWarnings(metaclass=WithCodes):
         "types of OntoNotes, which may stand for the types of labels. Save the pipeline and load it again; or set "
         "types = 'strict' for entities of your own."
     )
+    W645 = (
+        "The words of {types} are more than component {name!r} reads, which is {limit} tokens: the last ones are left "
+        "out. Say in fewer words what the type is."
+    )

@@ -70,6 +70,10 @@ class OpenLabelWarnings(metaclass=WithCodes):
         "both mentions, which are too far apart, or have no token of their own. Such pairs are never answered, "
         "either; this is said once."
     )
+    W166 = (
+        "The words of {labels} are more than the reader of open labels reads, which is {limit} tokens of wording and "
+        "definition together: the last ones are left out. Say in fewer words what the label means."
+    )
     W665 = (
         "The component {name!r} reads labels by weights that were trained on English, and the pipeline's language is "
         "{lang!r}, so that most of what it finds is wrong. Train it on annotated texts (docs/choose.md), or ask a "

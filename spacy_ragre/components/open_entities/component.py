@@ -26,7 +26,7 @@ from ...labels import lost_in_config
 from ...training.locks import use_own_threads
 from ..relations.open_tokens import type_words
 from ..supplements.mentions import is_blocked
-from .finder import EntityFinder
+from .finder import MAX_TYPE_TOKENS, EntityFinder
 
 logger = logging.getLogger(__name__)
 
@@ -211,6 +211,10 @@ class OpenEntities(Pipe):
                 raise ValueError(Errors.R120.format(file=file))
             self._known_caution = float(known["caution"])
             finder = EntityFinder.load(file)
+            cut = [type_ for type_, words in self.types.items() if finder.is_cut(words)]
+            if cut:
+                warned = Warnings.W645.format(name=self.name, types=", ".join(cut), limit=MAX_TYPE_TOKENS)
+                warnings.warn(warned, stacklevel=4)
             self._read = finder.read_types(list(self.types.values()))
             self._finder = finder
         return self._finder

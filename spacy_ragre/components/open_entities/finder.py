@@ -82,6 +82,10 @@ class EntityFinder:
         """RETURNS (Row): a type as it is read, with the tokens around it."""
         return self.row(*self.encode(words)[:2], 0, MAX_TYPE_TOKENS)
 
+    def is_cut(self, words: str) -> bool:
+        """RETURNS (bool): whether a type has more words than are read."""
+        return len(self.encode(words)[0]) > MAX_TYPE_TOKENS
+
     def encode(self, text: str) -> Tuple[List[int], List[int], List[Tuple[int, int]]]:
         """RETURNS (Tuple[List[int], List[int], List[Tuple[int, int]]]): the ids of a text's tokens, how the words that
         they belong to are written, and their characters.

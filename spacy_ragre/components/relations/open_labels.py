@@ -200,6 +200,10 @@ class OpenRelations:
                 rows[i] = state
         return _average(rows, labels)
 
+    def is_cut(self, label: OpenLabel) -> bool:
+        """RETURNS (bool): whether a label has more words than are read."""
+        return any(self.layout.is_cut(text, label.definition) for text in label.texts)
+
     def score(
         self,
         texts: Sequence[OpenText],

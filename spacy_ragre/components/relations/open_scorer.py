@@ -399,6 +399,11 @@ class OpenScorer:
             # Only what changed is read.
             missing = {key: label for key, label in zip(keys, self._labels) if key not in kept}
             if missing:
+                from .open_tokens import MAX_LABEL_TOKENS
+
+                cut = [label.name for label in missing.values() if reader.is_cut(label)]
+                if cut:
+                    warnings.warn(Warnings.W166.format(labels=", ".join(cut), limit=MAX_LABEL_TOKENS), stacklevel=6)
                 kept.update(zip(missing, reader.read_labels(list(missing.values())).numpy(), strict=True))
             others = [key for key in self._kept if key not in keys][-MOST_KEPT:]
             self._kept = {key: kept[key] for key in (*others, *keys)}

@@ -78,16 +78,27 @@ class TokenLayout:
         head_types, tail_types (Sequence[str]): entity types, as they are to be told.
         RETURNS (TokenInput): the label as it is read, cut to `MAX_LABEL_TOKENS`.
         """
-        head, tail = self.ids("head"), self.ids(f"{self._space}tail")
-        frame = len(head) + len(tail) + len(self.before) + len(self.after)
-        words = self.ids(f"{self._space}{text}")[: MAX_LABEL_TOKENS - 2 - frame]
+        head, words, tail, more = self._parts(text, definition)
+        words = words[: self._room(head, tail) - 2]
         ids = [*self.before, *head, *words, *tail]
         spans = (len(self.before), len(self.before) + len(head)), (len(ids) - len(tail), len(ids))
-        if definition:
-            ids += [*self.ids(":"), *self.ids(f"{self._space}{definition}")]
-        ids = [*ids[: MAX_LABEL_TOKENS - len(self.after)], *self.after]
+        ids = [*[*ids, *more][: MAX_LABEL_TOKENS - len(self.after)], *self.after]
         types = [" or ".join(map(type_words, names)) for names in (head_types, tail_types)]
         return TokenInput(ids, [(*span, words) for span, words in zip(spans, types)], [(0, 1)], True)
+
+    def is_cut(self, text: str, definition: str) -> bool:
+        """RETURNS (bool): whether a label is read without its last words. Arguments are those of `statement`."""
+        head, words, tail, more = self._parts(text, definition)
+        room = self._room(head, tail)
+        return len(words) > room - 2 or len(words) + len(more) > room
+
+    def _parts(self, text: str, definition: str) -> Tuple[List[int], List[int], List[int], List[int]]:
+        """RETURNS (Tuple[List[int], ...]): ids of the head, the words between, the tail, and what follows."""
+        more = [*self.ids(":"), *self.ids(f"{self._space}{definition}")] if definition else []
+        return self.ids("head"), self.ids(f"{self._space}{text}"), self.ids(f"{self._space}tail"), more
+
+    def _room(self, head: Sequence[int], tail: Sequence[int]) -> int:
+        return MAX_LABEL_TOKENS - len(head) - len(tail) - len(self.before) - len(self.after)
 
 
 class TypeVectors:

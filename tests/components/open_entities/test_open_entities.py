@@ -304,6 +304,15 @@ def test_types_with_the_same_words():
         OpenEntities(spacy.blank("en").vocab, types={"DRUG": "medicine", "MEDICINE": "medicine"})
 
 
+def test_types_with_more_words_than_are_read(entity_settings):
+    """The type that is cut is told at first use; what is found is of its first words."""
+    nlp = spacy.blank("en")
+    types = {"PERSON": "person", "LONG": "company " * 24, "LONGER": "company " * 25}
+    nlp.add_pipe(NAME, config={**entity_settings, "types": types})
+    with pytest.warns(UserWarning, match=r"\[W645\] The words of LONGER are more"):
+        nlp("Bob left Initech")
+
+
 def test_another_language():
     with pytest.warns(UserWarning, match=r"\[W643\]"):
         spacy.blank("de").add_pipe(NAME)

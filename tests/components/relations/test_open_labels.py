@@ -181,8 +181,21 @@ def test_several_wordings_are_averaged(scorer, reader):
 def test_many_labels_and_long_words(make_open):
     labels = {f"label_{i}": {"text": f"is number {i} of"} for i in range(300)}
     labels["long"] = {"text": "is " + "very " * 300 + "near"}
+    labels["defined"] = {"text": "is near", "definition": "HEAD is " + "very " * 60 + "near TAIL."}
     nlp = make_open({**labels, **TYPED})
-    assert isinstance(found(nlp("Acme was founded by Ann Lee.")), list)
+    with pytest.warns(UserWarning, match=r"\[W166\] The words of long, defined are more"):
+        assert isinstance(found(nlp("Acme was founded by Ann Lee.")), list)
+
+
+@pytest.mark.parametrize("definition", ["", "HEAD is near TAIL."])
+def test_a_label_is_cut_where_its_last_words_are_not_read(reader, definition):
+    layout = reader.layout
+    lengths = [len(layout.statement("very " * count + "near", definition, [], []).ids) for count in range(60)]
+    cut = [layout.is_cut("very " * count + "near", definition) for count in range(60)]
+    # All labels that are cut are read in full length; of those that are not, each is longer than the one before.
+    assert cut == sorted(cut) and any(cut) and not cut[0]
+    whole = lengths[: cut.index(True)]
+    assert whole == sorted(set(whole)) and max(whole) == max(lengths)
 
 
 def test_r120_damaged_weights(tmp_path):
