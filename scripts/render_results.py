@@ -115,7 +115,7 @@ SUMMARIES = (
     Summary("etrag", "ETRAG", "official macro-F1", "SemEval-2010 Task 8, few sentences", "5%"),
     Summary("lmrc", "filtered pairs, recall 0.8", "F1", "Re-DocRED, whole documents"),
     Summary("supplements", "multi-task + retrieval", "NER strict F1", "Supplements, mentions"),
-    Summary("supplements", "multi-task + retrieval", "RE micro-F1", "Supplements, relations"),
+    Summary("supplements", "multi-task + retrieval", "RE micro-F1", "Supplements, relations of given mentions"),
 )
 
 

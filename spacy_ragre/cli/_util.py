@@ -12,6 +12,7 @@ import typer
 
 from ..bundled import BUNDLED, locate
 from ..errors import Errors
+from ..labels import label_table
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -232,12 +233,10 @@ def _labels_of_file(path: Path) -> Dict[str, object]:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(Errors.R321.format(source=path, problem=error)) from error
-    if isinstance(data, list) and all(isinstance(name, str) for name in data):
-        return {name: "" for name in data}
-    if not isinstance(data, dict):
-        problem = "it holds neither a list of names nor an object of names with words"
-        raise ValueError(Errors.R321.format(source=path, problem=problem))
-    return data
+    if isinstance(data, dict) or (isinstance(data, list) and all(isinstance(item, (str, dict)) for item in data)):
+        return label_table(data)
+    problem = "it holds neither a list of names or tables nor an object of names with words"
+    raise ValueError(Errors.R321.format(source=path, problem=problem))
 
 
 def _label(text: str, source: str) -> "tuple[str, str]":

@@ -97,8 +97,8 @@ def _text(text: object, place: str, limits: Limits) -> str:
 
 
 def _labels(value: object, limits: Limits) -> LabelSet:
-    if not (isinstance(value, dict) or (isinstance(value, list) and all(isinstance(name, str) for name in value))):
-        problem = "'labels' must be an object of labels and their words, or a list of labels"
+    if not (isinstance(value, dict) or (isinstance(value, list) and all(isinstance(i, (str, dict)) for i in value))):
+        problem = "'labels' must be an object of labels and their words, or a list of labels or their tables"
         raise _unreadable(422, f"{problem}, got {_kind(value)}")
     if not value:
         raise _unreadable(422, "'labels' is empty. Leave it out for the pipeline's own")

@@ -317,7 +317,9 @@ def test_labels_are_read(tmp_path: Path) -> None:
     assert parse_labels([str(path)]) == {"per:title": "has the title, or rank", "runs": ""}
     path = tmp_path / "labels.json"
     table: Dict[str, Any] = {"runs": {"text": "runs", "head_types": ["PERSON"]}, "in": "is in"}
-    for data, expected in ((table, table), (["a", "b"], {"a": "", "b": ""})):
+    listed = [{"label": "runs", "text": "runs", "head_types": ["PERSON"]}, {"label": "in", "text": "is in"}]
+    in_tables = {"runs": table["runs"], "in": {"text": "is in"}}
+    for data, expected in ((table, table), (["a", "b"], {"a": "", "b": ""}), (listed, in_tables)):
         path.write_text(json.dumps(data), encoding="utf8")
         assert parse_labels([str(path)]) == expected
     for text in ("[1]", "{", "7"):

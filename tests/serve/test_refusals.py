@@ -40,6 +40,7 @@ Serve = Callable[..., TestClient]
         (b'{"text": "a", "lables": []}', 422, "R622", "'lables' is unknown"),
         (b'{"text": "a", "labels": 3}', 422, "R622", "got a number"),
         (b'{"text": "a", "labels": [3]}', 422, "R622", "got a list"),
+        (b'{"text": "a", "labels": [{"text": "x"}]}', 422, "R006", "the key 'label'"),
         (b'{"text": "a", "labels": {}}', 422, "R622", "is empty"),
         (b'{"text": "a", "labels": {" ": "x"}}', 422, "R006", "not blank"),
         (b'{"text": "a", "labels": {"no_relation": "x"}}', 422, "R005", "reserved"),
