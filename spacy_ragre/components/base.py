@@ -3,7 +3,7 @@
 import logging
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import (
     Any,
     Callable,
@@ -140,7 +140,14 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
         begun: List[Tuple[List[Doc], Callable[[], Any]]] = []
         try:
             for docs in batches:
-                begun.append((docs, partial(self._answer, docs, worker.submit(self.predict, docs))))
+                if keeps_turn():  # inside of `asking`, where that thread would wait for this one, and ask again then
+                    yield from begun
+                    begun.clear()
+                    yield docs, partial(self.predict, docs)
+                    continue
+                # Whichever thread comes first asks, and the other one gets what was answered.
+                predict = one_at_a_time(cache(partial(self.predict, docs)))
+                begun.append((docs, partial(self._answer, predict, worker.submit(predict))))
                 if len(begun) > 1:
                     yield begun.pop(0)
             yield from begun
@@ -150,12 +157,12 @@ class Component(Saved, TrainablePipe):  # type: ignore[misc]
             raise
         worker.shutdown(wait=False)
 
-    def _answer(self, docs: List[Doc], asked: "Future[Any]") -> Any:
-        """RETURNS (Any): what `predict` gives for documents that another thread was told to ask about."""
+    def _answer(self, predict: Callable[[], Any], asked: "Future[Any]") -> Any:
+        """RETURNS (Any): what `predict` gives, which another thread was told to call."""
         if keeps_turn() and not asked.done():
-            # Inside of `asking`, where that thread waits for this one.
+            # It was told so before this one kept the turn, and waits until it ends.
             asked.cancel()
-            return self.predict(docs)
+            return predict()
         return asked.result()
 
     def _warn_without_mentions(self, docs: Iterable[Doc]) -> None:

@@ -118,8 +118,8 @@ def make_rag_relation_extractor(
     both_orders (bool): train the head on pairs in both orders, and average its answers to both: better, and twice the
         work in prediction.
     types (str): how strictly entities must have the types of the labels. "strict": no others. "near": other kinds of
-        names, and types that the pipeline never gives, must score higher. "auto": near where a trained recogniser, `open_entities` or
-        `entity_phrases` finds the entities and nothing was trained or calibrated, else strict.
+        names, and types that the pipeline never gives, must score higher. "auto": near where a trained recogniser,
+        `open_entities` or `entity_phrases` finds the entities and nothing was trained or calibrated, else strict.
     spans_key (Optional[str]): read mentions from `doc.spans[spans_key]` instead of `doc.ents`; they may overlap.
     prompt (Prompt): how a pair is put to the language model.
     candidates (Optional[CandidateGenerator]): which pairs are asked about. If null, all of a passage

@@ -1,16 +1,19 @@
 """What a pair competes with, and what that takes off its log-odds."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import spacy
 
+from spacy_ragre.candidates import Candidate
 from spacy_ragre.candidates.generators import make_near_sentences
 from spacy_ragre.components.relations import open_rivals
 from spacy_ragre.components.relations.open_labels import group_pairs
 from spacy_ragre.components.relations.open_rivals import count_rivals, rival_odds, rivals_of_rows
 from spacy_ragre.entity_types import STRICT
+from spacy_ragre.instances import Instance
 from spacy_ragre.labels import LabelSet
 
 #: Ann founded X and Y in 1990 ; Bob left Z .
@@ -59,6 +62,22 @@ def test_without_types_all_others_are_rivals(doc):
     assert found["founded", 0, 2] == [0, 4, 0, 4]
     assert found["founded", 0, 10] == [4, 4, 4, 4]
     assert len(found) == 30
+
+
+def test_memory_grows_with_the_pairs_of_a_long_document():
+    """Each mention has two neighbours that it is asked about with, whatever the length of the text."""
+    number = 4000
+    pair = Instance("X and Y", (0, 1), (6, 7))
+    spans = [(2 * i, 2 * i + 1) for i in range(number)]
+    candidates = [Candidate(one, other, pair) for one, other in zip(spans, spans[1:])]
+    tracemalloc.start()
+    counts = np.expm1(count_rivals(candidates, LabelSet({"founded": "founded"}), STRICT))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < number**2
+    first, second, last = counts[0, 1], counts[1, 1], counts[-1, 1]
+    assert first.round(3).tolist() == [0, 0, 0, 1] and last.round(3).tolist() == [0, 1, 0, 0]
+    assert second.round(3).tolist() == [0, 1, 0, 1]
 
 
 def test_a_document_s_pairs_compete_among_themselves(doc):
