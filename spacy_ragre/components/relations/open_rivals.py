@@ -99,20 +99,15 @@ def _counts(
     """
     columns = _columns(labels)
     for spans, pairs in _by_document(candidates, documents):
-        own, near = allowed_classes([candidates[row] for row in pairs.rows], labels, rules), _Near(spans)
-        first, second = np.array(pairs.first), np.array(pairs.second)
+        own, ordered = allowed_classes([candidates[row] for row in pairs.rows], labels, rules), _Ordered(spans, pairs)
         # Labels that allow the same pairs of this document have the same rivals.
         known: Dict[bytes, Tuple[np.ndarray, np.ndarray]] = {}
         for ahead, back in columns:
-            key = own[:, [ahead, back]].tobytes()
+            asked = np.concatenate([own[:, ahead], own[:, back]])
+            key = asked.tobytes()
             if key not in known:
-                asked = np.zeros(near.order.shape, dtype=bool)
-                # The same tokens may be a mention twice, with types of which only one is allowed.
-                for column, (head, tail) in ((ahead, (first, second)), (back, (second, first))):
-                    asked[head[own[:, column]], tail[own[:, column]]] = True
-                tails, heads = near.count(asked), near.count(asked.T).transpose(1, 0, 2)
-                both = np.log1p(np.concatenate([tails, heads], axis=2))
-                known[key] = both[first, second], both[second, first]
+                forward, backward = np.split(np.log1p(ordered.count(asked)), 2)
+                known[key] = forward, backward
             forward, backward = known[key]
             if ahead == back:
                 yield pairs.rows, ahead, (forward + backward) / 2
@@ -147,28 +142,54 @@ def _by_document(candidates: Sequence[Candidate], documents: Documents) -> List[
     return [(list(own), pairs[owner]) for owner, own in mentions.items()]
 
 
-class _Near:
-    """Which mentions stand nearer to one than another.
+class _Ordered:
+    """The pairs of a document as heads and tails, by how near they stand: first all as they are, then all reversed. A
+    pair is there once, however often it is asked about: the same tokens may be a mention twice, with types of which
+    only one is allowed. What is kept grows with the pairs, and not with the square of the mentions.
 
-    spans (Sequence[Tuple[int, int]]): tokens from and to (exclusive) of n mentions.
+    spans (Sequence[Tuple[int, int]]): tokens from and to (exclusive) of mentions.
+    pairs (_Pairs): P pairs of them.
     """
 
-    def __init__(self, spans: Sequence[Tuple[int, int]]) -> None:
+    def __init__(self, spans: Sequence[Tuple[int, int]], pairs: _Pairs) -> None:
+        heads, tails = np.array([*pairs.first, *pairs.second]), np.array([*pairs.second, *pairs.first])
+        _, self._which, self._pair = np.unique(heads * len(spans) + tails, return_index=True, return_inverse=True)
+        heads, tails = heads[self._which], tails[self._which]
         starts, ends = np.array(spans).T
-        # Tokens between two mentions, 0 where they touch or overlap.
-        distance = np.maximum(np.maximum(starts[:, None] - ends[None], starts[None] - ends[:, None]), 0)
-        self.order = distance.argsort(axis=1, kind="stable")
-        ordered = np.take_along_axis(distance, self.order, axis=1)
-        # In each row, how many of all mentions are nearer than the column's.
-        self._nearer = np.stack([np.searchsorted(row, own) for row, own in zip(ordered, distance)])
+        # Tokens between the two, 0 where they touch or overlap.
+        distance = np.maximum(np.maximum(starts[heads] - ends[tails], starts[tails] - ends[heads]), 0)
+        self._sides = [_Side(ends, distance) for ends in (heads, tails)]
 
     def count(self, asked: np.ndarray) -> np.ndarray:
-        """asked (numpy.ndarray): which pairs of mentions are asked about. *Shape:* (n, n)
-        RETURNS (numpy.ndarray): in each row, how many that are asked about are nearer than the column's, and how many
-            others there are. *Shape:* (n, n, 2)
+        """asked (numpy.ndarray): which pairs are asked about. *Shape:* (2 * P,)
+        RETURNS (numpy.ndarray): of each pair how many tails stand nearer to its head than its own, of those that are
+            asked about, and how many others there are; the same of heads; float32. *Shape:* (2 * P, COUNTS)
         """
-        sums = np.take_along_axis(asked, self.order, axis=1).cumsum(axis=1)
-        sums = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
-        nearer = np.take_along_axis(sums, self._nearer, axis=1)
-        others = asked.sum(axis=1, keepdims=True) - asked
-        return np.stack([nearer, others], axis=2).astype("float32")
+        once = np.zeros(len(self._which), dtype=bool)
+        once[self._pair[asked]] = True
+        counts = np.concatenate([side.count(once) for side in self._sides], axis=1)
+        return counts[self._pair].astype("float32")
+
+
+class _Side:
+    """Pairs that share an end, the nearest first.
+
+    ends (numpy.ndarray): number of the mention that stands at this end of each pair. *Shape:* (pairs,)
+    distance (numpy.ndarray): tokens between the two mentions of each. *Shape:* (pairs,)
+    """
+
+    def __init__(self, ends: np.ndarray, distance: np.ndarray) -> None:
+        self._order = np.lexsort((distance, ends))
+        key = ends.astype("int64") * (int(distance.max(initial=0)) + 1) + distance
+        # In this order: where the pairs of an end begin and stop, and where those begin that are as far as a pair.
+        self._first, self._last = (np.searchsorted(ends[self._order], ends, side) for side in ("left", "right"))
+        self._as_far = np.searchsorted(key[self._order], key)
+
+    def count(self, asked: np.ndarray) -> np.ndarray:
+        """RETURNS (numpy.ndarray): of each pair, how many with its end are asked about and nearer, and how many others
+        there are. *Shape:* (pairs, 2)
+        """
+        sums = np.concatenate([[0], asked[self._order].cumsum()])
+        nearer = sums[self._as_far] - sums[self._first]
+        others = sums[self._last] - sums[self._first] - asked
+        return np.stack([nearer, others], axis=1)
