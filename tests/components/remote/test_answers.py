@@ -3,8 +3,10 @@
 import json
 import math
 import pickle
+import threading
 import time
 import warnings
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from spacy_ragre.llm.remote.questions import Questions, by_document
 from spacy_ragre.llm.remote.replies import Reply, read_tokens
 from spacy_ragre.llm.remote.wording import Form, PairWording
 from spacy_ragre.prompts import make_relation_prompt
+from spacy_ragre.training import locks
 
 from .conftest import FOUNDED, LABELS, NAME, NONE, backbone_of, completion, found, founders, logprobs_of, pairs_of
 
@@ -144,6 +147,27 @@ def test_a_stream_inside_of_asking_does_not_wait_for_itself(answers, make_remote
     assert found(next(stream)) == FACTS
     with nlp.get_pipe(NAME).asking(threshold=0.5):
         assert len(list(stream)) == 3
+
+
+@pytest.mark.parametrize("begun_before", [False, True])
+def test_a_stream_inside_of_asking_asks_once(answers, make_remote, begun_before):
+    nlp = make_remote()
+    component = nlp.get_pipe(NAME)
+
+    def texts():
+        if begun_before:
+            turn.enter_context(locks._turn.lock)  # the thread that is told to ask about the first text has to wait
+            yield "Acme by Ann."
+        turn.enter_context(component.asking(labels=LabelSet({"made_by": "was made by"})))
+        yield from ("Acme by Bob.", "Globex by Ann.", "Globex by Bob.")
+
+    with ExitStack() as turn:
+        docs = quiet(nlp, texts(), batch_size=1)
+    assert all(len(found(doc)) == 1 for doc in docs) and len(answers.requests) == len(docs)
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(10)
+    assert len(answers.requests) == len(docs)
 
 
 def test_a_stream_that_is_left_asks_no_more(answers, make_remote):
