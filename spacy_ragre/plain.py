@@ -2,9 +2,14 @@
 
 import math
 import operator
+import re
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from .errors import Errors
+
+#: What stands in place of an id where there is none.
+NO_ID = ("", "-", "-1")
+_ID_PARTS = re.compile(r"[|,;]")
 
 
 def plain_int(value: Any) -> Optional[int]:
@@ -89,3 +94,8 @@ def with_lists(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: with_lists(item) for key, item in value.items()}
     return [with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def id_parts(kb_id: str) -> List[str]:
+    """RETURNS (List[str]): the ids of which one consists, as corpora write that of a mention of several: "D1|D2"."""
+    return [part for part in map(str.strip, _ID_PARTS.split(kb_id)) if part not in NO_ID]

@@ -15,9 +15,10 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from ..files import atomic_write
+from ..plain import NO_ID
 from .files import Problems, check_encoding
 from .parse import Checker, is_int, is_tables, is_text
-from .pubtator import NO_CONCEPT, between_concepts, concept_relations
+from .pubtator import between_concepts, concept_relations
 from .records import Format, Record, Sample, from_records, json_records, unless_wrong
 from .writing import keep_entities, tell_marks, unique_names
 
@@ -200,7 +201,7 @@ class _Document:
         concept = next((str(infons[key]) for key in _CONCEPTS if infons.get(key) is not None), "")
         self.index[id_] = len(self.ents)
         ent = {"start": start, "end": end, "label": str(infons.get("type") or "")}
-        self.ents.append({**ent, **({} if concept in NO_CONCEPT else {"kb_id": concept})})
+        self.ents.append({**ent, **({} if concept in NO_ID else {"kb_id": concept})})
 
     def _related(self) -> Dict[str, Any]:
         pairs: List[Tuple[str, int, int]] = []

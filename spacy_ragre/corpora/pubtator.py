@@ -22,15 +22,14 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from ..files import atomic_write
+from ..plain import NO_ID, id_parts
 from .files import Problems, read_all_lines
 from .records import Format, Record, Sample, from_records, unless_wrong
 from .writing import BREAKS, keep_entities, one_line, tell_marks, unique_names
 
 _TEXT = re.compile(r"([^|\t]+)\|([a-z]+)\|(.*)")
-_PARTS = re.compile(r"[|,;]")
 _SENTENCE_END = re.compile(r"(?<=[.?!]) ")
 _TITLE = "PubTator, text"
-NO_CONCEPT = {"", "-", "-1"}
 NO_MENTION = "relations of concepts that no mention names"
 
 # Numbers and texts of lines, and what is wrong with their encoding.
@@ -117,7 +116,7 @@ def _mention(fields: Sequence[str], text: str) -> Tuple[Optional[Dict[str, Any]]
         return None, f"the text has {found!r} from {start} to {end} (title, a space and abstract)"
     concept = fields[5].strip() if len(fields) > 5 else ""
     ent = {"start": start, "end": end, "label": fields[4].strip()}
-    return {**ent, **({} if concept in NO_CONCEPT else {"kb_id": concept})}, ""
+    return {**ent, **({} if concept in NO_ID else {"kb_id": concept})}, ""
 
 
 def concept_relations(
@@ -135,7 +134,7 @@ def concept_relations(
     members: Dict[Any, List[int]] = {}
     for i, ent in enumerate(ents):
         whole = ent.get("kb_id")
-        parts = [] if whole is None else [part.strip() for part in _PARTS.split(whole)]
+        parts = [] if whole is None else id_parts(whole)
         own = [part for part in dict.fromkeys(parts) if part in asked and part != whole]
         for key in own if own and whole not in asked else [i if whole is None else whole, *own]:
             members.setdefault(key, []).append(i)
@@ -247,9 +246,7 @@ def _choose(mentions: Sequence[Dict[str, Any]], taken: Set[str], number: int, dr
         for ent in mentions:
             ent["kb_id"] = made
         return made
-    shared = [part.strip() for part in _PARTS.split(wholes[0])]
-    shared = [part for part in shared if all(part in map(str.strip, _PARTS.split(whole)) for whole in wholes[1:])]
-    shared = [part for part in shared if part not in NO_CONCEPT]
+    shared = [part for part in id_parts(wholes[0]) if all(part in id_parts(whole) for whole in wholes[1:])]
     dropped["further identifiers of a cluster"] += not shared
     chosen = next((part for part in shared if part not in taken), (shared or wholes)[0])
     for ent in mentions:

@@ -7,7 +7,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..relations import Relation, cluster_entities, entity_spans
+from ..plain import id_parts
+from ..relations import CLUSTERS_KEY, Relation, cluster_entities, entity_spans
 
 _NIL = ("", "NIL")
 # Characters that XML, a line of a file or a terminal can't have, and "%", by which they are written.
@@ -51,6 +52,8 @@ class Entities:
         self._by_place: Dict[Tuple[int, int], Entity] = {}
         for cluster in cluster_entities(doc, spans):
             self._add(cluster)
+        # Relations name clusters that were set, or those of doc.ents.
+        self._named = len(self._clusters) if spans_key is None or CLUSTERS_KEY in doc.user_data else 0
 
     @property
     def all(self) -> List[Entity]:
@@ -63,12 +66,10 @@ class Entities:
         return head, self._find(relation.tail, relation.tail_cluster)
 
     def _find(self, span: Span, cluster: Optional[int]) -> Entity:
-        place = _place(span)
-        if place in self._by_place:
-            return self._by_place[place]
-        if cluster is not None and cluster < len(self._clusters):
+        # First the cluster, since a mention may be in several.
+        if cluster is not None and cluster < self._named:
             return self._clusters[cluster]
-        return self._add([span])
+        return self._by_place.get(_place(span)) or self._add([span])
 
     def _add(self, cluster: Sequence[Span]) -> Entity:
         entity = _entity([self._linked.get(_place(span), span) for span in cluster])
@@ -86,9 +87,8 @@ def _entity(cluster: Sequence[Span]) -> Entity:
     spans = [span for span in cluster if span.label_] or list(cluster)
     mentions = Counter(" ".join(span.text.split()) for span in spans)
     types = Counter(span.label_ for span in spans if span.label_)
-    kb_ids = Counter(span.kb_id_ for span in cluster if span.kb_id_ not in _NIL)
     ids = Counter(span.ent_id_ for span in cluster if span.ent_id_)
-    name, kb_id = _best_name(mentions), first(kb_ids)
+    name, kb_id = _best_name(mentions), _shared_id([span.kb_id_ for span in cluster if span.kb_id_ not in _NIL])
     if kb_id:
         node = f"kb:{_safe(kb_id)}"
     elif ids:
@@ -101,6 +101,14 @@ def _entity(cluster: Sequence[Span]) -> Entity:
 def first(counts: Dict[str, int]) -> str:
     """RETURNS (str): the most frequent one, of several the first in the order of their characters; "" of none."""
     return min(counts, key=lambda text: (-counts[text], text), default="")
+
+
+def _shared_id(kb_ids: Sequence[str]) -> str:
+    """RETURNS (str): the id that most mentions have, alone or beside others ("D1|D2"); of several such, one that is the
+    whole of a mention's comes first; "" of none.
+    """
+    counts = Counter(part for kb_id in kb_ids for part in {kb_id, *id_parts(kb_id)}.difference(_NIL))
+    return min(counts, key=lambda part: (-counts[part], part not in kb_ids, part), default="")
 
 
 def _best_name(mentions: Dict[str, int]) -> str:

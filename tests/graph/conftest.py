@@ -1,11 +1,13 @@
 """Documents with entities and relations by their words."""
 
+from pathlib import Path
 from typing import Any, Callable, List, Sequence, Tuple
 
 import pytest
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, DocBin, Span
 
+from spacy_ragre.corpora import convert
 from spacy_ragre.relations import ID_KEY
 
 Mention = Tuple[str, str, str]
@@ -45,3 +47,21 @@ def corpus(make_doc: MakeDoc) -> Sequence[Doc]:
         make_doc("ANN led Acme Inc in Rome .", "ANN PERSON, Acme ORG Q1, Rome GPE", (0, "runs", 1, 0.5), id="b"),
         make_doc("Ann likes Bob.", "Ann PERSON, Bob PERSON", (0, "knows", 1, 0.7), (1, "knows", 0, 0.6), id="c"),
     ]
+
+
+@pytest.fixture
+def read_concepts(nlp: Language, tmp_path: Path) -> Callable[..., Doc]:
+    """`read_concepts("a D1, b D1|D2", "D1 P1")`: a document of PubTator with mentions and relations of concepts."""
+
+    def read(mentions: str, *relations: str) -> Doc:
+        pairs = [mention.split() for mention in mentions.split(", ")]
+        text = " ".join(name for name, _ in pairs)
+        ends = [(text.index(name), text.index(name) + len(name)) for name, _ in pairs]
+        lines = [f"1|t|{text}", *(f"1\t{a}\t{b}\t{name}\tX\t{id_}" for (a, b), (name, id_) in zip(ends, pairs))]
+        lines += ["\t".join(("1", "CID", *relation.split())) for relation in relations]
+        (tmp_path / "in.txt").write_text("\n".join([*lines, ""]))
+        convert(tmp_path / "in.txt", tmp_path / "out.spacy", "pubtator")
+        (doc,) = DocBin().from_disk(tmp_path / "out.spacy").get_docs(nlp.vocab)
+        return doc
+
+    return read

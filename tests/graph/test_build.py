@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 
 from spacy_ragre.graph import build, merge
 from spacy_ragre.graph.packages import need
+from spacy_ragre.visual.document import Selection, read_graph
 
 ANN, BOB, ACME, ROME = "name:PERSON:ann", "name:PERSON:bob", "kb:Q1", "name:GPE:rome"
 MakeDoc = Callable[..., Doc]
@@ -88,6 +89,39 @@ def test_ids_of_linkers_are_kept_with_set_clusters(make_doc: MakeDoc) -> None:
     doc._.entity_clusters = [[doc.ents[0]], [doc.ents[1]]]
     doc._.relations = [{"head": doc[0:1], "tail": doc[2:3], "label": "runs"}]
     assert list(build([doc]).nodes) == ["kb:Q2", "name:ORG:acme"]
+
+
+DRUGS = "NSAIDs D1|D2, Aspirin D1, ibuprofen D2, kids P1, cats P2"
+
+
+@pytest.mark.parametrize(
+    "mentions, relations",
+    [
+        (DRUGS, ["D1 P1", "D2 P2"]),
+        (DRUGS, ["D2 P2"]),
+        (DRUGS, ["P1 D1", "P1 D2"]),
+        ("NSAIDs D1|D2, ibuprofen D2, drugs -|D2, kids P1", ["D2 P1"]),
+        ("NSAIDs D1|D2, pills D2|D3, kids P1", ["D2 P1"]),
+        ("NSAIDs D1|D2, drugs D1|D2, kids P1", ["D1|D2 P1"]),
+    ],
+)
+def test_relations_of_concepts_that_share_a_mention(read_concepts: MakeDoc, mentions: str, relations: Any) -> None:
+    doc = read_concepts(mentions, *relations)
+    expected = {tuple(f"kb:{concept}" for concept in relation.split()) for relation in relations}
+    graph = build([doc])
+    assert {(head, tail) for head, tail in graph.edges()} == expected
+    names, picture = dict(graph.nodes(data="name")), read_graph(doc, Selection())
+    drawn = {(picture.nodes[edge.head].name, picture.nodes[edge.tail].name) for edge in picture.edges}
+    assert drawn == {(names[head], names[tail]) for head, tail in expected}
+
+
+def test_clusters_of_relations_are_those_of_entities(nlp: Language, make_doc: MakeDoc) -> None:
+    doc = make_doc("Ann runs Acme in Rome.", "Ann P, Acme O, Rome G")
+    doc._.relations = [{"head": doc[0:1], "tail": doc[2:3], "label": "runs", "head_cluster": 0, "tail_cluster": 1}]
+    doc.spans["some"] = [doc.ents[2], doc.ents[1], doc.ents[0]]
+    assert edges(build([doc], spans_key="some")) == {("name:P:ann", "runs", "name:O:acme"): 1}
+    doc.spans["some"] = [doc.ents[2]]
+    assert set(build([doc], spans_key="some").nodes) == {"name::ann", "name::acme"}
 
 
 def test_functional_labels_keep_their_best_tail(make_doc: MakeDoc) -> None:
