@@ -1,7 +1,8 @@
-"""Clusters that the coreference components of other packages have written into a document."""
+"""Clusters that the coreference components of other packages have written into a document, and clusters that moved."""
 
 import warnings
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+from collections import Counter
+from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
@@ -80,3 +81,31 @@ def _of_coreferee(doc: Doc, value: Iterable[Iterable[Any]], entities: Sequence[S
     owners = {i: span for span in entities for i in range(span.start, span.end)}
     heads = [[mention.token_indexes for mention in chain] for chain in value]
     return [[owners.get(i) or doc[i : i + 1] for (i, *more) in chain if not more] for chain in heads]
+
+
+Place = Tuple[int, int]
+
+
+def owners_of(clusters: Iterable[Iterable[Place]]) -> Dict[Place, List[int]]:
+    """RETURNS (Dict[Tuple[int, int], List[int]]): places of mentions, with the indexes of their clusters."""
+    owners: Dict[Place, List[int]] = {}
+    for index, places in enumerate(clusters):
+        for place in places:
+            owners.setdefault(place, []).append(index)
+    return owners
+
+
+def renumber(
+    index: int, places: Collection[Place], owners: Mapping[Place, Sequence[int]], mention: Optional[Place] = None
+) -> Optional[int]:
+    """Find a cluster in another list of clusters.
+
+    index (int): its index in its own.
+    places (Collection[Tuple[int, int]]): its mentions.
+    owners (Mapping[Tuple[int, int], Sequence[int]]): those of the other list, see `owners_of`.
+    mention (Optional[Tuple[int, int]]): where it is one of these, the cluster that is found must have it, too.
+    RETURNS (Optional[int]): the index of the cluster that shares most mentions, first the same one; None for none.
+    """
+    shared = Counter(owner for place in places for owner in owners.get(place, ()))
+    fitting = shared if mention is None or mention not in places else owners.get(mention, ())
+    return max(fitting, key=lambda owner: (shared[owner], owner == index, -owner), default=None)

@@ -13,7 +13,7 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, O
 
 from spacy.tokens import Doc, Span
 
-from .coreference import coreference_clusters
+from .coreference import Place, coreference_clusters, owners_of, renumber
 from .errors import Errors
 from .plain import as_list, is_text, items, plain, plain_evidence, plain_int, plain_label, plain_score, with_lists
 
@@ -386,7 +386,7 @@ def get_clusters(doc: Doc) -> List[EntityCluster]:
 
 
 def set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
-    """Set `doc._.entity_clusters`. A ValueError is raised for what is no list of lists of spans."""
+    """Set `doc._.entity_clusters`, for relations too. A ValueError is raised for what is no list of lists of spans."""
     attr = "entity_clusters"
     stored = []
     for i, cluster in enumerate(map(as_list, items(clusters, attr))):
@@ -396,7 +396,26 @@ def set_clusters(doc: Doc, clusters: Iterable[Iterable[Any]]) -> None:
         if not mentions:
             raise ValueError(Errors.R002.format(attr=attr, what=f"item {i}", value=[], expected="a list of spans"))
         stored.append(mentions)
+    _follow_mentions(doc, owners_of([_offsets(make_span(doc, *mention)) for mention in own] for own in stored))
     doc.user_data[CLUSTERS_KEY] = stored
+
+
+def _follow_mentions(doc: Doc, owners: Mapping[Place, Sequence[int]]) -> None:
+    """Let relations name the new clusters that have their mentions, or none; pairs without both of these go."""
+    relations, pairs = [dict(item) for item in _stored(doc)], doc.user_data.get(PAIRS_KEY, ())
+    named = [(item, end) for item in relations for end in ("head", "tail") if item[f"{end}_cluster"] is not None]
+    if not named and not pairs:
+        return
+    old = dict(enumerate([_offsets(span) for span in cluster] for cluster in get_clusters(doc)))
+    for item, end in named:
+        index, mention = item[f"{end}_cluster"], _offsets(make_span(doc, *item[end]))
+        item[f"{end}_cluster"] = renumber(index, old.get(index, ()), owners, mention)
+    if named:
+        doc.user_data[relations_key()] = relations
+    if pairs:
+        new = {index: renumber(index, places, owners) for index, places in old.items()}
+        found = [[new.get(head), new.get(tail), *rest] for head, tail, *rest in pairs]
+        doc.user_data[PAIRS_KEY] = [pair for pair in found if None not in pair[:2] and pair[0] != pair[1]]
 
 
 def get_pairs(doc: Doc) -> List[CandidatePair]:

@@ -296,6 +296,27 @@ def test_no_clusters_can_be_set(doc: Doc) -> None:
     assert doc._.entity_clusters == []
 
 
+def test_relations_and_pairs_follow_their_mentions_into_other_clusters(doc: Doc) -> None:
+    acme, ada, poe, steel, rome = doc.ents
+    doc._.entity_clusters = [[acme, steel], [ada, poe], [steel, rome]]
+    ends = [(steel, 0, ada, 1), (steel, 2, poe, 1), (rome, 2, doc[8:9], 1), (ada, None, rome, None)]
+    keys = ("head", "head_cluster", "tail", "tail_cluster")
+    doc._.relations = [{**dict(zip(keys, found)), "label": "r"} for found in ends]
+    doc._.candidate_pairs = [(0, 1, 0.5, {"r": 1.0}), (2, 1), (1, 0)]
+
+    def clusters() -> Any:
+        return [(rel.head_cluster, rel.tail_cluster) for rel in doc._.relations]
+
+    # Others that have a mention of two entities are told apart by the other mentions.
+    doc._.entity_clusters = [[ada, poe], [rome, steel, doc[8:9]], [acme, steel]]
+    assert clusters() == [(2, 0), (1, 0), (1, 0), (None, None)]
+    assert doc._.candidate_pairs == [CandidatePair(2, 0, 0.5, {"r": 1.0}), CandidatePair(1, 0), CandidatePair(0, 2)]
+    # A mention that is in none names none.
+    doc._.entity_clusters = [[doc[3:4]], [ada], [acme, poe]]
+    assert clusters() == [(None, 1), (None, 2), (None, 1), (None, None)]
+    assert doc._.candidate_pairs == [CandidatePair(2, 1, 0.5, {"r": 1.0}), CandidatePair(1, 2)]
+
+
 def test_clusters_of_given_spans_in_text_order(doc: Doc) -> None:
     spans = [doc[14:15], doc[0:2], doc[0:3]]
     assert offsets(cluster_entities(doc, spans)) == [[(0, 2)], [(0, 3)], [(14, 15)]]

@@ -7,6 +7,7 @@ import numpy as np
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ...coreference import owners_of
 from ...pair_weights import weights_by_place
 from ...relations import get_relations, has_relations
 from .encoders import PairInput
@@ -90,7 +91,7 @@ def gold_pairs(
 
 def _labels(doc: Doc, item: PairInput) -> Labels:
     """The labels of the ordered pairs of entities that hold a relation."""
-    owners = _owners(item)
+    owners = owners_of(item.clusters)
     labels: Labels = {}
     for rel in get_relations(doc):
         ends = [
@@ -109,21 +110,12 @@ def _weights(doc: Doc, item: PairInput) -> Optional[np.ndarray]:
     by_place = weights_by_place(doc)
     if not by_place:
         return None
-    owners = _owners(item)
+    owners = owners_of(item.clusters)
     weights = np.ones((len(item.clusters),) * 2)
     for (first, second), weight in by_place.items():
         for pair in product(owners.get(first, ()), owners.get(second, ())):
             weights[pair] = weight
     return weights
-
-
-def _owners(item: PairInput) -> Dict[Tuple[int, int], List[int]]:
-    """The entities that a mention is of, by its token offsets."""
-    owners: Dict[Tuple[int, int], List[int]] = {}
-    for i, cluster in enumerate(item.clusters):
-        for mention in cluster:
-            owners.setdefault(mention, []).append(i)
-    return owners
 
 
 def _align(example: Example, cluster: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:

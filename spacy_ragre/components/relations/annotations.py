@@ -1,6 +1,5 @@
 """Pairs on their way from candidates to relations: what a pair may be, what was found, and how a document keeps it."""
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -11,6 +10,7 @@ from spacy.util import minibatch
 
 from ...calibration.settings import Calibration
 from ...candidates import Candidate
+from ...coreference import owners_of, renumber
 from ...corpora.reader import copy_input
 from ...entity_types import STRICT, TypeRules
 from ...instances import Instance
@@ -342,14 +342,10 @@ def with_proposals(example: Example, spans_key: Optional[str] = None) -> Doc:
     if PAIRS_KEY in reference.user_data or PAIRS_KEY not in predicted.user_data:
         return reference
     doc = reference.copy()
-    owners: Dict[Tuple[int, int], List[int]] = {}
-    for i, cluster in enumerate(cluster_entities(doc, entity_spans(doc, spans_key))):
-        for mention in cluster:
-            owners.setdefault((mention.start_char, mention.end_char), []).append(i)
-    gold: List[Optional[int]] = []
-    for i, cluster in enumerate(cluster_entities(predicted, entity_spans(predicted, spans_key))):
-        found = Counter(owner for span in cluster for owner in owners.get((span.start_char, span.end_char), ()))
-        gold.append(max(found, key=lambda owner: (found[owner], owner == i, -owner)) if found else None)
+    clusters = [cluster_entities(own, entity_spans(own, spans_key)) for own in (predicted, doc)]
+    proposed, known = ([[(m.start_char, m.end_char) for m in cluster] for cluster in own] for own in clusters)
+    owners = owners_of(known)
+    gold = [renumber(i, places, owners) for i, places in enumerate(proposed)]
     doc.user_data[PAIRS_KEY] = [
         [gold[head], gold[tail], *rest]
         for head, tail, *rest in predicted.user_data[PAIRS_KEY]

@@ -106,6 +106,20 @@ def test_clusters_of_a_span_group(make_nlp, answer_all):
     assert [m.start for m in clusters[relation.tail_cluster]] == [2]
 
 
+def test_relations_of_another_extractor_stay_where_clusters_are_replaced(make_nlp, make_doc, answer_all):
+    first, second = make_nlp(candidates=WHOLE), make_nlp(candidates=WHOLE, spans_key="names", labels=["near"])
+    answer_all(first)
+    answer_all(second)
+    doc = first(make_doc(first, "In Rome Acme hired Ann .", [("Acme", "ORG"), ("Ann", "PERSON")]))
+    doc.spans["names"] = [Span(doc, 1, 2, "GPE"), Span(doc, 2, 3, "ORG")]
+    doc = second(doc)
+    clusters = doc._.entity_clusters
+    named = {rel.label: (rel.head_cluster, rel.tail_cluster) for rel in doc._.relations}
+    assert [cluster[0].text for cluster in clusters] == ["Rome", "Acme"]
+    assert named == {"founded_by": (1, None), "near": (0, 1)}
+    assert sorted(texts(doc)) == [("Acme", "Ann"), ("Rome", "Acme")]
+
+
 def test_relations_read_at_a_pronoun_are_told_of_the_nearest_name(make_nlp, make_doc, answer_all):
     nlp = make_nlp(candidates=WHOLE)
     asked = answer_all(nlp)
