@@ -34,6 +34,8 @@ _FREQUENCY = re.compile(
 # One-letter units are too often something else.
 _WRITTEN = "|".join(sorted((re.escape(unit) for unit in UNITS if len(unit) > 1), key=len, reverse=True))
 _MEASURE = re.compile(rf"\b\d[\d.,]*[- ]?(?:{_WRITTEN})\b", re.IGNORECASE)
+# What goes on with a name after a hyphen, beside other names: "Rolls-royce", "T-shirt".
+_AFTER_HYPHEN = frozenset(("PROPN", "NOUN", "NUM"))
 # Tags of what stands in front of the words that name a thing.
 _FRONT = frozenset("DET PRON NUM PUNCT ADV PART SYM CCONJ ADP AUX".split())
 _FRONT_TAGS = frozenset("JJR JJS CD PRP$ DT PDT WDT WP$ POS".split())
@@ -145,6 +147,11 @@ def is_name(token: Token) -> bool:
     return token.is_alpha and token.text[:2].isupper() and len(token) > 1 and not token.is_sent_start
 
 
+def _joins(doc: Doc, i: int) -> bool:
+    """RETURNS (bool): whether a token is a hyphen between the words beside it, without spaces, and no dash."""
+    return 0 < i < len(doc) - 1 and doc[i].text == "-" and not (doc[i - 1].whitespace_ or doc[i].whitespace_)
+
+
 def find_names(doc: Doc, ents: Sequence[Span]) -> List[Span]:
     """RETURNS (List[Span]): runs of proper nouns outside of entities, with "of" and the like between them; without
     offices in front ("Justice"), and without greetings.
@@ -158,7 +165,8 @@ def find_names(doc: Doc, ents: Sequence[Span]) -> List[Span]:
         if i >= len(doc) or doc[i].is_sent_start or i in taken:
             return False
         if doc[i].text == "-":
-            return i + 1 < len(doc) and i + 1 not in taken
+            # "Berlin-based" is no name.
+            return _joins(doc, i) and i + 1 not in taken and (is_name(doc[i + 1]) or doc[i + 1].pos_ in _AFTER_HYPHEN)
         return is_free_name(i) or (doc[i].lower_ in INSIDE_NAMES and is_free_name(i + 1))
 
     out, start = [], 0
@@ -191,7 +199,7 @@ def find_terms(doc: Doc, ents: Sequence[Span]) -> List[Span]:
                 start = i + 1
         while start < end and _is_front(doc[start]):
             start += 1
-        while end + 1 < len(doc) and doc[end].text == "-" and not (doc[end - 1].whitespace_ or doc[end].whitespace_):
+        while _joins(doc, end):
             end += 2
         words = doc[start:end]
         # Of one word: neither a unit nor a sign.

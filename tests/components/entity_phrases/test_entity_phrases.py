@@ -1,8 +1,11 @@
 """Entities by rules: what is added, what becomes whole, and that nothing is lost."""
 
+import re
+
 import pytest
 import spacy
 from spacy.tokens import Doc, Span
+from spacy.util import get_words_and_spaces
 
 from spacy_ragre.bundled import BUNDLED
 from spacy_ragre.components.entity_phrases.rules import RULES, find_phrases
@@ -31,8 +34,8 @@ def phrases(doc, *rules):
     return [(span.text, span.label_) for span in find_phrases(doc, doc.ents, rules or RULES)]
 
 
-def tagged(words, pos, ents=()):
-    doc = Doc(spacy.blank("en").vocab, words=words, pos=pos, tags=["X"] * len(words))
+def tagged(words, pos, ents=(), spaces=None):
+    doc = Doc(spacy.blank("en").vocab, words=words, spaces=spaces, pos=pos, tags=["X"] * len(words))
     doc.set_ents([Span(doc, start, end, label) for start, end, label in ents])
     return doc
 
@@ -80,6 +83,23 @@ def test_names_that_were_missed_are_found():
     words = ["Dear", "Tom", ",", "Bank", "of", "Velm", "sued", "Dr.", "."]
     pos = ["PROPN", "PROPN", "PUNCT", "PROPN", "ADP", "PROPN", "VERB", "PROPN", "PUNCT"]
     assert phrases(tagged(words, pos), "names") == [("Tom", "NAME"), ("Bank of Velm", "NAME")]
+
+
+@pytest.mark.parametrize(
+    "text, pos, wanted",
+    [
+        ("Anna - our guide", "PROPN PUNCT PRON NOUN", ["Anna"]),
+        ("Belmark -left", "PROPN PUNCT PROPN", ["Belmark"]),
+        ("Paris- Lyon-Nord", "PROPN PUNCT PROPN PUNCT PROPN", ["Paris", "Lyon-Nord"]),
+        ("Berlin-based Acme", "PROPN PUNCT VERB PROPN", ["Berlin", "Acme"]),
+        ("Rolls-royce-7", "PROPN PUNCT NOUN PUNCT NUM", ["Rolls-royce-7"]),
+        ("Anna-", "PROPN PUNCT", ["Anna"]),
+    ],
+)
+def test_a_hyphen_is_a_part_of_a_name_and_a_dash_is_not(text, pos, wanted):
+    words, spaces = get_words_and_spaces(re.findall(r"\w+|-", text), text)
+    doc = tagged(words, pos.split(), spaces=spaces)
+    assert phrases(doc, "names") == [(name, "NAME") for name in wanted]
 
 
 @pytest.mark.real
