@@ -67,9 +67,10 @@ def mend(doc: Doc, ents: Sequence[Span]) -> List[Span]:
         elif ent.label_ == "DATE" and left and left[0].label_ == "TIME" and left[0].start == ent.end:
             ent = _relabel(doc, ent, ent.start, left.pop(0).end)
         elif ent.label_ in NUMBERS - {"DATE"}:
-            ent = _mend_number(doc, ent)
+            ent = _mend_number(doc, ent, taken)
+        taken.update(range(ent.start, ent.end))
         out.append(ent)
-    return filter_spans(out)
+    return out
 
 
 def _mend_name(doc: Doc, ent: Span, taken: Set[int]) -> Span:
@@ -87,15 +88,15 @@ def _mend_name(doc: Doc, ent: Span, taken: Set[int]) -> Span:
     return _relabel(doc, ent, start, end)
 
 
-def _mend_number(doc: Doc, ent: Span) -> Span:
+def _mend_number(doc: Doc, ent: Span, taken: Set[int]) -> Span:
     start, end, label = ent.start, ent.end, ent.label_
     while end - start > 1 and doc[start].pos_ == "VERB":
         start += 1
     numbers = [i for i in range(start, end) if doc[i].like_num]
     unit = numbers[-1] + 1 if numbers else len(doc)
-    if unit < len(doc) and doc[unit].lower_ in UNITS and (unit >= end or label == "TIME"):
+    if unit < len(doc) and doc[unit].lower_ in UNITS and (unit not in taken or (unit < end and label == "TIME")):
         end, label = unit + 1, "MONEY" if doc[unit].lower_ in CURRENCIES else QUANTITY
-    if start > 0 and doc[start - 1].is_currency:
+    if start > 0 and start - 1 not in taken and doc[start - 1].is_currency:
         start, label = start - 1, "MONEY"
     return _relabel(doc, ent, start, end, label)
 
@@ -199,7 +200,7 @@ def find_terms(doc: Doc, ents: Sequence[Span]) -> List[Span]:
                 start = i + 1
         while start < end and _is_front(doc[start]):
             start += 1
-        while _joins(doc, end):
+        while _joins(doc, end) and taken.isdisjoint((end, end + 1)):
             end += 2
         words = doc[start:end]
         # Of one word: neither a unit nor a sign.

@@ -68,6 +68,13 @@ def test_ids_of_entities_stay(parsed):
     assert [(span.text, span.kb_id_) for span in find_phrases(doc, doc.ents, RULES)][0] == ("Ana Crețu", "Q1")
 
 
+def test_no_entity_takes_what_belongs_to_another():
+    doc = tagged(["Ana", "Velm", "Linden"], ["PROPN"] * 3, [(0, 1, "PERSON"), (2, 3, "ORG")])
+    assert phrases(doc, "boundaries") == [("Ana Velm", "PERSON"), ("Linden", "ORG")]
+    doc = tagged(["$", "20", "pounds"], ["SYM", "NUM", "NOUN"], [(0, 1, "ORG"), (1, 2, "CARDINAL"), (2, 3, "PRODUCT")])
+    assert phrases(doc, "boundaries") == [("$", "ORG"), ("20", "CARDINAL"), ("pounds", "PRODUCT")]
+
+
 def test_amounts_get_their_unit():
     words = ["took", "850", "mg", "twice", "a", "day", "for", "£", "20"]
     pos = ["VERB", "NUM", "NOUN", "ADV", "DET", "NOUN", "ADP", "SYM", "NUM"]
@@ -120,6 +127,22 @@ def test_entities_that_are_there_go_before(parsed):
     doc = parsed("The drug metformin lowers blood sugar.", [("metformin", "DRUG")])
     assert ("metformin", "DRUG") in phrases(doc)
     assert ("blood sugar", "TERM") in phrases(doc)
+
+
+def test_a_term_with_a_hyphen_leaves_an_entity_behind_it_alone():
+    words = ["The", "mayor", "-", "Obama", "spoke"]
+    doc = Doc(
+        spacy.blank("en").vocab,
+        words=words,
+        spaces=[True, False, False, True, False],
+        pos=["DET", "NOUN", "PUNCT", "PROPN", "VERB"],
+        tags=["DT", "NN", "HYPH", "NNP", "VBD"],
+        heads=[1, 4, 1, 1, 4],
+        deps=["det", "nsubj", "punct", "appos", "ROOT"],
+    )
+    assert phrases(doc, "terms") == [("mayor-Obama", "TERM")]
+    doc.set_ents([Span(doc, 3, 4, "PERSON")])
+    assert phrases(doc, "terms") == [("mayor", "TERM"), ("Obama", "PERSON")]
 
 
 @pytest.mark.real
