@@ -31,9 +31,9 @@ _FREQUENCY = re.compile(
     r"|daily|(?:in the )?morning and evening|at night)\b",
     re.IGNORECASE,
 )
-# One-letter units are too often something else.
-_WRITTEN = "|".join(sorted((re.escape(unit) for unit in UNITS if len(unit) > 1), key=len, reverse=True))
-_MEASURE = re.compile(rf"\b\d[\d.,]*[- ]?(?:{_WRITTEN})\b", re.IGNORECASE)
+# One-letter units are too often something else, and "%" is not.
+_WRITTEN = "|".join(sorted((re.escape(unit) for unit in UNITS - set("glm")), key=len, reverse=True))
+_MEASURE = re.compile(rf"\b\d[\d.,]*[- ]?(?:{_WRITTEN})(?!\w)", re.IGNORECASE)
 # What goes on with a name after a hyphen, beside other names: "Rolls-royce", "T-shirt".
 _AFTER_HYPHEN = frozenset(("PROPN", "NOUN", "NUM"))
 # Tags of what stands in front of the words that name a thing.

@@ -8,7 +8,8 @@ from spacy.tokens import Doc, Span
 from spacy.util import get_words_and_spaces
 
 from spacy_ragre.bundled import BUNDLED
-from spacy_ragre.components.entity_phrases.rules import RULES, find_phrases
+from spacy_ragre.components.entity_phrases.rules import RULES, find_measures, find_phrases
+from spacy_ragre.components.entity_phrases.words import UNITS
 
 NAME = "entity_phrases"
 
@@ -84,6 +85,17 @@ def test_amounts_get_their_unit():
     # An entity that is no number goes before.
     doc = tagged(["Every", "Day", "news"], ["PROPN", "PROPN", "NOUN"], [(0, 3, "ORG")])
     assert phrases(doc, "measures") == [("Every Day news", "ORG")]
+
+
+@pytest.mark.parametrize("unit", sorted(UNITS))
+def test_an_amount_is_found_with_any_unit_that_is_no_single_letter(unit):
+    vocab = spacy.blank("en").vocab
+    wanted = [] if len(unit) == 1 and unit.isalpha() else ["5" + unit, "1.5 " + unit, f"20-{unit}"]
+    words = ["5", unit, "and", "1.5", unit, ",", "20", "-", unit]
+    doc = Doc(vocab, words=words, spaces=[False, True, True, True, False, True, False, False, False])
+    assert [span.text for span in find_measures(doc, [])] == wanted
+    # Nor is the beginning of another word a unit.
+    assert find_measures(Doc(vocab, words=["5", unit, "xyz"], spaces=[True, False, False]), []) == []
 
 
 def test_names_that_were_missed_are_found():
