@@ -13,6 +13,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ...errors import Errors, Warnings
+from ...relations import blocked_tokens
 from .rules import ALL_RULES, RULES, find_phrases
 
 
@@ -36,7 +37,8 @@ def make_entity_phrases(nlp: Language, name: str, rules: List[str], types: Dict[
 
 class EntityPhrases:
     """Adds entities to `doc.ents`. No entity is lost, unless `types` leaves it out; "boundaries", "measures" and
-    "articles" change where some begin and end.
+    "articles" change where some begin and end. Tokens that are blocked (see `Doc.set_ents`) get none, and entities
+    beside them stay as they are: somebody said where they begin and end.
 
     vocab (Vocab): the shared vocabulary.
     name (str): the component's name.
@@ -78,5 +80,6 @@ class EntityPhrases:
             raise ValueError(Errors.R641.format(name=self.name, missing=", ".join(missing), text=doc.text[:40]))
         found = find_phrases(doc, doc.ents, self.rules)
         named = [(ent, self.types.get(ent.label_, ent.label_)) for ent in found]
-        doc.set_ents([Span(doc, e.start, e.end, type_, kb_id=e.kb_id, span_id=e.id) for e, type_ in named if type_])
+        ents = [Span(doc, e.start, e.end, type_, kb_id=e.kb_id, span_id=e.id) for e, type_ in named if type_]
+        doc.set_ents(ents, blocked=blocked_tokens(doc))
         return doc

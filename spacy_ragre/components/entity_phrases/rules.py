@@ -10,6 +10,7 @@ from spacy.tokens import Doc, Span, Token
 from spacy.util import filter_spans
 
 from ...entity_types import FREQUENCY, NAME, NAMES, NUMBERS, QUANTITY, TERM
+from ...relations import blocked_tokens
 from .words import (
     ARTICLES,
     COURTESY,
@@ -46,22 +47,38 @@ def overlaps(span: Span, others: Sequence[Span]) -> bool:
     return any(span.start < other.end and other.start < span.end for other in others)
 
 
-def mend(doc: Doc, ents: Sequence[Span]) -> List[Span]:
+def closed_tokens(doc: Doc, ents: Sequence[Span]) -> Set[int]:
+    """Where nothing may change.
+
+    doc (Doc): the document.
+    ents (Sequence[Span]): its entities, in order.
+    RETURNS (Set[int]): tokens that are blocked, and those of entities that stand beside them, or beside others that do.
+    """
+    closed = {token.start for token in blocked_tokens(doc)}
+    # Back and forth, since what they stand beside may come before or behind.
+    for ent in (*ents, *reversed(ents)):
+        if not closed.isdisjoint((ent.start - 1, ent.end)):
+            closed.update(range(ent.start, ent.end))
+    return closed
+
+
+def mend(doc: Doc, ents: Sequence[Span], closed: Set[int]) -> List[Span]:
     """Entities with the boundaries that their type asks for: names whole ("FC Linden", not "Linden"), without a
     preposition behind, amounts with their unit. Only entities of OntoNotes' types change.
 
     doc (Doc): the document, tagged.
-    ents (Sequence[Span]): its entities, in order.
+    ents (Sequence[Span]): entities, in order.
+    closed (Set[int]): tokens where nothing may change; none of these entities has any.
     RETURNS (List[Span]): as many or fewer: parts of one name become one.
     """
-    taken = {token.i for ent in ents for token in ent}
+    taken = closed | {token.i for ent in ents for token in ent}
     out: List[Span] = []
     left = list(ents)
     while left:
         ent = left.pop(0)
         if ent.label_ in NAMES:
             ent = _mend_name(doc, ent, taken)
-            follows = left and left[0].start == ent.end + 1 and left[0].label_ in NAMES
+            follows = left and left[0].start == ent.end + 1 and left[0].label_ in NAMES and ent.end not in closed
             if follows and doc[ent.end].lower_ == "of" and doc[ent.end - 1].lower_ in INSTITUTIONS:
                 ent = _relabel(doc, ent, ent.start, left.pop(0).end)
         elif ent.label_ == "DATE" and left and left[0].label_ == "TIME" and left[0].start == ent.end:
@@ -120,7 +137,7 @@ def trim(doc: Doc, ents: Sequence[Span]) -> List[Span]:
     return out
 
 
-def find_measures(doc: Doc, ents: Sequence[Span]) -> List[Span]:
+def find_measures(doc: Doc, ents: Sequence[Span], closed: Set[int]) -> List[Span]:
     """RETURNS (List[Span]): amounts with a unit, and how often something is done ("twice a day"), where no entity other
     than a number is.
     """
@@ -128,7 +145,7 @@ def find_measures(doc: Doc, ents: Sequence[Span]) -> List[Span]:
     for expression, label in ((_FREQUENCY, FREQUENCY), (_MEASURE, QUANTITY)):
         for match in expression.finditer(doc.text):
             span = doc.char_span(match.start(), match.end(), label=label)
-            if span is None:
+            if span is None or not closed.isdisjoint(range(span.start, span.end)):
                 continue
             others = [ent for ent in ents if overlaps(span, [ent])]
             whole = any(ent.start <= span.start and span.end <= ent.end and ent.label_ in _MEASURED for ent in others)
@@ -153,11 +170,11 @@ def _joins(doc: Doc, i: int) -> bool:
     return 0 < i < len(doc) - 1 and doc[i].text == "-" and not (doc[i - 1].whitespace_ or doc[i].whitespace_)
 
 
-def find_names(doc: Doc, ents: Sequence[Span]) -> List[Span]:
+def find_names(doc: Doc, ents: Sequence[Span], closed: Set[int]) -> List[Span]:
     """RETURNS (List[Span]): runs of proper nouns outside of entities, with "of" and the like between them; without
     offices in front ("Justice"), and without greetings.
     """
-    taken = {token.i for ent in ents for token in ent}
+    taken = closed | {token.i for ent in ents for token in ent}
 
     def is_free_name(i: int) -> bool:
         return i < len(doc) and i not in taken and is_name(doc[i]) and doc[i].lower_ not in GREETINGS
@@ -184,11 +201,11 @@ def find_names(doc: Doc, ents: Sequence[Span]) -> List[Span]:
     return out
 
 
-def find_terms(doc: Doc, ents: Sequence[Span]) -> List[Span]:
+def find_terms(doc: Doc, ents: Sequence[Span], closed: Set[int]) -> List[Span]:
     """RETURNS (List[Span]): noun phrases outside of entities, up to their head: without determiners, numbers, owners
     ("the bank's") and adjectives that say how something is.
     """
-    taken = {token.i for ent in ents if not _is_part(ent) for token in ent}
+    taken = closed | {token.i for ent in ents if not _is_part(ent) for token in ent}
     out = []
     for chunk in doc.noun_chunks:
         head = chunk.root
@@ -200,7 +217,7 @@ def find_terms(doc: Doc, ents: Sequence[Span]) -> List[Span]:
                 start = i + 1
         while start < end and _is_front(doc[start]):
             start += 1
-        while _joins(doc, end) and taken.isdisjoint((end, end + 1)):
+        while start < end and _joins(doc, end) and taken.isdisjoint((end, end + 1)):
             end += 2
         words = doc[start:end]
         # Of one word: neither a unit nor a sign.
@@ -227,20 +244,23 @@ def _is_front(token: Token) -> bool:
 
 
 def find_phrases(doc: Doc, ents: Sequence[Span], rules: Sequence[str]) -> List[Span]:
-    """Entities as the rules make them, none of them overlapping.
+    """Entities as the rules make them, none of them overlapping. Nothing changes where tokens are blocked.
 
     doc (Doc): the document, tagged and parsed.
     ents (Sequence[Span]): its entities.
     rules (Sequence[str]): those of `ALL_RULES` to use.
     RETURNS (List[Span]): the entities, in order.
     """
-    found = mend(doc, ents) if "boundaries" in rules else list(ents)
+    closed = closed_tokens(doc, ents)
+    found = [ent for ent in ents if ent.start not in closed]
+    found = mend(doc, found, closed) if "boundaries" in rules else found
     found = trim(doc, found) if "articles" in rules else found
+    found = sorted([*found, *(ent for ent in ents if ent.start in closed)], key=lambda span: span.start)
     if "measures" in rules:
-        measures = find_measures(doc, found)
+        measures = find_measures(doc, found, closed)
         found = [ent for ent in found if not overlaps(ent, measures)] + measures
-    names = find_names(doc, found) if "names" in rules else []
-    terms = find_terms(doc, found) if "terms" in rules else []
+    names = find_names(doc, found, closed) if "names" in rules else []
+    terms = find_terms(doc, found, closed) if "terms" in rules else []
     # Of a name inside a longer noun phrase, the phrase ("Savoy cabbage"); the name where they are equal.
     names = [name for name in names if not any(term.start <= name.start and name.end < term.end for term in terms)]
     found = [*(ent for ent in found if not overlaps(ent, terms)), *names]

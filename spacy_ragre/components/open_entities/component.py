@@ -23,9 +23,9 @@ from ...entity_types import ONTONOTES
 from ...errors import Errors, Warnings
 from ...files import file_hash
 from ...labels import lost_in_config
+from ...relations import blocked_tokens
 from ...training.locks import use_own_threads
 from ..relations.open_tokens import type_words
-from ..supplements.mentions import is_blocked
 from .finder import MAX_TYPE_TOKENS, EntityFinder
 
 logger = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ class OpenEntities(Pipe):
         found (Sequence[Sequence[Tuple[int, int, str]]]): what `predict` gave for them.
         """
         for doc, ents in zip(docs, found):
-            blocked = [doc[token.i : token.i + 1] for token in doc if is_blocked(token)]
+            blocked = blocked_tokens(doc)
             taken = {token.i for span in (*doc.ents, *blocked) for token in span}
             free = [Span(doc, first, last, type_) for first, last, type_ in ents if not taken & set(range(first, last))]
             doc.set_ents([*doc.ents, *free], blocked=blocked)

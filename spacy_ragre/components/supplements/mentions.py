@@ -2,10 +2,10 @@
 
 from typing import List, Optional, Sequence, Set, Tuple
 
-from spacy.tokens import Doc, Span, SpanGroup, Token
+from spacy.tokens import Doc, Span, SpanGroup
 
 from ...prompts.supplements import RELATIONS, TRIPLE_RELATIONS
-from ...relations import entity_spans, get_relations, has_relations, set_relations
+from ...relations import blocked_tokens, entity_spans, get_relations, has_relations, set_relations
 from .gazetteer import Gazetteer
 from .questions import EntityLabels, offsets
 from .windows import Tokens
@@ -44,14 +44,9 @@ def without_taken(new: Sequence[Span], taken: Sequence[Span], own: Sequence[str]
     for span in new:
         near = [old for old in taken if old.start < span.end and span.start < old.end]
         stays = (old.label_ in own or old.start < span.start or span.end < old.end for old in near)
-        if not any(stays) and not any(map(is_blocked, span)):
+        if not any(stays) and not blocked_tokens(span):
             result.append(span)
     return result
-
-
-def is_blocked(token: Token) -> bool:
-    """RETURNS (bool): whether somebody said that no entity may be here."""
-    return token.ent_iob == 3 and not token.ent_type
 
 
 def set_mentions(doc: Doc, mentions: Sequence[Span], replaced: Sequence[str], spans_key: Optional[str]) -> None:
@@ -71,8 +66,8 @@ def set_mentions(doc: Doc, mentions: Sequence[Span], replaced: Sequence[str], sp
         doc.spans[spans_key] = SpanGroup(doc, name=spans_key, attrs=attrs, spans=[*kept, *mentions])
         return
     kept = [span for span in kept if not any(span.start < m.end and m.start < span.end for m in mentions)]
-    blocked = [doc[token.i : token.i + 1] for token in doc if is_blocked(token)]
-    doc.set_ents(sorted([*kept, *mentions], key=lambda span: span.start), blocked=blocked, default="outside")
+    ents = sorted([*kept, *mentions], key=lambda span: span.start)
+    doc.set_ents(ents, blocked=blocked_tokens(doc), default="outside")
 
 
 def _forget(doc: Doc, before: Sequence[Span], after: Sequence[Span]) -> None:

@@ -8,7 +8,8 @@ from spacy.tokens import Doc, Span
 from spacy.util import get_words_and_spaces
 
 from spacy_ragre.bundled import BUNDLED
-from spacy_ragre.components.entity_phrases.rules import RULES, find_measures, find_phrases
+from spacy_ragre.components.entity_phrases.component import EntityPhrases
+from spacy_ragre.components.entity_phrases.rules import ALL_RULES, RULES, find_phrases
 from spacy_ragre.components.entity_phrases.words import UNITS
 
 NAME = "entity_phrases"
@@ -93,9 +94,9 @@ def test_an_amount_is_found_with_any_unit_that_is_no_single_letter(unit):
     wanted = [] if len(unit) == 1 and unit.isalpha() else ["5" + unit, "1.5 " + unit, f"20-{unit}"]
     words = ["5", unit, "and", "1.5", unit, ",", "20", "-", unit]
     doc = Doc(vocab, words=words, spaces=[False, True, True, True, False, True, False, False, False])
-    assert [span.text for span in find_measures(doc, [])] == wanted
+    assert phrases(doc, "measures") == [(amount, "QUANTITY") for amount in wanted]
     # Nor is the beginning of another word a unit.
-    assert find_measures(Doc(vocab, words=["5", unit, "xyz"], spaces=[True, False, False]), []) == []
+    assert phrases(Doc(vocab, words=["5", unit, "xyz"], spaces=[True, False, False]), "measures") == []
 
 
 def test_names_that_were_missed_are_found():
@@ -167,6 +168,55 @@ def test_the_component_in_a_pipeline(parsed):
     # It has nothing to save but its settings.
     again = spacy.blank("en").from_config(nlp.config)
     assert again.get_pipe(NAME).rules == ("names",)
+
+
+TEXT = "Dr. Ana Velm of the World Bank 's Court of Mainz drank 5 % of red wine on 3 May at noon daily with Globex"
+POS = (
+    "PROPN PROPN PROPN ADP DET PROPN PROPN PART PROPN ADP PROPN VERB NUM NOUN ADP ADJ NOUN ADP NUM PROPN ADP NOUN ADV "
+    "ADP PROPN"
+)
+GIVEN = [
+    *((1, 2, "PERSON"), (4, 8, "ORG"), (8, 9, "ORG"), (10, 11, "GPE"), (12, 13, "CARDINAL"), (17, 20, "DATE")),
+    *((20, 22, "TIME"), (22, 23, "DATE")),
+]
+
+
+@pytest.fixture
+def drank():
+    """A sentence with entities that the rules change, and with what they find beside them."""
+    heads = [16 if i == 15 else 11 for i in range(25)]
+    deps = ["pobj" if i == 16 else "dep" for i in range(25)]
+    doc = Doc(spacy.blank("en").vocab, words=TEXT.split(), pos=POS.split(), tags=["X"] * 25, heads=heads, deps=deps)
+    doc.set_ents([Span(doc, start, end, label) for start, end, label in GIVEN])
+    return doc
+
+
+def test_given_entities_stay_as_they_are_where_all_else_is_blocked(drank):
+    pipe = EntityPhrases(drank.vocab, rules=ALL_RULES, types={"GPE": "LOC"})
+    drank.set_ents(drank.ents, default="blocked")
+    before = [token.ent_iob for token in drank]
+    wanted = [(start, end, "LOC" if label == "GPE" else label) for start, end, label in GIVEN]
+    assert [(ent.start, ent.end, ent.label_) for ent in pipe(drank).ents] == wanted
+    assert [token.ent_iob for token in drank] == before
+    # Where nothing is blocked, the rules change every one.
+    drank.set_ents(drank.ents, default="outside")
+    assert {(ent.start, ent.end, ent.label_) for ent in pipe(drank).ents}.isdisjoint(wanted)
+
+
+def test_what_stands_elsewhere_than_beside_blocked_tokens_changes(drank):
+    blocked = [drank[i : i + 1] for i, token in enumerate(drank) if token.text in ("of", "red", "Globex")]
+    drank.set_ents(drank.ents, blocked=blocked)
+    assert [(ent.text, ent.label_) for ent in EntityPhrases(drank.vocab)(drank).ents] == [
+        ("Dr. Ana Velm", "PERSON"),
+        ("the World Bank 's", "ORG"),
+        ("Court", "ORG"),
+        ("Mainz", "GPE"),
+        ("5 %", "QUANTITY"),
+        ("wine", "TERM"),
+        ("on 3 May at noon", "DATE"),
+        ("daily", "FREQUENCY"),
+    ]
+    assert all(span[0].ent_iob == 3 and not span[0].ent_type for span in blocked)
 
 
 def test_r640_unknown_rules():
