@@ -1,12 +1,14 @@
 """What the commands share: the app that they belong to, how an error reaches the user, and what a terminal is shown."""
 
 import json
+import os
 import re
 import unicodedata
+from collections import Counter
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import typer
 
@@ -42,6 +44,9 @@ ragre_cli = typer.Typer(name="ragre", help=HELP, no_args_is_help=True)
 
 # spaCy's own errors carry codes too: [E050] for a pipeline that is not there.
 _CODE = re.compile(r"\[[A-Z]\d{3,4}\]")
+# How files with labels end, and what looks like the name of a label.
+_FILE_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".tsv")
+_NAME = re.compile(r"[^\W\d][\w.:/-]*")
 # Marks, embeddings, overrides and isolates: they change the order in which a terminal shows what follows.
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Other characters that begin a new line or can't be written.
@@ -209,18 +214,43 @@ def parse_labels(values: List[str]) -> Dict[str, object]:
     """
     labels: Dict[str, object] = {}
     for value in values:
-        path = Path(value)
-        if path.suffix.lower() == ".json" or ("=" not in value and path.is_file()):
-            found = _labels_of_file(path)
-        else:
-            # "a=is in, or at,b=..." has a comma inside of words: one that no name follows.
-            parts = re.split(r",(?=[^,=]+=)", value) if "=" in value else value.split(",")
-            found = dict(_label(part, f"--labels {value!r}") for part in parts)
-        twice = [name for name in found if name in labels]
-        if twice:
-            raise ValueError(Errors.R321.format(source="--labels", problem=f"{twice[0]!r} is given twice"))
-        labels.update(found)
+        # `Path.is_file` raises an error for many labels: no name of a file is so long.
+        is_file = value.lower().endswith(".json") or os.path.isfile(value)
+        found = _labels_of_file(Path(value)).items() if is_file else _labels_of_text(value, f"--labels {value!r}")
+        labels = _once([*labels.items(), *found], "--labels")
     return labels
+
+
+def _once(pairs: Sequence[Tuple[str, object]], source: object) -> Dict[str, object]:
+    """RETURNS (Dict[str, object]): a table. A ValueError is raised where a name is given twice."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(Errors.R321.format(source=source, problem=f"{twice[0]!r} is given twice"))
+    return dict(pairs)
+
+
+def _labels_of_text(text: str, source: str) -> List[Tuple[str, object]]:
+    # "a=is in, or at,b=..." has a comma inside of words: one that no name follows.
+    first, *others = re.split(r",(?=[^,=]+=|\s*(?:,|$))", text)
+    # Only in front, names alone can be told from words.
+    parts = [*([first] if "=" in first else first.split(",")), *others]
+    for part in parts:
+        problem = _problem_of_label(part)
+        if problem:
+            raise ValueError(Errors.R321.format(source=source, problem=problem))
+    return [_label(part, source) for part in parts]
+
+
+def _problem_of_label(text: str) -> str:
+    """RETURNS (str): what tells that a part of `--labels` is meant as something else than one label; "" for nothing."""
+    name, _, words = text.strip().partition("=")
+    if (words or name).lower().endswith(_FILE_ENDINGS) or (name == text.strip() and re.search(r"[/\\]", name)):
+        return f"there is no file {text.strip()!r}"
+    unclear = [word for word in words.split(",")[1:] if _NAME.fullmatch(word)]
+    if not unclear:
+        return ""
+    told = f"{unclear[0]!r} may be another label, or belong to the words {words!r}"
+    return f"{told}: give labels without words first or by another --labels, and commas inside of words with a space"
 
 
 def _labels_of_file(path: Path) -> Dict[str, object]:
@@ -229,8 +259,8 @@ def _labels_of_file(path: Path) -> Dict[str, object]:
     text = decode(existing_path(path).read_bytes(), path)
     try:
         if path.suffix.lower() != ".json":
-            return dict(_label(line, str(path)) for line in text.splitlines() if line.strip())
-        data = json.loads(text)
+            return _once([_label(line, str(path)) for line in text.splitlines() if line.strip()], path)
+        data = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
     except json.JSONDecodeError as error:
         raise ValueError(Errors.R321.format(source=path, problem=error)) from error
     if isinstance(data, dict) or (isinstance(data, list) and all(isinstance(item, (str, dict)) for item in data)):
@@ -239,7 +269,7 @@ def _labels_of_file(path: Path) -> Dict[str, object]:
     raise ValueError(Errors.R321.format(source=path, problem=problem))
 
 
-def _label(text: str, source: str) -> "tuple[str, str]":
+def _label(text: str, source: str) -> Tuple[str, object]:
     name, _, words = text.partition("=")
     if not name.strip():
         raise ValueError(Errors.R321.format(source=source, problem=f"{text!r} has no name"))

@@ -330,10 +330,46 @@ def test_labels_are_read(tmp_path: Path) -> None:
         path.write_text('{"runs": "l\xe4uft"}', encoding=encoding)
         with pytest.raises(ValueError, match=f"R332.*iconv -f {encoding}"):
             parse_labels([str(path)])
-    with pytest.raises(ValueError, match="given twice"):
-        parse_labels(["a", "a=b"])
     with pytest.raises(OSError, match="R401"):
         parse_labels([str(tmp_path / "missing.json")])
+
+
+def test_labels_of_one_option_may_be_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"label_{i}" for i in range(500)]
+    assert list(parse_labels([",".join(names)])) == names
+    assert parse_labels(["a,b,c=is in"]) == {"a": "", "b": "", "c": "is in"}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run=1").mkdir()
+    (tmp_path / "run=1" / "labels.txt").write_text("runs\n", encoding="utf8")
+    assert parse_labels(["run=1/labels.txt", "kind=is a/an"]) == {"runs": "", "kind": "is a/an"}
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        (["a", "a=b"], "'a' is given twice"),
+        (["a=x,a=y"], "'a' is given twice"),
+        (["a,b,a"], "'a' is given twice"),
+        (["founded_by=was founded by,lives_in"], "'lives_in' may be another label, or .* 'was founded by,lives_in'"),
+        (["a=x,per:title,b=y"], "'per:title' may be another label"),
+        (["a=x,"], "'' has no name"),
+        (["a=x,,b=y"], "'' has no name"),
+        (["labls.txt"], "no file 'labls.txt'"),
+        (["a,labls.tsv"], "no file 'labls.tsv'"),
+        (["lables/typo"], "no file 'lables/typo'"),
+        (["run=1/labls.txt"], "no file 'run=1/labls.txt'"),
+    ],
+)
+def test_r321_labels_that_are_meant_otherwise(values: List[str], problem: str) -> None:
+    with pytest.raises(ValueError, match=f"R321.*{problem}"):
+        parse_labels(values)
+
+
+@pytest.mark.parametrize("name, text", [("labels.txt", "a=x\nb\na=y\n"), ("labels.json", '{"a": "x", "a": "y"}')])
+def test_r321_a_file_that_gives_a_label_twice(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf8")
+    with pytest.raises(ValueError, match=f"R321.*{name}: 'a' is given twice"):
+        parse_labels([str(tmp_path / name)])
 
 
 def test_extract_errors(fails: Callable[..., str], pipeline: str, tmp_path: Path) -> None:
