@@ -1,7 +1,7 @@
 """`ragre render`: pictures of annotated documents, in an HTML file."""
 
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, cast
 
 from wasabi import msg
 
@@ -56,7 +56,7 @@ def render(
     from ..files import atomic_write
     from ..visual import STYLES, corpus_page, render
 
-    docs = read_corpus(docs_path)
+    docs = read_corpus(docs_path, spans_key=cast(Optional[str], (options or {}).get("spans_key")))
     if style == "corpus":
         corpus_page(docs, output_path, title=docs_path.stem, options=options)
     elif style in STYLES:

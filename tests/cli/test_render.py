@@ -1,10 +1,10 @@
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, Dict
 
 import pytest
 from typer.testing import Result
 
-DOC = {
+DOC: Dict[str, Any] = {
     "id": "d1",
     "text": "Ann runs Acme. Ann met Bob.",
     "ents": [
@@ -48,6 +48,18 @@ def test_render_chooses_relations(run: Callable[..., Result], write_jsonl: Calla
     )
     page = output.read_text(encoding="utf8")
     assert "Ann runs Acme (" not in page and page.count('class="tip"') == 2
+
+
+@pytest.mark.parametrize("style", ["corpus", "arcs", "graph"])
+def test_render_draws_entities_that_overlap(
+    run: Callable[..., Result], write_jsonl: Callable[..., Path], tmp_path: Path, style: str
+) -> None:
+    docs = write_jsonl({**DOC, "ents": [*DOC["ents"], {"start": 0, "end": 13, "label": "EVENT"}]})
+    output = tmp_path / "out.html"
+    result = run("render", docs, output, "-s", style, "--spans-key", "sc")
+    assert result.exit_code == 0, result.output
+    page = output.read_text(encoding="utf8")
+    assert "runs" in page and "met" in page
 
 
 def test_render_says_what_is_wrong(fails: Callable[..., str], write_jsonl: Callable[..., Path], tmp_path: Path) -> None:
