@@ -55,7 +55,9 @@ class OpenLabel:
     symmetric: bool = False
 
     def allows(self, head: str, tail: str) -> bool:
-        """Whether entities of these types may stand in it. What has no type may."""
+        """Whether entities of these types may stand in it. What has no type may; components also ask `LabelSet`, where
+        it may only if no type is asked for.
+        """
 
         def fits(type_: str, types: Tuple[str, ...]) -> bool:
             return not types or not type_ or type_ in types
