@@ -338,11 +338,6 @@ def has_entity_annotation(doc: Doc, spans_key: Optional[str] = None) -> bool:
     return doc.has_annotation("ENT_IOB") if spans_key is None else spans_key in doc.spans
 
 
-def blocked_tokens(tokens: Union[Doc, Span]) -> List[Span]:
-    """RETURNS (List[Span]): each token where no entity may be, as `Doc.set_ents(..., blocked=...)` was told."""
-    return [tokens[i : i + 1] for i, token in enumerate(tokens) if token.ent_iob == 3 and not token.ent_type]
-
-
 def cluster_entities(doc: Doc, spans: Sequence[Span]) -> List[EntityCluster]:
     """Group entity mentions by what they name.
 

@@ -4,8 +4,8 @@ The development schemas of openrel are hard on purpose, so that a limit for a wa
 for ordinary text. So it is chosen on `corpora_src/paragraphs`, and with gold entities on the held-out tenth of
 `corpora_src/passages`, too, whose subjects are many more: of the limits that reach a precision, the one that finds most
 relations, on the paragraphs and on all together; the stricter one counts. The component's default settings; once with
-gold entities, once with those that en_core_web_sm finds, alone and with `entity_phrases`, where types may only be near
-(the stricter limits count again), and once with those that `open_entities` finds.
+gold entities, once with those that en_core_web_sm finds, alone and with `entity_phrases`, where types may only be near,
+and once with those that `open_entities` finds.
 
 Relations across sentences are rarer and harder, so that they have a limit of their own: of those with which all
 together, also those of single sentences, keep a precision, that which finds most.
@@ -30,7 +30,7 @@ from spacy_ragre.calibration.platt import fit_logistic
 from spacy_ragre.candidates import Candidate
 from spacy_ragre.components.relations.component import RagRelationExtractor
 from spacy_ragre.components.relations.open_rivals import COUNTS, count_rivals
-from spacy_ragre.components.relations.open_scorer import READER, OpenScorer
+from spacy_ragre.components.relations.open_scorer import FOUND, NAMED, PHRASES, READER, OpenScorer
 from spacy_ragre.corpora.openrel import SourceSchema, component_labels
 from spacy_ragre.files import atomic_write
 from spacy_ragre.labels import LabelSet
@@ -216,11 +216,11 @@ def choose_both(found: Sequence[Found], precision: float) -> Tuple[float, float]
     return within, choose_across(found, within, precision - WITHIN)
 
 
-def choose_stricter(groups: Sequence[Sequence[Found]], precision: float) -> Tuple[float, float]:
-    """RETURNS (Tuple[float, float]): of the limits chosen on each of several groups of what was found, the higher
-    ones.
+def choose_stricter(found: Sequence[Found], more: Sequence[Found], precision: float) -> Tuple[float, float]:
+    """RETURNS (Tuple[float, float]): of the limits chosen on what was found in the paragraphs (`found`), and on that
+    and what was found in passages (`more`), the higher ones.
     """
-    within, across = zip(*(choose_both(found, precision) for found in groups))
+    within, across = zip(*(choose_both(items, precision) for items in (found, [*found, *more])))
     return max(within), max(across)
 
 
@@ -230,8 +230,7 @@ def held_out(
     """RETURNS (Dict[str, float]): precision and recall in percent, each subject with limits chosen on the others."""
     right = kept = 0
     for subject in total:
-        others = [item for item in found if item.subject != subject]
-        within, across = choose_stricter([others, [*others, *more]], precision)
+        within, across = choose_stricter([item for item in found if item.subject != subject], more, precision)
         own = [item for item in found if item.subject == subject and (item.within > within or item.across > across)]
         right += sum(item.right for item in own)
         kept += len(own)
@@ -244,9 +243,9 @@ def write_limits(folder: Path, dev: Sequence[SourceSchema]) -> Dict[str, Dict[st
     folder (Path): the weights with their description.
     dev (Sequence[SourceSchema]): openrel's development schemas.
     RETURNS (Dict[str, Dict[str, Any]]): what was written: how much rivals count; the limits with entity types ("types")
-        and without ("no_types"), the same for entities that a recogniser and `entity_phrases` find ("types_found" and
-        "no_types_found") and for those of `open_entities` ("types_named" and "no_types_named"), in one sentence and
-        across sentences, and what limits give that are chosen on other subjects.
+        and without ("no_types"), the same for entities that a recogniser finds ("types_found" and "no_types_found"),
+        with `entity_phrases` ("types_phrases", ...) and for those of `open_entities` ("types_named", ...), in one
+        sentence and across sentences, and what limits give that are chosen on other subjects.
     """
     schemas = paragraphs.read()
     more = passages.read_passages(held_out=True)
@@ -256,17 +255,14 @@ def write_limits(folder: Path, dev: Sequence[SourceSchema]) -> Dict[str, Dict[st
     for kind in ("types", "no_types"):
         found, total = scored(schemas, str(folder), kind == "types")
         further = scored(more, str(folder), kind == "types")[0]
-        within, across = choose_stricter([found, [*found, *further]], PRECISION[kind])
+        within, across = choose_stricter(found, further, PRECISION[kind])
         limits["decision"][kind], limits["decision_across"][kind] = within, across
         limits["decision_held_out"][kind] = held_out(found, total, PRECISION[kind], further)
-        # Those of a recogniser alone and with phrases have the same limits.
-        behind = [scored(schemas, str(folder), kind == "types", entities)[0] for entities in ("own", "phrases")]
-        within, across = choose_stricter(behind, FOUND_PRECISION)
-        limits["decision"][f"{kind}_found"], limits["decision_across"][f"{kind}_found"] = within, across
-        found, total = scored(schemas, str(folder), kind == "types", "open")
-        within, across = choose_both(found, FOUND_PRECISION)
-        limits["decision"][f"{kind}_named"], limits["decision_across"][f"{kind}_named"] = within, across
-        limits["decision_held_out"][f"{kind}_named"] = held_out(found, total, FOUND_PRECISION)
+        for entities, by in (("own", FOUND), ("phrases", PHRASES), ("open", NAMED)):
+            found, total = scored(schemas, str(folder), kind == "types", entities)
+            own = f"{kind}_{by}"
+            limits["decision"][own], limits["decision_across"][own] = choose_both(found, FOUND_PRECISION)
+            limits["decision_held_out"][own] = held_out(found, total, FOUND_PRECISION)
     _write(folder, limits)
     return {"rivals": rivals, **limits}
 

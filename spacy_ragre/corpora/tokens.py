@@ -4,7 +4,7 @@ from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 _NO_SPACE_BEFORE = set(",.;:!?)]}%…”’") | {"'s", "’s", "'", "n't", "'m", "'re", "'ve", "'ll", "'d", "’"}
@@ -74,3 +74,8 @@ def join_words(words: Sequence[str]) -> Tuple[str, List[int]]:
         starts.append(len(text))
         text += word + " " * space
     return text.rstrip(" "), starts
+
+
+def blocked_tokens(tokens: Union[Doc, Span]) -> List[Span]:
+    """RETURNS (List[Span]): each token where no entity may be, as `Doc.set_ents(..., blocked=...)` was told."""
+    return [tokens[i : i + 1] for i, token in enumerate(tokens) if token.ent_iob == 3 and not token.ent_type]

@@ -65,9 +65,9 @@ def test_paragraphs_and_all_together_must_reach_the_precision():
     rich = [limits.Found("b", 0.4, 0.0, True)] * 2000
     # What is found elsewhere is so often right that nothing more would be left out.
     assert limits.choose_both([*poor, *rich], 0.9)[0] < 0.4
-    assert limits.choose_stricter([poor, [*poor, *rich]], 0.9) == limits.choose_both(poor, 0.9)
+    assert limits.choose_stricter(poor, rich, 0.9) == limits.choose_both(poor, 0.9)
     good = [limits.Found("c", 0.2, 0.0, True)] * 60
-    assert limits.choose_stricter([good, [*good, *poor]], 0.9) == limits.choose_both([*good, *poor], 0.9)
+    assert limits.choose_stricter(good, poor, 0.9) == limits.choose_both([*good, *poor], 0.9)
 
 
 def test_figures_of_the_results_stand_beside_the_weights(tmp_path):
@@ -94,7 +94,7 @@ def test_limits_are_written_beside_the_weights(tmp_path, monkeypatch):
     before = json.loads((WEIGHTS / f"{READER}.json").read_text(encoding="utf8"))
     known = json.loads((tmp_path / f"{READER}.json").read_text(encoding="utf8"))
     assert known == {**before, **written}
-    kinds = {f"{kind}{ending}" for kind in ("types", "no_types") for ending in ("", "_found", "_named")}
+    kinds = {f"{kind}{ending}" for kind in ("types", "no_types") for ending in ("", "_found", "_phrases", "_named")}
     assert set(written["decision_across"]) == set(written["decision"]) == kinds
     assert all(0 < limit <= 1 for name in ("decision", "decision_across") for limit in written[name].values())
 

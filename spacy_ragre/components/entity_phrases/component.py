@@ -12,8 +12,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
+from ...corpora.tokens import blocked_tokens
 from ...errors import Errors, Warnings
-from ...relations import blocked_tokens
 from .rules import ALL_RULES, RULES, find_phrases
 
 

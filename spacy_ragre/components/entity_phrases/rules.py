@@ -9,8 +9,8 @@ from typing import List, Sequence, Set
 from spacy.tokens import Doc, Span, Token
 from spacy.util import filter_spans
 
+from ...corpora.tokens import blocked_tokens
 from ...entity_types import FREQUENCY, NAME, NAMES, NUMBERS, QUANTITY, TERM
-from ...relations import blocked_tokens
 from .words import (
     ARTICLES,
     COURTESY,

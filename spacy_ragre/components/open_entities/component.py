@@ -19,11 +19,11 @@ from spacy.training import Example
 from spacy.util import minibatch
 from spacy.vocab import Vocab
 
+from ...corpora.tokens import blocked_tokens
 from ...entity_types import ONTONOTES
 from ...errors import Errors, Warnings
 from ...files import file_hash
 from ...labels import lost_in_config
-from ...relations import blocked_tokens
 from ...training.locks import use_own_threads
 from ..relations.open_tokens import type_words
 from .finder import MAX_TYPE_TOKENS, EntityFinder

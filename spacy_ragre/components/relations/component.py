@@ -225,7 +225,7 @@ class RagRelationExtractor(RelationExtractor):
             has_examples = bool(predictor.pending or len(predictor.retriever.store))
             codes = [] if has_examples else labels_without_words(predictor.labels)
             self.advice.check_reader(self.vocab.lang, predictor.open.weights == BUNDLED_WEIGHTS, codes)
-        predictor.open.types, predictor.open.named = TypeRules(known) if near else STRICT, found.named
+        predictor.open.types, predictor.open.entities = TypeRules(known) if near else STRICT, found.by
         return predictor.open.types
 
     def _begin_training(self) -> None:

@@ -7,6 +7,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ...entity_types import NAME, ONTONOTES, TERM
+from .open_scorer import FOUND, NAMED, PHRASES
 
 # What adds entities of which little is known.
 _PHRASES = "entity_phrases"
@@ -22,13 +23,14 @@ class Given(NamedTuple):
 
     types (Optional[FrozenSet[str]]): the types of their entities; None where neither a trained recogniser nor
         `open_entities` nor a rule for phrases is among them, so that entities are somebody's own.
-    named (bool): whether it is `open_entities` that finds them, and neither recogniser nor rules for phrases: what
-        looks for the types that it is told tells them apart well.
+    by (str): what finds them, as limits of the reader are kept: `FOUND` for a recogniser, `PHRASES` where rules for
+        phrases add to it, and `NAMED` for `open_entities` alone: what looks for the types that it is told tells them
+        apart well.
     known (bool): whether the pipeline is known.
     """
 
     types: Optional[FrozenSet[str]] = None
-    named: bool = False
+    by: str = FOUND
     known: bool = True
 
 
@@ -70,15 +72,16 @@ class GivenTypes:
         if any(doc.vocab is not nlp.vocab for doc in docs):
             return _UNKNOWN
         types: Set[str] = set()
-        errs = named = False
+        errs = named = phrases = False
         for name, pipe in nlp.components:
             if pipe is component:
                 break
             if name in nlp.disabled:
                 continue
             meta, labels = nlp.get_pipe_meta(name), getattr(pipe, "labels", ())
-            named = named or meta.factory == _NAMED
-            errs = errs or meta.factory in (*_TRAINED, _PHRASES) or (meta.factory == _EMBEDDED and bool(labels))
+            named, phrases = named or meta.factory == _NAMED, phrases or meta.factory == _PHRASES
+            errs = errs or meta.factory in _TRAINED or (meta.factory == _EMBEDDED and bool(labels))
             if "doc.ents" in meta.assigns:
                 types.update(labels)
-        return Given(frozenset(types - {NAME, TERM}) if errs or named else None, named and not errs)
+        by = PHRASES if phrases else NAMED if named and not errs else FOUND
+        return Given(frozenset(types - {NAME, TERM}) if errs or named or phrases else None, by)

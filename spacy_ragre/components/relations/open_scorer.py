@@ -36,6 +36,8 @@ WEIGHTS = Path(__file__).parents[2] / "weights"
 # What the setting `weights` calls those that the package carries.
 BUNDLED_WEIGHTS = "open"
 READER = "open_reader"
+# What finds entities: a recogniser, rules for phrases beside it, or `open_entities`.
+FOUND, PHRASES, NAMED = "found", "phrases", "named"
 # States of so many labels are kept beyond those that are asked about, for who asks about them again.
 MOST_KEPT = 1024
 
@@ -50,8 +52,8 @@ class OpenScorer:
         self.weights = weights
         # Which types may stand for others. Where these are not strict, the reader is not told any.
         self.types: TypeRules = STRICT
-        # Whether `open_entities` finds the entities, and no recogniser: there are limits for what it finds.
-        self.named = False
+        # What finds the entities; there are limits for each.
+        self.entities = FOUND
         self._reader: Optional[OpenRelations] = None
         self._known: Dict[str, Any] = {}
         # Labels as they were last read, and the states of each by what was read of it.
@@ -72,12 +74,12 @@ class OpenScorer:
 
     def __getstate__(self) -> Dict[str, Any]:
         # Another process loads the reader itself.
-        parts = {"weights": self.weights, "types": self.types, "named": self.named, "shim": self.shim}
+        parts = {"weights": self.weights, "types": self.types, "entities": self.entities, "shim": self.shim}
         return {**parts, "frozen": self.frozen, "readings": self.readings}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__init__(state["weights"])  # type: ignore[misc]
-        self.types, self.named, self.shim = state["types"], state["named"], state["shim"]
+        self.types, self.entities, self.shim = state["types"], state["entities"], state["shim"]
         self.frozen, self.readings = state["frozen"], state["readings"]
 
     @property
@@ -111,15 +113,14 @@ class OpenScorer:
         across (bool): between mentions that stand in different sentences.
         """
         kind = label_kind(labels)
-        found = kind
-        if self.types != STRICT:
-            found = f"{kind}_named" if self.named else f"{kind}_found"
-        decision = self.known["decision"]
-        if across and "decision_across" in self.known:
-            # Weights that know of no limit for what a recogniser finds have none that is good enough.
-            across_known = self.known["decision_across"]
-            return float(across_known.get(found, across_known[kind] if self.named else 1.0))
-        return float(decision.get(found, decision[kind]))
+        limits = self.known["decision_across" if across and "decision_across" in self.known else "decision"]
+        if self.types == STRICT:
+            return float(limits[kind])
+        # Of weights that know less: what they know of a recogniser counts for phrases, too; where they know of neither
+        # across sentences, none is good enough.
+        names = [f"{kind}_{self.entities}", *([] if self.entities == NAMED else [f"{kind}_{FOUND}"])]
+        otherwise = 1.0 if across and self.entities != NAMED else limits[kind]
+        return float(next((limits[name] for name in names if name in limits), otherwise))
 
     def rival_settings(self, labels: LabelSet) -> Optional[Dict[str, List[float]]]:
         """RETURNS (Optional[Dict[str, List[float]]]): how much rivals count; None where nothing was fitted."""
@@ -214,7 +215,7 @@ class OpenScorer:
         """RETURNS (bool): whether the reader is told entity types: not where others may stand for those of the labels,
         but where no label has any, and what finds the entities tells them apart well.
         """
-        return self.types == STRICT or (self.named and label_kind(labels) == "no_types")
+        return self.types == STRICT or (self.entities == NAMED and label_kind(labels) == "no_types")
 
     def odds(
         self, texts: "Sequence[OpenText]", labels: LabelSet, *, types: bool = True

@@ -4,8 +4,9 @@ from typing import List, Optional, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span, SpanGroup
 
+from ...corpora.tokens import blocked_tokens
 from ...prompts.supplements import RELATIONS, TRIPLE_RELATIONS
-from ...relations import blocked_tokens, entity_spans, get_relations, has_relations, set_relations
+from ...relations import entity_spans, get_relations, has_relations, set_relations
 from .gazetteer import Gazetteer
 from .questions import EntityLabels, offsets
 from .windows import Tokens

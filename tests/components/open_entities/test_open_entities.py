@@ -24,7 +24,7 @@ from spacy_ragre.components.open_entities.tagger import (
     writing_of,
 )
 from spacy_ragre.components.relations.given_types import Given, GivenTypes
-from spacy_ragre.components.relations.open_scorer import OpenScorer
+from spacy_ragre.components.relations.open_scorer import FOUND, NAMED, PHRASES, OpenScorer
 from spacy_ragre.entity_types import STRICT, TypeRules
 from spacy_ragre.instances import Instance
 from spacy_ragre.labels import LabelSet
@@ -193,25 +193,27 @@ def test_a_document_that_fails_goes_to_the_handler(nlp, monkeypatch):
 def test_types_that_relations_are_read_with(nlp):
     nlp.add_pipe("sentencizer")
     given = GivenTypes(nlp, nlp.get_pipe("sentencizer"))
-    assert given.found() == Given(frozenset({"PERSON", "FIRM"}), named=True)
+    assert given.found() == Given(frozenset({"PERSON", "FIRM"}), NAMED)
     nlp.add_pipe("ner", first=True).add_label("GPE")
-    assert given.found() == Given(frozenset({"PERSON", "FIRM", "GPE"}))
+    assert given.found() == Given(frozenset({"PERSON", "FIRM", "GPE"}), FOUND)
+    nlp.add_pipe("entity_phrases", after="ner")
+    assert given.found().by == PHRASES
 
 
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("by", [NAMED, FOUND, PHRASES])
 @pytest.mark.parametrize("head_types", [["PERSON"], []])
-def test_the_reader_is_told_types_where_labels_have_none(named, head_types):
+def test_the_reader_is_told_types_where_labels_have_none(by, head_types):
     class Scorer(OpenScorer):
         def _class_scores(self, instances, labels, examples, documents=None):
             self.told = {instance.first_type for instance in instances}
             return np.zeros((len(instances), len(labels.classes)), dtype="float32")
 
     scorer = Scorer(None)
-    scorer.types, scorer.named = TypeRules(frozenset({"PERSON", "FIRM"})), named
+    scorer.types, scorer.entities = TypeRules(frozenset({"PERSON", "FIRM"})), by
     labels = LabelSet({"left": {"text": "left", "head_types": head_types}})
     pair = Instance("Bob left Initech", first=(0, 3), second=(9, 16), first_type="PERSON", second_type="FIRM")
     scorer.scores([pair], labels)
-    assert scorer.told == ({"PERSON"} if named and not head_types else {""})
+    assert scorer.told == ({"PERSON"} if by == NAMED and not head_types else {""})
 
 
 def test_limits_of_what_it_finds(tmp_path):
@@ -223,8 +225,13 @@ def test_limits_of_what_it_finds(tmp_path):
     assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.2, 0.5)
     scorer.types = TypeRules(frozenset({"PERSON"}))
     assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.3, 1.0)
-    scorer.named = True
+    scorer.entities = NAMED
     assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.4, 0.6)
+    # What is known of a recogniser counts for phrases, until they have a limit of their own.
+    scorer.entities = PHRASES
+    assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.3, 1.0)
+    scorer.known["decision"]["types_phrases"] = scorer.known["decision_across"]["types_phrases"] = 0.35
+    assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.35, 0.35)
     # Strict types are those that the others were chosen for.
     scorer.types = STRICT
     assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.2, 0.5)
@@ -234,7 +241,7 @@ def test_limits_of_weights_that_have_none_for_it(tmp_path):
     known = {"decision": {"types": 0.2}, "decision_across": {"types": 0.5}, "sha256": ""}
     (tmp_path / "open_reader.json").write_text(json.dumps(known))
     scorer = OpenScorer(str(tmp_path))
-    scorer.types, scorer.named = TypeRules(frozenset({"PERSON"})), True
+    scorer.types, scorer.entities = TypeRules(frozenset({"PERSON"})), NAMED
     labels = LabelSet({"left": {"text": "left", "head_types": ["PERSON"]}})
     assert (scorer.decision(labels), scorer.decision(labels, across=True)) == (0.2, 0.5)
 
