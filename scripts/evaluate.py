@@ -23,9 +23,10 @@ def main() -> None:
     from spacy.training import Example
 
     from spacy_ragre.corpora import Corpus
-    from spacy_ragre.files import atomic_write
+    from spacy_ragre.files import atomic_write, check_outputs
     from spacy_ragre.scoring import write_answers
 
+    check_outputs({"corpus": args.corpus}, {"scores": args.output})
     nlp = spacy.load(args.pipeline)
     # The subset is the same for every training seed, so that their scores can be compared.
     examples = list(Corpus(args.corpus, limit=BUDGETS[args.budget].test, seed=0)(nlp))

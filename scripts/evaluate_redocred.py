@@ -25,9 +25,10 @@ def main() -> None:
 
     from spacy_ragre.corpora import Corpus, write_docred
     from spacy_ragre.corpora.reader import read_docs
-    from spacy_ragre.files import atomic_write
+    from spacy_ragre.files import atomic_write, check_outputs
     from spacy_ragre.scoring import score_docred, score_pairs, train_facts
 
+    check_outputs({"corpus": args.corpus}, {"scores": args.output})
     nlp = spacy.load(args.pipeline)
     facts = None if args.train is None else train_facts(read_docs(args.train, nlp.vocab))
     examples = list(Corpus(args.corpus, limit=args.limit, seed=0)(nlp))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from spacy_ragre.corpora.openrel import source_files
-from spacy_ragre.files import atomic_write
+from spacy_ragre.files import atomic_write, check_outputs
 
 # Whole sentences are taken as long as a paragraph has no more words.
 MOST_WORDS = 135
@@ -71,6 +71,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("documents", type=Path, help="dev_revised.json of Re-DocRED")
     parser.add_argument("out", type=Path)
     args = parser.parse_args(argv)
+    check_outputs({"annotations": args.annotations}, {"output": args.out})
     records: List[Dict[str, Any]] = json.loads(args.documents.read_text(encoding="utf8"))
     by_title = {record["title"]: record for record in records}
     args.out.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Collection, Iterator, Set, Union
+from typing import IO, Collection, Dict, Iterator, Mapping, Set, Union
 
 from .errors import Errors
 
@@ -44,6 +44,22 @@ def folder_hash(folder: Path) -> str:
         if path.is_file() and path.suffix != ".pyc" and not is_temporary(path):
             digest.update(f"{path.relative_to(folder).as_posix()}\n{file_hash(path)}\n".encode())
     return digest.hexdigest()
+
+
+def check_outputs(inputs: Mapping[str, object], outputs: Mapping[str, object]) -> None:
+    """Raise a ValueError where writing a file would lose what is to be read, or what was written just before.
+
+    inputs (Mapping[str, object]): what is read, by what it is: "input". What is neither a path nor a string is none.
+    outputs (Mapping[str, object]): what is written, in order. Devices and pipes hold nothing that could be lost.
+    """
+    taken: Dict[Path, str] = {}
+    for what, value in (*inputs.items(), *outputs.items()):
+        if not isinstance(value, (str, Path)):
+            continue
+        path = Path(value).resolve()
+        if path in taken and what in outputs and (path.is_file() or path.is_dir() or not path.exists()):
+            raise ValueError(Errors.R336.format(what=what, path=value, other=taken[path]))
+        taken.setdefault(path, what)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Documents that could not be read or processed, and the file that --skip-errors names for them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, List, Optional, Sequence
 
 import typer
 
@@ -16,17 +16,8 @@ if TYPE_CHECKING:
 SKIP_ERRORS: Optional[Path] = Opt(
     None, "--skip-errors", metavar="FILE", help="Write documents that fail to this file, with reasons, and go on"
 )
-
-
-def check_skip_errors(path: Optional[Path], **others: Union[Path, str, None]) -> None:
-    """Raise a ValueError where the file for documents that fail is another file of the command.
-
-    path (Optional[Path]): the file.
-    **others (Union[Path, str, None]): the other files, by what they are.
-    """
-    for what, other in others.items():
-        if path is not None and other is not None and path.resolve() == Path(other).resolve():
-            raise ValueError(Errors.R336.format(path=path, what=what))
+# What that file is, for errors.
+LEFT_OUT = "documents that fail"
 
 
 def left_out_to(items: List[LeftOut]) -> "OnError":

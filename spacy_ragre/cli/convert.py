@@ -7,7 +7,7 @@ import typer
 from wasabi import msg
 
 from ..annotate.documents import LeftOut
-from ._left_out import SKIP_ERRORS, check_skip_errors, left_out_to, report_left_out
+from ._left_out import LEFT_OUT, SKIP_ERRORS, left_out_to, report_left_out
 from ._util import Arg, Opt, ragre_cli, user_errors, visible
 
 
@@ -77,8 +77,10 @@ def convert(
     """
     from ..corpora import CorpusCounts, convert_split
     from ..corpora import convert as corpora_convert
+    from ..files import check_outputs
 
-    check_skip_errors(skip_errors, input=input_path, output=output_path, dev=dev)
+    inputs = {"input": input_path, "relation names": relation_names, "patch": patch}
+    check_outputs(inputs, {"output": output_path, "development set": dev, LEFT_OUT: skip_errors})
     left_out: List[LeftOut] = []
     counts = CorpusCounts()
     settings: Dict[str, Any] = {

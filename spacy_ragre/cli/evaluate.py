@@ -93,8 +93,9 @@ def evaluate(
     RETURNS (Dict[str, Any]): what is written: `pipeline`, `corpus`, `entities` ("gold" or "own"), what `judge` gives
         (scores are from 0 to 1) and, of a comparison, what `compare` gives as `compared`.
     """
-    from ..files import atomic_write
+    from ..files import atomic_write, check_outputs
 
+    check_outputs({"corpus": corpus_path}, {"scores": output_path, "report": html_path})
     choose_gpu(gpu_id)
     names = [pipeline] if compared is None else [pipeline, compared]
     nlps = [load_pipeline(name) for name in names]

@@ -137,8 +137,10 @@ def _export_graph(
 
     from ..corpora.convert import not_empty
     from ..corpora.reader import read_docs
+    from ..files import check_outputs
     from ..graph import build, write
 
+    check_outputs({"input": docs_path, "relation names": relation_names}, {"output": output_path})
     docs = not_empty(read_docs(docs_path, spacy.blank("xx").vocab), docs_path)
     graph = build(docs, spans_key=spans_key, **settings)
     named = {} if base is None else {"base": base}

@@ -11,7 +11,7 @@ from ..errors import Errors
 from ..training.devices import choose_gpu
 from ._inputs import INPUT, TEXT, check_inputs, read_inputs
 from ._journal import Journal, journal_path
-from ._left_out import SKIP_ERRORS, check_skip_errors, report_left_out
+from ._left_out import LEFT_OUT, SKIP_ERRORS, report_left_out
 from ._util import GPU_ID, Arg, Opt, cell, json_line, load_pipeline, parse_labels, pipe_names, ragre_cli, user_errors
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def extract(
     batch_size (Optional[int]): documents of a batch.
     gpu_id (Optional[int]): the GPU to use, or -1 for the CPU; see `choose_gpu`.
     """
-    from ..files import atomic_write
+    from ..files import atomic_write, check_outputs
 
     check_inputs(text, input_path)
-    check_skip_errors(skip_errors, input=input_path, output=output_path)
+    check_outputs({"input": input_path}, {"output": output_path, LEFT_OUT: skip_errors})
     if resume and output_path is None:
         raise ValueError(Errors.R323.format(option="--resume", needed="--output FILE", why="it goes on with that file"))
     if resume and output_path is not None and output_path.exists() and not journal_path(output_path).exists():

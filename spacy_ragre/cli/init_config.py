@@ -95,9 +95,10 @@ def init_config(
     from ..assist.config import describe_reach, fits_config, make_config, make_labels
     from ..assist.reach import ENOUGH, SAMPLE
     from ..components.relations.learning import labels_without_words
-    from ..files import atomic_write
+    from ..files import atomic_write, check_outputs
     from ..labels import LabelSet
 
+    check_outputs({"training documents": train, "development set": dev}, {"config": output_path})
     if output_path.exists() and not force:
         raise ValueError(Errors.R671.format(path=output_path))
     nlp = load_pipeline(base)

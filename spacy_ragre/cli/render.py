@@ -53,9 +53,10 @@ def render(
     style (str): "corpus", or a style of `visual.render`.
     options (Optional[Mapping[str, object]]): options of `visual.render`.
     """
-    from ..files import atomic_write
+    from ..files import atomic_write, check_outputs
     from ..visual import STYLES, corpus_page, render
 
+    check_outputs({"input": docs_path}, {"output": output_path})
     docs = read_corpus(docs_path, spans_key=cast(Optional[str], (options or {}).get("spans_key")))
     if style == "corpus":
         corpus_page(docs, output_path, title=docs_path.stem, options=options)

@@ -95,9 +95,11 @@ def suggest(
     from ..assist.suggest import put_in_order, read_docs
     from ..corpora import CorpusCounts
     from ..corpora.formats import WRITERS
+    from ..files import check_outputs
 
     if format not in WRITERS:
         raise ValueError(Errors.R414.format(format=format, known=", ".join(WRITERS)))
+    check_outputs({"input": input_path}, {"output": output_path})
     choose_gpu(gpu_id)
     nlp = load_pipeline(pipeline)
     add_labels(nlp, pipeline, labels or {}, spans_key)

@@ -3,14 +3,14 @@
 import warnings
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Iterable, Iterator, Mapping, Optional, Tuple, TypeVar, Union
+from typing import IO, Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
 from ..errors import Errors, Warnings
-from ..files import atomic_write
+from ..files import atomic_write, check_outputs
 from .counts import CorpusCounts
 from .docred import Names
 from .files import OnError, existing_path
@@ -58,8 +58,10 @@ def convert(
         it; the rest is converted. Problems are gathered and raised where None.
     counts (Optional[CorpusCounts]): where what is written is counted, and what could not be kept; if None, a warning
         tells of the latter.
-    RETURNS (int): how many documents were written. A corpus without documents raises a ValueError.
+    RETURNS (int): how many documents were written. A corpus without documents raises a ValueError, as does an output
+        that is one of the files that are read.
     """
+    check_outputs(_inputs(input_path, relation_names, patch), {"output": output_path})
     docs = _read(
         input_path,
         format,
@@ -102,8 +104,9 @@ def convert_split(
     seed (int): of the choice.
     nlp, spans_key, split_tokens, relation_names, patch, on_error, counts: as for `convert`; both files are counted
         together.
-    RETURNS (Tuple[int, int]): how many documents were written to each file.
+    RETURNS (Tuple[int, int]): how many documents were written to each file. Files that are the same raise a ValueError.
     """
+    check_outputs(_inputs(input_path, relation_names, patch), {"output": train_path, "development set": dev_path})
     docs = _read(
         input_path,
         format,
@@ -140,9 +143,11 @@ def export_docs(
     relation_names (Union[str, Path, Mapping[str, str], None]): for "docred": relation ids with their names, or a JSON
         file that has them; `rel_info.json` next to the output if None.
     counts (Optional[CorpusCounts]): where what the format can't hold is counted; if None, a warning tells of it.
-    RETURNS (int): how many documents were written. A file without documents raises a ValueError.
+    RETURNS (int): how many documents were written. A file without documents raises a ValueError, as does an output that
+        is one of the files that are read.
     """
     write = _known(format, WRITERS)
+    check_outputs(_inputs(docs_path, relation_names), {"output": output_path})
     docs = not_empty(read_docs(docs_path, spacy.blank("xx").vocab), docs_path)
     first = next(docs)
     if spans_key is None and OVERLAP_KEY in first.spans:
@@ -154,6 +159,11 @@ def export_docs(
     if counts is None:
         _warn_of_dropped(told, output_path)
     return count
+
+
+def _inputs(path: Union[str, Path], relation_names: Names, patch: Union[str, Path, None] = None) -> Dict[str, object]:
+    """RETURNS (Dict[str, object]): what is read, for `check_outputs`."""
+    return {"input": path, "relation names": relation_names, "patch": patch}
 
 
 def _read(

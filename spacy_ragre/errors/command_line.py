@@ -32,10 +32,7 @@ class CommandLineErrors(metaclass=WithCodes):
         "No component of the pipeline {name!r} that finds relations ({components}) takes examples of a store, so that "
         "--examples can't be used. Leave it out, or use a pipeline with a rag_relation_extractor."
     )
-    R336 = (
-        "Can't write documents that fail to {path} (--skip-errors): that is the {what}, which would be lost. Name "
-        "another file."
-    )
+    R336 = "Can't write the {what} to {path}: that is the {other}, too, which would be lost. Name another path."
     R390 = (
         "{name!r} and {other!r} can't be compared: no document of {path} has annotated relations. Name annotated "
         "documents, or leave out --compare."

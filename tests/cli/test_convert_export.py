@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Callable
@@ -123,6 +124,57 @@ def test_r336_the_file_for_bad_records_is_another_one(
     for path in (source, output):
         assert "[R336]" in fails("extract", pipeline, "-i", source, "-o", output, "--skip-errors", path)
     assert json.loads(source.read_text(encoding="utf8")) == DOC and not output.exists()
+
+
+@pytest.mark.parametrize(
+    "command, written",
+    [
+        ("convert {docs} {docs}", "output"),
+        ("convert {docs} {folder}/../{name}/docs.jsonl", "output"),
+        ("convert {docs} {link}", "output"),
+        ("convert {docs} {out} --dev {docs}", "development set"),
+        ("convert {docs} {out} --dev {out}", "development set"),
+        ("convert {docs} {names} -f docred --relation-names {names}", "output"),
+        ("convert {docs} {names} -f tacred --patch {names}", "output"),
+        ("export {spacy} {spacy}", "output"),
+        ("export {spacy} {spacy} -f csv", "output"),
+        ("export {spacy} {names} -f docred --relation-names {names}", "output"),
+        ("export {spacy} {names} -f ttl --relation-names {names}", "output"),
+        ("extract {pipeline} -i {docs} -o {docs}", "output"),
+        ("suggest {pipeline} {docs} {docs}", "output"),
+        ("render {docs} {docs}", "output"),
+        ("evaluate {pipeline} {docs} -o {docs}", "scores"),
+        ("evaluate {pipeline} {docs} --html {docs}", "report"),
+        ("evaluate {pipeline} {docs} -o {out} --html {out}", "report"),
+        ("init config {docs} --train {docs} --force", "config"),
+        ("init config {docs} --train {spacy} --dev {docs} --force", "config"),
+    ],
+)
+def test_r336_nothing_is_written_over_what_is_read(
+    run: Callable[..., Result],
+    fails: Callable[..., str],
+    pipeline: str,
+    write_jsonl: Callable[..., Path],
+    tmp_path: Path,
+    command: str,
+    written: str,
+) -> None:
+    paths = {"docs": write_jsonl(DOC, {**DOC, "id": "d2"}), "spacy": tmp_path / "docs.spacy"}
+    assert run("convert", paths["docs"], paths["spacy"]).exit_code == 0
+    paths.update(out=tmp_path / "out", names=tmp_path / "names.json", link=tmp_path / "link", folder=tmp_path)
+    paths["names"].write_text('{"P1": "runs"}', encoding="utf8")
+    paths["link"].symlink_to(paths["docs"])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    args = [part.format(**paths, pipeline=pipeline, name=tmp_path.name) for part in command.split()]
+    assert f"[R336] Can't write the {written} to " in fails(*args)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_two_outputs_may_go_where_nothing_is_kept(
+    run: Callable[..., Result], write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
+    result = run("convert", write_jsonl(DOC, {**DOC, "id": "d2"}), os.devnull, "--dev", os.devnull)
+    assert result.exit_code == 0, result.output
 
 
 def test_convert_errors(fails: Callable[..., str], semeval: Path, write_jsonl: Callable[..., Path]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
-from spacy_ragre.corpora import CorpusCounts, convert, doc_from_dict, export_docs
+from spacy_ragre.corpora import CorpusCounts, convert, convert_split, doc_from_dict, export_docs
 from spacy_ragre.corpora.formats import READERS, recognise
 from spacy_ragre.corpora.spacy_rel import KEY
 from spacy_ragre.relations import ID_KEY
@@ -283,6 +283,21 @@ def test_mixed_formats(damaged: Any, tmp_path: Path, name: str) -> None:
     assert "line 4: " in error and "1 problem(s)" in error and "'entities'" in error or "[R338]" in error, error
     found, left = kept(path, name, tmp_path)
     assert found == ALL and len(left) == 1
+
+
+def test_r336_nothing_is_written_over_what_is_read(written: Any, tmp_path: Path) -> None:
+    source, output = written("jsonl"), tmp_path / "out.spacy"
+    before = source.read_bytes()
+    for call, paths in (
+        (convert, (source, source)),
+        (convert_split, (source, source, output)),
+        (convert_split, (source, output, source)),
+        (convert_split, (source, output, str(output))),
+        (export_docs, (source, source)),
+    ):
+        with pytest.raises(ValueError, match=r"\[R336\]"):
+            call(*paths)
+    assert source.read_bytes() == before and not output.exists()
 
 
 def test_spans_that_overlap_and_relations_to_relations(damaged: Any, tmp_path: Path) -> None:
