@@ -28,7 +28,7 @@ from ..relations import (
 )
 from .files import OnError, Problems, decode, existing_path, write_json
 from .parse import unfit_values
-from .tokens import english_spaces, get_nlp
+from .tokens import english_spaces, get_nlp, sentences
 from .writing import new_name, tell_others, tell_spaces
 
 # The names of the mentions as the file has them, for each cluster: the official Ign F1 compares these.
@@ -409,7 +409,7 @@ def _document(
     doc: Doc, spans_key: Optional[str], ids: Optional[Mapping[str, str]], seen: Set[str], dropped: Counter[str]
 ) -> Dict[str, Any]:
     title = new_name(str(doc.user_data.get(ID_KEY, "")), seen)
-    sents = _sentences(doc)
+    sents = sentences(doc)
     place = {token.i: (i, j) for i, sent in enumerate(sents) for j, token in enumerate(sent)}
     words = [[token.text for token in sent] for sent in sents]
     spaced = [pair for sent in words for pair in zip(sent, english_spaces(sent))]
@@ -443,10 +443,6 @@ def _document(
     if has_relations(doc):
         document["labels"] = list(_labels(doc, index, owner, ids, title, dropped))
     return document
-
-
-def _sentences(doc: Doc) -> List[Span]:
-    return list(doc.sents) if doc.has_annotation("SENT_START") else [doc[:]]
 
 
 def _labels(

@@ -8,9 +8,10 @@
 The small form has the regions under the name of their tag, and no relations.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from spacy.tokens import Doc
 
@@ -18,6 +19,7 @@ from ..errors import Errors
 from .files import Problems, write_json
 from .parse import Checker, is_int, is_labels, is_table, is_tables
 from .records import Format, Record, Sample, check_mention, checked_records, from_records, same_text
+from .tokens import utf16_offsets
 from .writing import NO_TYPE, flat_dict
 
 WANTED = "data [text] and annotations [result], or in the small form text and label [start, end, labels]"
@@ -49,6 +51,7 @@ class _Task:
         self.check = check
         self.dropped: Counter[str] = Counter()
         self.text = ""
+        self.offsets: Sequence[int] = ()
         self.ents: List[Dict[str, Any]] = []
         self.index: Dict[Any, int] = {}
 
@@ -68,6 +71,7 @@ class _Task:
             self.dropped["marks of relations, which the small form (JSON-MIN) has none of: documents"] += 1
         regions = [item for item in results if item.get("type") != "relation" and _is_region(item)]
         self.text = self._text(fields, [item["value"] for item in regions])
+        self.offsets = utf16_offsets(self.text)
         for i, region in enumerate(regions):
             self._region(region, f"region {region.get('id', i)!r}")
         data: Dict[str, Any] = {"text": self.text, "ents": self.ents}
@@ -106,7 +110,7 @@ class _Task:
         if not texts:
             self._tell("the task", "it has no text")
             return ""
-        return max(texts, key=lambda text: (sum(_place(text, value) is not None for value in values), len(text)))
+        return max(texts, key=lambda text: (_count_found(text, values), len(text)))
 
     def _region(self, region: Dict[str, Any], what: str) -> None:
         value = region["value"]
@@ -114,7 +118,7 @@ class _Task:
         if not is_int(start) or not is_int(end):
             self._tell(what, f"it goes from {start!r} to {end!r}")
             return
-        place = _place(self.text, value)
+        place = _place(self.text, self.offsets, value)
         if place is not None:
             start, end = place
         elif isinstance(value.get("text"), str):
@@ -153,27 +157,28 @@ def _is_region(item: Dict[str, Any]) -> bool:
     return isinstance(value, dict) and item.get("type") in ("labels", "hypertextlabels", "paragraphlabels")
 
 
-def _place(text: str, value: Dict[str, Any]) -> Optional[Tuple[int, int]]:
-    """RETURNS (Optional[Tuple[int, int]]): the offsets at which the text of a region stands; None where it doesn't, or
-    where the region doesn't say its text.
+def _count_found(text: str, values: Sequence[Dict[str, Any]]) -> int:
+    offsets = utf16_offsets(text)
+    return sum(_place(text, offsets, value) is not None for value in values)
+
+
+def _place(text: str, offsets: Sequence[int], value: Dict[str, Any]) -> Optional[Tuple[int, int]]:
+    """Find the text of a region.
+
+    text (str): the whole text.
+    offsets (Sequence[int]): its `utf16_offsets`.
+    value (Dict[str, Any]): where the region is, and what its text is.
+    RETURNS (Optional[Tuple[int, int]]): the offsets at which its text stands; None where it doesn't, or where the
+        region doesn't say its text.
     """
     start, end, wanted = value.get("start"), value.get("end"), value.get("text")
     if not isinstance(start, int) or not isinstance(end, int) or not isinstance(wanted, str):
         return None
     # Browsers count characters beyond U+FFFF, such as emoji, as two; scripts that import annotations do not.
     places = [(start, end)] if end <= len(text) else []
-    if end <= _length_in_utf16(text):
-        places.insert(0, (_from_utf16(text, start), _from_utf16(text, end)))
+    if end <= offsets[-1]:
+        places.insert(0, (bisect_right(offsets, start) - 1, bisect_right(offsets, end) - 1))
     return next((place for place in places if same_text(text[slice(*place)], wanted)), None)
-
-
-def _length_in_utf16(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _from_utf16(text: str, place: int) -> int:
-    """RETURNS (int): the number of characters before a place that is counted in units of UTF-16."""
-    return len(text.encode("utf-16-le")[: 2 * place].decode("utf-16-le", errors="ignore"))
 
 
 def _small_regions(task: Dict[str, Any]) -> List[Dict[str, Any]]:
@@ -217,7 +222,8 @@ def write_label_studio(
     for doc in docs:
         data = flat_dict(doc, spans_key, dropped)
         fields = {key: data[key] for key in ("text", "id") if key in data}
-        results = [_write_region(doc.text, i, ent) for i, ent in enumerate(data["ents"])]
+        offsets = utf16_offsets(data["text"])
+        results = [_write_region(data["text"], offsets, i, ent) for i, ent in enumerate(data["ents"])]
         results += [
             {
                 "from_id": f"e{item['head']}",
@@ -232,9 +238,9 @@ def write_label_studio(
     return write_json(path, tasks)
 
 
-def _write_region(text: str, i: int, ent: Dict[str, Any]) -> Dict[str, Any]:
-    start, end = (_length_in_utf16(text[: ent[key]]) for key in ("start", "end"))
-    value = {"start": start, "end": end, "text": text[ent["start"] : ent["end"]], "labels": [ent["label"]]}
+def _write_region(text: str, offsets: Sequence[int], i: int, ent: Dict[str, Any]) -> Dict[str, Any]:
+    start, end = ent["start"], ent["end"]
+    value = {"start": offsets[start], "end": offsets[end], "text": text[start:end], "labels": [ent["label"]]}
     return {"id": f"e{i}", "from_name": "label", "to_name": "text", "type": "labels", "value": value}
 
 

@@ -154,11 +154,11 @@ def write_prodigy(
 def _task(doc: Doc, data: Dict[str, Any]) -> Dict[str, Any]:
     starts = {token.idx: token.i for token in doc}
     ends = {token.idx + len(token): token.i for token in doc}
-    spans = []
+    text, spans = data["text"], []
     for ent in data["ents"]:
         tokens = {"token_start": starts[ent["start"]], "token_end": ends[ent["end"]]}
-        spans.append({"text": doc.text[ent["start"] : ent["end"]], **ent, **tokens, "type": "span"})
-    task: Dict[str, Any] = {"text": doc.text, "spans": spans}
+        spans.append({"text": text[ent["start"] : ent["end"]], **ent, **tokens, "type": "span"})
+    task: Dict[str, Any] = {"text": text, "spans": spans}
     task["tokens"] = [
         {
             "text": token.text,

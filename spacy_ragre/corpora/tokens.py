@@ -1,5 +1,7 @@
 """Tokens of corpora: which tokenizer reads them, and tokens cut where an entity begins or ends."""
 
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 import spacy
@@ -30,7 +32,8 @@ def split_at(doc: Doc, offsets: Iterable[int]) -> int:
     count = 0
     with doc.retokenize() as retokenizer:
         for token in doc:
-            inside = [cut - token.idx for cut in cuts if token.idx < cut < token.idx + len(token)]
+            first, last = bisect_right(cuts, token.idx), bisect_left(cuts, token.idx + len(token))
+            inside = [cut - token.idx for cut in cuts[first:last]]
             if inside:
                 count += 1
                 bounds: List[Optional[int]] = [0, *inside, None]
@@ -38,6 +41,21 @@ def split_at(doc: Doc, offsets: Iterable[int]) -> int:
                 # Each part is its own head: there is no parse yet, and the retokenizer asks for heads.
                 retokenizer.split(token, orths, heads=[(token, i) for i in range(len(orths))])
     return count
+
+
+def sentences(doc: Doc) -> List[Span]:
+    """RETURNS (List[Span]): the sentences of a document; the whole of it where it has none."""
+    return list(doc.sents) if doc.has_annotation("SENT_START") else [doc[:]]
+
+
+def utf16_offsets(text: str) -> List[int]:
+    """Where the characters of a text are for tools that count 16-bit units of UTF-16, in which those beyond U+FFFF,
+    such as emoji, are two.
+
+    text (str): the text.
+    RETURNS (List[int]): the offset of each character, and that of the text's end.
+    """
+    return list(accumulate((1 + (char > "\uffff") for char in text), initial=0))
 
 
 def english_spaces(words: Sequence[str]) -> List[bool]:

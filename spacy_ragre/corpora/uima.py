@@ -18,6 +18,7 @@ from ..errors import Errors
 from .files import Problems, decode
 from .layers import ENTITIES, METADATA, RELATIONS, SENTENCE, TOKEN, choose_label, is_linguistic
 from .records import Format, Record, Sample, from_records, unless_wrong
+from .tokens import sentences, utf16_offsets
 from .writing import file_name, to_words, unique_names, write_files
 
 if TYPE_CHECKING:
@@ -193,19 +194,20 @@ def _cas(name: str, doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Di
         ),
     ]
     structures: List[Dict[str, Any]] = []
+    text: str = data["text"]
+    offsets = utf16_offsets(text)
 
     def add(type_: str, start: int, end: int, **values: Any) -> int:
-        # Offsets count 16-bit units.
-        begin, stop = (len(doc.text[:place].encode("utf-16-le")) // 2 for place in (start, end))
         number = len(structures) + 2
-        structures.append({"%ID": number, "%TYPE": type_, "@sofa": 1, "begin": begin, "end": stop, **values})
+        place = {"begin": offsets[start], "end": offsets[end]}
+        structures.append({"%ID": number, "%TYPE": type_, "@sofa": 1, **place, **values})
         return number
 
-    add(METADATA, 0, len(doc.text), documentId=name)
+    add(METADATA, 0, len(text), documentId=name)
     for token in doc:
         if not token.text.isspace():
             add(TOKEN, token.idx, token.idx + len(token))
-    for sentence in doc.sents if doc.has_annotation("SENT_START") else [doc[:]]:
+    for sentence in sentences(doc):
         add(SENTENCE, sentence.start_char, sentence.end_char)
     numbers = []
     for ent in data["ents"]:
@@ -222,7 +224,7 @@ def _cas(name: str, doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Di
         "sofaNum": 1,
         "sofaID": _VIEW,
         "mimeType": "text",
-        "sofaString": doc.text,
+        "sofaString": text,
     }
     views = {_VIEW: {"%SOFA": 1, "%MEMBERS": [item["%ID"] for item in structures]}}
     return {

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 from urllib.parse import unquote
 
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, read_all_lines
 from .layers import ENTITIES, RELATIONS, TOKEN, choose_label, is_linguistic
 from .records import Format, Record, Sample, from_records, unless_wrong
+from .tokens import sentences, utf16_offsets
 from .writing import NO_TOKENS, file_name, tell_spaces, to_words, unique_names, write_files
 
 _FORMAT = "#FORMAT=WebAnno TSV 3"
@@ -176,16 +177,12 @@ class _Document:
         for row in self.rows:
             if "." in row.unit:
                 continue
-            if row.start < place or row.end - row.start != _units(row.text):
+            if row.start < place or row.end - row.start != utf16_offsets(row.text)[-1]:
                 self._tell(row.number, f"the token {row.text!r} does not fit its offsets, {row.start} to {row.end}")
                 break
             text += " " * (row.start - place) + row.text
             place = row.end
-        index, place = {0: 0}, 0
-        for i, char in enumerate(text, 1):
-            place += _units(char)
-            index[place] = i
-        return text, index
+        return text, {offset: i for i, offset in enumerate(utf16_offsets(text))}
 
     def _annotations(self, row: _Row, layer: _Layer, columns: Sequence[str]) -> None:
         """Note the annotations that a row is a part of."""
@@ -313,7 +310,7 @@ def write_webanno(
     keeps = ("kb_id", "unknown", "features")
     files = {}
     for name, doc, data in unique_names(docs, spans_key, dropped, keeps):
-        if doc.text.strip():
+        if data["text"].strip():
             files[f"{file_name(name)}.tsv"] = "\n".join(_written(doc, data, dropped)) + "\n"
         else:
             dropped[NO_TOKENS] += 1
@@ -324,8 +321,10 @@ def write_webanno(
 def _written(doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Iterator[str]:
     """YIELDS (str): the lines of a document."""
     _, places = to_words(doc, data, dropped)
-    tokens = [token for token in doc if not token.text.isspace()]
-    units = _name_units(doc, tokens)
+    sents = [(sent, [token for token in sent if not token.text.isspace()]) for sent in sentences(doc)]
+    sents = [(sent, tokens) for sent, tokens in sents if tokens]
+    # The number of the sentence, and the token's own number there.
+    units = [f"{i}-{j}" for i, (_, tokens) in enumerate(sents, 1) for j in range(1, len(tokens) + 1)]
     known = "relations" in data
     features = list(dict.fromkeys(key for item in data.get("relations", ()) for key in item.get("features", ())))
     yield "#FORMAT=WebAnno TSV 3.3"
@@ -335,7 +334,7 @@ def _written(doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Iterator[
     yield ""
     numbers = _numbers(places)
     # The cells of each token: identifiers and values, and the features and sources of its relations.
-    cells: List[List[List[str]]] = [[[] for _ in range(2 + known * (2 + len(features)))] for _ in tokens]
+    cells: List[List[List[str]]] = [[[] for _ in range(2 + known * (2 + len(features)))] for _ in units]
     for ent, (start, end), number in zip(data["ents"], places, numbers):
         mark = f"[{number}]" if number else ""
         for i in range(start, end):
@@ -348,35 +347,17 @@ def _written(doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Iterator[
         for cell, value in zip(own, (item["label"], *(item.get("features", {}).get(key, "") for key in features))):
             cell.append(_escaped(str(value)) or "*")
         own[-1].append(units[places[head][0]] + ends)
-    text, last = "", None
-    for token, unit, row in zip(tokens, units, cells):
-        sentence = unit.partition("-")[0]
-        if sentence != last:
-            last = sentence
-            yield ""
-            yield f"#Text={_escaped(_sentence_of(token).strip())}"
-        before = _units(doc.text[: token.idx])
-        offsets = f"{before}-{before + _units(token.text)}"
-        text += " " * (token.idx - len(text)) + token.text
-        yield "\t".join((unit, offsets, _escaped(token.text), *("|".join(cell) or "_" for cell in row), ""))
-    tell_spaces(text, doc.text, dropped)
-
-
-def _name_units(doc: Doc, tokens: Sequence[Token]) -> List[str]:
-    """RETURNS (List[str]): the name of each token: the number of its sentence, and its own number there."""
-    units: List[str] = []
-    sentence, number, last = 0, 0, None
-    for token in tokens:
-        start = token.sent.start if doc.has_annotation("SENT_START") else 0
-        if start != last:
-            sentence, number, last = sentence + 1, 0, start
-        number += 1
-        units.append(f"{sentence}-{number}")
-    return units
-
-
-def _sentence_of(token: Token) -> str:
-    return str((token.sent if token.doc.has_annotation("SENT_START") else token.doc[:]).text)
+    rows = zip(units, cells)
+    offsets = utf16_offsets(data["text"])
+    text = ""
+    for sent, tokens in sents:
+        yield ""
+        yield f"#Text={_escaped(sent.text.strip())}"
+        for token, (unit, row) in zip(tokens, rows):
+            place = f"{offsets[token.idx]}-{offsets[token.idx + len(token)]}"
+            text += " " * (token.idx - len(text)) + token.text
+            yield "\t".join((unit, place, _escaped(token.text), *("|".join(cell) or "_" for cell in row), ""))
+    tell_spaces(text, data["text"], dropped)
 
 
 def _numbers(places: Sequence[Tuple[int, int]]) -> List[int]:
@@ -419,10 +400,6 @@ def _numbered(item: str) -> Tuple[str, str]:
 
 def _plain(value: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), value)
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _matches(sample: Sample) -> bool:

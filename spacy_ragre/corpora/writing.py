@@ -4,6 +4,7 @@ Whatever a format can't hold is counted in words ("scores of relations"), so tha
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from pathlib import Path
 from typing import (
@@ -175,10 +176,7 @@ def to_words(doc: Doc, data: Dict[str, Any], dropped: Counter[str]) -> Tuple[Lis
     keep_entities(data, lambda ent: bool(_covered(data, ent).strip()), "entities of spaces alone", dropped)
     kept = [token for token in doc if not token.text.isspace()]
     starts = [token.idx for token in kept]
-    places = []
-    for ent in data["ents"]:
-        inside = [i for i, start in enumerate(starts) if ent["start"] <= start < ent["end"]]
-        places.append((inside[0], inside[-1] + 1))
+    places = [(bisect_left(starts, ent["start"]), bisect_left(starts, ent["end"])) for ent in data["ents"]]
     return [token.text.strip() for token in kept], places
 
 
