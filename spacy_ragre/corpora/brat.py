@@ -19,8 +19,9 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, decode
+from .folders import FileNames, write_files
 from .records import Format, Record, Sample, check_mention, from_records, same_text
-from .writing import file_name, unique_names, write_files
+from .writing import unique_names
 
 _ENTITY = re.compile(r"(T\S*)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 _RELATION = re.compile(r"(R\S*)\t(\S+)\s+\S+?:(\S+)\s+\S+?:(\S+)\s*")
@@ -217,10 +218,11 @@ def write_brat(
         spaces.
     """
     written = {name: data for name, _, data in unique_names(docs, spans_key, dropped, ("clusters", "kb_id"))}
-    files = {}
-    for name, data in written.items():
-        files[f"{file_name(name)}.txt"] = data["text"]
-        files[f"{file_name(name)}.ann"] = "".join(_lines(data, name))
+    names, files = FileNames(dropped), {}
+    for id_, data in written.items():
+        name = names.add(id_)
+        files[f"{name}.txt"] = data["text"]
+        files[f"{name}.ann"] = "".join(_lines(data, id_))
     write_files(path, {**files, "annotation.conf": _settings(written.values())})
     return len(written)
 

@@ -16,10 +16,11 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, decode
+from .folders import FileNames, write_files
 from .layers import ENTITIES, METADATA, RELATIONS, SENTENCE, TOKEN, choose_label, is_linguistic
 from .records import Format, Record, Sample, from_records, unless_wrong
 from .tokens import sentences, utf16_offsets
-from .writing import file_name, to_words, unique_names, write_files
+from .writing import to_words, unique_names
 
 if TYPE_CHECKING:
     from cassis import Cas
@@ -172,9 +173,10 @@ def write_uima(
     dropped (Counter[str]): what the format can't hold is counted here.
     RETURNS (int): how many documents were written.
     """
-    files = {}
+    # The id stands in the file, too.
+    names, files = FileNames(Counter()), {}
     for name, doc, data in unique_names(docs, spans_key, dropped, ("kb_id", "features")):
-        files[f"{file_name(name)}.json"] = json.dumps(_cas(name, doc, data, dropped), ensure_ascii=False)
+        files[f"{names.add(name)}.json"] = json.dumps(_cas(name, doc, data, dropped), ensure_ascii=False)
     write_files(path, files)
     return len(files)
 

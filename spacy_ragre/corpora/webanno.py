@@ -18,10 +18,11 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, read_all_lines
+from .folders import FileNames, write_files
 from .layers import ENTITIES, RELATIONS, TOKEN, choose_label, is_linguistic
 from .records import Format, Record, Sample, from_records, unless_wrong
 from .tokens import sentences, utf16_offsets
-from .writing import NO_TOKENS, file_name, tell_spaces, to_words, unique_names, write_files
+from .writing import NO_TOKENS, tell_spaces, to_words, unique_names
 
 _FORMAT = "#FORMAT=WebAnno TSV 3"
 _UNIT = re.compile(r"\d+-\d+(\.\d+)?")
@@ -308,10 +309,10 @@ def write_webanno(
     RETURNS (int): how many documents were written.
     """
     keeps = ("kb_id", "unknown", "features")
-    files = {}
+    names, files = FileNames(dropped), {}
     for name, doc, data in unique_names(docs, spans_key, dropped, keeps):
         if data["text"].strip():
-            files[f"{file_name(name)}.tsv"] = "\n".join(_written(doc, data, dropped)) + "\n"
+            files[f"{names.add(name)}.tsv"] = "\n".join(_written(doc, data, dropped)) + "\n"
         else:
             dropped[NO_TOKENS] += 1
     write_files(path, files)

@@ -1,4 +1,4 @@
-"""What the writers of formats share: documents as plain data, their tokens, their pairs, and files of a folder.
+"""What the writers of formats share: documents as plain data, their tokens, their pairs, and their ids.
 
 Whatever a format can't hold is counted in words ("scores of relations"), so that `export` can tell it.
 """
@@ -6,7 +6,6 @@ Whatever a format can't hold is counted in words ("scores of relations"), so tha
 import re
 from bisect import bisect_left
 from collections import Counter
-from pathlib import Path
 from typing import (
     Any,
     Callable,
@@ -20,14 +19,11 @@ from typing import (
     Sequence,
     Set,
     Tuple,
-    Union,
 )
-from urllib.parse import quote
 
 from spacy.tokens import Doc
 
 from ..errors import Errors
-from ..files import replace_folder
 from ..pair_weights import get_weights
 from ..relations import CLUSTERS_KEY, ID_KEY, entity_spans, get_relations, has_relations
 from .jsonl import EntIndex, write_ent
@@ -250,7 +246,7 @@ def to_pairs(data: Dict[str, Any], dropped: Counter[str], given: Optional[Tuple[
     return [(head, tail, label) for (head, tail), label in found.items()]
 
 
-# Names
+# Ids
 
 
 def unique_names(
@@ -280,23 +276,3 @@ def new_name(id_: str, seen: Set[str]) -> str:
         raise ValueError(Errors.R348.format(id=name))
     seen.add(name)
     return name
-
-
-def file_name(name: str) -> str:
-    """RETURNS (str): the path of a document's file below a folder, without an ending; `unquote` gives the name back."""
-    path = quote(name, safe="/ @+,()")
-    # "." and ".." are folders, and a leading slash leads elsewhere.
-    return "/".join(part if part.strip(".") else part.replace(".", "%2E") or "%20" for part in path.split("/"))
-
-
-def write_files(path: Union[str, Path], files: Mapping[str, str]) -> None:
-    """Write a folder that appears under its name only when it is whole.
-
-    path (Union[str, Path]): the folder.
-    files (Mapping[str, str]): texts by their paths in it.
-    """
-    with replace_folder(Path(path), {name.partition("/")[0] for name in files}) as folder:
-        for name, text in files.items():
-            file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(text.encode("utf-8"))

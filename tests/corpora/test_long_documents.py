@@ -16,8 +16,7 @@ from spacy_ragre.corpora.writing import to_words
 
 NLP = spacy.blank("en")
 # Those that count in characters, in units of UTF-16 and in tokens.
-WRITTEN = ("bioc", "brat", "doccano", "glirel", "labelstudio", "prodigy", "pubtator", "spacy-llm", "spert")
-WRITTEN += ("uima", "webanno")
+WRITTEN = [*"bioc brat doccano glirel labelstudio prodigy pubtator spacy-llm spert uima webanno".split()]
 
 
 class Number(int):
