@@ -15,7 +15,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, write_json_lines
-from .parse import Checker, is_id, is_int, is_name, is_tables, is_text
+from .parse import Checker, count_items, is_id, is_int, is_name, is_tables, is_text
 from .records import Format, Record, Sample, checked_records, from_records
 from .writing import flat_dict
 
@@ -37,8 +37,8 @@ def _record(place: str, raw: str, example: Dict[str, Any], check: Checker) -> Re
     data = _document(example, check)
     if check.messages:
         return Record(place, raw)
-    comments = example.get("Comments") or example.get("comments") or ()
-    return Record(place, raw, data, dropped=Counter({"comments": len(comments)}))
+    comments = example.get("Comments") or example.get("comments")
+    return Record(place, raw, data, dropped=Counter({"comments": count_items(comments)}))
 
 
 def _document(example: Dict[str, Any], check: Checker) -> Dict[str, Any]:
@@ -89,7 +89,9 @@ def _may_be_mine(example: Dict[str, Any]) -> bool:
         return False
     if "entities" in example:
         entities = example["entities"]
-        return not (isinstance(entities, list) and any("start_offset" not in item for item in entities))
+        return not isinstance(entities, list) or all(
+            isinstance(item, dict) and "start_offset" in item for item in entities
+        )
     labels = example.get("label", example.get("labels"))
     return isinstance(labels, list) and all(isinstance(item, list) and len(item) == 3 for item in labels)
 

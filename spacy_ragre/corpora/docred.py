@@ -236,7 +236,9 @@ def _parse_label(
     if not isinstance(label, dict):
         return None
     id_ = fields.get(label, "r", str, what)
-    if id_ is not None and names is not None and id_ not in names:
+    if id_ == "":
+        fields.tell(what, "r", "it is empty")
+    elif id_ is not None and names is not None and id_ not in names:
         fields.messages.append(Errors.R432.format(title=fields.title, id=id_, known=", ".join(names)))
     relation["label"] = id_ if names is None or id_ is None else names.get(id_, id_)
     sentences = fields.get(label, "evidence", list, what, default=[])

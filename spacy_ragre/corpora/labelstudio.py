@@ -17,7 +17,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors
 from .files import Problems, write_json
-from .parse import Checker, is_int, is_labels, is_table, is_tables
+from .parse import Checker, count_items, is_id, is_int, is_labels, is_table, is_tables
 from .records import Format, Record, Sample, check_mention, checked_records, from_records, same_text
 from .tokens import utf16_offsets
 from .writing import NO_TYPE, flat_dict
@@ -91,7 +91,7 @@ class _Task:
 
     def _results(self) -> Optional[List[Dict[str, Any]]]:
         annotations = self.check.get(self.task, "annotations", "the task", is_tables, "a list of objects") or []
-        self.dropped["predictions"] += len(self.task.get("predictions") or ())
+        self.dropped["predictions"] += count_items(self.task.get("predictions"))
         kept = [item for item in annotations if not item.get("was_cancelled")]
         if annotations and not kept:
             self.dropped["documents that were skipped"] += 1
@@ -123,10 +123,11 @@ class _Task:
             start, end = place
         elif isinstance(value.get("text"), str):
             check_mention(self.text, start, end, value["text"], what, self.check.messages)
-        if "id" in region:
-            if region["id"] in self.index:
-                self.check.messages.append(Errors.R343.format(what=what, id=region["id"]))
-            self.index[region["id"]] = len(self.ents)
+        id_ = self.check.get(region, "id", what, is_id, "a string or a whole number", required=False)
+        if id_ is not None:
+            if id_ in self.index:
+                self.check.messages.append(Errors.R343.format(what=what, id=id_))
+            self.index[id_] = len(self.ents)
         labels = self.check.get(value, "labels", what, is_labels, "a list of strings", required=False)
         self.dropped[f"types of regions without a label (kept as {NO_TYPE})"] += not labels
         self.ents += [{"start": start, "end": end, "label": label} for label in labels or [NO_TYPE]]
@@ -134,7 +135,7 @@ class _Task:
     def _relation(self, item: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
         what = f"the relation from {item.get('from_id')!r} to {item.get('to_id')!r}"
         for key in ("from_id", "to_id"):
-            if item.get(key) not in self.index:
+            if not is_id(item.get(key)) or item[key] not in self.index:
                 problem = "the annotation has no region with that id"
                 self.check.messages.append(Errors.R342.format(what=what, reference=item.get(key), problem=problem))
                 return

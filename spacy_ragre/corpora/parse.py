@@ -235,6 +235,11 @@ def is_triples(value: Any) -> bool:
     )
 
 
+def count_items(value: Any) -> int:
+    """RETURNS (int): the length of a list; 0 for anything else."""
+    return len(value) if isinstance(value, list) else 0
+
+
 def is_words(value: Any) -> bool:
     """RETURNS (bool): whether a value is a list of tokens, one or more, which don't begin or end with spaces."""
     words = value if isinstance(value, list) else []

@@ -126,8 +126,9 @@ def _matches(sample: Sample) -> bool:
 
 
 def _is_task(task: Dict[str, Any]) -> bool:
-    relations = task.get("relations") or []
-    arguments = [item for item in relations if isinstance(item, dict) and {"head", "child"} <= item.keys()]
+    relations = task.get("relations")
+    listed = relations if isinstance(relations, list) else []
+    arguments = [item for item in listed if isinstance(item, dict) and {"head", "child"} <= item.keys()]
     return bool({"_task_hash", "_input_hash", "_view_id"} & task.keys() or arguments)
 
 

@@ -58,9 +58,9 @@ def _relation(relation: Dict[str, Any], what: str, check: Checker) -> Dict[str, 
 
 
 def _may_be_mine(example: Dict[str, Any]) -> bool:
-    return {"text", "ents", "relations"} <= example.keys() and all(
-        "start_char" in ent for ent in example["ents"] or () if isinstance(ent, dict)
-    )
+    ents = example.get("ents") or []
+    listed = isinstance(ents, list) and all("start_char" in ent for ent in ents if isinstance(ent, dict))
+    return listed and {"text", "ents", "relations"} <= example.keys()
 
 
 def _matches(sample: Sample) -> bool:

@@ -66,6 +66,9 @@ def _load(text: str) -> "Cas":
 
 def _record(cas: "Cas", file: Path, messages: List[str]) -> Record:
     text = cas.sofa_string or ""
+    if not isinstance(text, str):
+        messages.append(Errors.R384.format(problem=f"its text is {text!r}"))
+        return Record(file.name, file.name)
     dropped: Counter[str] = Counter()
     nodes = [item for item in cas.select_all_annotations() if _place(item) is not None]
     relations: List[Tuple[Any, Any, str, Dict[str, Any]]] = []
@@ -114,7 +117,8 @@ def _record(cas: "Cas", file: Path, messages: List[str]) -> Record:
             found.append({**relation, **({"evidence": {"features": others}} if others else {})})
         else:
             dropped["relations to relations, or to annotations without length"] += 1
-    words = [token.get_covered_text() for token in cas.select(TOKEN)] if _has(cas, TOKEN) else []
+    tokens = cas.select(TOKEN) if _has(cas, TOKEN) else []
+    words = [text[slice(*place)] for place in map(_place, tokens) if place is not None]
     whole = "".join("".join(words).split()) == "".join(text.split()) and bool(words)
     content = {"id": name, "text": text, "ents": ents, "relations": found}
     return Record(file.name, file.name, content, words=words if whole else None, dropped=dropped)
