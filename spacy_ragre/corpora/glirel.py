@@ -8,6 +8,7 @@ See the section on training data of https://github.com/jackboyla/GLiREL. An enti
 """
 
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -49,6 +50,9 @@ class _Example:
         self.check = check
         self.words: Sequence[str] = check.get(data, "tokenized_text", "the record", is_words, WORDS) or ()
         self.text, self.starts = join_words(self.words)
+        # Mentions are told with a space after each token.
+        self.spaced = " ".join(self.words)
+        self.places = list(accumulate((len(word) + 1 for word in self.words), initial=0))
         self.ents: List[Dict[str, Any]] = []
         # By the first and last token. What a type is called may differ between `ner` and the relations.
         self.index: Dict[Tuple[int, int], int] = {}
@@ -85,17 +89,9 @@ class _Example:
             self.check.messages.append(Errors.R342.format(what=what, reference=list(position), problem=problem))
             return None
         if isinstance(mention, str):
-            words = " ".join(self.words)
-            before = len(" ".join(self.words[:first])) + bool(first)
-            end = before + len(" ".join(self.words[first : last + 1]))
-            check_mention(
-                words,
-                before,
-                end,
-                mention,
-                f"{what}, tokens {first} to {last} (the end included),",
-                self.check.messages,
-            )
+            place = self.places[first], self.places[last + 1] - 1
+            told = f"{what}, tokens {first} to {last} (the end included),"
+            check_mention(self.spaced, *place, mention, told, self.check.messages)
         if (first, last) not in self.index:
             end = self.starts[last] + len(self.words[last])
             self.index[first, last] = len(self.ents)

@@ -8,7 +8,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_ragre.corpora import CorpusCounts, convert, doc_from_dict
+from spacy_ragre.corpora import CorpusCounts, convert, doc_from_dict, glirel
 from spacy_ragre.corpora.formats import FORMATS
 from spacy_ragre.corpora.reader import read_docs
 from spacy_ragre.corpora.tokens import split_at, utf16_offsets
@@ -106,6 +106,20 @@ def test_many_annotations_between_emoji(tmp_path: Path, name: str) -> None:
     convert(tmp_path / "out", tmp_path / "back.spacy", name, counts=CorpusCounts())
     (back,) = read_docs(tmp_path / "back.spacy", NLP.vocab)
     assert content(back) == content(doc)
+
+
+def test_mentions_are_looked_for_in_one_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: List[Tuple[int, str, str]] = []
+    monkeypatch.setattr(
+        glirel,
+        "check_mention",
+        lambda text, start, end, wanted, *rest: checked.append((id(text), text[start:end], wanted)),
+    )
+    write: Any = FORMATS["glirel"].write
+    write([make(60)], tmp_path / "out", spans_key=None, dropped=Counter())
+    convert(tmp_path / "out", tmp_path / "back.spacy", "glirel", counts=CorpusCounts())
+    assert len(checked) == 240 and all(found == wanted for _, found, wanted in checked)
+    assert len({text for text, _, _ in checked}) == 1
 
 
 def count_compared(count: int) -> Tuple[int, int]:
