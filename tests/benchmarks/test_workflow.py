@@ -7,7 +7,7 @@ import pytest
 import srsly
 
 from benchmarks import paragraphs, zero_shot
-from benchmarks.open_relations import corpora, train, workflow
+from benchmarks.open_relations import corpora, passages, train, workflow
 from spacy_ragre.corpora.openrel import read_schema, write_corpus
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet
@@ -30,6 +30,8 @@ def test_training_and_export_give_weights_that_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "read_all", lambda *args: [])
     some = paragraphs.subset(paragraphs.read(), 2)
     monkeypatch.setattr(paragraphs, "read", lambda: some)
+    few = passages.read_passages(held_out=True)[:3]
+    monkeypatch.setattr(passages, "read_passages", lambda held_out: few)
     openrel, openwiki, out = (str(tmp_path / name) for name in ("openrel", "openwiki", "open"))
     workflow.main(["train", str(tmp_path), openrel, openwiki, out, "--minutes", "1e-9", "--seed", "3"])
     record = json.loads((tmp_path / "open" / "training.json").read_text())
