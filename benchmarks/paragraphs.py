@@ -27,7 +27,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Sequence, Set, Tuple
 
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from spacy_ragre.bundled import BUNDLED, locate
 from spacy_ragre.components.entity_phrases.words import ARTICLES, COURTESY, OFFICES
@@ -132,10 +132,17 @@ def asked_types(label: Dict[str, Any]) -> List[str]:
 def with_gold(nlp: Language, text: SourceText) -> Doc:
     """RETURNS (Doc): a document with the annotated entities; tokens are cut where one begins or ends."""
     doc = nlp.make_doc(text.text)
-    split_at(doc, [offset for ent in text.ents for offset in (ent.start, ent.end)])
-    spans = [doc.char_span(ent.start, ent.end, label=ent.type) for ent in text.ents]
-    doc.set_ents([span for span in spans if span is not None])
+    doc.set_ents(gold_spans(doc, text))
     return doc
+
+
+def gold_spans(doc: Doc, text: SourceText, types: bool = True) -> List[Span]:
+    """RETURNS (List[Span]): the annotated entities in a document of the text, whose tokens are cut where one begins or
+    ends; without their types where these are not told.
+    """
+    split_at(doc, [offset for ent in text.ents for offset in (ent.start, ent.end)])
+    spans = (doc.char_span(ent.start, ent.end, label=ent.type if types else "") for ent in text.ents)
+    return [span for span in spans if span is not None]
 
 
 def plain(text: str) -> str:

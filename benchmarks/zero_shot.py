@@ -36,15 +36,14 @@ from spacy.tokens import Doc
 
 from spacy_ragre.candidates import Candidate
 from spacy_ragre.corpora.openrel import SourceSchema, SourceText, component_labels
-from spacy_ragre.corpora.tokens import split_at
 from spacy_ragre.instances import Answer, Instance
 from spacy_ragre.labels import LabelSet
 from spacy_ragre.retrieval import TextEncoder
 from spacy_ragre.scoring.semeval import OTHER, semeval_score
 
 from .open_relations.evaluate import Decisions, best_threshold
+from .paragraphs import gold_spans, subset
 from .paragraphs import read as read_paragraphs
-from .paragraphs import subset
 from .results import add_published, add_row
 from .zero_shot_corpora import read_crossre, read_fewrel, read_nominals, read_openrel
 from .zero_shot_documents import add_results
@@ -146,9 +145,7 @@ class Package:
 
     def _with_gold(self, text: SourceText, types: bool) -> Doc:
         doc = self.nlp.make_doc(text.text)
-        split_at(doc, [offset for ent in text.ents for offset in (ent.start, ent.end)])
-        spans = (doc.char_span(ent.start, ent.end, label=ent.type if types else "") for ent in text.ents)
-        doc.spans[GOLD] = [span for span in spans if span is not None]
+        doc.spans[GOLD] = gold_spans(doc, text, types)
         return doc
 
 

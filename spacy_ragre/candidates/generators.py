@@ -10,6 +10,7 @@ from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
 from spacy.tokens import Doc, Span
 
+from ..coreference import owners_of
 from ..errors import Errors
 from ..instances import Instance
 from ..registry import registry
@@ -311,10 +312,7 @@ def _names(doc: Doc, spans: Sequence[Span], mentions: Sequence[Mention]) -> List
     """RETURNS (List[Set[object]]): what tells the entity of each mention: two that have one of it in common name the
     same.
     """
-    owners: Dict[Tuple[int, int], List[int]] = {}
-    for i, cluster in enumerate(cluster_entities(doc, spans)):
-        for span in cluster:
-            owners.setdefault((span.start, span.end), []).append(i)
+    owners = owners_of([(span.start, span.end) for span in cluster] for cluster in cluster_entities(doc, spans))
     return [
         {(doc[mention.start : mention.end].text.casefold(), mention.label), *owners.get(mention.offsets, ())}
         for mention in mentions

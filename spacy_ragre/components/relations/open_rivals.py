@@ -101,13 +101,12 @@ def _counts(
     for spans, pairs in _by_document(candidates, documents):
         own, ordered = allowed_classes([candidates[row] for row in pairs.rows], labels, rules), _Ordered(spans, pairs)
         # Labels that allow the same pairs of this document have the same rivals.
-        known: Dict[bytes, Tuple[np.ndarray, np.ndarray]] = {}
+        known: Dict[bytes, List[np.ndarray]] = {}
         for ahead, back in columns:
             asked = np.concatenate([own[:, ahead], own[:, back]])
             key = asked.tobytes()
             if key not in known:
-                forward, backward = np.split(np.log1p(ordered.count(asked)), 2)
-                known[key] = forward, backward
+                known[key] = np.split(np.log1p(ordered.count(asked)), 2)
             forward, backward = known[key]
             if ahead == back:
                 yield pairs.rows, ahead, (forward + backward) / 2
