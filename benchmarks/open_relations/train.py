@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from spacy_ragre.components.open_entities.tagger import OpenTagger
+from spacy_ragre.components.relations.open_encoder import BertEncoder, from_bert
 from spacy_ragre.components.relations.open_labels import OpenRelations, WithOwnState, read_settings
 from spacy_ragre.components.relations.open_models import kind_of
 from spacy_ragre.components.relations.open_reader import OpenReader, PairReader, pack
@@ -43,11 +44,14 @@ SCALARS = ("scale", "bias")
 SCALAR_RATE = 0.01
 
 
-def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer: Tokenizer) -> List[Schema]:
+def read_all(
+    data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer: Tokenizer, found: Optional[Path] = None
+) -> List[Schema]:
     """All that trains.
 
     data (Path): the folder of corpora.
     openrel_folder, openwiki_folder (Path): what `convert_openrel.py` wrote of each.
+    found (Optional[Path]): what `benchmarks.open_entities.found` wrote.
     RETURNS (List[Schema]): the schemas.
     """
     schemas = [
@@ -61,26 +65,12 @@ def read_all(data: Path, openrel_folder: Path, openwiki_folder: Path, tokenizer:
     schemas.append(read_redocred(data, tokenizer))
     wordings = {source: read_source(source) for source in {schema.source for schema in schemas}}
     worded = [with_wordings(schema, wordings[schema.source]) for schema in schemas]
-    return [*worded, facts_schema(data, tokenizer), passages_schema(tokenizer)]
+    return [*worded, facts_schema(data, tokenizer), passages_schema(tokenizer, found_entities=found)]
 
 
-def fill_encoder(model: Union[OpenReader, OpenTagger], path: Path) -> None:
+def fill_encoder(model: BertEncoder, path: Path) -> None:
     """Fill the encoder with all-MiniLM-L6-v2, or another BERT of the same shape."""
-    state = load_file(str(path))
-    with torch.no_grad():
-        kind = state["embeddings.token_type_embeddings.weight"][0]
-        model.positions.weight.copy_(state["embeddings.position_embeddings.weight"] + kind)
-        for part in ("weight", "bias"):
-            getattr(model.norm, part).copy_(state[f"embeddings.LayerNorm.{part}"])
-            for number, layer in enumerate(model.layers):
-                name = f"encoder.layer.{number}."
-                qkv = [state[f"{name}attention.self.{key}.{part}"] for key in ("query", "key", "value")]
-                getattr(layer.qkv, part).copy_(torch.cat(qkv))
-                getattr(layer.out, part).copy_(state[f"{name}attention.output.dense.{part}"])
-                getattr(layer.norm1, part).copy_(state[f"{name}attention.output.LayerNorm.{part}"])
-                getattr(layer.up, part).copy_(state[f"{name}intermediate.dense.{part}"])
-                getattr(layer.down, part).copy_(state[f"{name}output.dense.{part}"])
-                getattr(layer.norm2, part).copy_(state[f"{name}output.LayerNorm.{part}"])
+    model.load_own_state({**model.own_state(), **from_bert(load_file(str(path)))})
 
 
 def make_reader(backbone: str, quantization: str, rank: int, dropout: float) -> OpenRelations:
@@ -222,6 +212,7 @@ def main(argv: Sequence[str] = ()) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--found", type=Path, help="what benchmarks.open_entities.found wrote")
     parser.add_argument("--backbone", default="", help="a model in place of all-MiniLM-L6-v2")
     parser.add_argument("--quantization", default="", choices=["", "nf4", "int8"], help="of that model")
     parser.add_argument("--rank", type=int, default=16, help="of its LoRA")
@@ -233,7 +224,7 @@ def main(argv: Sequence[str] = ()) -> None:
     model, layout = reader.model, reader.layout
     if args.start:
         model.load_own_state(read_checkpoint(args.start)[1])
-    schemas = read_all(args.data, args.openrel, args.openwiki, layout.tokenizer)
+    schemas = read_all(args.data, args.openrel, args.openwiki, layout.tokenizer, args.found)
     add_phrases(schemas, layout.tokenizer)
     sampler = Sampler(layout, schemas, seed=args.seed, tokens=args.tokens)
     types = TypeVectors(layout, lambda: model.word_vectors)

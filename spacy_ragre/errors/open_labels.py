@@ -37,6 +37,14 @@ class OpenLabelErrors(metaclass=WithCodes):
         "{missing}; unknown to it: {others}). Only their words and entity types can change, and not which there are "
         "or whether they are symmetric. Leave its labels as they are, or use a pipeline that answers by 'open'."
     )
+    R667 = (
+        "The encoder has both lora = {lora} and weights = {weights!r}, but adapters are saved without the weights that "
+        "they are added to. Set lora to null, or weights to null. To train little, set freeze_words to true."
+    )
+    R668 = (
+        "The weights {weights!r} of the reader of open labels are of another encoder than {name!r}. Name the encoder "
+        "that the reader is based on (all-MiniLM-L6-v2 for 'open'), or set weights to null."
+    )
 
 
 class OpenLabelWarnings(metaclass=WithCodes):

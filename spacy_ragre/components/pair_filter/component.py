@@ -287,7 +287,7 @@ class PairCandidateFilter(Component):
     def _width(self, sample: List[Doc]) -> int:
         encoder = self.shim.encoder
         if not isinstance(encoder, TransformerEncoder):
-            encoder.reset()
+            encoder.start()
             return encoder.width
         encoder.layer.initialize(X=sample)
         return encoder.width

@@ -56,6 +56,7 @@ def create_huggingface_encoder(
     device: str = "auto",
     engine: str = TORCH,
     freeze_words: bool = False,
+    weights: Optional[str] = None,
 ) -> "HuggingFaceEncoder":
     """Registered maker of `HuggingFaceEncoder`; see there for the arguments."""
     return HuggingFaceEncoder(
@@ -68,6 +69,7 @@ def create_huggingface_encoder(
         device=device,
         engine=engine,
         freeze_words=freeze_words,
+        weights=weights,
     )
 
 
@@ -104,6 +106,9 @@ class HuggingFaceEncoder:
     engine (str): what computes predictions on a CPU: "torch", "openvino" or "openvino-int8" (see `engines`).
     freeze_words (bool): keep the word embeddings as they are and train all other weights, of which only the
         differences from the model named are saved. The adapters of `lora` leave all weights as they are anyway.
+    weights (Optional[str]): what training starts from: null for the model as it was published; "open" for the encoder
+        of the reader of open labels that comes with the package, an all-MiniLM-L6-v2 that has learned from relations,
+        or a folder with such weights.
     """
 
     def __init__(
@@ -118,9 +123,12 @@ class HuggingFaceEncoder:
         device: str = "auto",
         engine: str = TORCH,
         freeze_words: bool = False,
+        weights: Optional[str] = None,
     ) -> None:
         if freeze_words and lora is not None:
             raise ValueError(Errors.R650.format(lora=dict(lora)))
+        if weights is not None and lora is not None:
+            raise ValueError(Errors.R667.format(lora=dict(lora), weights=weights))
         if window < MIN_WINDOW or not 0 <= overlap <= window // 2:
             raise ValueError(Errors.R151.format(window=window, overlap=overlap, least=MIN_WINDOW))
         self.name = str(name)
@@ -131,6 +139,7 @@ class HuggingFaceEncoder:
         self.batch_tokens = batch_tokens
         self.device = check_device(device)
         self.freeze_words = freeze_words
+        self.weights = weights
         self._compiler = Compiler(engine)
         self._model: Any = None
         self._tokenizer: Any = None
@@ -183,9 +192,26 @@ class HuggingFaceEncoder:
         elif self.freeze_words:
             self._model.get_input_embeddings().requires_grad_(False)
 
-    def reset(self) -> None:
-        """Take the weights as they were published, ready to be trained."""
+    def start(self) -> None:
+        """Take the weights that training starts from."""
+        self._reset()
+        if self.weights is not None:
+            self._take_reader(self.weights)
+
+    def _reset(self) -> None:
         self._model = None
+
+    def _take_reader(self, weights: str) -> None:
+        """Take the encoder of a reader of open labels. Raises a ValueError where it is of another model."""
+        from ..relations.open_encoder import WORDS, BertEncoder, to_bert
+        from ..relations.open_scorer import OpenScorer
+
+        reader, state = OpenScorer(weights).reader.model, self.model.state_dict()
+        words = self.model.get_input_embeddings().weight
+        own = reader.state_dict() if isinstance(reader, BertEncoder) else {}
+        if WORDS not in own or own[WORDS].shape != words.shape or not own[WORDS].equal(words.detach().cpu()):
+            raise ValueError(Errors.R668.format(weights=weights, name=self.name))
+        self.model.load_state_dict({**state, **to_bert(own, state)})
 
     def parameters(self) -> "Dict[str, torch.nn.Parameter]":
         """RETURNS (Dict[str, torch.nn.Parameter]): what is trained, by name."""
@@ -216,7 +242,7 @@ class HuggingFaceEncoder:
 
         if self._needs_base:
             base = json.loads(info.get("base", "{}"))
-            self.reset()
+            self._reset()
             if self.model is not None and base.get("hash") != self._base_hash:
                 trained_hash, base_hash = str(base.get("hash"))[:12], self._base_hash[:12]
                 values = {"trained": base.get("name"), "trained_hash": trained_hash}

@@ -12,6 +12,54 @@ if TYPE_CHECKING:
 
 # The weights that are the base model's.
 WORDS = "words.weight"
+# What transformers' `BertModel` calls the parts of a layer, of which it has three in place of `qkv`.
+PARTS = {
+    "out": "attention.output.dense",
+    "norm1": "attention.output.LayerNorm",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+    "norm2": "output.LayerNorm",
+}
+ATTENDED = ("query", "key", "value")
+POSITIONS, KINDS = "embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"
+
+
+def from_bert(state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+    """state (Mapping[str, Tensor]): weights of a `BertModel`, by name.
+    RETURNS (Dict[str, Tensor]): those of a `BertEncoder`, without the word vectors. The vector of the first token type,
+        the only one that is used, is added to those of positions.
+    """
+    own = {"positions.weight": state[POSITIONS] + state[KINDS][0]}
+    layers = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder.layer."))
+    for part in ("weight", "bias"):
+        own[f"norm.{part}"] = state[f"embeddings.LayerNorm.{part}"]
+        for number in range(layers):
+            layer = f"encoder.layer.{number}"
+            attended = [state[f"{layer}.attention.self.{name}.{part}"] for name in ATTENDED]
+            own[f"layers.{number}.qkv.{part}"] = torch.cat(attended)
+            for name, key in PARTS.items():
+                own[f"layers.{number}.{name}.{part}"] = state[f"{layer}.{key}.{part}"]
+    return own
+
+
+def to_bert(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+    """The inverse of `from_bert`.
+
+    own (Mapping[str, Tensor]): weights of a `BertEncoder`, by name.
+    state (Mapping[str, Tensor]): weights of a `BertModel` of the same shape, whose token types are kept.
+    RETURNS (Dict[str, Tensor]): those of its weights that are another's.
+    """
+    new = {POSITIONS: own["positions.weight"] - state[KINDS][0]}
+    layers = 1 + max(int(name.split(".")[1]) for name in own if name.startswith("layers."))
+    for part in ("weight", "bias"):
+        new[f"embeddings.LayerNorm.{part}"] = own[f"norm.{part}"]
+        for number in range(layers):
+            layer = f"encoder.layer.{number}"
+            attended = own[f"layers.{number}.qkv.{part}"].chunk(len(ATTENDED))
+            new.update((f"{layer}.attention.self.{name}.{part}", value) for name, value in zip(ATTENDED, attended))
+            for name, key in PARTS.items():
+                new[f"{layer}.{key}.{part}"] = own[f"layers.{number}.{name}.{part}"]
+    return new
 
 
 class EncoderLayer(nn.Module):

@@ -13,6 +13,8 @@ from thinc.api import Adam, fix_random_seed
 from spacy_ragre.components.pair_filter.encoders import HuggingFaceEncoder, PairInput
 from spacy_ragre.components.pair_filter.model import PairFilter
 from spacy_ragre.components.pair_filter.transformer_encoder import create_transformer_encoder
+from spacy_ragre.components.relations.open_encoder import from_bert
+from spacy_ragre.components.relations.open_scorer import OpenScorer
 from spacy_ragre.registry import registry
 
 
@@ -152,6 +154,34 @@ def test_fewer_bits_give_the_same_scores(make_model, inputs, precision):
 def test_lora_with_frozen_words(encoder_path):
     with pytest.raises(ValueError, match=r"R650.*'rank': 2"):
         HuggingFaceEncoder(encoder_path, lora={"rank": 2}, freeze_words=True)
+
+
+def test_adapters_have_no_other_start(encoder_path):
+    with pytest.raises(ValueError, match=r"R667.*'rank': 2.*weights = 'open'"):
+        HuggingFaceEncoder(encoder_path, lora={"rank": 2}, weights="open")
+
+
+@pytest.mark.real
+def test_training_starts_from_the_reader_of_open_labels(make_model, inputs, encoder_path):
+    with pytest.raises(ValueError, match="R668.*'open'"):
+        HuggingFaceEncoder(encoder_path, weights="open").start()
+    with pytest.raises(ValueError, match="R560"):
+        HuggingFaceEncoder("all-MiniLM-L6-v2", weights="nowhere").start()
+    encoder = HuggingFaceEncoder("all-MiniLM-L6-v2", device="cpu", freeze_words=True, weights="open")
+    published = {name: value.clone() for name, value in encoder.model.state_dict().items()}
+    encoder.start()
+    reader = from_bert(encoder.model.state_dict())
+    own = OpenScorer("open").reader.model.own_state()
+    assert all(value.allclose(own[name], atol=1e-6) for name, value in reader.items())
+    assert not reader["layers.0.out.weight"].allclose(published["encoder.layer.0.attention.output.dense.weight"])
+    # What is saved is what differs from the model that was published, by the start and by training.
+    model = make_model(encoder=encoder, initialize=False)
+    model.shims[0].init(["A", "B"], encoder.width)
+    train(model, inputs, steps=2, rate=1e-4)
+    for weights in ("open", None):
+        plain = HuggingFaceEncoder("all-MiniLM-L6-v2", device="cpu", freeze_words=True, weights=weights)
+        again = make_model(encoder=plain, initialize=False).from_bytes(model.to_bytes())
+        assert same(again.predict(inputs), model.predict(inputs))
 
 
 def test_full_weights_need_no_base(make_model, inputs, tmp_path):
