@@ -121,18 +121,20 @@ def read_openrel(folder: Path, held_out: bool) -> List[TypedTexts]:
 
 
 def read_passages(held_out: bool) -> List[TypedTexts]:
-    """RETURNS (List[TypedTexts]): the passages that train, or those that are held out. Types of their labels that no
-    entity has are asked for, too, but those of OntoNotes, which may mean what has a type of its own.
+    """RETURNS (List[TypedTexts]): the passages that train, or those that are held out."""
+    return [of_passage(schema) for schema in passages.read_passages(held_out)]
+
+
+def of_passage(schema: SourceSchema) -> TypedTexts:
+    """RETURNS (TypedTexts): a passage. Types of its labels that no entity has are asked for, too, but those of
+    OntoNotes, which may mean what has a type of its own.
     """
-    out = []
-    for schema in passages.read_passages(held_out):
-        typed = of_schema(schema, passages.SOURCE)
-        for label in schema.labels.values():
-            for type_ in (*label.head_types, *label.tail_types):
-                if type_ not in ONTONOTES and type_ != TERM:
-                    typed.types.setdefault(type_, words_of(type_))
-        out.append(typed)
-    return out
+    typed = of_schema(schema, passages.SOURCE)
+    for label in schema.labels.values():
+        for type_ in (*label.head_types, *label.tail_types):
+            if type_ not in ONTONOTES and type_ != TERM:
+                typed.types.setdefault(type_, words_of(type_))
+    return typed
 
 
 def read_docred(path: Path, name: str = "redocred") -> TypedTexts:

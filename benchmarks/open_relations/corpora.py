@@ -12,7 +12,7 @@ import random
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -54,6 +54,22 @@ class Label(OpenLabel):
     wordings: Optional[Wordings] = None
 
 
+class Found(NamedTuple):
+    """An entity as a component finds it.
+
+    start, end (int): first token, token after the last.
+    type (str): its type.
+    entity (Optional[int]): the number of the document's entity that it is, if any.
+    known (bool): whether it is known what it holds.
+    """
+
+    start: int
+    end: int
+    type: str
+    entity: Optional[int]
+    known: bool
+
+
 @dataclass
 class Document:
     """A text as token ids.
@@ -69,6 +85,7 @@ class Document:
         it is known that they hold nothing.
     labels (Optional[Set[int]]): the labels that it was annotated for; all of its schema's where None.
     parts (List[Document]): shorter texts, which are read in its place now and then.
+    found (Optional[List[Found]]): its entities as a component finds them; None where that is not known.
     """
 
     ids: List[int]
@@ -81,6 +98,7 @@ class Document:
     phrases: List[Tuple[int, int, bool]] = field(default_factory=list)
     labels: Optional[Set[int]] = None
     parts: "List[Document]" = field(default_factory=list)
+    found: Optional[List[Found]] = None
 
 
 @dataclass

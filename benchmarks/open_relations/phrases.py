@@ -64,5 +64,10 @@ def may_refer(phrase: Span) -> bool:
     """Whether a phrase may stand for an entity of its text ("the firm", "Her mother"), so that nobody can say that it
     holds nothing.
     """
+    return phrase.text[:1].isupper() or refers(phrase)
+
+
+def refers(phrase: Span) -> bool:
+    """Whether a phrase begins as one does that stands for an entity of its text: "the firm", "her mother"."""
     texts = phrase.doc[max(0, phrase.start - 1) : phrase.end].text, phrase.text
-    return phrase.text[:1].isupper() or any(_REFERS.match(text) for text in texts)
+    return any(_REFERS.match(text) for text in texts)

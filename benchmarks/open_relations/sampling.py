@@ -12,6 +12,7 @@ from spacy_ragre.components.relations.open_reader import TokenInput
 from spacy_ragre.components.relations.open_tokens import TokenLayout, type_words
 
 from .corpora import Document, Label, Schema
+from .passages import SOURCE as PASSAGES
 
 # How often a corpus is drawn. openrel teaches to tell pairs apart, FewRel to tell labels apart, facts many labels on
 # real sentences, passages many labels on ordinary paragraphs, openwiki and Re-DocRED real text.
@@ -40,6 +41,11 @@ WITH_PHRASES, PHRASE_SHARES = 0.4, (0.3, 0.6, 1.0)
 # How often the mentions of a group are as a recogniser might find them, and how many of them then have another type of
 # the text, none, or other ends.
 AS_FOUND, OTHER_TYPE, NO_TYPE, OTHER_ENDS = 0.4, 0.1, 0.08, 0.1
+# How often a group of passages has the entities that a component found, where that is known.
+FOUND = 0.5
+Mention = Tuple[int, int, str]
+# A pair, as numbers of its mentions and as numbers of the document's entities.
+Pair = Tuple[Tuple[int, int], Tuple[Any, Any]]
 
 
 @dataclass
@@ -97,14 +103,16 @@ class Sampler:
         labels = self._statements(schema, numbers, label_types)
         share = self.random.choice(PHRASE_SHARES) if self.random.random() < WITH_PHRASES else 0.0
         noisy = self.random.random() < AS_FOUND
+        by_component = schema.source == PASSAGES and self.random.random() < FOUND
         texts: List[TokenInput] = []
         target: List[List[bool]] = []
         allowed: List[List[bool]] = []
         for doc in docs:
-            mentions, pairs, ids = self._mentions(schema, doc, share)
+            component = by_component and doc.found is not None
+            mentions, pairs, ids = self._found(schema, doc) if component else self._mentions(schema, doc, share)
             if not pairs:
                 continue
-            found = self._as_found(mentions, len(ids)) if noisy else mentions
+            found = self._as_found(mentions, len(ids)) if noisy and not component else mentions
             told = [(start, end, type_words(t) if t and text_types else "") for start, end, t in found]
             texts.append(self.layout.text(ids, told, [pair for pair, _ in pairs]))
             for (head, tail), (h, t) in pairs:
@@ -190,9 +198,7 @@ class Sampler:
         definitions = (*label.definitions, *([other.definition] if other else []))
         return text.lower() if self.random.random() < LOWER else text, self.random.choice(definitions)
 
-    def _mentions(
-        self, schema: Schema, doc: Document, share: float
-    ) -> Tuple[List[Tuple[int, int, str]], List[Tuple[Tuple[int, int], Tuple[Any, Any]]], List[int]]:
+    def _mentions(self, schema: Schema, doc: Document, share: float) -> Tuple[List[Mention], List[Pair], List[int]]:
         """share (float): of the document's phrases, how many are mentions, too.
         RETURNS: mentions; pairs as numbers of them and as numbers of the document's entities; token ids.
         """
@@ -213,21 +219,46 @@ class Sampler:
             drawn = [phrase for phrase in doc.phrases if self.random.random() < share]
             phrases = [phrase for phrase in drawn if not any(_overlap(phrase, item) for item in extra)]
         mentions = [ents[i] for i in keep] + extra + [(start, end, "") for start, end, _ in phrases]
-        looked = None if doc.pairs is None else set(doc.pairs)
-        number: List[Any] = [*keep, *([None] * (len(extra) + len(phrases)))]
+        number: List[Optional[int]] = [*keep, *([None] * (len(extra) + len(phrases)))]
         asked = [True] * (len(keep) + len(extra)) + [known for _, _, known in phrases]
-        pairs = []
+        return mentions, self._pairs(doc, mentions, number, asked, most_pairs), ids
+
+    def _found(self, schema: Schema, doc: Document) -> Tuple[List[Mention], List[Pair], List[int]]:
+        """The same with the entities that a component found in a document."""
+        most_mentions, most_pairs = MANY_MENTIONS.get(schema.source, (MOST_MENTIONS, MOST_PAIRS))
+        found = doc.found or []
+        if len(found) > most_mentions:
+            found = [found[i] for i in sorted(self.random.sample(range(len(found)), most_mentions))]
+        mentions = [(item.start, item.end, item.type) for item in found]
+        pairs = self._pairs(doc, mentions, [item.entity for item in found], [item.known for item in found], most_pairs)
+        return mentions, pairs, doc.ids
+
+    def _pairs(
+        self,
+        doc: Document,
+        mentions: Sequence[Mention],
+        number: Sequence[Optional[int]],
+        asked: Sequence[bool],
+        most: int,
+    ) -> List[Pair]:
+        """number (Sequence[Optional[int]]): which of the document's entities each mention is, if any.
+        asked (Sequence[bool]): whether it is known what each holds.
+        most (int): how many pairs; those that hold something come first.
+        RETURNS (List[Pair]): ordered pairs that are asked about.
+        """
+        looked = None if doc.pairs is None else set(doc.pairs)
+        pairs: List[Pair] = []
         for head, h in enumerate(number):
             for tail, t in enumerate(number):
                 if head == tail or not (asked[head] and asked[tail]) or (looked is not None and (h, t) not in looked):
                     continue
                 if not _overlap(mentions[head], mentions[tail]):
                     pairs.append(((head, tail), (h, t)))
-        if len(pairs) > most_pairs:
+        if len(pairs) > most:
             held = [pair for pair in pairs if pair[1] in doc.relations]
             rest = [pair for pair in pairs if pair[1] not in doc.relations]
-            pairs = held + self.random.sample(rest, max(0, min(len(rest), most_pairs - len(held))))
-        return mentions, pairs, ids
+            pairs = held + self.random.sample(rest, max(0, min(len(rest), most - len(held))))
+        return pairs
 
     def _as_found(self, mentions: Sequence[Tuple[int, int, str]], length: int) -> List[Tuple[int, int, str]]:
         """Mentions as a recogniser might find them: some with another type or none, some a token longer or shorter.

@@ -8,8 +8,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from benchmarks.open_entities import data
+from benchmarks.open_entities import data, found
 from benchmarks.open_relations import corpora, passages, sampling
+from spacy_ragre.components.relations.open_scorer import WEIGHTS
 from spacy_ragre.components.relations.open_tokens import TokenLayout
 from spacy_ragre.corpora.openrel import read_schemas, source_files, to_records
 
@@ -96,6 +97,58 @@ def test_all_mentions_of_a_passage_are_read(layout):
         sampler = sampling.Sampler(layout, [corpora.Schema(source, source, labels, [doc])], seed=0, tokens=8)
         found.append(len(sampler.group().texts[0].mentions))
     assert found[0] == 20 and found[1] <= sampling.MOST_MENTIONS
+
+
+def test_found_entities_are_matched_with_those_of_the_passage(layout):
+    """By half of their tokens, each once; what stands for nothing else holds nothing."""
+    record = {"text": "Ann Lee met Bob in Rome", "relations": []}
+    record["ents"] = [{"start": 0, "end": 7, "label": "PERSON"}, {"start": 12, "end": 15, "label": "PERSON"}]
+    doc = corpora.make_document(layout.tokenizer, record, [])
+    # "Ann Lee" as a whole and in part, a stretch of which "Bob" is less than half, a place, and the same as what may
+    # stand for a name.
+    found = [(0, 7, "ORG", False), (4, 7, "PERSON", False), (12, 23, "PERSON", False), (19, 23, "GPE", False)]
+    found.append((19, 23, "GPE", True))
+    assert [tuple(item) for item in passages.match(doc, found, layout.tokenizer)] == [
+        (0, 2, "ORG", 0, True),
+        (1, 2, "PERSON", None, False),
+        (3, 6, "PERSON", None, False),
+        (5, 6, "GPE", None, True),
+        (5, 6, "GPE", None, False),
+    ]
+
+
+def test_pairs_of_found_entities_hold_what_the_entities_hold(layout, monkeypatch):
+    monkeypatch.setattr(sampling, "FOUND", 1.0)
+    labels = [corpora.Label("met", ("met",), definitions=("",))]
+    doc = corpora.Document(list(range(5, 13)), [(0, 2, "P"), (3, 4, "P"), (5, 6, "P")], {(0, 1): {0}})
+    # The second entity, the first by other ends and type, one that is none, and one that may stand for another. The
+    # third entity is not found.
+    rows = [(3, 4, "P", 1, True), (0, 1, "Q", 0, True), (6, 7, "Q", None, True), (7, 8, "P", None, False)]
+    doc.found = [corpora.Found(*row) for row in rows]
+    for source, mentions in (("passages", 4), ("openrel", 3)):
+        sampler = sampling.Sampler(layout, [corpora.Schema(source, source, labels, [doc])], seed=0, tokens=8)
+        group = sampler.group()
+        (text,) = group.texts
+        assert len(text.mentions) == mentions
+        if source == "passages":
+            assert [mention[:2] for mention in text.mentions] == [(4, 5), (1, 2), (7, 8), (8, 9)]
+            held = {tuple(pair) for pair, holds in zip(text.pairs, group.target[:, 0].tolist()) if holds}
+            asked = {tuple(pair) for pair in text.pairs}
+            assert held == {(1, 0)} and len(asked) == 6 and not any(3 in pair for pair in asked)
+
+
+@pytest.mark.real
+def test_what_a_finder_finds_is_read_with_its_passage_and_with_its_parts(layout, folder, tmp_path, monkeypatch):
+    path = tmp_path / "found.jsonl"
+    monkeypatch.setattr("sys.argv", ["found", str(path), str(WEIGHTS), str(folder / "a.txt")])
+    found.main()
+    assert len(path.read_text(encoding="utf8").splitlines()) == 9
+    schema = passages.read_schema(layout.tokenizer, folder, path)
+    for doc in schema.docs:
+        assert {0, 2} <= {item.entity for item in doc.found}  # both persons
+        assert sum(len(part.found) for part in doc.parts) == len(doc.found)
+        assert {item.entity for item in doc.parts[0].found} <= {0, 1, None}
+    assert passages.read_schema(layout.tokenizer, folder).docs[0].found is None
 
 
 def test_types_that_labels_name_are_asked_for(folder, monkeypatch):
