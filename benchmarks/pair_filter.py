@@ -87,18 +87,21 @@ def main() -> None:
         print(name, {key: round(value, 4) for key, value in scores.items()}, flush=True)
 
     chosen = f"threshold chosen on the {len(dev)} held-out documents"
-    suffix = f", {args.engine}" if args.engine else ""
     encoder = pipe.shim.encoder
+    started = f", {encoder.weights} weights" if encoder.weights else ""
+    suffix = started + (f", {args.engine}" if args.engine else "")
     whole = encoder.window
     for window in (whole, *(int(w) for w in args.windows.split(",") if w)):
         encoder.window, encoder.overlap = window, min(encoder.overlap, window // 2)
         dev_probability, dev_related = decisions(pipe, dev)
         probability, related = decisions(pipe, test)
         context = f"windows of {window} word pieces" + (f"; {args.engine}" if args.engine else "")
+        if encoder.weights:
+            context += f"; training started from the encoder of the reader of open labels ({encoder.weights})"
         # Rows of another engine or window are there to be compared.
         if window == whole and not args.engine:
             scores = measure(probability, related, 0.5)
-            report("as likely as not", f"pairs of probability 0.5 and more; {context}", scores)
+            report(f"as likely as not{started}", f"pairs of probability 0.5 and more; {context}", scores)
         if window == whole:
             scores = measure(probability, related, fit_decision(dev_probability, dev_related))
             report(f"best F1 on dev{suffix}", f"{chosen}; {context}", scores)

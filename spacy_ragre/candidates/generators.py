@@ -155,15 +155,8 @@ def token_distance(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_to
     if len(mentions) < 2:
         return []
     windows = Windows(doc, max_tokens)
-    result = []
-    for i, first in enumerate(mentions):
-        for second in mentions[i + 1 :]:
-            if second.start - first.end > max_distance or second.start - first.start >= max_tokens:
-                break
-            if first.offsets == second.offsets or max(first.end, second.end) - first.start > max_tokens:
-                continue
-            result.append(make_candidate(doc, windows, first, second))
-    return result
+    near = _near(mentions, windows, max_distance)
+    return [make_candidate(doc, windows, mentions[i], mentions[j]) for i, j in near]
 
 
 def near_sentences(
@@ -174,7 +167,7 @@ def near_sentences(
         return []
     windows = Windows(doc, max_tokens)
     result = []
-    for first, second, further in _near(doc, spans, windows, max_distance):
+    for first, second, further in _of_two_names(doc, spans, windows, max_distance):
         if further <= max_sentences:
             bounds = windows.sentences(first.start, max(first.end, second.end))
             result.append(make_candidate(doc, windows, first, second, bounds=bounds))
@@ -187,7 +180,7 @@ def passage(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_tokens: i
         return []
     windows, shared = Windows(doc, max_tokens), Windows(doc, max_tokens, shared=True)
     result = []
-    for first, second, further in _near(doc, spans, windows, max_distance):
+    for first, second, further in _of_two_names(doc, spans, windows, max_distance):
         if further > 0:
             result.append(make_candidate(doc, shared, first, second))
         else:
@@ -196,23 +189,29 @@ def passage(doc: Doc, spans: Sequence[Span], *, max_distance: int, max_tokens: i
     return result
 
 
-def _near(
+def _of_two_names(
     doc: Doc, spans: Sequence[Span], windows: Windows, max_distance: int
 ) -> Iterator[Tuple[Mention, Mention, int]]:
-    """YIELDS (Tuple[Mention, Mention, int]): two mentions that are not of one entity and that a window can hold, with
-    few tokens between them, and how many sentences further the second one stands.
+    """YIELDS (Tuple[Mention, Mention, int]): two mentions near each other that are not of one entity, and how many
+    sentences further the second one stands.
     """
     mentions = sorted_mentions(spans)
     names = _names(doc, spans, mentions)
     places = [windows.sentence_numbers(mention.start, mention.end) for mention in mentions]
+    for i, j in _near(mentions, windows, max_distance):
+        if names[i].isdisjoint(names[j]):
+            yield mentions[i], mentions[j], places[j][0] - places[i][1]
+
+
+def _near(mentions: Sequence[Mention], windows: Windows, max_distance: int) -> Iterator[Tuple[int, int]]:
+    """YIELDS (Tuple[int, int]): the numbers of two mentions that a window can hold, with few tokens between them."""
     for i, first in enumerate(mentions):
         for j in range(i + 1, len(mentions)):
             second = mentions[j]
             if second.start - first.end > max_distance or second.start - first.start >= windows.max_tokens:
                 break
-            too_long = max(first.end, second.end) - first.start > windows.max_tokens
-            if not too_long and first.offsets != second.offsets and names[i].isdisjoint(names[j]):
-                yield first, second, places[j][0] - places[i][1]
+            if first.offsets != second.offsets and max(first.end, second.end) - first.start <= windows.max_tokens:
+                yield i, j
 
 
 def whole_document(doc: Doc, spans: Sequence[Span], *, max_tokens: int) -> List[Candidate]:
