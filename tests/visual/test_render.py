@@ -309,7 +309,7 @@ def test_the_picture_of_the_documentation_is_what_is_drawn() -> None:
         ents.append(doc.char_span(at, at + len(name), label=label))
         at += len(name)
     doc.ents = ents
-    triples = ((0, "founded_by", 2, 0.91), (3, "married_to", 4, 0.95), (0, "located_in", 1, 0.51))
+    triples = ((0, "founded_by", 2, 0.87), (3, "married_to", 4, 0.9), (0, "located_in", 1, 0.63))
     relations = [
         {"head": ents[head], "label": label, "tail": ents[tail], "score": score} for head, label, tail, score in triples
     ]
