@@ -206,10 +206,14 @@ class HuggingFaceEncoder:
         from ..relations.open_encoder import WORDS, BertEncoder, to_bert
         from ..relations.open_scorer import OpenScorer
 
-        reader, state = OpenScorer(weights).reader.model, self.model.state_dict()
-        words = self.model.get_input_embeddings().weight
-        own = reader.state_dict() if isinstance(reader, BertEncoder) else {}
-        if WORDS not in own or own[WORDS].shape != words.shape or not own[WORDS].equal(words.detach().cpu()):
+        reader = OpenScorer(weights).reader.model
+        # Either may be on a GPU.
+        own, state = (
+            {name: value.detach().cpu() for name, value in module.state_dict().items()}
+            for module in (reader, self.model)
+        )
+        words = self.model.get_input_embeddings().weight.detach().cpu()
+        if not isinstance(reader, BertEncoder) or not own[WORDS].equal(words):
             raise ValueError(Errors.R668.format(weights=weights, name=self.name))
         self.model.load_state_dict({**state, **to_bert(own, state)})
 
