@@ -117,7 +117,7 @@ def test_an_example_speaks_for_what_is_like_it(scorer, labels):
     told = scorer.scores([LIKE_ODD, OTHER], labels, [ODD])
     founded, reverse = labels.index(Answer("founded_by")), labels.index(Answer("founded_by", True))
     more = told - plain
-    assert more[0, founded] > 0.5 and more[0, founded] > more[0, reverse] and more[0, founded] > 2 * more[1, founded]
+    assert more[0, founded] > 0.5 and more[0, founded] > more[0, reverse] and more[0, founded] > 1.5 * more[1, founded]
     others = [i for i in range(len(labels.classes)) if i not in (founded, reverse)]
     np.testing.assert_allclose(more[:, others], 0, atol=1e-5)
 
