@@ -1,7 +1,7 @@
 """A BERT over packed tokens: what the reader of open labels and the finder of entities read by."""
 
 import math
-from typing import TYPE_CHECKING, Dict, Mapping
+from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -29,17 +29,9 @@ def from_bert(state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
     RETURNS (Dict[str, Tensor]): those of a `BertEncoder`, without the word vectors. The vector of the first token type,
         the only one that is used, is added to those of positions.
     """
-    own = {"positions.weight": state[POSITIONS] + state[KINDS][0]}
-    layers = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder.layer."))
-    for part in ("weight", "bias"):
-        own[f"norm.{part}"] = state[f"embeddings.LayerNorm.{part}"]
-        for number in range(layers):
-            layer = f"encoder.layer.{number}"
-            attended = [state[f"{layer}.attention.self.{name}.{part}"] for name in ATTENDED]
-            own[f"layers.{number}.qkv.{part}"] = torch.cat(attended)
-            for name, key in PARTS.items():
-                own[f"layers.{number}.{name}.{part}"] = state[f"{layer}.{key}.{part}"]
-    return own
+    layers = sum(name.endswith("attention.self.query.weight") for name in state)
+    own = {name: torch.cat([state[key] for key in keys]) for name, keys in _names(layers)}
+    return {**own, "positions.weight": state[POSITIONS] + state[KINDS][0]}
 
 
 def to_bert(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
@@ -50,16 +42,22 @@ def to_bert(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Dict[str,
     RETURNS (Dict[str, Tensor]): those of its weights that are another's.
     """
     new = {POSITIONS: own["positions.weight"] - state[KINDS][0]}
-    layers = 1 + max(int(name.split(".")[1]) for name in own if name.startswith("layers."))
+    for name, keys in _names(sum(name.endswith("qkv.weight") for name in own)):
+        new.update(zip(keys, own[name].chunk(len(keys))))
+    return new
+
+
+def _names(layers: int) -> Iterator[Tuple[str, List[str]]]:
+    """YIELDS (Tuple[str, List[str]]): the name of a weight of a `BertEncoder`, and those of a `BertModel`'s weights
+    that it is put together of, one below the other.
+    """
     for part in ("weight", "bias"):
-        new[f"embeddings.LayerNorm.{part}"] = own[f"norm.{part}"]
+        yield f"norm.{part}", [f"embeddings.LayerNorm.{part}"]
         for number in range(layers):
             layer = f"encoder.layer.{number}"
-            attended = own[f"layers.{number}.qkv.{part}"].chunk(len(ATTENDED))
-            new.update((f"{layer}.attention.self.{name}.{part}", value) for name, value in zip(ATTENDED, attended))
+            yield f"layers.{number}.qkv.{part}", [f"{layer}.attention.self.{name}.{part}" for name in ATTENDED]
             for name, key in PARTS.items():
-                new[f"{layer}.{key}.{part}"] = own[f"layers.{number}.{name}.{part}"]
-    return new
+                yield f"layers.{number}.{name}.{part}", [f"{layer}.{key}.{part}"]
 
 
 class EncoderLayer(nn.Module):
